@@ -1,0 +1,1 @@
+"""Measures accuracy, parity and latency of anything a session can open."""

@@ -1,0 +1,126 @@
+"""What all commands share: the parser, the streams, and one place that turns errors into exit codes.
+
+It never imports numpy or anything slower: ``--help`` passes through here.
+"""
+
+import argparse
+import difflib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
+
+from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError, UsageError
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    unexpected error (a bug: please report it)
+  2    usage: the command line makes no sense
+  3    input or data: missing, unreadable, or wrong checksum
+  4    model or artefact: not found, no contract, hash mismatch, unsupported operator
+  5    a gate failed: a valid negative answer
+  6    an optional dependency is missing: the message is the pip line
+  130  interrupted
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that ends every help with the exit codes and raises UsageError, not SystemExit."""
+
+    def __init__(self, *, prog: str, description: str, examples: str = "") -> None:
+        epilog = f"examples:\n{examples}\n{EXIT_CODES}" if examples else EXIT_CODES
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self.add_argument("--version", action="version", version=_version_line(prog))
+
+    def error(self, message: str) -> NoReturn:
+        """Raises the usage error that :func:`execute` prints.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{self.prog}: {message}.", hint=f"See {self.prog} --help.")
+
+
+def _version_line(prog: str) -> str:
+    from cifar_runtime import __version__
+
+    return f"{prog} {__version__}"
+
+
+def choice(choices: Sequence[str]) -> Callable[[str], str]:
+    """A parser type that takes one of ``choices`` and names them, and the closest, when it does not."""
+
+    def parse(text: str) -> str:
+        if text in choices:
+            return text
+        raise argparse.ArgumentTypeError(not_one_of(text, choices))
+
+    return parse
+
+
+def not_one_of(text: str, choices: Iterable[str]) -> str:
+    """The sentence that refuses ``text`` and lists ``choices``, naming the closest one."""
+    known = list(choices)
+    closest = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
+    suggestion = f"; did you mean {closest[0]}?" if closest else ""
+    return f"'{text}' is not one of {', '.join(known)}{suggestion}"
+
+
+def positive_int(text: str) -> int:
+    """A parser type for whole numbers above zero."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above zero")
+    return number
+
+
+def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> int:
+    """The exit code of ``action()``, with every error turned into one line on stderr.
+
+    With ``--json`` or ``--jsonl`` among ``argv`` the error is a JSON object on stdout instead; with ``-v`` an
+    unexpected error keeps its traceback.
+    """
+    as_json = any(arg.split("=")[0] in ("--json", "--jsonl") for arg in argv)
+    try:
+        code = action()
+        sys.stdout.flush()
+    except CifarEdgeError as error:
+        _report(program, error, as_json=as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{program}: interrupted\n")
+        return INTERRUPTED_EXIT_CODE
+    except BrokenPipeError:
+        # The reader has left (| head -1): silence the flush that Python tries at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the one boundary where a bug becomes exit code 1
+        if "-v" in argv or "--verbose" in argv:
+            traceback.print_exc()
+        unexpected = CifarEdgeError(
+            f"unexpected {type(error).__name__}: {error}.", hint="Run again with -v and report it."
+        )
+        _report(program, unexpected, as_json=as_json)
+        return unexpected.exit_code
+    return code
+
+
+def _report(program: str, error: CifarEdgeError, *, as_json: bool) -> None:
+    if as_json:
+        document = {"error": {"code": error.code, "exit_code": error.exit_code, "message": error.message, "hint": error.hint}}
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        text = str(error)
+        sys.stderr.write(f"{text}\n" if text.startswith(program) else f"{program}: {text}\n")

@@ -1,0 +1,127 @@
+"""What a model expects and returns, as data: the part of an artefact that makes its preprocessing executable.
+
+It holds dataclasses and their JSON form; it never touches pixels (see ``preprocess``) or files (see ``artefact``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from cifar_runtime.errors import ArtefactError
+
+ModelFormat = Literal["tflite", "onnx"]
+TensorType = Literal["float32", "int8", "uint8"]
+ScoreKind = Literal["probabilities", "logits"]
+ResizeFilter = Literal["bilinear", "bicubic", "lanczos"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputContract:
+    """How an image becomes the model's input tensor, shape (n, height, width, channels), layout NHWC.
+
+    A pixel (0..255, RGB) becomes ``real = pixel * multiplier + offset``. A quantized model then takes
+    ``round(real / scale) + zero_point``, saturated to its dtype.
+
+    Attributes:
+        shape: (height, width, channels); channels is 3.
+        dtype: element type of the tensor.
+        multiplier: real units per pixel step.
+        offset: real value of pixel 0.
+        scale: real units per integer step; None for float32.
+        zero_point: integer that stands for real 0; None for float32.
+        resize_filter: antialiased filter used after the centre crop to the input's aspect ratio.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: TensorType
+    multiplier: float
+    offset: float
+    scale: float | None
+    zero_point: int | None
+    resize_filter: ResizeFilter
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != 3 or min(self.shape) < 1 or self.shape[2] != 3:
+            raise _invalid("input.shape", self.shape, "(height, width, 3), all positive")
+        if self.resize_filter not in get_args(ResizeFilter):
+            raise _invalid("input.resize_filter", self.resize_filter, f"one of {get_args(ResizeFilter)}")
+        if not self.multiplier > 0:
+            raise _invalid("input.multiplier", self.multiplier, "a number above zero")
+        _check_quantization("input", self.dtype, self.scale, self.zero_point)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputContract:
+    """How the model's output tensor, shape (n, num_classes), becomes scores.
+
+    A quantized score stands for ``(q - zero_point) * scale``.
+
+    Attributes:
+        kind: what the scores are.
+        dtype: element type of the tensor.
+        scale: real units per integer step; None for float32.
+        zero_point: integer that stands for real 0; None for float32.
+    """
+
+    kind: ScoreKind
+    dtype: TensorType
+    scale: float | None
+    zero_point: int | None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(ScoreKind):
+            raise _invalid("output.kind", self.kind, f"one of {get_args(ScoreKind)}")
+        _check_quantization("output", self.dtype, self.scale, self.zero_point)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """Everything needed to feed a model and to read its answer."""
+
+    input: InputContract
+    output: OutputContract
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise _invalid("labels", self.labels, "two or more different names")
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract as JSON-ready data."""
+        return asdict(self)
+
+
+def contract_from_json(document: Mapping[str, Any]) -> Contract:
+    """The contract that ``to_json`` wrote.
+
+    Raises:
+        ArtefactError: a field is missing, unknown, or of the wrong kind.
+    """
+    try:
+        return Contract(
+            input=InputContract(**{**document["input"], "shape": tuple(document["input"]["shape"])}),
+            output=OutputContract(**document["output"]),
+            labels=tuple(document["labels"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise ArtefactError(
+            f"the contract is incomplete or has an unknown field: {error}.",
+            hint="Export the model again with cifar-export.",
+        ) from error
+
+
+def _check_quantization(name: str, dtype: str, scale: float | None, zero_point: int | None) -> None:
+    if dtype not in get_args(TensorType):
+        raise _invalid(f"{name}.dtype", dtype, f"one of {get_args(TensorType)}")
+    if dtype == "float32":
+        if scale is not None or zero_point is not None:
+            raise _invalid(f"{name}.scale", scale, "null, since float32 is not quantized")
+    elif scale is None or zero_point is None or not scale > 0:
+        raise _invalid(f"{name}.scale", scale, f"a number above zero with a zero_point, since {dtype} is quantized")
+
+
+def _invalid(field: str, value: object, expected: str) -> ArtefactError:
+    return ArtefactError(
+        f"the contract's {field} is {value!r}, expected {expected}.",
+        hint="Export the model again with cifar-export.",
+    )

@@ -1,0 +1,71 @@
+"""Every error a user can meet, as one tree; it holds no behaviour beyond exit codes and messages.
+
+    CifarEdgeError                1  unexpected
+    ├── UsageError                2  the command line or a recipe makes no sense
+    ├── InputError                3  an image or data set is missing, unreadable or wrong
+    ├── ArtefactError             4  a model or its card cannot be used
+    ├── GateError                 5  a gate failed: a valid negative answer
+    └── MissingDependencyError    6  an optional dependency is not installed
+
+A message has three parts: what happened with which value, what was expected, and (``hint``) what to do.
+"""
+
+from typing import ClassVar
+
+INTERRUPTED_EXIT_CODE = 130
+
+
+class CifarEdgeError(Exception):
+    """Base of all errors raised on purpose.
+
+    Attributes:
+        exit_code: what a command returns to the shell.
+        code: the same as a word, for JSON.
+        hint: what the user can do about it, one sentence.
+    """
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "unexpected"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class UsageError(CifarEdgeError):
+    """The command line, or a recipe, asks for something that does not exist or does not go together."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class InputError(CifarEdgeError):
+    """An image or a data set is missing, unreadable, or not what its checksum says."""
+
+    exit_code = 3
+    code = "input"
+
+
+class ArtefactError(CifarEdgeError):
+    """A model or its card is missing, damaged, without a contract, or not supported."""
+
+    exit_code = 4
+    code = "artefact"
+
+
+class GateError(CifarEdgeError):
+    """A measured model does not reach a stated limit."""
+
+    exit_code = 5
+    code = "gate"
+
+
+class MissingDependencyError(CifarEdgeError):
+    """An optional dependency is not installed; the hint is the pip line."""
+
+    exit_code = 6
+    code = "missing-dependency"

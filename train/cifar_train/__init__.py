@@ -1,0 +1,1 @@
+"""Trains Keras classifiers on CIFAR-10: data, recipes, architectures, fit, evaluate."""
