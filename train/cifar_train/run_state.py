@@ -1,0 +1,125 @@
+"""What a training run has done so far, on disk: a kill at any moment leaves the last finished epoch.
+
+A run folder holds ``state.json`` (recipe, finished epochs, which checkpoints count) and the checkpoints it names.
+"""
+
+import io
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_runtime.errors import InputError
+from cifar_runtime.files import write_atomically
+from cifar_train.recipes import TrainRecipe, recipe_from_json
+
+SCHEMA = "cifar-edge/train-state/1"
+Variables = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """What one epoch measured; losses are mean cross-entropies, accuracies 0..1.
+
+    ``accuracy`` is over the augmented training images as the weights moved, so it may lie below validation.
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    images_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """A run after its last finished epoch."""
+
+    recipe: TrainRecipe
+    epochs: tuple[Epoch, ...] = ()
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch with the highest validation accuracy; the earliest of equals."""
+        return max(self.epochs, key=lambda epoch: (epoch.validation_accuracy, -epoch.number))
+
+    @property
+    def kept(self) -> Epoch:
+        """The epoch whose weights are the run's result."""
+        return self.best if self.recipe.keep == "best" else self.epochs[-1]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all epochs are done, or the training loss has stalled for ``patience`` epochs."""
+        if len(self.epochs) >= self.recipe.epochs:
+            return True
+        patience = self.recipe.patience
+        if patience is None or len(self.epochs) <= patience:
+            return False
+        losses = [epoch.loss for epoch in self.epochs]
+        return min(losses[-patience:]) >= min(losses[:-patience])
+
+    def with_epoch(self, epoch: Epoch) -> "RunState":
+        """The state after one more epoch."""
+        return replace(self, epochs=(*self.epochs, epoch))
+
+
+def save_state(folder: Path, state: RunState, variables: Variables) -> None:
+    """Stores the variables of the last epoch, then the state that names them, then sweeps what no longer counts."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **variables)
+    write_atomically(checkpoint_path(folder, state.epochs[-1].number), buffer.getvalue())
+    document = {
+        "schema": SCHEMA,
+        "recipe": state.recipe.to_json(),
+        "epochs": [asdict(epoch) for epoch in state.epochs],
+    }
+    write_atomically(folder / "state.json", json.dumps(document, indent=1).encode())
+    counting = {checkpoint_path(folder, epoch.number) for epoch in (state.epochs[-1], state.kept)}
+    for path in folder.glob("checkpoint-*.npz"):
+        if path not in counting:
+            path.unlink()
+
+
+def load_state(folder: Path) -> RunState:
+    """The state that :func:`save_state` stored.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    path = folder / "state.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        epochs = tuple(Epoch(**epoch) for epoch in document["epochs"])
+        return RunState(recipe=recipe_from_json(document["recipe"]), epochs=epochs)
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise InputError(
+            f"{path}: no run can be resumed from it: {cause}.",
+            hint="Give the folder of a started run, or train anew.",
+        ) from cause
+
+
+def load_variables(folder: Path, epoch: Epoch) -> Variables:
+    """The variables after ``epoch``.
+
+    Raises:
+        InputError: the checkpoint is missing or damaged.
+    """
+    path = checkpoint_path(folder, epoch.number)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, ValueError) as cause:
+        raise InputError(
+            f"{path}: cannot be read: {cause}.", hint="Train anew with --force."
+        ) from cause
+
+
+def checkpoint_path(folder: Path, number: int) -> Path:
+    """Where the variables after epoch ``number`` are kept."""
+    return folder / f"checkpoint-{number:04d}.npz"
