@@ -86,6 +86,13 @@ def positive_int(text: str) -> int:
     return number
 
 
+def whole_number(text: str) -> int:
+    """A parser type for whole numbers from zero up."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from zero up")
+    return int(text)
+
+
 def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> int:
     """The exit code of ``action()``, with every error turned into one line on stderr.
 

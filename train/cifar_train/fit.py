@@ -140,7 +140,7 @@ def _fit_epoch(
     total = len(train.labels)
     size = state.recipe.batch_size
     progress = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, _logs: watcher.on_batch(
+        on_train_batch_end=lambda batch, logs: watcher.on_batch(
             number, min((batch + 1) * size, total), total
         )
     )

@@ -1,0 +1,158 @@
+"""The command ``cifar-train``: one recipe, one run folder."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
+from cifar_train.progress import ProgressLine
+from cifar_train.recipes import RECIPES, Backend, Device, Precision, TrainRecipe
+from cifar_train.run_state import Epoch, RunState
+from cifar_train.train import RunOptions, TrainResult, train
+
+EXAMPLES = """\
+  cifar-train --recipe seed-cnn -o runs/seed-cnn
+  cifar-train --recipe notebook -o runs/notebook --seed 1 --final
+  cifar-train --recipe seed-cnn -o runs/seed-cnn --resume
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """What the user asked for."""
+
+    recipe: TrainRecipe
+    options: RunOptions
+    quiet: bool
+    json: bool
+
+
+def parse(argv: Sequence[str]) -> CommandLine:
+    """The command line as a recipe and options."""
+    parser = Parser(
+        prog="cifar-train", description="Train a Keras classifier on CIFAR-10.", examples=EXAMPLES
+    )
+    add = parser.add_argument
+    add(
+        "--recipe",
+        type=choice(list(RECIPES)),
+        default="seed-cnn",
+        metavar="|".join(RECIPES),
+        help="what to train, and how (default: seed-cnn)",
+    )
+    add("-o", "--output", type=Path, metavar="DIR", help="run folder (default: runs/RECIPE)")
+    add("--epochs", type=positive_int, metavar="N", help="instead of the recipe's")
+    add("-b", "--batch-size", type=positive_int, metavar="N", help="instead of the recipe's")
+    add(
+        "--seed",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="of weights, order, augmentation and dropout (default: 0)",
+    )
+    add(
+        "--backend",
+        type=choice(get_args(Backend)),
+        default="tensorflow",
+        metavar="|".join(get_args(Backend)),
+        help="Keras backend (default: tensorflow)",
+    )
+    add(
+        "--device",
+        type=choice(get_args(Device)),
+        default="auto",
+        metavar="|".join(get_args(Device)),
+        help="default: a GPU where there is one",
+    )
+    add(
+        "--precision",
+        type=choice(get_args(Precision)),
+        default="auto",
+        metavar="|".join(get_args(Precision)),
+        help="default: bfloat16 on a GPU, float32 on a CPU",
+    )
+    add(
+        "--final",
+        action="store_true",
+        help="read the test split once, at the end, for the published figure",
+    )
+    add("--resume", action="store_true", help="continue from the last finished epoch")
+    add("--force", action="store_true", help="start over in a folder that holds a run")
+    add("--json", action="store_true", help="print the card as one JSON document")
+    add("-q", "--quiet", action="store_true", help="no progress on stderr")
+    add("-v", "--verbose", action="store_true", help="show the traceback of an unexpected error")
+    return _command_line(parser.parse_args(argv))
+
+
+def _command_line(given: argparse.Namespace) -> CommandLine:
+    recipe = RECIPES[given.recipe]
+    recipe = replace(
+        recipe,
+        epochs=given.epochs or recipe.epochs,
+        batch_size=given.batch_size or recipe.batch_size,
+        seed=given.seed,
+        backend=given.backend,
+        device=given.device,
+        precision=given.precision,
+    )
+    folder = given.output or Path("runs") / given.recipe
+    options = RunOptions(folder=folder, final=given.final, resume=given.resume, force=given.force)
+    return CommandLine(recipe=recipe, options=options, quiet=given.quiet, json=given.json)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    return execute("cifar-train", partial(_run, arguments), argv=arguments)
+
+
+def _run(argv: Sequence[str]) -> int:
+    asked = parse(argv)
+    watcher = PrintingWatcher(asked.recipe.epochs, quiet=asked.quiet)
+    try:
+        result = train(asked.recipe, asked.options, watcher)
+    except KeyboardInterrupt:
+        watcher.line.say("Finished epochs are safe; continue with the same command and --resume.")
+        raise
+    sys.stdout.write(json.dumps(result.card, indent=1) + "\n" if asked.json else summary(result))
+    return 0
+
+
+class PrintingWatcher:
+    """Prints a run's progress to stderr."""
+
+    def __init__(self, epochs: int, *, quiet: bool) -> None:
+        self.line = ProgressLine("epoch", quiet=quiet)
+        self._epochs = epochs
+
+    def on_batch(self, epoch: int, seen: int, total: int) -> None:
+        """Moves the bar."""
+        self.line.update(seen, total, f"of epoch {epoch}/{self._epochs}")
+
+    def on_epoch(self, epoch: Epoch, state: RunState) -> None:
+        """Prints one line an epoch, with the time that is left at this pace."""
+        pace = sum(done.seconds for done in state.epochs) / len(state.epochs)
+        minutes_left = pace * (self._epochs - epoch.number) / 60
+        self.line.say(
+            f"epoch {epoch.number}/{self._epochs}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2%}  "
+            f"validation loss {epoch.validation_loss:.4f}  accuracy {epoch.validation_accuracy:.2%}  "
+            f"{epoch.images_per_second:,.0f} images/s  {minutes_left:.0f} min left"
+        )
+
+
+def summary(result: TrainResult) -> str:
+    """The result for a person: accuracy on every split that was read, files, and the next command."""
+    lines = [f"{result.model_path}  (epoch {result.card['kept_epoch']} kept)"]
+    for evaluation in result.evaluations:
+        lines.append(
+            f"  {evaluation.split}: {evaluation.correct} of {evaluation.seen} right, {evaluation.accuracy:.2%}"
+        )
+    lines.append(
+        f"Next: cifar-export {result.model_path} --format tflite --quantize int8 -o {result.model_path.parent}"
+    )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,133 @@
+"""One training run from recipe to run folder: fit, evaluate, card; the command line only parses, calls and prints."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cifar_runtime import __version__
+from cifar_runtime.errors import UsageError
+from cifar_runtime.files import replace_atomically, write_atomically
+from cifar_train.backend import has_gpu, resolve_precision
+from cifar_train.dataset import LABELS, Split, load_split
+from cifar_train.evaluate import Evaluation, evaluate, write_curves, write_evaluation
+from cifar_train.fit import Watcher, fit, predict, training_data
+from cifar_train.recipes import TrainRecipe
+from cifar_train.run_state import RunState
+
+SCHEMA = "cifar-edge/train/1"
+_PACKAGES = ("keras", "tensorflow", "jax", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a finished run left.
+
+    Attributes:
+        model_path: the Keras model, float32, without optimizer state.
+        card: what ``card.json`` beside it says.
+        evaluations: one for the validation images, and one for the test split of a final run.
+    """
+
+    model_path: Path
+    card: dict[str, Any]
+    evaluations: tuple[Evaluation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Where a run goes and how it starts.
+
+    Attributes:
+        folder: the run folder.
+        final: read the test split once, at the end, for the figure that is published.
+        resume: continue from the last finished epoch.
+        force: start over in a folder that holds a run.
+    """
+
+    folder: Path
+    final: bool = False
+    resume: bool = False
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        started = (self.folder / "state.json").exists()
+        if started and not (self.resume or self.force):
+            raise UsageError(
+                f"{self.folder} holds a run already.",
+                hint="Continue it with --resume, start over with --force, or choose another folder.",
+            )
+        if self.resume and not started:
+            raise UsageError(
+                f"{self.folder} holds no run to resume.", hint="Start it without --resume."
+            )
+
+
+def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainResult:
+    """Trains, evaluates and describes one model; the run folder then holds all of it.
+
+    Raises:
+        CifarEdgeError: see :func:`cifar_train.fit.fit`.
+    """
+    data = training_data(recipe)
+    model, state = fit(recipe, data, options.folder, watcher, resume=options.resume)
+    judged = [data[1], load_split("test")] if options.final else [data[1]]
+    evaluations = tuple(evaluate(predict(model, split.images), split) for split in judged)
+    for evaluation in evaluations:
+        write_evaluation(options.folder, evaluation)
+    write_curves(options.folder, state.epochs)
+    model_path = options.folder / "model.keras"
+    replace_atomically(model_path, lambda temporary: model.save(temporary))
+    card = _card(state, data, evaluations, model_path)
+    write_atomically(options.folder / "card.json", (json.dumps(card, indent=1) + "\n").encode())
+    return TrainResult(model_path=model_path, card=card, evaluations=evaluations)
+
+
+def _card(
+    state: RunState,
+    data: tuple[Split, Split],
+    evaluations: tuple[Evaluation, ...],
+    model_path: Path,
+) -> dict[str, Any]:
+    recipe = state.recipe
+    gpu = has_gpu(recipe.backend)
+    return {
+        "schema": SCHEMA,
+        "recipe": recipe.to_json(),
+        "labels": list(LABELS),
+        "model": {
+            "file": model_path.name,
+            "sha256": hashlib.sha256(model_path.read_bytes()).hexdigest(),
+        },
+        "data": {
+            split.name: {"images": len(split.ids), "ids_sha256": split.ids_sha256()}
+            for split in data
+        },
+        "kept_epoch": state.kept.number,
+        "accuracy": {
+            evaluation.split: {"correct": evaluation.correct, "seen": evaluation.seen}
+            for evaluation in evaluations
+        },
+        "epochs": [asdict(epoch) for epoch in state.epochs],
+        "environment": {
+            "cifar-edge": __version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "device": "gpu" if gpu else "cpu",
+            "precision": resolve_precision(recipe.precision, gpu=gpu),
+            **_versions(),
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    installed = {}
+    for package in _PACKAGES:
+        try:
+            installed[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return installed
