@@ -51,7 +51,8 @@ class Latency:
     def median_ns(self) -> int:
         """The typical run, nanoseconds: at least half of all runs took this long or less.
 
-        It is the nearest-rank 50 % percentile: one of the samples, never an average of two."""
+        It is the nearest-rank 50 % percentile: one of the samples, never an average of two.
+        """
         return percentile(self.samples_ns, 50)
 
     @property

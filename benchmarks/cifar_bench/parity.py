@@ -62,7 +62,7 @@ class Parity:
 
     @property
     def accuracy_drop(self) -> float:
-        """Reference's accuracy minus the candidate's, -1..1; negative when the candidate is better."""
+        """Reference minus candidate accuracy, -1..1; negative when the candidate is better."""
         return (self.reference_correct - self.candidate_correct) / self.seen
 
     @property

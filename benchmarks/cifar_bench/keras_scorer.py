@@ -1,0 +1,221 @@
+"""Opens a Keras checkpoint as a scorer: the one module of cifar_bench that reaches keras, inside functions.
+
+It reads ``.keras`` files only: an ``.h5`` or a pickle can run code when it is opened.
+"""
+
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.files import MAX_MODEL_BYTES, read_once
+from numpy.typing import NDArray
+
+from cifar_bench.scorer import ModelFile
+
+MAX_UNPACKED_BYTES = 1024**3
+"""Largest sum of a checkpoint's unpacked members; a 4.7 MB file can unpack to 2.3 GB."""
+
+_BATCH_SIZE = 250
+
+
+class KerasScorer:
+    """A Keras checkpoint that takes raw pixels: float32, 0..255, shape (n, height, width, 3).
+
+    A checkpoint does not hold its label names, so the caller states them.
+    """
+
+    def __init__(
+        self, path: Path, *, labels: Sequence[str] | None = None, threads: int | None = None
+    ) -> None:
+        """Opens the checkpoint.
+
+        Args:
+            path: a ``.keras`` file.
+            labels: class names in the order of the scores; None numbers them.
+            threads: threads one inference may use; holds for the whole process, and only when
+                TensorFlow has not started working yet (see ``threads``).
+
+        Raises:
+            ArtefactError: not a .keras file, damaged, too large unpacked, or not an image
+                classifier.
+            MissingDependencyError: keras is not installed.
+        """
+        data = read_checkpoint(path)
+        self._threads = _limited_threads(threads)
+        self._model = open_checkpoint(data, path=path)
+        self._image_shape, num_classes = _checked_shapes(self._model, path)
+        self._labels = tuple(labels or (str(index) for index in range(num_classes)))
+        if len(self._labels) != num_classes:
+            raise ArtefactError(
+                f"{path}: gives {num_classes} scores, expected one for each of "
+                f"{len(self._labels)} labels.",
+                hint="Measure it on images of its own classes.",
+            )
+        self._name = path.stem
+        self._model_file = ModelFile(
+            file=path.name,
+            format="keras",
+            size_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix."""
+        return self._name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names in the order of the scores."""
+        return self._labels
+
+    @property
+    def model_file(self) -> ModelFile:
+        """The checkpoint's file."""
+        return self._model_file
+
+    @property
+    def runtime(self) -> str:
+        """``keras/<backend>``."""
+        import keras
+
+        return f"keras/{keras.backend.backend()}"
+
+    @property
+    def threads(self) -> int | None:
+        """Threads one inference may use; None where the backend decides by itself."""
+        return self._threads
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images."""
+        return self._image_shape
+
+    def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Scores, float32, shape (n, num_classes), of images, uint8 RGB, shape (n, height, width, 3)."""
+        batches = [
+            self._model.predict_on_batch(images[start : start + _BATCH_SIZE].astype(np.float32))
+            for start in range(0, len(images), _BATCH_SIZE)
+        ]
+        return np.concatenate(batches).astype(np.float32, copy=False)
+
+    def prepare(self, images: NDArray[np.uint8]) -> list[Any]:
+        """One backend tensor, float32, shape (1, height, width, 3), for every image."""
+        import keras
+
+        return [
+            keras.ops.convert_to_tensor(image[np.newaxis].astype("float32")) for image in images
+        ]
+
+    def infer(self, tensor: Any) -> Any:
+        """``model(x, training=False)`` as a numpy array, so that asynchronous backends have finished."""
+        import keras
+
+        return keras.ops.convert_to_numpy(self._model(tensor, training=False))
+
+
+def read_checkpoint(path: Path) -> bytes:
+    """The bytes of a ``.keras`` file whose members unpack to a bearable size.
+
+    Raises:
+        ArtefactError: not a .keras file, unreadable, damaged, or too large unpacked.
+    """
+    if path.suffix != ".keras":
+        raise ArtefactError(
+            f"{path}: is not a .keras file; .h5 and pickle can run code when they are opened.",
+            hint="Save the model with model.save('NAME.keras').",
+        )
+    data = read_once(path, max_bytes=MAX_MODEL_BYTES, error=ArtefactError)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            unpacked_bytes = sum(member.file_size for member in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise ArtefactError(
+            f"{path}: is not a Keras archive: {error}.", hint="Save the model again."
+        ) from error
+    if unpacked_bytes > MAX_UNPACKED_BYTES:
+        raise ArtefactError(
+            f"{path}: unpacks to {unpacked_bytes} bytes, expected at most {MAX_UNPACKED_BYTES}.",
+            hint="Save the model without optimizer state, or get it from its source again.",
+        )
+    return data
+
+
+def open_checkpoint(data: bytes, *, path: Path) -> Any:
+    """The Keras model in ``data``, uncompiled, opened with ``safe_mode``.
+
+    Args:
+        data: what :func:`read_checkpoint` read.
+        path: named in error messages; the file is not read again, so what was checked is what is
+            opened.
+
+    Raises:
+        ArtefactError: keras cannot open it.
+        MissingDependencyError: keras is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import keras
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"opening a Keras checkpoint needs keras and its backend: {error}.",
+            hint="Run: pip install 'cifar-edge[train]'",
+        ) from error
+    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(data)
+        try:
+            return keras.saving.load_model(copy, compile=False, safe_mode=True)
+        except Exception as error:
+            reason = " ".join(str(error).replace(f"{folder}{os.sep}", "").split())[:300]
+            raise ArtefactError(
+                f"{path}: keras cannot open it: {reason}.".replace("..", "."),
+                hint="Save it with keras 3 and without custom objects.",
+            ) from error
+
+
+def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
+    """(height, width, channels) of the one input, and the number of classes of the one output."""
+    inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
+    shapes = [tuple(tensor.shape) for tensor in (*inputs, *outputs)]
+    if len(inputs) != 1 or len(outputs) != 1 or len(shapes[0]) != 4 or len(shapes[1]) != 2:
+        raise ArtefactError(
+            f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs of shapes {shapes}, "
+            "expected one (n, height, width, 3) and one (n, classes).",
+            hint="Give an image classifier.",
+        )
+    _, height, width, channels = shapes[0]
+    if None in (height, width, shapes[1][1]) or channels != 3:
+        raise ArtefactError(
+            f"{path}: its input is {shapes[0]} and its output {shapes[1]}, expected fixed sizes and "
+            "3 channels.",
+            hint="Give the Input layer a fixed shape.",
+        )
+    return (int(height), int(width), 3), int(shapes[1][1])
+
+
+def _limited_threads(threads: int | None) -> int | None:
+    """The threads in force after asking for ``threads``; None where the backend decides by itself."""
+    if threads is None or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        return None
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"timing a Keras checkpoint needs TensorFlow: {error}.",
+            hint="Run: pip install 'cifar-edge[train]'",
+        ) from error
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:
+        # TensorFlow has started in this process and keeps the threads it has.
+        pass
+    return tf.config.threading.get_intra_op_parallelism_threads() or None

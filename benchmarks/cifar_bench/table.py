@@ -1,0 +1,149 @@
+"""Draws a report as a table for a terminal or as Markdown. Pure: a report in, text out."""
+
+import math
+from collections.abc import Sequence
+
+from cifar_bench.report import ModelReport, Report
+
+NOT_APPLICABLE = "-"
+
+_GAP = "  "
+
+
+def plain_table(report: Report) -> str:
+    """The report for a terminal, about 100 columns wide, with a last newline."""
+    header = ["model", "top-1 %", "95 %", "correct"]
+    if report.reference is not None:
+        header += ["agree %", "drop pp"]
+    header += ["min", "median", "p90", "p99", "bytes"]
+    rows = [_plain_row(model, report.reference) for model in report.models]
+    lines = [*_measured_how(report), "", *_aligned([header, *rows])]
+    notes = _parity_notes(report)
+    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+
+
+def markdown_table(report: Report) -> str:
+    """The report as a Markdown table and a line on how it was measured, with a last newline."""
+    header = ["model", "runtime", "top-1 % (95 % interval)", "correct / seen"]
+    if report.reference is not None:
+        header += ["agreement %", "drop in points (95 % interval)"]
+    header += ["min µs", "median µs", "p90 µs", "p99 µs", "bytes"]
+    alignment = ["---", "---"] + ["---:"] * (len(header) - 2)
+    rows = [_markdown_row(model, report.reference) for model in report.models]
+    table = [f"| {' | '.join(row)} |" for row in (header, alignment, *rows)]
+    return "\n".join([*table, "", " ".join(_measured_how(report))]) + "\n"
+
+
+def percent(share: float) -> str:
+    """A share, 0..1, as percent (or a difference as percentage points) with two decimals, no unit."""
+    # Adding zero turns the minus zero of a tiny negative difference into zero.
+    return f"{round(100 * share, 2) + 0.0:.2f}"
+
+
+def microseconds(duration_ns: int) -> str:
+    """A duration as microseconds with three significant digits, no unit: 0.512, 38.2, 1,230."""
+    value = duration_ns / 1000
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(value))
+    rounded = round(value, 2 - magnitude)
+    # Rounding up can add a digit: 99.96 becomes 100, not 100.0.
+    decimals = max(0, 2 - math.floor(math.log10(rounded)))
+    return f"{rounded:,.{decimals}f}"
+
+
+def _plain_row(model: ModelReport, reference: str | None) -> list[str]:
+    low, high = model.accuracy.interval
+    row = [
+        model.name,
+        percent(model.accuracy.value),
+        f"{percent(low)}-{percent(high)}",
+        f"{model.accuracy.correct:,}",
+    ]
+    if reference is not None:
+        row += _parity_cells(model, with_interval=False)
+    return row + _cost_cells(model)
+
+
+def _markdown_row(model: ModelReport, reference: str | None) -> list[str]:
+    low, high = model.accuracy.interval
+    row = [
+        model.name,
+        model.runtime,
+        f"{percent(model.accuracy.value)} ({percent(low)} to {percent(high)})",
+        f"{model.accuracy.correct:,} / {model.accuracy.seen:,}",
+    ]
+    if reference is not None:
+        row += _parity_cells(model, with_interval=True)
+    return row + _cost_cells(model)
+
+
+def _parity_cells(model: ModelReport, *, with_interval: bool) -> list[str]:
+    if model.parity is None:
+        return [NOT_APPLICABLE, NOT_APPLICABLE]
+    drop = percent(model.parity.accuracy_drop)
+    if with_interval:
+        low, high = model.parity.accuracy_drop_interval
+        drop = f"{drop} ({percent(low)} to {percent(high)})"
+    return [percent(model.parity.agreement), drop]
+
+
+def _cost_cells(model: ModelReport) -> list[str]:
+    latency = model.latency
+    durations = (latency.min_ns, latency.median_ns, latency.p90_ns, latency.p99_ns)
+    return [*(microseconds(duration) for duration in durations), f"{model.model_file.size_bytes:,}"]
+
+
+def _measured_how(report: Report) -> list[str]:
+    accuracy, latency = report.models[0].accuracy, report.models[0].latency
+    machine = report.environment
+    return [
+        f"Accuracy: split {accuracy.split}, {_counted(accuracy.seen, 'image')}.",
+        f"Latency: one inference of one ready image, microseconds, {_threads(report.models)}, "
+        f"{_counted(len(latency.samples_ns), 'run')}.",
+        f"Machine: {machine.cpu_model}, {_counted(machine.cores, 'core')}"
+        f"{_load(machine.load_average)}, {machine.os}, {machine.python}.",
+    ]
+
+
+def _load(load_average: tuple[float, float, float] | None) -> str:
+    return "" if load_average is None else f", load {load_average[0]:.2f}"
+
+
+def _threads(models: Sequence[ModelReport]) -> str:
+    counts = {model.latency.threads for model in models}
+    if len(counts) == 1:
+        (count,) = counts
+        return "threads chosen by the runtime" if count is None else _counted(count, "thread")
+    each = (f"{model.name} {model.latency.threads or 'its own choice'}" for model in models)
+    return f"threads: {', '.join(each)}"
+
+
+def _parity_notes(report: Report) -> list[str]:
+    notes = []
+    for model in report.models:
+        if model.parity is not None:
+            low, high = model.parity.accuracy_drop_interval
+            notes.append(
+                f"{model.name} against {report.reference}: drop {percent(model.parity.accuracy_drop)}"
+                f" pp (95 % interval {percent(low)} to {percent(high)}), "
+                f"{model.parity.flips_to_wrong:,} turned wrong, "
+                f"{model.parity.flips_to_right:,} turned right"
+            )
+    return notes
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines: the first column to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        _GAP.join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
