@@ -1,4 +1,4 @@
-"""What all commands share: the parser, the streams, and one place that turns errors into exit codes.
+"""What all commands share: the parser, and one place that turns errors into exit codes.
 
 It never imports numpy or anything slower: ``--help`` passes through here.
 """
@@ -28,7 +28,7 @@ exit codes:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that ends every help with the exit codes and raises UsageError, not SystemExit."""
+    """A parser that ends every help with the exit codes and raises UsageError on mistakes."""
 
     def __init__(self, *, prog: str, description: str, examples: str = "") -> None:
         epilog = f"examples:\n{examples}\n{EXIT_CODES}" if examples else EXIT_CODES
@@ -57,7 +57,7 @@ def _version_line(prog: str) -> str:
 
 
 def choice(choices: Sequence[str]) -> Callable[[str], str]:
-    """A parser type that takes one of ``choices`` and names them, and the closest, when it does not."""
+    """A parser type that takes one of ``choices``, or else names them and the closest."""
 
     def parse(text: str) -> str:
         if text in choices:
@@ -96,8 +96,8 @@ def whole_number(text: str) -> int:
 def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> int:
     """The exit code of ``action()``, with every error turned into one line on stderr.
 
-    With ``--json`` or ``--jsonl`` among ``argv`` the error is a JSON object on stdout instead; with ``-v`` an
-    unexpected error keeps its traceback.
+    With ``--json`` or ``--jsonl`` among ``argv`` the error is a JSON object on stdout instead; with
+    ``-v`` an unexpected error keeps its traceback.
     """
     as_json = any(arg.split("=")[0] in ("--json", "--jsonl") for arg in argv)
     try:
@@ -126,8 +126,7 @@ def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> 
 
 def _report(program: str, error: CifarEdgeError, *, as_json: bool) -> None:
     if as_json:
-        document = {"error": {"code": error.code, "exit_code": error.exit_code, "message": error.message, "hint": error.hint}}
-        sys.stdout.write(json.dumps(document) + "\n")
+        sys.stdout.write(json.dumps({"error": error.to_json()}) + "\n")
     else:
         text = str(error)
         sys.stderr.write(f"{text}\n" if text.startswith(program) else f"{program}: {text}\n")

@@ -1,8 +1,10 @@
-"""What a model expects and returns, as data: the part of an artefact that makes its preprocessing executable.
+"""What a model expects and returns, as data: it makes an artefact's preprocessing executable.
 
-It holds dataclasses and their JSON form; it never touches pixels (see ``preprocess``) or files (see ``artefact``).
+It holds dataclasses and their JSON form; it never touches pixels (see ``preprocess``) or files (see
+``artefact``).
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -17,10 +19,10 @@ ResizeFilter = Literal["bilinear", "bicubic", "lanczos"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputContract:
-    """How an image becomes the model's input tensor, shape (n, height, width, channels), layout NHWC.
+    """How an image becomes the model's input tensor, shape (n, height, width, channels), NHWC.
 
-    A pixel (0..255, RGB) becomes ``real = pixel * multiplier + offset``. A quantized model then takes
-    ``round(real / scale) + zero_point``, saturated to its dtype.
+    A pixel (0..255, RGB) becomes ``real = pixel * multiplier + offset``. A quantized model then
+    takes ``round(real / scale) + zero_point``, saturated to its dtype.
 
     Attributes:
         shape: (height, width, channels); channels is 3.
@@ -41,10 +43,14 @@ class InputContract:
     resize_filter: ResizeFilter
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or min(self.shape) < 1 or self.shape[2] != 3:
+        sizes_are_whole = all(type(size) is int and size > 0 for size in self.shape)
+        if len(self.shape) != 3 or not sizes_are_whole or self.shape[2] != 3:
             raise _invalid("input.shape", self.shape, "(height, width, 3), all positive")
+        _check_numbers("input", self.multiplier, self.offset)
         if self.resize_filter not in get_args(ResizeFilter):
-            raise _invalid("input.resize_filter", self.resize_filter, f"one of {get_args(ResizeFilter)}")
+            raise _invalid(
+                "input.resize_filter", self.resize_filter, f"one of {get_args(ResizeFilter)}"
+            )
         if not self.multiplier > 0:
             raise _invalid("input.multiplier", self.multiplier, "a number above zero")
         _check_quantization("input", self.dtype, self.scale, self.zero_point)
@@ -99,11 +105,13 @@ def contract_from_json(document: Mapping[str, Any]) -> Contract:
     """
     try:
         return Contract(
-            input=InputContract(**{**document["input"], "shape": tuple(document["input"]["shape"])}),
+            input=InputContract(
+                **{**document["input"], "shape": tuple(document["input"]["shape"])}
+            ),
             output=OutputContract(**document["output"]),
-            labels=tuple(document["labels"]),
+            labels=_labels_from_json(document["labels"]),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ArtefactError(
             f"the contract is incomplete or has an unknown field: {error}.",
             hint="Export the model again with cifar-export.",
@@ -117,7 +125,28 @@ def _check_quantization(name: str, dtype: str, scale: float | None, zero_point: 
         if scale is not None or zero_point is not None:
             raise _invalid(f"{name}.scale", scale, "null, since float32 is not quantized")
     elif scale is None or zero_point is None or not scale > 0:
-        raise _invalid(f"{name}.scale", scale, f"a number above zero with a zero_point, since {dtype} is quantized")
+        raise _invalid(
+            f"{name}.scale",
+            scale,
+            f"a number above zero with a zero_point, since {dtype} is quantized",
+        )
+    else:
+        _check_numbers(f"{name}.scale", scale)
+        lowest, highest = (-128, 127) if dtype == "int8" else (0, 255)
+        if type(zero_point) is not int or not lowest <= zero_point <= highest:
+            raise _invalid(f"{name}.zero_point", zero_point, f"a whole number {lowest}..{highest}")
+
+
+def _check_numbers(field: str, *numbers: float) -> None:
+    for number in numbers:
+        if isinstance(number, bool) or not math.isfinite(number):
+            raise _invalid(field, number, "a finite number")
+
+
+def _labels_from_json(labels: object) -> tuple[str, ...]:
+    if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
+        raise _invalid("labels", labels, "a list of names")
+    return tuple(labels)
 
 
 def _invalid(field: str, value: object, expected: str) -> ArtefactError:

@@ -7,7 +7,8 @@
     ├── GateError                 5  a gate failed: a valid negative answer
     └── MissingDependencyError    6  an optional dependency is not installed
 
-A message has three parts: what happened with which value, what was expected, and (``hint``) what to do.
+A message has three parts: what happened with which value, what was expected, and (``hint``) what to
+do.
 """
 
 from typing import ClassVar
@@ -32,12 +33,21 @@ class CifarEdgeError(Exception):
         self.message = message
         self.hint = hint
 
+    def to_json(self) -> dict[str, str | int]:
+        """The error as JSON-ready data."""
+        return {
+            "code": self.code,
+            "exit_code": self.exit_code,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
 
 
 class UsageError(CifarEdgeError):
-    """The command line, or a recipe, asks for something that does not exist or does not go together."""
+    """The command line, or a recipe, asks for what does not exist or does not go together."""
 
     exit_code = 2
     code = "usage"

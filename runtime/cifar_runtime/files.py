@@ -1,8 +1,7 @@
-"""Reads a file once without ever blocking, and writes one so that a kill leaves the old or the new, never a half."""
+"""Reads a file once without ever blocking, and writes one so that a kill never leaves a half."""
 
 import os
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,9 @@ from cifar_runtime.errors import ArtefactError, InputError
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 
 
-def read_once(path: Path, *, max_bytes: int, error: type[ArtefactError] | type[InputError]) -> bytes:
+def read_once(
+    path: Path, *, max_bytes: int, error: type[ArtefactError] | type[InputError]
+) -> bytes:
     """The bytes of a regular file.
 
     Args:
@@ -20,17 +21,19 @@ def read_once(path: Path, *, max_bytes: int, error: type[ArtefactError] | type[I
         error: the class to raise, since a model and an image have different exit codes.
 
     Raises:
-        ArtefactError | InputError: the file is missing, unreadable, not a regular file, or too large.
+        ArtefactError | InputError: the file is missing, unreadable, not regular, or too large.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        )
     except (OSError, ValueError) as cause:
         reason = cause.strerror if isinstance(cause, OSError) else str(cause)
         raise error(f"{path}: cannot be read: {reason}.", hint="Check the path.") from cause
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)  # before fdopen, which fails on a directory
+        raise error(f"{path}: is not a regular file.", hint="Give the path of a file.")
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise error(f"{path}: is not a regular file.", hint="Give the path of a file.")
         data = stream.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise error(f"{path}: is larger than {max_bytes} bytes.", hint="Give a smaller file.")
@@ -38,7 +41,7 @@ def read_once(path: Path, *, max_bytes: int, error: type[ArtefactError] | type[I
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes ``data`` under a temporary name beside ``path``, syncs it, and renames it into place."""
+    """Writes ``data`` under a temporary name beside ``path``, syncs it, renames it into place."""
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(data)
@@ -47,12 +50,16 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Like :func:`write_atomically` for writers that want a path: ``write(temporary)`` and then rename.
+    """Like :func:`write_atomically`, for writers that want a path: ``write(temporary)``, rename.
 
     The temporary name keeps the suffix of ``path``, since some writers choose a format by it.
     """
+    import tempfile  # with shutil behind it, 8 ms that reading alone should not pay
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(
+        prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent
+    )
     os.close(descriptor)
     temporary = Path(name)
     try:
