@@ -1,0 +1,53 @@
+"""Keeps an interpreter's own messages away from the streams of the program that uses it.
+
+LiteRT and onnxruntime write through C, past ``sys.stderr``; so the descriptor itself is held back
+for the moment of opening. What other threads write meanwhile is passed on afterwards.
+"""
+
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_STDERR = 2
+# "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", "W0000 00:00:1700000000 ...",
+# "2026-01-01 00:00:00.0 [W:onnxruntime:...", each with or without colour codes.
+_CHATTER = re.compile(
+    rb"^(\x1b\[[0-9;]*m)*((INFO|WARNING|ERROR): |[IWEF]\d{4} |.*\[[VIWEF]:onnxruntime)"
+)
+_lock = threading.Lock()
+
+
+@contextmanager
+def without_chatter() -> Iterator[None]:
+    """Holds stderr back while the body runs, then passes on all lines that no interpreter wrote."""
+    with _lock, tempfile.TemporaryFile() as held:
+        try:
+            saved = os.dup(_STDERR)
+        except OSError:  # stderr is closed: there is nothing to keep clean
+            yield
+            return
+        try:
+            _flush()
+            os.dup2(held.fileno(), _STDERR)
+            yield
+        finally:
+            _flush()
+            os.dup2(saved, _STDERR)
+            os.close(saved)
+            held.seek(0)
+            _pass_on(held.read())
+
+
+def _flush() -> None:
+    with suppress(AttributeError, OSError, ValueError):  # a replaced or closed sys.stderr
+        sys.stderr.flush()
+
+
+def _pass_on(text: bytes) -> None:
+    rest = b"".join(line for line in text.splitlines(keepends=True) if not _CHATTER.match(line))
+    if rest:
+        os.write(_STDERR, rest)

@@ -1,0 +1,194 @@
+"""The runtime's front door: images in, predictions out. It never prints.
+
+from cifar_runtime import Classifier
+
+Classifier().classify("cat.png").label
+"""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_runtime.artefact import Artefact, open_artefact
+from cifar_runtime.contract import OutputContract
+from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError
+from cifar_runtime.image import picture_from_array, read_image, upright_rgb
+from cifar_runtime.preprocess import fit_picture, input_table
+from cifar_runtime.session import RuntimeChoice, Session, check_runtime, open_session
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_MODELS = Path(__file__).parent / "models"
+_INTERPRETERS = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What the model says of one image.
+
+    Attributes:
+        label: the most probable label; of equal ones, the one with the lowest index.
+        index: its index in the model's labels.
+        probability: 0..1.
+        ranked: every (label, probability), most probable first.
+    """
+
+    label: str
+    index: int
+    probability: float
+    ranked: tuple[tuple[str, float], ...]
+
+
+class Classifier:
+    """An open model that classifies images; threads may share it.
+
+    Attributes:
+        name: the model's name, from its card.
+        labels: what it can say, in the order of its scores.
+        artefact: the model and its contract.
+        session: the interpreter that runs it.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        runtime: RuntimeChoice = "auto",
+        threads: int = 1,
+    ) -> None:
+        """Opens a model.
+
+        Args:
+            model: a ``.tflite`` or ``.onnx`` with its card beside it; None: the packaged one.
+            runtime: ``auto``, or the format that must be used.
+            threads: worker threads inside the interpreter.
+
+        Raises:
+            ArtefactError: the model cannot be used.
+            MissingDependencyError: its interpreter is not installed.
+            UsageError: ``runtime`` cannot run this model, or ``threads`` is not positive.
+        """
+        path = default_model(runtime) if model is None else Path(model)
+        self.artefact: Artefact = open_artefact(path)
+        self.session: Session = open_session(self.artefact, runtime=runtime, threads=threads)
+        self.name: str = self.artefact.name
+        self.labels: tuple[str, ...] = self.artefact.contract.labels
+        self._table = input_table(self.artefact.contract.input)
+
+    def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The model's scores in real units: float32, shape (n, num_classes), of the contract's kind.
+
+        Args:
+            images: uint8, shape (n, height, width, 3) of the contract, RGB, 0..255.
+
+        Raises:
+            InputError: the images have another shape or dtype.
+            ArtefactError: the model fails, or its scores are not numbers.
+        """
+        expected = self.artefact.contract.input.shape
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
+            raise InputError(
+                f"the images are {images.dtype} of shape {images.shape}, "
+                f"expected uint8 of shape (n, {', '.join(map(str, expected))}).",
+                hint="Use classify or classify_batch for pictures of any size.",
+            )
+        raw = self.session.run(np.take(self._table, images))
+        scores = dequantize(raw, self.artefact.contract.output)
+        if not np.isfinite(scores).all():
+            raise ArtefactError(
+                f"{self.artefact.path}: gave scores that are not finite numbers.",
+                hint="Run cifar-export again.",
+            )
+        return scores
+
+    def classify(self, image: "str | Path | Image | NDArray[np.uint8]") -> Prediction:
+        """The prediction for one image.
+
+        Args:
+            image: a path; a Pillow image of any mode; or RGB pixels, uint8, shape
+                (height, width, 3), 0..255.
+
+        Raises:
+            InputError: the image cannot be read or is not a picture.
+            ArtefactError: the model fails.
+        """
+        return self.classify_batch([image])[0]
+
+    def classify_batch(
+        self, images: "Sequence[str | Path | Image | NDArray[np.uint8]]"
+    ) -> list[Prediction]:
+        """The predictions for several images, as :meth:`classify` makes them, in the same order."""
+        contract = self.artefact.contract
+        pixels = np.empty((len(images), *contract.input.shape), dtype=np.uint8)
+        for row, image in enumerate(images):
+            pixels[row] = fit_picture(_picture(image), contract.input)
+        probabilities = probabilities_from_scores(self.scores(pixels), contract.output)
+        return [prediction_from_probabilities(row, self.labels) for row in probabilities]
+
+
+def default_model(runtime: RuntimeChoice = "auto") -> Path:
+    """The packaged model for a runtime; for ``auto``, the one that an installed interpreter runs.
+
+    Raises:
+        MissingDependencyError: neither interpreter is installed.
+        UsageError: the runtime is unknown.
+    """
+    if runtime != "auto":
+        check_runtime(runtime, runtime, name="the default model")
+        return _MODELS / f"default.{runtime}"
+    for model_format, package in _INTERPRETERS.items():
+        if importlib.util.find_spec(package) is not None:
+            return _MODELS / f"default.{model_format}"
+    raise MissingDependencyError(
+        "no interpreter is installed, expected LiteRT or onnxruntime.",
+        hint="pip install ai-edge-litert (or, where it has no wheel, pip install onnxruntime)",
+    )
+
+
+def dequantize(raw: NDArray[Any], contract: OutputContract) -> NDArray[np.float32]:
+    """Scores in real units, float32, in the shape of ``raw``: ``(q - zero_point) * scale``."""
+    if contract.scale is None or contract.zero_point is None:
+        return raw.astype(np.float32)
+    real = (raw.astype(np.float64) - contract.zero_point) * contract.scale
+    return real.astype(np.float32)
+
+
+def probabilities_from_scores(
+    scores: NDArray[np.float32], contract: OutputContract
+) -> NDArray[np.float64]:
+    """Probabilities, float64, shape (n, num_classes): the softmax of logits, or the scores."""
+    exact = scores.astype(np.float64)
+    if contract.kind == "probabilities":
+        return exact
+    exponentials = np.exp(exact - exact.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def prediction_from_probabilities(
+    probabilities: NDArray[np.float64], labels: tuple[str, ...]
+) -> Prediction:
+    """The prediction in one row of probabilities, shape (num_classes,); ties: the lowest index."""
+    order = np.argsort(-probabilities, kind="stable")
+    ranked = tuple((labels[i], float(probabilities[i])) for i in order)
+    return Prediction(
+        label=ranked[0][0], index=int(order[0]), probability=ranked[0][1], ranked=ranked
+    )
+
+
+def _picture(image: "str | Path | Image | NDArray[np.uint8]") -> "Image":
+    if isinstance(image, (str, Path)):
+        return read_image(Path(image))
+    if isinstance(image, np.ndarray):
+        return picture_from_array(image, name="the array")
+    if hasattr(image, "getexif"):  # a Pillow image, without importing Pillow to ask
+        return upright_rgb(image, name="the image")
+    raise InputError(
+        f"the image is a {type(image).__name__}, expected a path, a Pillow image or a uint8 array.",
+        hint="Give one of these.",
+    )

@@ -1,0 +1,227 @@
+"""Turns image files, Pillow images and arrays into upright RGB pictures, or refuses them clearly.
+
+It never resizes or quantizes (see ``preprocess``). Pillow's exceptions end here, as InputError.
+Pictures are what a person would see: EXIF orientation applied, transparency laid over
+``BACKGROUND``, 16-bit grey scaled to 8 bits, the first frame of an animation.
+"""
+
+import importlib
+import threading
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_runtime.errors import InputError
+from cifar_runtime.files import read_once
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_IMAGE_BYTES = 128 * 1024 * 1024
+MAX_PIXELS = 4096 * 4096  # 16.8 megapixels: 50 MB as RGB
+BACKGROUND = (255, 255, 255)  # what shows through transparent pixels: the page, white
+IMAGE_SUFFIXES = (
+    *(".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm"),
+    *(".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+)
+
+# Pillow format, its plugin, and the bytes a file of it starts with. Naming the one plugin keeps
+# Pillow from importing and trying all forty, some of which start programs (EPS: Ghostscript).
+_FORMATS = (
+    ("PNG", "PngImagePlugin", (b"\x89PNG\r\n\x1a\n",)),
+    ("JPEG", "JpegImagePlugin", (b"\xff\xd8\xff",)),
+    ("WEBP", "WebPImagePlugin", (b"RIFF",)),
+    ("GIF", "GifImagePlugin", (b"GIF87a", b"GIF89a")),
+    ("BMP", "BmpImagePlugin", (b"BM",)),
+    ("TIFF", "TiffImagePlugin", (b"II*\x00", b"MM\x00*")),
+    ("PPM", "PpmImagePlugin", (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")),
+)
+_SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
+_TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+_OPAQUE_MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
+# Source: TIFF 6.0, section 8.
+_TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_BLACK_IS_ZERO = 258, 262, 1
+# warnings.catch_warnings changes the whole process: two threads in it at once leave filters behind.
+_DECODING = threading.Lock()
+
+
+def read_image(path: Path) -> "Image":
+    """The upright RGB picture in the file at ``path``, a Pillow image of mode RGB.
+
+    Raises:
+        InputError: the file is missing, not an image, damaged, too large, or of pixels whose range
+            is not stated.
+    """
+    data = read_once(path, max_bytes=MAX_IMAGE_BYTES, error=InputError)
+    return decode_image(data, name=str(path))
+
+
+def decode_image(data: bytes, *, name: str) -> "Image":
+    """The upright RGB picture in the bytes of an image file, a Pillow image of mode RGB.
+
+    Args:
+        data: a PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file.
+        name: what to call it in error messages.
+
+    Raises:
+        InputError: as :func:`read_image`.
+    """
+    image_format = _format_from_bytes(data, name)
+    try:
+        picture = _decode(data, image_format, name)
+    except InputError:
+        raise
+    except Exception as error:  # Pillow raises seven classes on damaged files
+        raise InputError(
+            f"{name}: is not a readable {image_format} image: {_reason(error)}.",
+            hint="Check that the file is complete, or save it again as PNG.",
+        ) from error
+    return upright_rgb(picture, name=name)
+
+
+def upright_rgb(picture: "Image", *, name: str) -> "Image":
+    """A Pillow image of any mode as its upright RGB picture; the given one is not changed.
+
+    Raises:
+        InputError: it is too large, damaged, or its pixels have no stated range.
+    """
+    _check_size(picture, name)
+    try:
+        return _to_rgb(_upright(picture), name)
+    except InputError:
+        raise
+    except Exception as error:  # as above: an image may be opened but not decoded yet
+        raise InputError(
+            f"{name}: cannot be converted to RGB: {_reason(error)}.",
+            hint="Save it again as an 8-bit RGB PNG.",
+        ) from error
+
+
+def picture_from_array(pixels: NDArray[Any], *, name: str) -> "Image":
+    """An array of pixels as a Pillow image of mode RGB.
+
+    Args:
+        pixels: uint8, shape (height, width, 3), RGB, 0..255.
+        name: what to call it in error messages.
+
+    Raises:
+        InputError: the array has another dtype or shape, or no pixels, or too many.
+    """
+    from PIL import Image
+
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+        raise InputError(
+            f"{name}: is {pixels.dtype} of shape {pixels.shape}, "
+            "expected uint8 of shape (height, width, 3).",
+            hint="Give RGB pixels 0..255.",
+        )
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    _check_size(picture, name)
+    return picture
+
+
+def _format_from_bytes(data: bytes, name: str) -> str:
+    for image_format, _, signatures in _FORMATS:
+        if data.startswith(signatures) and (image_format != "WEBP" or data[8:12] == b"WEBP"):
+            return image_format
+    known = ", ".join(image_format for image_format, _, _ in _FORMATS)
+    what = "is empty" if not data else "is not an image of a known format"
+    raise InputError(f"{name}: {what}, expected one of {known}.", hint="Save it as PNG or JPEG.")
+
+
+def _decode(data: bytes, image_format: str, name: str) -> "Image":
+    from PIL import Image
+
+    plugins = {known: plugin for known, plugin, _ in _FORMATS}
+    importlib.import_module(f"PIL.{plugins[image_format]}")
+    with _DECODING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # notes on odd metadata; damage raises
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            picture = Image.open(BytesIO(data), formats=(image_format,))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise _too_large(name, "more pixels than Pillow opens") from error
+        _check_size(picture, name)
+        picture.load()
+    return picture
+
+
+def _check_size(picture: "Image", name: str) -> None:
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise _too_large(name, f"{width} x {height} pixels")
+    if width * height == 0:
+        raise InputError(f"{name}: has no pixels.", hint="Give an image of at least 1 x 1.")
+
+
+def _too_large(name: str, found: str) -> InputError:
+    return InputError(
+        f"{name}: has {found}, expected at most {MAX_PIXELS} in all (4096 x 4096).",
+        hint="Scale it down first.",
+    )
+
+
+def _upright(picture: "Image") -> "Image":
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(picture)
+
+
+def _to_rgb(picture: "Image", name: str) -> "Image":
+    if picture.mode in _SIXTEEN_BIT_MODES:
+        return _from_sixteen_bits(picture, name)
+    if picture.mode == "I" and picture.format == "PPM":
+        # Pillow scales a PGM of more than 8 bits to 0..65535, whatever its maximum is.
+        return _from_sixteen_bits(picture, name)
+    if picture.mode in _TRANSPARENT_MODES or "transparency" in picture.info:
+        return _over_background(picture)
+    if picture.mode in _OPAQUE_MODES:
+        return picture.convert("RGB")
+    raise InputError(
+        f"{name}: has pixels of mode {picture.mode}, whose range or colours are not stated, "
+        "expected 8-bit colour or 8- or 16-bit grey.",
+        hint="Save it as an 8-bit RGB PNG.",
+    )
+
+
+def _from_sixteen_bits(picture: "Image", name: str) -> "Image":
+    from PIL import Image
+
+    _refuse_other_grey(picture, name)
+    levels = np.asarray(picture).astype(np.uint32)
+    # 65535 is 255 * 257, so this is the nearest 8-bit level.
+    grey = ((levels + 128) // 257).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _refuse_other_grey(picture: "Image", name: str) -> None:
+    """Refuses what Pillow hands out as 16-bit grey without scaling or inverting it."""
+    tags = getattr(picture, "tag_v2", {})
+    bits = tags.get(_TIFF_BITS_PER_SAMPLE, (16,))
+    black_is_zero = tags.get(_TIFF_PHOTOMETRIC, _TIFF_BLACK_IS_ZERO) == _TIFF_BLACK_IS_ZERO
+    if tuple(bits) != (16,) or not black_is_zero or "transparency" in picture.info:
+        raise InputError(
+            f"{name}: is grey of an unusual kind (12 bits, inverted, or with a transparent level), "
+            "expected plain 16-bit grey.",
+            hint="Save it as an 8-bit PNG.",
+        )
+
+
+def _over_background(picture: "Image") -> "Image":
+    from PIL import Image
+
+    # Pillow converts premultiplied colours only through their plain form.
+    plain = {"La": "LA", "RGBa": "RGBA"}.get(picture.mode)
+    picture = picture.convert(plain) if plain else picture
+    colours = picture.convert("RGBA")
+    background = Image.new("RGBA", colours.size, (*BACKGROUND, 255))
+    return Image.alpha_composite(background, colours).convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,90 @@
+"""The one interface behind which every interpreter stands, and the choice between them.
+
+It knows which interpreter runs which format; it imports none (see ``litert`` and ``ort``).
+"""
+
+from typing import Any, Literal, Protocol, get_args
+
+from numpy.typing import NDArray
+
+from cifar_runtime.artefact import Artefact
+from cifar_runtime.contract import ModelFormat
+from cifar_runtime.errors import UsageError
+
+RuntimeChoice = Literal["auto", "tflite", "onnx"]
+RuntimeName = Literal["litert", "onnxruntime"]
+
+
+class Session(Protocol):
+    """An open interpreter. One may be shared by threads.
+
+    Attributes:
+        runtime: which interpreter it is.
+    """
+
+    runtime: RuntimeName
+
+    def run(self, batch: NDArray[Any]) -> NDArray[Any]:
+        """The model's raw scores.
+
+        Args:
+            batch: shape (n, height, width, 3), NHWC, in the contract's input dtype, already
+                quantized; n is free, whatever batch size the file was exported with.
+
+        Returns:
+            shape (n, num_classes), in the contract's output dtype, still quantized.
+
+        Raises:
+            ArtefactError: the interpreter fails on this model.
+            UsageError: the batch has another shape or dtype, or the session is closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees the interpreter; closing twice is allowed."""
+        ...
+
+
+def open_session(
+    artefact: Artefact, *, runtime: RuntimeChoice = "auto", threads: int = 1
+) -> Session:
+    """An open session for the artefact, in the interpreter of its format.
+
+    Args:
+        artefact: the model to run.
+        runtime: ``auto``, or the format whose interpreter must be used.
+        threads: worker threads inside the interpreter, 1 or more.
+
+    Raises:
+        UsageError: ``runtime`` cannot run this format, or ``threads`` is not positive.
+        ArtefactError: the interpreter refuses the model, or it is not what its contract says.
+        MissingDependencyError: the interpreter is not installed.
+    """
+    check_runtime(runtime, artefact.format, name=str(artefact.path))
+    if threads < 1:
+        raise UsageError(f"threads is {threads}, expected 1 or more.", hint="Give threads=1.")
+    if artefact.format == "tflite":
+        from cifar_runtime.litert import LiteRTSession
+
+        return LiteRTSession(artefact, threads=threads)
+    from cifar_runtime.ort import OrtSession
+
+    return OrtSession(artefact, threads=threads)
+
+
+def check_runtime(runtime: str, model_format: ModelFormat, *, name: str) -> None:
+    """Refuses a runtime that cannot run a format.
+
+    Raises:
+        UsageError: they do not go together, or the runtime is unknown.
+    """
+    if runtime not in get_args(RuntimeChoice):
+        raise UsageError(
+            f"runtime is '{runtime}', expected one of {', '.join(get_args(RuntimeChoice))}.",
+            hint="Leave it out to choose by the file.",
+        )
+    if runtime not in ("auto", model_format):
+        raise UsageError(
+            f"{name}: is a {model_format} model, which runtime '{runtime}' cannot run.",
+            hint=f"Give a .{runtime} model, or leave the runtime out to choose by the file.",
+        )

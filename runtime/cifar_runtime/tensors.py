@@ -1,0 +1,113 @@
+"""What a model file says of its tensors, compared with what its contract says.
+
+It is filled in by the sessions; it imports no interpreter.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_runtime.contract import Contract
+from cifar_runtime.errors import ArtefactError, UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorFacts:
+    """One tensor of a model.
+
+    Attributes:
+        shape: one size per axis, None where the file leaves it open; axis 0 is the batch.
+        dtype: element type, as numpy names it.
+        scale: real units per integer step; None for float, or where the format does not state it.
+        zero_point: integer that stands for real 0; None with ``scale``.
+    """
+
+    shape: tuple[int | None, ...]
+    dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.dtype} {tuple('any' if size is None else size for size in self.shape)}"
+        if self.scale is None:
+            return text
+        return f"{text} with scale {self.scale!r} and zero point {self.zero_point}"
+
+
+def stated_input(contract: Contract) -> TensorFacts:
+    """The input tensor that the contract promises."""
+    stated = contract.input
+    return _facts((None, *stated.shape), stated.dtype, stated.scale, stated.zero_point)
+
+
+def stated_output(contract: Contract) -> TensorFacts:
+    """The output tensor that the contract promises."""
+    stated = contract.output
+    return _facts((None, len(contract.labels)), stated.dtype, stated.scale, stated.zero_point)
+
+
+def check_agreement(
+    path: Path,
+    side: Literal["input", "output"],
+    *,
+    found: TensorFacts,
+    stated: TensorFacts,
+    quantization_known: bool,
+) -> None:
+    """Refuses a model whose tensor is not the one in its contract.
+
+    Args:
+        path: the model, for the message.
+        side: which tensor, for the message.
+        found: what the file says; axes that it leaves open agree with anything.
+        stated: what the contract says.
+        quantization_known: whether the file states scale and zero point.
+
+    Raises:
+        ArtefactError: they differ.
+    """
+    agree = (
+        found.dtype == stated.dtype
+        and _shapes_agree(found.shape, stated.shape)
+        and (not quantization_known or _quantizations_agree(found, stated))
+    )
+    if not agree:
+        raise ArtefactError(
+            f"{path}: its {side} is {found}, its contract says {stated}.",
+            hint="The card belongs to another model: run cifar-export again.",
+        )
+
+
+def check_batch(batch: NDArray[Any], stated: TensorFacts) -> None:
+    """Refuses a batch that the model's input tensor does not hold.
+
+    Raises:
+        UsageError: another dtype or shape.
+    """
+    if batch.dtype != np.dtype(stated.dtype) or not _shapes_agree(stated.shape, batch.shape):
+        raise UsageError(
+            f"the batch is {batch.dtype} {batch.shape}, expected {stated}.",
+            hint="Use Classifier.scores, which prepares pixels as the contract says.",
+        )
+
+
+def _facts(
+    shape: tuple[int | None, ...], dtype: str, scale: float | None, zero_point: int | None
+) -> TensorFacts:
+    # Model files hold scales as float32: compare, and print, in that precision.
+    rounded = None if scale is None else float(np.float32(scale))
+    return TensorFacts(shape=shape, dtype=dtype, scale=rounded, zero_point=zero_point)
+
+
+def _shapes_agree(found: tuple[int | None, ...], stated: tuple[int | None, ...]) -> bool:
+    return len(found) == len(stated) and all(
+        one is None or other is None or one == other
+        for one, other in zip(found, stated, strict=True)
+    )
+
+
+def _quantizations_agree(found: TensorFacts, stated: TensorFacts) -> bool:
+    return (found.scale, found.zero_point) == (stated.scale, stated.zero_point)
