@@ -3,18 +3,18 @@
 Nothing heavy is imported before an image is classified, so that ``--help`` stays instant.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cifar_runtime.command import Parser, choice, execute, positive_int
 from cifar_runtime.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cifar_runtime.classifier import Classifier, Prediction
     from cifar_runtime.session import RuntimeChoice
 
@@ -46,10 +46,10 @@ class ClassifyRecipe:
     """
 
     inputs: tuple[str, ...]
-    model: Path | None
+    model: "Path | None"
     top_k: int
     output: Literal["table", "json", "jsonl"]
-    json_path: Path | None
+    json_path: "Path | None"
     threads: int
     runtime: "RuntimeChoice"
     verbosity: Literal[-1, 0, 1]
@@ -80,10 +80,12 @@ def parse(argv: Sequence[str]) -> ClassifyRecipe:
     Raises:
         UsageError: the command line makes no sense.
     """
-    options = _parser().parse_args(argv)
+    options = _parser().parse_intermixed_args(argv)
+    from pathlib import Path  # after --help has left
+
     return ClassifyRecipe(
         inputs=tuple(options.inputs),
-        model=options.model,
+        model=None if options.model is None else Path(options.model),
         top_k=options.top_k,
         output="jsonl" if options.jsonl else "table" if options.json is None else "json",
         json_path=_json_path(options.json),
@@ -127,7 +129,7 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("inputs", nargs="+", metavar="IMAGE", help="file, folder, or - for paths on stdin")
-    add("-m", "--model", type=Path, help=".tflite or .onnx file (default: the packaged model)")
+    add("-m", "--model", help=".tflite or .onnx file (default: the packaged model)")
     add("-k", "--top-k", type=positive_int, default=1, metavar="K", help="labels an image (1)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", nargs="?", const=STDIN, metavar="FILE", help="one JSON document")
@@ -146,7 +148,9 @@ def _parser() -> Parser:
     return parser
 
 
-def _json_path(value: str | None) -> Path | None:
+def _json_path(value: str | None) -> "Path | None":
+    from pathlib import Path
+
     if value is None or value == STDIN:
         return None
     if not value.endswith(".json"):
@@ -168,6 +172,8 @@ def _model_note(classifier: "Classifier", recipe: ClassifyRecipe) -> str:
 
 def _expand(inputs: Sequence[str]) -> Iterator[str]:
     """The path of every image: folders opened (not their folders), stdin read."""
+    from pathlib import Path
+
     from cifar_runtime.image import IMAGE_SUFFIXES
 
     for text in inputs:
@@ -197,6 +203,8 @@ def _classify(classifier: "Classifier", paths: Sequence[str], *, alone: bool) ->
 
 
 def _refuse_folder(path: str) -> None:
+    from pathlib import Path
+
     if Path(path).is_dir():
         raise InputError(
             f"{path}: is a folder without image files.",
@@ -232,6 +240,8 @@ def _write_document(
         },
         "results": [_json_from_result(result, recipe.top_k) for result in results],
     }
+    import json
+
     text = json.dumps(document, indent=2) + "\n"
     if recipe.json_path is None:
         sys.stdout.write(text)
@@ -243,6 +253,8 @@ def _write_document(
 
 
 def _write_lines(results: Iterator[Result], top_k: int) -> int:
+    import json
+
     failed = False
     for result in results:
         failed = failed or result.failed
@@ -259,10 +271,12 @@ def _write_table(
 ) -> int:
     names = [_printable(path) for path in paths]
     widths = max(map(len, [*names, "image"])), max(map(len, [*classifier.labels, "label"]))
-    if recipe.verbosity >= 0:
-        sys.stdout.write(f"{'image':<{widths[0]}}  {'label':<{widths[1]}}  probability\n")
+    heading = f"{'image':<{widths[0]}}  {'label':<{widths[1]}}  probability\n"
     failed = False
     for name, result in zip(names, results, strict=True):
+        if heading and recipe.verbosity >= 0:
+            sys.stdout.write(heading)  # not before a result: a lone image that fails has no table
+        heading = ""
         if isinstance(result.outcome, InputError):
             failed = True
             sys.stderr.write(f"{PROGRAM}: {result.outcome}\n")

@@ -4,11 +4,8 @@ It never imports numpy or anything slower: ``--help`` passes through here.
 """
 
 import argparse
-import difflib
-import json
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
@@ -69,6 +66,8 @@ def choice(choices: Sequence[str]) -> Callable[[str], str]:
 
 def not_one_of(text: str, choices: Iterable[str]) -> str:
     """The sentence that refuses ``text`` and lists ``choices``, naming the closest one."""
+    import difflib
+
     known = list(choices)
     closest = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
     suggestion = f"; did you mean {closest[0]}?" if closest else ""
@@ -115,6 +114,8 @@ def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> 
         return 0
     except Exception as error:  # noqa: BLE001 - the one boundary where a bug becomes exit code 1
         if "-v" in argv or "--verbose" in argv:
+            import traceback
+
             traceback.print_exc()
         unexpected = CifarEdgeError(
             f"unexpected {type(error).__name__}: {error}.", hint="Run again with -v and report it."
@@ -126,6 +127,8 @@ def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> 
 
 def _report(program: str, error: CifarEdgeError, *, as_json: bool) -> None:
     if as_json:
+        import json
+
         sys.stdout.write(json.dumps({"error": error.to_json()}) + "\n")
     else:
         text = str(error)
