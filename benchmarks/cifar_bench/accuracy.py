@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from cifar_runtime.errors import ArtefactError
 from numpy.typing import NDArray
 
 from cifar_bench.statistics import wilson_interval
+from cifar_runtime.errors import ArtefactError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 
-from cifar_train.dataset import LABELS, Split
-
 from cifar_bench.accuracy import measure_accuracy
 from cifar_bench.environment import read_environment
 from cifar_bench.latency import ROUNDS, Clock, Latency, sample_inference
@@ -14,6 +12,7 @@ from cifar_bench.report import ModelReport, Report
 from cifar_bench.scorer import Subject
 from cifar_bench.split_choice import choose_split, stratified_positions
 from cifar_bench.subject import check_fits, distinct_names, open_subjects
+from cifar_train.dataset import LABELS, Split
 
 Progress = Callable[[str], None]
 

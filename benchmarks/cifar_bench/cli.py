@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from cifar_bench.recipe import BenchRecipe, BenchSplit
 from cifar_runtime.command import Parser, choice, execute, positive_int
 from cifar_runtime.errors import UsageError
-
-from cifar_bench.recipe import BenchRecipe, BenchSplit
 
 if TYPE_CHECKING:
     from cifar_bench.report import Report

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cifar_runtime.errors import ArtefactError, MissingDependencyError
-from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 from numpy.typing import NDArray
 
 from cifar_bench.scorer import ModelFile
+from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 
 MAX_UNPACKED_BYTES = 1024**3
 """Largest sum of a checkpoint's unpacked members; a 4.7 MB file can unpack to 2.3 GB."""

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_runtime.errors import InputError
-
 from cifar_bench.accuracy import Accuracy, accuracy_from_json
 from cifar_bench.environment import Environment, environment_from_json
 from cifar_bench.latency import Latency, latency_from_json
 from cifar_bench.parity import Parity, parity_from_json
 from cifar_bench.scorer import ModelFile
+from cifar_runtime.errors import InputError
 
 SCHEMA = "cifar-edge/bench/1"
 

@@ -1,11 +1,11 @@
 """How a split's name becomes labelled images, and how a limited part of it is chosen."""
 
 import numpy as np
-from cifar_train import shipped
-from cifar_train.dataset import Split, load_split
 from numpy.typing import NDArray
 
 from cifar_bench.recipe import BenchSplit
+from cifar_train import shipped
+from cifar_train.dataset import Split, load_split
 
 
 def choose_split(name: BenchSplit, *, limit: int | None = None) -> Split:

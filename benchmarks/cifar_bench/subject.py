@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from cifar_runtime.classifier import Classifier
-from cifar_runtime.errors import ArtefactError
-from cifar_runtime.preprocess import input_table
 from numpy.typing import NDArray
 
 from cifar_bench.keras_scorer import KerasScorer
 from cifar_bench.recipe import BenchRecipe
 from cifar_bench.scorer import ModelFile, Subject
+from cifar_runtime.classifier import Classifier
+from cifar_runtime.errors import ArtefactError
+from cifar_runtime.preprocess import input_table
 
 
 class ArtefactSubject:

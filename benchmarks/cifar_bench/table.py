@@ -12,9 +12,9 @@ _GAP = "  "
 
 def plain_table(report: Report) -> str:
     """The report for a terminal, about 100 columns wide, with a last newline."""
-    header = ["model", "top-1 %", "95 %", "correct"]
+    header = ["model", "top-1", "95 %", "correct/seen"]
     if report.reference is not None:
-        header += ["agree %", "drop pp"]
+        header += ["agree", "drop"]
     header += ["min", "median", "p90", "p99", "bytes"]
     rows = [_plain_row(model, report.reference) for model in report.models]
     lines = [*_measured_how(report), "", *_aligned([header, *rows])]
@@ -58,7 +58,7 @@ def _plain_row(model: ModelReport, reference: str | None) -> list[str]:
         model.name,
         percent(model.accuracy.value),
         f"{percent(low)}-{percent(high)}",
-        f"{model.accuracy.correct:,}",
+        f"{model.accuracy.correct}/{model.accuracy.seen}",
     ]
     if reference is not None:
         row += _parity_cells(model, with_interval=False)
@@ -98,7 +98,7 @@ def _measured_how(report: Report) -> list[str]:
     accuracy, latency = report.models[0].accuracy, report.models[0].latency
     machine = report.environment
     return [
-        f"Accuracy: split {accuracy.split}, {_counted(accuracy.seen, 'image')}.",
+        f"Accuracy: percent, split {accuracy.split}, {_counted(accuracy.seen, 'image')}.",
         f"Latency: one inference of one ready image, microseconds, {_threads(report.models)}, "
         f"{_counted(len(latency.samples_ns), 'run')}.",
         f"Machine: {machine.cpu_model}, {_counted(machine.cores, 'core')}"
@@ -120,15 +120,14 @@ def _threads(models: Sequence[ModelReport]) -> str:
 
 
 def _parity_notes(report: Report) -> list[str]:
-    notes = []
+    notes = [] if report.reference is None else [f"Against {report.reference}:"]
     for model in report.models:
         if model.parity is not None:
             low, high = model.parity.accuracy_drop_interval
             notes.append(
-                f"{model.name} against {report.reference}: drop {percent(model.parity.accuracy_drop)}"
-                f" pp (95 % interval {percent(low)} to {percent(high)}), "
-                f"{model.parity.flips_to_wrong:,} turned wrong, "
-                f"{model.parity.flips_to_right:,} turned right"
+                f"{model.name}: drop {percent(model.parity.accuracy_drop)} points "
+                f"(95 % interval {percent(low)} to {percent(high)}), "
+                f"{model.parity.flips_to_wrong:,} turned wrong, {model.parity.flips_to_right:,} right"
             )
     return notes
 

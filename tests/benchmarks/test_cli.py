@@ -1,0 +1,173 @@
+"""The command line as a table, and the installed script's streams and exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cifar_bench.cli import Invocation, parse
+from cifar_bench.recipe import BenchRecipe
+from cifar_bench.report import report_from_text
+from cifar_runtime.errors import UsageError
+
+SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-bench"
+
+
+@pytest.mark.parametrize(
+    ("argv", "recipe", "rest"),
+    [
+        ([], {}, {}),
+        (["a.tflite", "b.onnx"], {"models": (Path("a.tflite"), Path("b.onnx"))}, {}),
+        (
+            ["--against", "a.keras", "--against", "b.keras", "m.tflite"],
+            {"models": (Path("m.tflite"),), "against": (Path("a.keras"), Path("b.keras"))},
+            {},
+        ),
+        (["--split", "test", "--limit", "9"], {"split": "test", "limit": 9}, {}),
+        (
+            ["--threads", "2", "--warmup", "3", "--runs", "4"],
+            {"threads": 2, "warmup": 3, "runs": 4},
+            {},
+        ),
+        (["--json", "-q"], {}, {"json": "-", "quiet": True}),
+        (["--json", "r.json", "--markdown"], {}, {"json": "r.json", "markdown": "-"}),
+    ],
+)
+def test_arguments_become_an_invocation(
+    argv: list[str], recipe: dict[str, Any], rest: dict[str, Any]
+) -> None:
+    defaults: dict[str, Any] = {"json": None, "markdown": None, "quiet": False}
+    assert parse(argv) == Invocation(recipe=BenchRecipe(**recipe), **{**defaults, **rest})
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (
+            ["--split", "tset"],
+            "cifar-bench: argument --split: 'tset' is not one of test-sample, test, validation; "
+            "did you mean test?. See cifar-bench --help.",
+        ),
+        (
+            ["--runs", "0"],
+            "cifar-bench: argument --runs: '0' is not a whole number above zero. "
+            "See cifar-bench --help.",
+        ),
+        (
+            ["--json", "model.tflite"],
+            "cifar-bench: --json would write to model.tflite, expected a name that ends in .json. "
+            "Give MODEL before --json, or --json FILE.json.",
+        ),
+        (
+            ["--json", "--markdown"],
+            "cifar-bench: --json and --markdown both claim stdout. Give one of them a FILE.",
+        ),
+    ],
+)
+def test_arguments_that_make_no_sense_are_usage_errors(argv: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(argv)
+    assert str(caught.value) == message
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(
+        [SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False, env=environment
+    )
+
+
+def test_the_script_prints_one_table_and_writes_the_report(tiny_onnx: Path, tmp_path: Path) -> None:
+    target = tmp_path / "report.json"
+    ended = run(tiny_onnx, "--limit", "50", "--runs", "20", "--json", target)
+    assert ended.returncode == 0, ended.stderr
+    assert "Accuracy: percent, split test-sample[:50], 50 images.\n" in ended.stdout
+    assert ended.stdout.splitlines()[-1].startswith("tiny-float32  ")
+    assert ended.stderr == (
+        "cifar-bench: scoring 50 images with tiny-float32\n"
+        "cifar-bench: timing 20 inferences of each model\n"
+    )
+    (model,) = report_from_text(target.read_text(), origin="report").models
+    assert (model.name, model.accuracy.seen, len(model.latency.samples_ns)) == (
+        "tiny-float32",
+        50,
+        20,
+    )
+
+
+def test_json_on_stdout_is_one_document_and_quiet_is_quiet(tiny_onnx: Path) -> None:
+    ended = run(tiny_onnx, "--limit", "10", "--runs", "5", "--json", "-q")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    document = json.loads(ended.stdout)
+    assert document["schema"] == "cifar-edge/bench/1"
+    assert str(tiny_onnx.parent) not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--runs", "many"], 2, "argument --runs: 'many' is not a whole number above zero"),
+        (["--split", "test"], 3, "cifar-data fetch"),
+        (["missing.tflite"], 4, "missing.tflite: cannot be read"),
+        (["--against", "seed.h5"], 4, "seed.h5: is not a .keras file"),
+    ],
+)
+def test_failures_end_with_their_documented_exit_code_in_one_line(
+    arguments: list[str], code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path))
+    ended = run(*arguments)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert message in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_model_whose_bytes_changed_is_exit_4(tiny_onnx: Path, tmp_path: Path) -> None:
+    changed = tmp_path / tiny_onnx.name
+    changed.write_bytes(tiny_onnx.read_bytes() + b"\0")
+    card = tiny_onnx.with_name(f"{tiny_onnx.name}.json")
+    changed.with_name(card.name).write_bytes(card.read_bytes())
+    ended = run(changed)
+    assert ended.returncode == 4
+    assert "the file changed after export" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("statement", "forbidden"),
+    [
+        ("import cifar_bench.cli as c; c.main(['--help'])", ("numpy", "tensorflow", "keras")),
+        (
+            "import cifar_bench.bench",
+            ("tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert"),
+        ),
+        ("import cifar_bench.readme", ("numpy", "tensorflow", "keras")),
+    ],
+)
+def test_nothing_heavy_is_imported_before_it_is_asked_for(
+    statement: str, forbidden: tuple[str, ...]
+) -> None:
+    program = (
+        f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\n"
+        f"sys.exit(', '.join(m for m in {forbidden!r} if m in sys.modules) or None)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_measuring_exported_models_imports_no_tensorflow(tiny_onnx: Path) -> None:
+    program = (
+        "import sys\nfrom cifar_bench.cli import main\n"
+        f"code = main([{str(tiny_onnx)!r}, '--limit', '5', '--runs', '2', '-q'])\n"
+        "sys.exit(code or ('tensorflow' in sys.modules) or ('keras' in sys.modules))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

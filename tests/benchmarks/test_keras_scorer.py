@@ -1,0 +1,101 @@
+"""Keras checkpoints: raw pixels in, and everything that is no safe image classifier refused."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cifar_bench.keras_scorer import KerasScorer, read_checkpoint
+from cifar_runtime.errors import ArtefactError
+
+# TensorFlow 2.21's tensors answer numpy 2 in the old way; the warning is about its code, not ours.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
+
+def test_scores_are_those_of_raw_pixels(
+    tiny_keras: Path, tiny_weights: tuple[NDArray[np.float32], NDArray[np.float32]]
+) -> None:
+    """Against the same network in numpy, over more than one batch."""
+    images = np.random.default_rng(1).integers(0, 256, size=(260, 32, 32, 3), dtype=np.uint8)
+    kernel, bias = tiny_weights
+    logits = images.astype(np.float64).mean(axis=(1, 2)) @ kernel + bias
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    scorer = KerasScorer(tiny_keras)
+    scores = scorer.scores(images)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    np.testing.assert_allclose(scorer.infer(scorer.prepare(images)[7]), expected[7:8], atol=1e-5)
+
+
+def test_a_checkpoint_is_known_by_its_file(tiny_keras: Path) -> None:
+    scorer = KerasScorer(tiny_keras)
+    assert (scorer.name, scorer.image_shape) == ("tiny", (32, 32, 3))
+    assert scorer.labels == tuple("0123456789")
+    assert scorer.model_file.size_bytes == tiny_keras.stat().st_size
+
+
+def test_labels_must_be_as_many_as_scores(tiny_keras: Path) -> None:
+    with pytest.raises(ArtefactError, match="gives 10 scores, expected one for each of 2 labels"):
+        KerasScorer(tiny_keras, labels=("cat", "dog"))
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.pkl", "model"])
+def test_formats_that_can_run_code_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    with pytest.raises(ArtefactError) as caught:
+        read_checkpoint(path)
+    assert str(caught.value) == (
+        f"{path}: is not a .keras file; .h5 and pickle can run code when they are opened. "
+        "Save the model with model.save('NAME.keras')."
+    )
+
+
+def test_an_archive_that_unpacks_beyond_a_gibibyte_is_refused_unopened(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    # The central directory states the unpacked size: 24 bytes after its signature PK 01 02.
+    data = bytearray(path.read_bytes())
+    size_at = data.rindex(b"PK\x01\x02") + 24
+    data[size_at : size_at + 4] = (2**30 + 1).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(
+        ArtefactError, match="unpacks to 1073741825 bytes, expected at most 1073741824"
+    ):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "is not a Keras archive"), (b"\x89HDF\r\n\x1a\n", "is not a Keras archive")],
+)
+def test_what_is_no_archive_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(content)
+    with pytest.raises(ArtefactError, match=message):
+        KerasScorer(path)
+
+
+def test_an_archive_that_keras_cannot_open_is_refused_without_temporary_paths(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("other.txt", "nothing")
+    with pytest.raises(ArtefactError) as caught:
+        KerasScorer(path)
+    assert str(caught.value).startswith(f"{path}: keras cannot open it: ")
+    assert "/tmp/cifar-bench-" not in str(caught.value)  # noqa: S108 - what must not be shown
+
+
+def test_a_model_that_is_no_image_classifier_is_refused(tmp_path: Path) -> None:
+    import keras
+
+    path = tmp_path / "vector.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
+    with pytest.raises(ArtefactError, match=r"has 1 inputs and 1 outputs of shapes"):
+        KerasScorer(path)

@@ -1,0 +1,71 @@
+"""A report survives its JSON, keeps raw numbers, and refuses documents that are none."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cifar_bench.report import Report, report_from_text
+from cifar_runtime.errors import InputError
+
+
+def test_report_survives_its_json(report: Report) -> None:
+    assert report_from_text(report.to_text(), origin="report.json") == report
+
+
+def test_json_names_its_schema_and_puts_the_raw_samples_on_one_line(report: Report) -> None:
+    text = report.to_text()
+    document = json.loads(text)
+    assert document["schema"] == "cifar-edge/bench/1"
+    assert document["models"][2]["latency"]["samples_ns"] == [79_900 + 1000 * i for i in range(100)]
+    assert '"samples_ns": [79900, 80900, ' in text
+    assert document["models"][2]["accuracy"]["accuracy"] == 0.817
+
+
+def test_edited_derived_figures_do_not_survive_reading(report: Report) -> None:
+    document = report.to_json()
+    document["models"][2]["accuracy"]["accuracy"] = 0.99
+    document["models"][2]["latency"]["median_ns"] = 1
+    document["models"][2]["parity"]["agreement"] = 1.0
+    assert report_from_text(json.dumps(document), origin="x") == report
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "report.json: is not a benchmark report: JSONDecodeError("),
+        ("[]", "report.json: is not a benchmark report: TypeError("),
+        (
+            '{"schema": "cifar-edge/bench/9"}',
+            "report.json: schema is 'cifar-edge/bench/9', expected 'cifar-edge/bench/1'. "
+            "Measure again with cifar-bench --json FILE.",
+        ),
+        (
+            '{"schema": "cifar-edge/bench/1"}',
+            "report.json: is not a benchmark report: KeyError('environment'). "
+            "Measure again with cifar-bench --json FILE.",
+        ),
+    ],
+)
+def test_what_is_no_report_is_an_input_error(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        report_from_text(text, origin="report.json")
+    assert str(caught.value).startswith(message)
+
+
+def test_counts_that_contradict_each_other_are_an_input_error(report: Report) -> None:
+    document: dict[str, Any] = report.to_json()
+    document["models"][2]["parity"]["flips_to_wrong"] = 0
+    with pytest.raises(InputError, match=r"820 - 0 \+ 2 is not 817"):
+        report_from_text(json.dumps(document), origin="report.json")
+
+
+def test_two_models_of_one_name_are_refused(report: Report) -> None:
+    with pytest.raises(ValueError, match="different names"):
+        replace(report, models=(report.models[0], report.models[0]))
+
+
+def test_a_reference_that_was_not_measured_is_refused(report: Report) -> None:
+    with pytest.raises(ValueError, match="'other' is not among"):
+        replace(report, reference="other")

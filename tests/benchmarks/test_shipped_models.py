@@ -1,0 +1,133 @@
+"""Every shipped and every freshly exported seed model decides like the Keras checkpoint it was made from.
+
+On the shipped 1,000-image sample always; on all 10,000 test images when CIFAR_EDGE_FULL_DATA=1 is set, and then
+the data set must be there.
+"""
+
+import functools
+import importlib.util
+import os
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cifar_bench.accuracy import measure_accuracy
+from cifar_bench.keras_scorer import KerasScorer
+from cifar_bench.parity import Limits, Parity, judge, parity_from_scores
+from cifar_bench.recipe import BenchSplit
+from cifar_bench.split_choice import choose_split
+from cifar_runtime.classifier import Classifier, default_model
+from cifar_train import shipped
+from cifar_train.dataset import LABELS
+
+pytestmark = [
+    # TensorFlow 2.21's tensors answer numpy 2 in the old way; the warning is about its code, not ours.
+    pytest.mark.filterwarnings(
+        "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+    ),
+    pytest.mark.skipif(
+        importlib.util.find_spec("tensorflow") is None,
+        reason="the reference needs TensorFlow, which has no wheel for this Python",
+    ),
+]
+
+SPLITS = [
+    "test-sample",
+    pytest.param(
+        "test",
+        marks=[
+            pytest.mark.full_data,
+            pytest.mark.skipif(
+                os.environ.get("CIFAR_EDGE_FULL_DATA") != "1",
+                reason="scores all 10,000 test images; set CIFAR_EDGE_FULL_DATA=1",
+            ),
+        ],
+    ),
+]
+FLOAT = Limits(max_accuracy_drop=0.001, min_agreement=0.999, min_accuracy=0.65)
+INT8 = Limits(max_accuracy_drop=0.005, min_agreement=0.96, min_accuracy=0.65)
+
+ReferenceScores = Callable[[BenchSplit], NDArray[np.float32]]
+
+
+@pytest.fixture(scope="session")
+def reference_scores() -> ReferenceScores:
+    """The shipped checkpoint's scores of a split, computed once per split."""
+    scorer = KerasScorer(shipped.checkpoint(), labels=LABELS)
+
+    @functools.cache
+    def scores(split: BenchSplit) -> NDArray[np.float32]:
+        return scorer.scores(choose_split(split).images)
+
+    return scores
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with fresh exports of the shipped checkpoint, made by the installed command."""
+    folder = tmp_path_factory.mktemp("exported")
+    command = Path(sysconfig.get_path("scripts")) / "cifar-export"
+    for formats, modes in (("tflite", "none,int8"), ("onnx", "none")):
+        options = ["--format", formats, "--quantize", modes, "--eval-split", "test-sample"]
+        ended = subprocess.run(
+            [command, *options, "-o", folder], capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+def parity_with(reference_scores: ReferenceScores, model: Path, split_name: BenchSplit) -> Parity:
+    classifier = Classifier(model)
+    assert classifier.labels == LABELS
+    split = choose_split(split_name)
+    scores = classifier.scores(split.images)
+    accuracy = measure_accuracy(scores, split.labels, split=split.name)
+    assert accuracy.seen == {"test-sample": 1000, "test": 10_000}[split_name]
+    return parity_from_scores(reference_scores(split_name), scores, split.labels)
+
+
+def assert_holds(parity: Parity, limits: Limits) -> None:
+    failed = [gate.sentence for gate in judge(parity, limits) if not gate.passed]
+    assert not failed, "; ".join(failed)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_checkpoint_itself_holds_the_baseline(
+    split: BenchSplit, reference_scores: ReferenceScores
+) -> None:
+    labels = choose_split(split).labels
+    assert measure_accuracy(reference_scores(split), labels, split=split).value >= 0.65
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("runtime", ["tflite", "onnx"])
+def test_the_default_models_decide_like_keras(
+    runtime: str, split: BenchSplit, reference_scores: ReferenceScores
+) -> None:
+    """Both ship quantized to int8."""
+    model = default_model(runtime)  # type: ignore[arg-type]
+    assert_holds(parity_with(reference_scores, model, split), INT8)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [
+        ("seed-cnn-float32.tflite", FLOAT),
+        ("seed-cnn-int8.tflite", INT8),
+        ("seed-cnn-float32.onnx", FLOAT),
+    ],
+)
+def test_fresh_exports_decide_like_keras(
+    name: str,
+    limits: Limits,
+    split: BenchSplit,
+    exported: Path,
+    reference_scores: ReferenceScores,
+) -> None:
+    assert_holds(parity_with(reference_scores, exported / name, split), limits)

@@ -1,0 +1,51 @@
+"""How --split and --limit choose images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cifar_bench.split_choice import choose_split, stratified_positions
+from cifar_runtime.errors import InputError
+
+
+def test_the_sample_ships_with_a_hundred_images_a_class() -> None:
+    split = choose_split("test-sample")
+    assert (split.name, split.images.shape) == ("test-sample", (1000, 32, 32, 3))
+    assert np.bincount(split.labels).tolist() == [100] * 10
+
+
+def test_a_limit_takes_equal_shares_of_the_classes_and_shows_in_the_name() -> None:
+    split = choose_split("test-sample", limit=50)
+    assert split.name == "test-sample[:50]"
+    assert np.bincount(split.labels).tolist() == [5] * 10
+
+
+def test_a_limit_beyond_the_split_changes_nothing() -> None:
+    assert choose_split("test-sample", limit=5000).name == "test-sample"
+
+
+@pytest.mark.parametrize(
+    ("labels", "count", "expected"),
+    [
+        ([0, 0, 0, 1, 1, 1], 2, [0, 3]),
+        ([0, 0, 0, 1, 1, 1], 3, [0, 1, 3]),
+        ([1, 0, 1, 0], 2, [0, 1]),
+        ([0, 0, 0, 1], 4, [0, 1, 2, 3]),
+        ([0, 0, 0, 1], 3, [0, 1, 3]),
+    ],
+)
+def test_positions_are_each_classs_first_images(
+    labels: list[int], count: int, expected: list[int]
+) -> None:
+    positions = stratified_positions(np.array(labels, dtype=np.uint8), count)
+    assert positions.tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["test", "validation"])
+def test_a_split_that_was_not_fetched_is_an_input_error(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match="cifar-data fetch"):
+        choose_split(name)  # type: ignore[arg-type]

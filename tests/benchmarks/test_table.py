@@ -1,0 +1,102 @@
+"""Whole tables, character by character, and the rules of number formatting."""
+
+from dataclasses import replace
+
+import pytest
+
+from cifar_bench.report import Report
+from cifar_bench.table import markdown_table, microseconds, percent, plain_table
+
+PLAIN = """\
+Accuracy: percent, split test-sample, 1,000 images.
+Latency: one inference of one ready image, microseconds, 1 thread, 100 runs.
+Machine: Example CPU, 2 cores, load 0.50, Linux 6.8, CPython 3.11.7.
+
+model             top-1         95 %  correct/seen   agree  drop    min  median    p90    p99    bytes
+seed-cnn          82.00  79.50-84.26      820/1000       -     -  3,000   3,050  3,090  3,100  397,432
+seed-cnn-float32  82.00  79.50-84.26      820/1000  100.00  0.00    168     217    257    266  397,432
+seed-cnn-int8     81.70  79.18-83.97      817/1000   98.80  0.30   79.9     129    169    178  397,432
+
+Against seed-cnn:
+seed-cnn-float32: drop 0.00 points (95 % interval -0.38 to 0.38), 0 turned wrong, 0 right
+seed-cnn-int8: drop 0.30 points (95 % interval -0.28 to 0.99), 5 turned wrong, 2 right
+"""
+
+
+def test_plain_table_with_a_reference(report: Report) -> None:
+    assert plain_table(report) == PLAIN
+    assert max(map(len, plain_table(report).splitlines())) <= 100
+
+
+PLAIN_ALONE = """\
+Accuracy: percent, split test-sample, 1,000 images.
+Latency: one inference of one ready image, microseconds, 1 thread, 100 runs.
+Machine: Example CPU, 2 cores, load 0.50, Linux 6.8, CPython 3.11.7.
+
+model          top-1         95 %  correct/seen   min  median  p90  p99    bytes
+seed-cnn-int8  81.70  79.18-83.97      817/1000  79.9     129  169  178  397,432
+"""
+
+
+def test_plain_table_without_a_reference(report: Report) -> None:
+    model = replace(report.models[2], parity=None)
+    assert plain_table(replace(report, reference=None, models=(model,))) == PLAIN_ALONE
+
+
+MARKDOWN = (
+    "| model | runtime | top-1 % (95 % interval) | correct / seen | agreement % "
+    "| drop in points (95 % interval) | min µs | median µs | p90 µs | p99 µs | bytes |\n"
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+    "| seed-cnn | keras/tensorflow | 82.00 (79.50 to 84.26) | 820 / 1,000 | - | - "
+    "| 3,000 | 3,050 | 3,090 | 3,100 | 397,432 |\n"
+    "| seed-cnn-float32 | litert | 82.00 (79.50 to 84.26) | 820 / 1,000 | 100.00 "
+    "| 0.00 (-0.38 to 0.38) | 168 | 217 | 257 | 266 | 397,432 |\n"
+    "| seed-cnn-int8 | litert | 81.70 (79.18 to 83.97) | 817 / 1,000 | 98.80 "
+    "| 0.30 (-0.28 to 0.99) | 79.9 | 129 | 169 | 178 | 397,432 |\n"
+    "\n"
+    "Accuracy: percent, split test-sample, 1,000 images. "
+    "Latency: one inference of one ready image, microseconds, 1 thread, 100 runs. "
+    "Machine: Example CPU, 2 cores, load 0.50, Linux 6.8, CPython 3.11.7.\n"
+)
+
+
+def test_markdown_table_with_a_reference(report: Report) -> None:
+    assert markdown_table(report) == MARKDOWN
+
+
+def test_differing_threads_are_told_model_by_model(report: Report) -> None:
+    free = replace(report.models[0], latency=replace(report.models[0].latency, threads=None))
+    text = plain_table(replace(report, models=(free, *report.models[1:])))
+    assert (
+        "microseconds, threads: seed-cnn its own choice, seed-cnn-float32 1, seed-cnn-int8 1, 100 runs."
+    ) in text
+
+
+@pytest.mark.parametrize(
+    ("duration_ns", "text"),
+    [
+        (0, "0"),
+        (1, "0.00100"),
+        (512, "0.512"),
+        (999, "0.999"),
+        (1_234, "1.23"),
+        (9_996, "10.0"),
+        (38_249, "38.2"),
+        (99_940, "99.9"),
+        (99_960, "100"),
+        (123_456, "123"),
+        (999_600, "1,000"),
+        (1_234_567, "1,230"),
+        (12_345_678, "12,300"),
+    ],
+)
+def test_microseconds_have_three_significant_digits(duration_ns: int, text: str) -> None:
+    assert microseconds(duration_ns) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.6591, "65.91"), (1.0, "100.00"), (0.0, "0.00"), (-0.001, "-0.10"), (-1e-9, "0.00")],
+)
+def test_percent_has_two_decimals_and_no_minus_zero(share: float, text: str) -> None:
+    assert percent(share) == text
