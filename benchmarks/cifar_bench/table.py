@@ -12,7 +12,7 @@ _GAP = "  "
 
 def plain_table(report: Report) -> str:
     """The report for a terminal, about 100 columns wide, with a last newline."""
-    header = ["model", "top-1", "95 %", "correct/seen"]
+    header = ["model", "top-1", "95 %", "correct"]
     if report.reference is not None:
         header += ["agree", "drop"]
     header += ["min", "median", "p90", "p99", "bytes"]

@@ -12,10 +12,10 @@ Accuracy: percent, split test-sample, 1,000 images.
 Latency: one inference of one ready image, microseconds, 1 thread, 100 runs.
 Machine: Example CPU, 2 cores, load 0.50, Linux 6.8, CPython 3.11.7.
 
-model             top-1         95 %  correct/seen   agree  drop    min  median    p90    p99    bytes
-seed-cnn          82.00  79.50-84.26      820/1000       -     -  3,000   3,050  3,090  3,100  397,432
-seed-cnn-float32  82.00  79.50-84.26      820/1000  100.00  0.00    168     217    257    266  397,432
-seed-cnn-int8     81.70  79.18-83.97      817/1000   98.80  0.30   79.9     129    169    178  397,432
+model             top-1         95 %   correct   agree  drop    min  median    p90    p99    bytes
+seed-cnn          82.00  79.50-84.26  820/1000       -     -  3,000   3,050  3,090  3,100  397,432
+seed-cnn-float32  82.00  79.50-84.26  820/1000  100.00  0.00    168     217    257    266  397,432
+seed-cnn-int8     81.70  79.18-83.97  817/1000   98.80  0.30   79.9     129    169    178  397,432
 
 Against seed-cnn:
 seed-cnn-float32: drop 0.00 points (95 % interval -0.38 to 0.38), 0 turned wrong, 0 right
@@ -33,8 +33,8 @@ Accuracy: percent, split test-sample, 1,000 images.
 Latency: one inference of one ready image, microseconds, 1 thread, 100 runs.
 Machine: Example CPU, 2 cores, load 0.50, Linux 6.8, CPython 3.11.7.
 
-model          top-1         95 %  correct/seen   min  median  p90  p99    bytes
-seed-cnn-int8  81.70  79.18-83.97      817/1000  79.9     129  169  178  397,432
+model          top-1         95 %   correct   min  median  p90  p99    bytes
+seed-cnn-int8  81.70  79.18-83.97  817/1000  79.9     129  169  178  397,432
 """
 
 
