@@ -29,7 +29,7 @@ def _centred_pixels() -> Any:
 
 
 def _notebook_layers() -> list[Any]:
-    """The notebook's layers: 382,858 parameters, 17.94 million multiply-accumulates; BatchNorm stands after the ReLU."""
+    """The notebook's layers: 382,858 parameters, 17.94 million multiply-accumulates, BatchNorm after the ReLU."""
     from keras import layers
 
     stack: list[Any] = []

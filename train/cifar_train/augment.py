@@ -31,9 +31,13 @@ def augment(
         mirrored = generator.random(size=(count, 1)) < 0.5
         columns = np.where(mirrored, width - 1 - columns, columns)
     picked = np.arange(count)[:, None, None]
-    return images[picked, _reflect(rows, height)[:, :, None], _reflect(columns, width)[:, None, :]]
+    varied: NDArray[np.uint8] = images[
+        picked, _reflect(rows, height)[:, :, None], _reflect(columns, width)[:, None, :]
+    ]
+    return varied
 
 
 def _reflect(positions: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Positions outside 0..size-1 mirrored at the border pixel, which is not repeated (NumPy's ``reflect``)."""
-    return size - 1 - np.abs(size - 1 - np.abs(positions))
+    reflected: NDArray[np.int64] = size - 1 - np.abs(size - 1 - np.abs(positions))
+    return reflected

@@ -4,9 +4,8 @@ Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
 """
 
 import numpy as np
-from numpy.typing import NDArray
-
 from cifar_runtime.errors import InputError
+from numpy.typing import NDArray
 
 RECORD_BYTES = 1 + 3 * 32 * 32
 

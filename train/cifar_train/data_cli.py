@@ -78,7 +78,11 @@ def _fetch(options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
         line.clear()
     for failure in fetched.failures:
         line.say(f"cifar-data: {failure}")
-    document = {"outcome": fetched.outcome, "source": fetched.source, "folder": str(fetched.folder)}
+    document: dict[str, object] = {
+        "outcome": fetched.outcome,
+        "source": fetched.source,
+        "folder": str(fetched.folder),
+    }
     return document, [
         f"CIFAR-10 {fetched.outcome} from {fetched.source} in {fetched.folder}, all six SHA-256 digests right."
     ]
@@ -100,9 +104,8 @@ def _info(_options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
     document = describe()
     lines = [f"CIFAR-10 in {document['folder']}, from {document['source']}"]
     for split in document["splits"]:
-        lines.append(
-            f"  {split['name']:<12}{split['images']:>7,} images  {split['per_class']}  ids sha256 {split['ids_sha256'][:12]}…"
-        )
+        size = f"{split['images']:>7,} images  {split['per_class']}"
+        lines.append(f"  {split['name']:<12}{size}  ids sha256 {split['ids_sha256'][:12]}…")
     means, deviations = document["channel_means"], document["channel_standard_deviations"]
     lines.append("  train + validation, 0..1: means " + " ".join(f"{value:.8f}" for value in means))
     lines.append("  standard deviations       " + " ".join(f"{value:.8f}" for value in deviations))

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-
 from cifar_runtime.errors import InputError
+from numpy.typing import NDArray
 
 SplitName = Literal["train", "validation", "test", "official-train"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from cifar_runtime.errors import CifarEdgeError, UsageError
 from numpy.typing import NDArray
 
-from cifar_runtime.errors import CifarEdgeError, UsageError
 from cifar_train.architectures import build
 from cifar_train.augment import augment
 from cifar_train.backend import has_gpu, resolve_precision, select_backend
@@ -139,14 +139,19 @@ def _fit_epoch(
     number = len(state.epochs) + 1
     total = len(train.labels)
     size = state.recipe.batch_size
-    progress = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: watcher.on_batch(
-            number, min((batch + 1) * size, total), total
-        )
-    )
+
+    def on_train_batch_end(batch: int, logs: object) -> None:
+        del logs  # Keras passes it by name
+        watcher.on_batch(number, min((batch + 1) * size, total), total)
+
     start = time.perf_counter()
     history = model.fit(
-        batches(state.recipe, train, number), epochs=1, verbose=0, callbacks=[progress]
+        batches(state.recipe, train, number),
+        epochs=1,
+        steps_per_epoch=math.ceil(total / size),
+        shuffle=False,  # the generator has shuffled
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=on_train_batch_end)],
     ).history
     seconds = time.perf_counter() - start
     loss = history["loss"][0]

@@ -1,9 +1,10 @@
-"""Training recipes: frozen, documented experiments; the command line makes one, the library takes it, the card stores it."""
+"""Training recipes: frozen, documented experiments that the command line makes and the card stores."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cifar_runtime.errors import UsageError
+
 from cifar_train.architectures import Architecture
 from cifar_train.augment import Augmentation
 

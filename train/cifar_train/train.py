@@ -11,6 +11,7 @@ from typing import Any
 from cifar_runtime import __version__
 from cifar_runtime.errors import UsageError
 from cifar_runtime.files import replace_atomically, write_atomically
+
 from cifar_train.backend import has_gpu, resolve_precision
 from cifar_train.dataset import LABELS, Split, load_split
 from cifar_train.evaluate import Evaluation, evaluate, write_curves, write_evaluation
@@ -80,7 +81,7 @@ def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainRe
         write_evaluation(options.folder, evaluation)
     write_curves(options.folder, state.epochs)
     model_path = options.folder / "model.keras"
-    replace_atomically(model_path, lambda temporary: model.save(temporary))
+    replace_atomically(model_path, model.save)
     card = _card(state, data, evaluations, model_path)
     write_atomically(options.folder / "card.json", (json.dumps(card, indent=1) + "\n").encode())
     return TrainResult(model_path=model_path, card=card, evaluations=evaluations)

