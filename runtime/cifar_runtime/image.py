@@ -91,7 +91,7 @@ def upright_rgb(picture: "Image", *, name: str) -> "Image":
     """
     _check_size(picture, name)
     try:
-        return _to_rgb(_upright(picture), name)
+        return _to_rgb(picture, name)
     except InputError:
         raise
     except Exception as error:  # as above: an image may be opened but not decoded yet
@@ -171,15 +171,15 @@ def _upright(picture: "Image") -> "Image":
 
 
 def _to_rgb(picture: "Image", name: str) -> "Image":
-    if picture.mode in _SIXTEEN_BIT_MODES:
-        return _from_sixteen_bits(picture, name)
-    if picture.mode == "I" and picture.format == "PPM":
-        # Pillow scales a PGM of more than 8 bits to 0..65535, whatever its maximum is.
-        return _from_sixteen_bits(picture, name)
+    # The copy that stands upright has lost the format and the tags: ask the original.
+    sixteen_bits = _is_sixteen_bit_grey(picture, name)
+    upright = _upright(picture)
+    if sixteen_bits:
+        return _from_sixteen_bits(upright)
     if picture.mode in _TRANSPARENT_MODES or "transparency" in picture.info:
-        return _over_background(picture)
+        return _over_background(upright)
     if picture.mode in _OPAQUE_MODES:
-        return picture.convert("RGB")
+        return upright.convert("RGB")
     raise InputError(
         f"{name}: has pixels of mode {picture.mode}, whose range or colours are not stated, "
         "expected 8-bit colour or 8- or 16-bit grey.",
@@ -187,18 +187,12 @@ def _to_rgb(picture: "Image", name: str) -> "Image":
     )
 
 
-def _from_sixteen_bits(picture: "Image", name: str) -> "Image":
-    from PIL import Image
-
-    _refuse_other_grey(picture, name)
-    levels = np.asarray(picture).astype(np.uint32)
-    # 65535 is 255 * 257, so this is the nearest 8-bit level.
-    grey = ((levels + 128) // 257).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _refuse_other_grey(picture: "Image", name: str) -> None:
-    """Refuses what Pillow hands out as 16-bit grey without scaling or inverting it."""
+def _is_sixteen_bit_grey(picture: "Image", name: str) -> bool:
+    """Whether pixels are 0..65535; refuses what Pillow hands out like that but is not."""
+    # Pillow scales a PGM of more than 8 bits to 0..65535, whatever its maximum is.
+    is_pgm = picture.mode == "I" and picture.format == "PPM"
+    if picture.mode not in _SIXTEEN_BIT_MODES and not is_pgm:
+        return False
     tags = getattr(picture, "tag_v2", {})
     bits = tags.get(_TIFF_BITS_PER_SAMPLE, (16,))
     black_is_zero = tags.get(_TIFF_PHOTOMETRIC, _TIFF_BLACK_IS_ZERO) == _TIFF_BLACK_IS_ZERO
@@ -208,6 +202,16 @@ def _refuse_other_grey(picture: "Image", name: str) -> None:
             "expected plain 16-bit grey.",
             hint="Save it as an 8-bit PNG.",
         )
+    return True
+
+
+def _from_sixteen_bits(picture: "Image") -> "Image":
+    from PIL import Image
+
+    levels = np.asarray(picture).astype(np.uint32)
+    # 65535 is 255 * 257, so this is the nearest 8-bit level.
+    grey = ((levels + 128) // 257).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
 
 
 def _over_background(picture: "Image") -> "Image":
