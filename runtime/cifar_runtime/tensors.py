@@ -57,7 +57,7 @@ def check_agreement(
     stated: TensorFacts,
     quantization_known: bool,
 ) -> None:
-    """Refuses a model whose tensor is not the one in its contract.
+    """Refuses a model whose tensor is not the one in its contract, or fixed to a batch above 1.
 
     Args:
         path: the model, for the message.
@@ -71,6 +71,7 @@ def check_agreement(
     """
     agree = (
         found.dtype == stated.dtype
+        and found.shape[:1] in ((None,), (1,))
         and _shapes_agree(found.shape, stated.shape)
         and (not quantization_known or _quantizations_agree(found, stated))
     )

@@ -58,24 +58,22 @@ def channel_weights() -> np.ndarray[Any, Any]:
     return np.tile(np.eye(3, dtype=np.int8), PIXELS)
 
 
-def write_card(model: Path, contract: Contract, **changes: Any) -> Path:
+def write_card(path: Path, contract: Contract, **changes: Any) -> None:
     """Writes the card that belongs to a model, with top-level fields changed on request."""
-    data = model.read_bytes()
+    data = path.read_bytes()
     card: dict[str, Any] = {
         "schema": "cifar-edge/artefact/1",
-        "name": f"tiny-{model.suffix[1:]}",
+        "name": f"tiny-{path.suffix[1:]}",
         "model": {
-            "file": model.name,
-            "format": model.suffix[1:],
+            "file": path.name,
+            "format": path.suffix[1:],
             "size_bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
         },
         "contract": contract.to_json(),
         "provenance": {},
     }
-    path = model.with_name(model.name + ".json")
-    path.write_text(json.dumps({**card, **changes}))
-    return path
+    path.with_name(path.name + ".json").write_text(json.dumps({**card, **changes}))
 
 
 def tiny_tflite() -> bytes:

@@ -1,0 +1,72 @@
+"""A contract survives JSON, and a wrong one is refused by the name of its field."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cifar_runtime.artefact import open_artefact
+from cifar_runtime.contract import contract_from_json
+from cifar_runtime.errors import ArtefactError
+
+
+@pytest.fixture
+def document(any_model: Path) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads(any_model.with_name(any_model.name + ".json").read_text())
+    contract: dict[str, Any] = card["contract"]
+    return contract
+
+
+def test_a_contract_survives_json(any_model: Path) -> None:
+    contract = open_artefact(any_model).contract
+    assert contract_from_json(json.loads(json.dumps(contract.to_json()))) == contract
+    assert contract_from_json(contract.to_json()) == contract
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("input", "shape", [6, 8]),
+        ("input", "shape", [6, 8, 1]),
+        ("input", "shape", [6, 0, 3]),
+        ("input", "shape", [6.0, 8, 3]),
+        ("input", "dtype", "int16"),
+        ("input", "multiplier", 0),
+        ("input", "multiplier", float("nan")),
+        ("input", "multiplier", "1"),
+        ("input", "offset", float("inf")),
+        ("input", "offset", True),
+        ("input", "resize_filter", "nearest"),
+        ("input", "zero_point", 1000),
+        ("input", "scale", -1.0),
+        ("output", "kind", "scores"),
+        ("output", "dtype", "float64"),
+        ("output", "zero_point", 0.5),
+        ("output", "surprise", 1),
+        (None, "labels", "red"),
+        (None, "labels", ["red"]),
+        (None, "labels", ["red", "red"]),
+        (None, "labels", [1, 2]),
+        (None, "input", None),
+        (None, "output", 3),
+    ],
+)
+def test_a_wrong_field_is_refused(
+    document: dict[str, Any], part: str | None, field: str, value: object
+) -> None:
+    target = document if part is None else document[part]
+    target[field] = value
+    with pytest.raises(ArtefactError, match="contract"):
+        contract_from_json(document)
+
+
+@pytest.mark.parametrize("field", ["input", "output", "labels"])
+def test_a_missing_field_is_refused(document: dict[str, Any], field: str) -> None:
+    del document[field]
+    with pytest.raises(ArtefactError) as caught:
+        contract_from_json(document)
+    assert str(caught.value) == (
+        f"the contract is incomplete or has an unknown field: '{field}'. "
+        "Export the model again with cifar-export."
+    )

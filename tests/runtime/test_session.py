@@ -1,0 +1,249 @@
+"""Both interpreters give the scores that arithmetic gives, and refuse a file unlike its contract."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cifar_runtime.artefact import open_artefact
+from cifar_runtime.chatter import without_chatter
+from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
+from cifar_runtime.onnx_wire import has_external_data
+from cifar_runtime.session import open_session
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (150, 6, 8, 3), dtype=np.uint8)
+CENTRED = (IMAGES.astype(np.float64) - 128) / 64
+
+
+def test_litert_scores_are_the_channel_means(tflite_model: Path) -> None:
+    session = open_session(open_artefact(tflite_model))
+    raw = session.run((IMAGES.astype(np.int16) - 128).astype(np.int8))
+    assert session.runtime == "litert"
+    assert raw.dtype == np.int8
+    # One step of the output is 1/32; the kernel may round a half either way.
+    assert abs(raw / 32 - CENTRED.mean(axis=(1, 2))).max() <= 0.5 / 32 + 1e-9
+
+
+@pytest.mark.parametrize("batch", ["n", 1])
+def test_onnxruntime_scores_are_the_channel_means(publish: Any, batch: int | str) -> None:
+    path = publish.onnx(data=publish.onnx_bytes(batch=batch))
+    images = CENTRED.astype(np.float32)
+    session = open_session(open_artefact(path))
+    raw = session.run(images)
+    assert session.runtime == "onnxruntime"
+    assert raw.dtype == np.float32
+    np.testing.assert_allclose(raw, CENTRED.mean(axis=(1, 2)), atol=1e-6)
+
+
+def test_a_model_fixed_to_batch_four_is_refused(publish: Any) -> None:
+    path = publish.onnx(data=publish.onnx_bytes(batch=4))
+    with pytest.raises(ArtefactError, match=r"its input is float32 \(4, 6, 8, 3\)"):
+        open_session(open_artefact(path))
+
+
+def test_an_empty_batch_gives_no_scores(any_model: Path) -> None:
+    artefact = open_artefact(any_model)
+    empty = np.empty((0, 6, 8, 3), artefact.contract.input.dtype)
+    raw = open_session(artefact).run(empty)
+    assert raw.shape == (0, 3)
+    assert raw.dtype == artefact.contract.output.dtype
+
+
+def test_a_closed_session_says_so(any_model: Path) -> None:
+    artefact = open_artefact(any_model)
+    session = open_session(artefact)
+    session.close()
+    session.close()
+    with pytest.raises(UsageError, match="the session is closed"):
+        session.run(np.empty((1, 6, 8, 3), artefact.contract.input.dtype))
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((1, 8, 6, 3), None), ((6, 8, 3), None), (None, "u2")]
+)
+def test_a_batch_of_another_kind_is_refused(
+    any_model: Path, shape: tuple[int, ...] | None, dtype: str | None
+) -> None:
+    artefact = open_artefact(any_model)
+    batch = np.zeros(shape or (1, 6, 8, 3), dtype or artefact.contract.input.dtype)
+    with pytest.raises(UsageError, match="which prepares pixels"):
+        open_session(artefact).run(batch)
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "said"),
+    [
+        ("input", {"shape": (8, 6, 3)}, "its input is int8 (1, 6, 8, 3) with scale 0.015625"),
+        (
+            "input",
+            {"scale": 1.0},
+            "contract says int8 ('any', 6, 8, 3) with scale 1.0 and zero point 0",
+        ),
+        ("input", {"zero_point": -128}, "with scale 0.015625 and zero point -128."),
+        ("input", {"dtype": "uint8"}, "its contract says uint8 ('any', 6, 8, 3)"),
+        ("output", {"scale": 0.5}, "its output is int8 (1, 3) with scale 0.03125"),
+        ("output", {"zero_point": 5}, "and zero point 5."),
+    ],
+)
+def test_a_tflite_unlike_its_contract_is_refused(
+    publish: Any, tflite_model: Path, part: str, changes: dict[str, Any], said: str
+) -> None:
+    contract = open_artefact(tflite_model).contract
+    wrong = replace(contract, **{part: replace(getattr(contract, part), **changes)})
+    with pytest.raises(ArtefactError) as caught:
+        open_session(open_artefact(publish.tflite(contract=wrong)))
+    assert said in str(caught.value)
+    assert str(caught.value).endswith("The card belongs to another model: run cifar-export again.")
+
+
+@pytest.mark.parametrize("model_format", ["tflite", "onnx"])
+def test_another_number_of_labels_is_refused(
+    publish: Any, request: pytest.FixtureRequest, model_format: str
+) -> None:
+    contract = open_artefact(request.getfixturevalue(f"{model_format}_model")).contract
+    wrong = replace(contract, labels=("red", "green"))
+    path = getattr(publish, model_format)(contract=wrong)
+    with pytest.raises(ArtefactError, match="its output is"):
+        open_session(open_artefact(path))
+
+
+def test_an_onnx_of_another_shape_is_refused(publish: Any, onnx_model: Path) -> None:
+    contract = open_artefact(onnx_model).contract
+    wrong = replace(contract, input=replace(contract.input, shape=(8, 6, 3)))
+    with pytest.raises(ArtefactError) as caught:
+        open_session(open_artefact(publish.onnx(contract=wrong)))
+    assert str(caught.value) == (
+        f"{publish.folder / 'model.onnx'}: its input is float32 ('any', 6, 8, 3), its contract says "
+        "float32 ('any', 8, 6, 3). The card belongs to another model: run cifar-export again."
+    )
+
+
+def test_a_second_output_is_refused(publish: Any) -> None:
+    def add_output(model: Any) -> None:
+        extra = model.graph.output.add()
+        extra.CopyFrom(model.graph.output[0])
+        extra.name = "flat"
+        extra.type.tensor_type.shape.dim[1].dim_value = 144
+
+    path = publish.onnx(data=publish.onnx_bytes(change=add_output))
+    with pytest.raises(ArtefactError, match="has 1 inputs and 2 outputs, expected one of each"):
+        open_session(open_artefact(path))
+
+
+def test_truncated_models_are_refused(publish: Any, any_model: Path) -> None:
+    make = getattr(publish, any_model.suffix[1:])
+    data = any_model.read_bytes()
+    for size in range(8, len(data) - 8, len(data) // 12):
+        path = make(data=data[:size])
+        with pytest.raises(ArtefactError, match=r"Run cifar-export again|expected one of each"):
+            open_session(open_artefact(path))
+
+
+def test_external_data_is_refused(publish: Any) -> None:
+    path = publish.onnx(data=publish.onnx_bytes(external=True))
+    (path.parent / "weights.bin").write_bytes(bytes(4 * 144 * 3))
+    with pytest.raises(ArtefactError) as caught:
+        open_session(open_artefact(path))
+    assert str(caught.value) == (
+        f"{path}: keeps weights in other files, expected all of them inside. "
+        "Save the model without external data."
+    )
+
+
+def test_external_data_is_found_in_attributes_and_subgraphs(publish: Any) -> None:
+    def hide_in_constant(model: Any) -> None:
+        outside = model.graph.initializer[0]
+        branch = model.graph.node.add(op_type="If", input=["c"], output=["y"])
+        subgraph = branch.attribute.add(name="then_branch").g
+        constant = subgraph.node.add(op_type="Constant", output=["k"])
+        constant.attribute.add(name="value").t.CopyFrom(outside)
+        del model.graph.initializer[:]
+
+    assert has_external_data(publish.onnx_bytes(external=True, change=hide_in_constant))
+
+
+def test_the_word_location_alone_is_not_external_data(publish: Any) -> None:
+    def mention(model: Any) -> None:
+        entry = model.metadata_props.add()
+        entry.key, entry.value = "location", "here"
+
+    assert not has_external_data(publish.onnx_bytes(change=mention))
+
+
+@pytest.mark.parametrize("data", [b"location\xff\xff", b"\x3a\xff\x01location", b"\x0flocation"])
+def test_bytes_that_are_no_protocol_buffer_are_refused(data: bytes) -> None:
+    with pytest.raises(ArtefactError, match="is not a valid ONNX file"):
+        has_external_data(data)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "message"),
+    [
+        ("onnx", "is a tflite model, which runtime 'onnx' cannot run. Give a .onnx model, "),
+        ("torch", "runtime is 'torch', expected one of auto, tflite, onnx. "),
+    ],
+)
+def test_a_runtime_that_cannot_run_the_file_is_a_usage_error(
+    tflite_model: Path, runtime: Any, message: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_session(open_artefact(tflite_model), runtime=runtime)
+    assert message in str(caught.value)
+
+
+def test_threads_must_be_positive(any_model: Path) -> None:
+    with pytest.raises(UsageError, match="threads is 0, expected 1 or more"):
+        open_session(open_artefact(any_model), threads=0)
+
+
+@pytest.mark.parametrize(
+    ("model_format", "package", "hint"),
+    [
+        ("tflite", "ai_edge_litert", "pip install ai-edge-litert"),
+        ("onnx", "onnxruntime", "pip install onnxruntime"),
+    ],
+)
+def test_a_missing_interpreter_is_the_pip_line(
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    model_format: str,
+    package: str,
+    hint: str,
+) -> None:
+    for name in (package, f"{package}.interpreter"):
+        monkeypatch.setitem(sys.modules, name, None)
+    artefact = open_artefact(request.getfixturevalue(f"{model_format}_model"))
+    with pytest.raises(MissingDependencyError) as caught:
+        open_session(artefact)
+    assert caught.value.exit_code == 6
+    assert caught.value.hint == hint
+
+
+def test_telemetry_is_off_before_onnxruntime_runs(
+    monkeypatch: pytest.MonkeyPatch, onnx_model: Path
+) -> None:
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    open_session(open_artefact(onnx_model))
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+
+
+def test_chatter_is_dropped_and_the_rest_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    with without_chatter():
+        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
+        os.write(2, b"\x1b[0;93m2026-01-01 00:00:00.1 [W:onnxruntime:, x.cc:1] no GPU\x1b[m\n")
+        os.write(2, b"W0000 00:00:1700000000.1  12 x.cc:3] something\n")
+        os.write(2, b"a line of the program itself\n")
+    assert capfd.readouterr().err == "a line of the program itself\n"
+    os.write(2, b"INFO: after\n")
+    assert capfd.readouterr().err == "INFO: after\n"
+
+
+def test_chatter_lets_errors_through(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyError), without_chatter():
+        raise KeyError
+    os.write(2, b"still here\n")
+    assert capfd.readouterr().err == "still here\n"
