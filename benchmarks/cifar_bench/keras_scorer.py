@@ -10,12 +10,14 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_bench.scorer import ModelFile
+from cifar_runtime.chatter import without_chatter
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 
@@ -160,14 +162,7 @@ def open_checkpoint(data: bytes, *, path: Path) -> Any:
         ArtefactError: keras cannot open it.
         MissingDependencyError: keras is not installed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        import keras
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"opening a Keras checkpoint needs keras and its backend: {error}.",
-            hint="Run: pip install 'cifar-edge[train]'",
-        ) from error
+    keras = _imported_keras()
     with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder:
         copy = Path(folder) / path.name
         copy.write_bytes(data)
@@ -205,13 +200,9 @@ def _limited_threads(threads: int | None) -> int | None:
     """The threads in force after asking for ``threads``; None where the backend decides by itself."""
     if threads is None or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return None
-    try:
-        import tensorflow as tf
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"timing a Keras checkpoint needs TensorFlow: {error}.",
-            hint="Run: pip install 'cifar-edge[train]'",
-        ) from error
+    _imported_keras()
+    import tensorflow as tf
+
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -219,3 +210,21 @@ def _limited_threads(threads: int | None) -> int | None:
         # TensorFlow has started in this process and keeps the threads it has.
         pass
     return tf.config.threading.get_intra_op_parallelism_threads() or None
+
+
+def _imported_keras() -> ModuleType:
+    """The keras module, with its backend imported quietly.
+
+    Raises:
+        MissingDependencyError: keras or its backend is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with without_chatter():
+            import keras
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"opening a Keras checkpoint needs keras and its backend: {error}.",
+            hint="Run: pip install 'cifar-edge[train]'",
+        ) from error
+    return cast(ModuleType, keras)

@@ -109,15 +109,17 @@ def open_subjects(recipe: BenchRecipe, *, labels: tuple[str, ...]) -> tuple[Subj
 
 
 def distinct_names(subjects: Sequence[Subject]) -> tuple[str, ...]:
-    """A name for every subject: its own, with its file, and at last a number, where others share it."""
+    """A name for every subject: its own; where others share it, with its format, then with a number."""
     names = [subject.name for subject in subjects]
-    with_files = [
-        name if names.count(name) == 1 else f"{name} ({subject.model_file.file})"
+    with_formats = [
+        name if names.count(name) == 1 else f"{name}.{subject.model_file.format}"
         for name, subject in zip(names, subjects, strict=True)
     ]
     return tuple(
-        name if with_files.count(name) == 1 else f"{name} #{with_files[: index + 1].count(name)}"
-        for index, name in enumerate(with_files)
+        name
+        if with_formats.count(name) == 1
+        else f"{name} #{with_formats[: index + 1].count(name)}"
+        for index, name in enumerate(with_formats)
     )
 
 

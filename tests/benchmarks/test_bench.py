@@ -57,7 +57,7 @@ def test_without_a_checkpoint_there_is_no_parity(fake_subject: Any) -> None:
     assert (only.parity, only.accuracy.correct, only.latency.rounds) == (None, 1, 3)
 
 
-def test_models_that_share_a_name_are_told_apart_by_file_and_number(fake_subject: Any) -> None:
+def test_models_that_share_a_name_are_told_apart_by_format_and_number(fake_subject: Any) -> None:
     answers = scores([0])
     subjects = [
         fake_subject(name="a", answers=answers),
@@ -65,7 +65,7 @@ def test_models_that_share_a_name_are_told_apart_by_file_and_number(fake_subject
         fake_subject(name="a", answers=answers, format="onnx"),
         fake_subject(name="b", answers=answers),
     ]
-    assert distinct_names(subjects) == ("a (a.tflite)", "a (a.onnx) #1", "a (a.onnx) #2", "b")
+    assert distinct_names(subjects) == ("a.tflite", "a.onnx #1", "a.onnx #2", "b")
 
 
 @pytest.mark.parametrize(
