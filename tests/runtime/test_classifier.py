@@ -1,0 +1,213 @@
+"""The same picture gets the same label through either interpreter, from any source, in any thread."""
+
+import importlib.util
+import math
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from cifar_runtime import Classifier, Prediction
+from cifar_runtime.classifier import (
+    default_model,
+    dequantize,
+    prediction_from_probabilities,
+    probabilities_from_scores,
+)
+from cifar_runtime.contract import OutputContract
+from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError, UsageError
+from cifar_runtime.session import RuntimeName
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (64, 6, 8, 3), dtype=np.uint8)
+
+
+class FakeSession:
+    """A session that answers the same scores whatever it is shown."""
+
+    runtime: RuntimeName = "litert"
+
+    def __init__(self, row: list[float], dtype: str) -> None:
+        self._row = np.array([row], dtype)
+
+    def run(self, batch: NDArray[Any]) -> NDArray[Any]:
+        return np.repeat(self._row, len(batch), axis=0)
+
+    def close(self) -> None:
+        pass
+
+
+def expected_scores(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    means: NDArray[np.float64] = (images.astype(np.float64).mean(axis=(1, 2)) - 128) / 64
+    return means
+
+
+def test_scores_are_in_real_units(any_model: Path) -> None:
+    scores = Classifier(any_model).scores(IMAGES)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expected_scores(IMAGES), atol=1 / 64 + 1e-6)
+
+
+def test_both_interpreters_give_the_same_labels(tflite_model: Path, onnx_model: Path) -> None:
+    spread = np.sort(expected_scores(IMAGES), axis=1)
+    clear = IMAGES[spread[:, 2] - spread[:, 1] > 1 / 32]  # more than one int8 step apart
+    assert len(clear) > 30
+    labels = [
+        [prediction.label for prediction in Classifier(model).classify_batch(list(clear))]
+        for model in (tflite_model, onnx_model)
+    ]
+    assert labels[0] == labels[1]
+    best = expected_scores(clear).argmax(axis=1)
+    assert labels[0] == [("red", "green", "blue")[index] for index in best]
+
+
+def test_a_prediction_ranks_every_label(onnx_model: Path) -> None:
+    pixels = np.zeros((6, 8, 3), np.uint8)
+    pixels[..., 1], pixels[..., 2] = 192, 128
+    prediction = Classifier(onnx_model).classify(pixels)
+    # Logits -2, 1, 0; the softmax by hand.
+    total = math.exp(-2) + math.exp(1) + math.exp(0)
+    assert (prediction.label, prediction.index) == ("green", 1)
+    assert [label for label, _ in prediction.ranked] == ["green", "blue", "red"]
+    expected = [math.exp(1) / total, 1 / total, math.exp(-2) / total]
+    assert [p for _, p in prediction.ranked] == pytest.approx(expected, abs=1e-6)
+    assert prediction.probability == prediction.ranked[0][1]
+
+
+def test_paths_strings_pictures_and_arrays_agree(any_model: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, (31, 50, 3), np.uint8)
+    path = tmp_path / "image.png"
+    Image.fromarray(pixels).save(path)
+    classifier = Classifier(str(any_model))
+    with Image.open(path) as lazy:
+        predictions = [
+            classifier.classify(image)
+            for image in (path, str(path), pixels, Image.fromarray(pixels), lazy)
+        ]
+    assert all(prediction == predictions[0] for prediction in predictions)
+    assert classifier.classify_batch([path, pixels]) == predictions[:2]
+
+
+def test_an_empty_batch_has_no_predictions(any_model: Path) -> None:
+    assert Classifier(any_model).classify_batch([]) == []
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((1, 8, 6, 3), np.uint8),
+        np.zeros((6, 8, 3), np.uint8),
+        np.zeros((1, 6, 8, 3), np.float32),
+    ],
+)
+def test_scores_of_other_arrays_are_refused(any_model: Path, images: Any) -> None:
+    with pytest.raises(InputError, match=r"expected uint8 of shape \(n, 6, 8, 3\)"):
+        Classifier(any_model).scores(images)
+
+
+@pytest.mark.parametrize("image", [3, None, b"bytes", [1, 2]])
+def test_other_objects_are_no_images(any_model: Path, image: Any) -> None:
+    with pytest.raises(InputError, match="expected a path, a Pillow image or a uint8 array"):
+        Classifier(any_model).classify(image)
+
+
+def test_scores_that_are_not_numbers_are_refused(onnx_model: Path) -> None:
+    classifier = Classifier(onnx_model)
+    classifier.session = FakeSession([0.0, float("nan"), 1.0], "float32")
+    with pytest.raises(ArtefactError, match="gave scores that are not finite numbers"):
+        classifier.scores(IMAGES)
+
+
+def test_equal_int8_scores_break_to_the_lowest_index(tflite_model: Path) -> None:
+    classifier = Classifier(tflite_model)
+    classifier.session = FakeSession([3, 7, 7], "int8")
+    prediction = classifier.classify(IMAGES[0])
+    assert [label for label, _ in prediction.ranked] == ["green", "blue", "red"]
+
+
+def output(**changes: Any) -> OutputContract:
+    stated = {"kind": "logits", "dtype": "float32", "scale": None, "zero_point": None}
+    return OutputContract(**{**stated, **changes})
+
+
+def test_dequantizing_is_exact() -> None:
+    raw = np.array([[-128, 0, 127]], np.int8)
+    contract = output(kind="probabilities", dtype="int8", scale=1 / 256, zero_point=-128)
+    assert dequantize(raw, contract).tolist() == [[0.0, 0.5, 255 / 256]]
+
+
+def test_softmax_takes_logits_of_any_size() -> None:
+    scores = np.array([[1e30, 0.0], [-1e4, -1e4]], np.float32)
+    assert probabilities_from_scores(scores, output()).tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+def test_probabilities_stay_as_they_are() -> None:
+    scores = np.array([[0.25, 0.75]], np.float32)
+    assert probabilities_from_scores(scores, output(kind="probabilities")).tolist() == [
+        [0.25, 0.75]
+    ]
+
+
+def test_predictions_are_values() -> None:
+    row = np.array([0.1, 0.9])
+    assert prediction_from_probabilities(row, ("a", "b")) == Prediction(
+        label="b", index=1, probability=0.9, ranked=(("b", 0.9), ("a", 0.1))
+    )
+
+
+@pytest.mark.parametrize(
+    ("installed", "runtime", "expected"),
+    [
+        ({"ai_edge_litert", "onnxruntime"}, "auto", "default.tflite"),
+        ({"onnxruntime"}, "auto", "default.onnx"),
+        (set(), "onnx", "default.onnx"),
+        ({"onnxruntime"}, "tflite", "default.tflite"),
+    ],
+)
+def test_the_default_model_is_the_one_that_runs_here(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], runtime: Any, expected: str
+) -> None:
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: name if name in installed else None
+    )
+    assert default_model(runtime).name == expected
+
+
+def test_without_an_interpreter_the_message_is_the_pip_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingDependencyError) as caught:
+        Classifier()
+    assert caught.value.exit_code == 6
+    assert caught.value.hint.startswith("pip install ai-edge-litert")
+
+
+def test_an_unknown_runtime_is_refused() -> None:
+    with pytest.raises(UsageError, match="expected one of auto, tflite, onnx"):
+        Classifier(runtime="torch")  # type: ignore[arg-type]
+
+
+def test_eight_threads_get_the_answers_that_one_gets(any_model: Path) -> None:
+    classifier = Classifier(any_model)
+    alone = [classifier.scores(IMAGES[i : i + 1]) for i in range(len(IMAGES))]
+    wrong: list[object] = []
+
+    def work(start: int) -> None:
+        try:
+            for step in range(200):
+                index = (start + step) % len(IMAGES)
+                if (classifier.scores(IMAGES[index : index + 1]) != alone[index]).any():
+                    wrong.append(index)
+        except Exception as error:  # noqa: BLE001 - a thread's error would be lost
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(8 * i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

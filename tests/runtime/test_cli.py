@@ -1,0 +1,341 @@
+"""The installed ``cifar-classify``: what it prints, where, and how it exits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from cifar_runtime.cli import ClassifyRecipe, parse
+from cifar_runtime.errors import UsageError
+
+SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-classify"
+COLOURS = {"blue.png": (9, 0, 240), "green.png": (0, 250, 20), "red.png": (250, 10, 0)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three images, a file that is none by its name, and a folder inside."""
+    path = tmp_path / "images"
+    (path / "inner").mkdir(parents=True)
+    (path / "notes.txt").write_text("no image")
+    for name, colour in COLOURS.items():
+        Image.new("RGB", (50, 40), colour).save(path / name)
+    return path
+
+
+def classify(
+    *arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    finished = subprocess.run(
+        [SCRIPT, *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        timeout=60,
+        check=False,
+    )
+    return subprocess.CompletedProcess(
+        finished.args,
+        finished.returncode,
+        finished.stdout.decode(),
+        finished.stderr.decode(),
+    )
+
+
+def recipe(**changes: Any) -> ClassifyRecipe:
+    return ClassifyRecipe(
+        **{
+            "inputs": ("a.png",),
+            "model": None,
+            "top_k": 1,
+            "output": "table",
+            "json_path": None,
+            "threads": 1,
+            "runtime": "auto",
+            "verbosity": 0,
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["a.png"], recipe()),
+        (["a.png", "b", "-"], recipe(inputs=("a.png", "b", "-"))),
+        (["a.png", "--json"], recipe(output="json")),
+        (["--json", "o.json", "a.png"], recipe(output="json", json_path=Path("o.json"))),
+        (["--json=o.json", "a.png"], recipe(output="json", json_path=Path("o.json"))),
+        (["a.png", "--jsonl", "b.png"], recipe(inputs=("a.png", "b.png"), output="jsonl")),
+        (
+            ["-m", "x.onnx", "a.png", "--runtime", "onnx"],
+            recipe(model=Path("x.onnx"), runtime="onnx"),
+        ),
+        (["a.png", "-k", "3", "--threads", "2", "-q"], recipe(top_k=3, threads=2, verbosity=-1)),
+        (["a.png", "-v"], recipe(verbosity=1)),
+    ],
+)
+def test_a_command_line_is_a_recipe(argv: list[str], expected: ClassifyRecipe) -> None:
+    assert parse(argv) == expected
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "the following arguments are required: IMAGE"),
+        (["a.png", "-k", "0"], "'0' is not a whole number above zero"),
+        (
+            ["a.png", "--runtime", "onx"],
+            "'onx' is not one of auto, tflite, onnx; did you mean onnx?",
+        ),
+        (["a.png", "--json", "--jsonl"], "not allowed with argument --json"),
+        (["a.png", "-q", "-v"], "not allowed with argument -q"),
+        (["a.png", "--wrong"], "unrecognized arguments: --wrong"),
+        (["a.png", "--json", "b.png"], "--json is 'b.png', expected a file that ends in .json"),
+    ],
+)
+def test_a_senseless_command_line_says_why(argv: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(argv)
+    assert message in str(caught.value)
+
+
+def test_the_table_for_people(any_model: Path, folder: Path) -> None:
+    found = classify("red.png", "blue.png", "-m", any_model, cwd=folder)
+    assert (found.returncode, found.stderr) == (0, "")
+    lines = found.stdout.splitlines()
+    assert lines[0] == "image     label  probability"
+    assert [line.split()[:2] for line in lines[1:]] == [["red.png", "red"], ["blue.png", "blue"]]
+    assert all(line.endswith(" %") and len(line) == len(lines[0]) for line in lines[1:])
+
+
+def test_top_k_gives_more_rows_and_q_no_heading(tflite_model: Path, folder: Path) -> None:
+    found = classify("red.png", "-m", tflite_model, "-k", "3", "-q", cwd=folder)
+    rows = [line.split() for line in found.stdout.splitlines()]
+    assert [row[0] for row in rows] == ["red.png"] * 3
+    assert rows[0][1] == "red"
+    assert {row[1] for row in rows} == {"red", "green", "blue"}
+
+
+def test_a_folder_is_its_image_files_sorted(any_model: Path, folder: Path) -> None:
+    found = classify(folder, "-m", any_model, "--jsonl")
+    lines = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [line["image"] for line in lines] == [str(folder / name) for name in COLOURS]
+    assert [line["label"] for line in lines] == ["blue", "green", "red"]
+
+
+def test_stdin_lists_paths(any_model: Path, folder: Path) -> None:
+    found = classify("-", "-m", any_model, "-q", stdin=b"green.png\n\nred.png\n", cwd=folder)
+    assert [line.split()[1] for line in found.stdout.splitlines()] == ["green", "red"]
+
+
+def test_an_empty_list_on_stdin_is_an_error(tflite_model: Path) -> None:
+    found = classify("-", "-m", tflite_model)
+    assert found.returncode == 3
+    assert found.stderr == ("cifar-classify: no image was named on stdin. Write one path a line.\n")
+
+
+def test_the_json_document(any_model: Path, folder: Path) -> None:
+    found = classify("red.png", "-m", any_model, "-k", "2", "--json", cwd=folder)
+    document = json.loads(found.stdout)
+    assert (found.returncode, found.stderr) == (0, "")
+    card = json.loads(any_model.with_name(any_model.name + ".json").read_text())
+    assert document["schema"] == "cifar-edge/classify/1"
+    assert document["model"] == {
+        "name": card["name"],
+        "sha256": card["model"]["sha256"],
+        "format": card["model"]["format"],
+        "runtime": {"tflite": "litert", "onnx": "onnxruntime"}[card["model"]["format"]],
+        "threads": 1,
+    }
+    (result,) = document["results"]
+    assert (result["image"], result["label"], result["index"]) == ("red.png", "red", 0)
+    assert len(result["ranked"]) == 2
+    assert result["ranked"][0] == {"label": "red", "probability": result["probability"]}
+
+
+def test_json_to_a_file_leaves_stdout_empty(tflite_model: Path, folder: Path) -> None:
+    found = classify("red.png", "-m", tflite_model, "--json", "out.json", cwd=folder)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+    assert json.loads((folder / "out.json").read_text())["results"][0]["label"] == "red"
+
+
+def test_a_batch_goes_on_after_a_failure(any_model: Path, folder: Path) -> None:
+    (folder / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
+    found = classify("bad.png", "none.png", "red.png", "-m", any_model, "-q", cwd=folder)
+    assert found.returncode == 3
+    assert [line.split()[:2] for line in found.stdout.splitlines()] == [["red.png", "red"]]
+    errors = found.stderr.splitlines()
+    assert errors[0].startswith("cifar-classify: bad.png: is not a readable PNG image: ")
+    assert errors[1:] == [
+        "cifar-classify: none.png: cannot be read: No such file or directory. Check the path."
+    ]
+
+
+@pytest.mark.parametrize("flag", ["--json", "--jsonl"])
+def test_a_failure_in_a_json_batch_is_an_object_in_its_place(
+    tflite_model: Path, folder: Path, flag: str
+) -> None:
+    found = classify("none.png", "red.png", "-m", tflite_model, flag, cwd=folder)
+    assert (found.returncode, found.stderr) == (3, "")
+    results = (
+        json.loads(found.stdout)["results"]
+        if flag == "--json"
+        else [json.loads(line) for line in found.stdout.splitlines()]
+    )
+    assert results[0] == {
+        "image": "none.png",
+        "error": {
+            "code": "input",
+            "exit_code": 3,
+            "message": "none.png: cannot be read: No such file or directory.",
+            "hint": "Check the path.",
+        },
+    }
+    assert results[1]["label"] == "red"
+
+
+def test_one_failing_image_is_one_line(tflite_model: Path, folder: Path) -> None:
+    found = classify("notes.txt", "-m", tflite_model, cwd=folder)
+    assert (found.returncode, found.stdout) == (3, "")
+    assert found.stderr == (
+        "cifar-classify: notes.txt: is not an image of a known format, expected one of "
+        "PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM. Save it as PNG or JPEG.\n"
+    )
+
+
+def test_one_failing_image_with_json_is_an_error_object(tflite_model: Path, folder: Path) -> None:
+    found = classify("none.png", "-m", tflite_model, "--json", cwd=folder)
+    assert (found.returncode, found.stderr) == (3, "")
+    assert json.loads(found.stdout)["error"]["exit_code"] == 3
+
+
+def test_a_folder_without_images_is_said(tflite_model: Path, folder: Path) -> None:
+    found = classify("inner", "-m", tflite_model, cwd=folder)
+    assert found.returncode == 3
+    assert found.stderr.startswith("cifar-classify: inner: is a folder without image files.")
+
+
+def test_exit_codes_of_usage_and_artefacts(tflite_model: Path, folder: Path) -> None:
+    too_many = classify("red.png", "-m", tflite_model, "-k", "4", cwd=folder)
+    assert (too_many.returncode, too_many.stdout) == (2, "")
+    assert too_many.stderr == (
+        "cifar-classify: -k is 4, expected at most 3: tiny-tflite has that many labels. "
+        "Give a smaller -k.\n"
+    )
+    mismatch = classify("red.png", "-m", tflite_model, "--runtime", "onnx", cwd=folder)
+    assert mismatch.returncode == 2
+    assert classify("red.png", "-m", "none.tflite", cwd=folder).returncode == 4
+    assert classify("red.png", "-m", "red.png", cwd=folder).returncode == 4
+    assert classify("--wrong").returncode == 2
+
+
+def test_help_and_version_are_results(tmp_path: Path) -> None:
+    found = classify("--help", cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "exit codes:" in found.stdout
+    assert classify("--version").stdout.startswith("cifar-classify ")
+
+
+def test_v_notes_the_model_on_stderr(onnx_model: Path, folder: Path) -> None:
+    found = classify("red.png", "-m", onnx_model, "-v", cwd=folder)
+    assert found.stderr.startswith("cifar-classify: tiny-onnx (sha256 ")
+    assert found.stderr.endswith("), onnxruntime, 1 thread\n")
+
+
+def test_names_that_are_no_text_stay_one_line(tflite_model: Path, folder: Path) -> None:
+    name = b"od\xffd\n.png"
+    with open(os.path.join(os.fsencode(folder), name), "wb") as stream:  # noqa: PTH118, PTH123
+        stream.write((folder / "red.png").read_bytes())
+    found = classify(folder, "-m", tflite_model, "-q")
+    rows = found.stdout.splitlines()
+    assert (found.returncode, len(rows)) == (0, 4)
+    assert "od\\udcffd\\n.png" in found.stdout
+
+
+def test_nothing_is_left_in_the_working_directory(onnx_model: Path, folder: Path) -> None:
+    before = sorted(folder.iterdir())
+    classify("red.png", "-m", onnx_model, cwd=folder)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_reader_that_leaves_ends_quietly(tflite_model: Path, folder: Path) -> None:
+    arguments = [SCRIPT, "-m", str(tflite_model), "--jsonl", *["red.png"] * 3000]
+    with subprocess.Popen(
+        arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["label"] == "red"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+
+
+def test_ctrl_c_is_130(tflite_model: Path, folder: Path) -> None:
+    arguments = [SCRIPT, "-m", str(tflite_model), "--jsonl", *["red.png"] * 30_000]
+    with subprocess.Popen(
+        arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == b"cifar-classify: interrupted\n"
+
+
+HEAVY = {"tensorflow", "keras", "tf_keras", "onnx", "sklearn", "matplotlib", "jax", "tf2onnx"}
+LIST_MODULES = """
+import sys
+from cifar_runtime.cli import main
+code = main(sys.argv[1:])
+sys.stderr.write(" ".join({name.split(".")[0] for name in sys.modules}))
+raise SystemExit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("model_format", "other"), [("tflite", "onnxruntime"), ("onnx", "ai_edge_litert")]
+)
+def test_classifying_imports_nothing_heavy(
+    request: pytest.FixtureRequest, folder: Path, model_format: str, other: str
+) -> None:
+    model = request.getfixturevalue(f"{model_format}_model")
+    found = subprocess.run(
+        [sys.executable, "-c", LIST_MODULES, "red.png", "-m", str(model)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = set(found.stderr.split())
+    assert "numpy" in modules
+    assert modules & (HEAVY | {other}) == set()
+
+
+def test_help_does_not_import_numpy(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-c",
+            "from cifar_runtime.cli import parse; parse(['-h'])",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "cifar_runtime.command" in found.stderr
+    assert not {"numpy", "PIL", "pathlib", "json"} & {
+        line.split("|")[-1].strip() for line in found.stderr.splitlines()
+    }

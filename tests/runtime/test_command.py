@@ -1,0 +1,139 @@
+"""What every command shares: exit codes, one-line errors, JSON errors, and choices."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+from cifar_runtime.command import Parser, choice, execute, not_one_of, positive_int
+from cifar_runtime.errors import (
+    ArtefactError,
+    CifarEdgeError,
+    GateError,
+    InputError,
+    MissingDependencyError,
+    UsageError,
+)
+
+
+def raiser(error: BaseException) -> Callable[[], int]:
+    def action() -> NoReturn:
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        (CifarEdgeError("m."), 1),
+        (UsageError("m."), 2),
+        (InputError("m."), 3),
+        (ArtefactError("m."), 4),
+        (GateError("m."), 5),
+        (MissingDependencyError("m."), 6),
+    ],
+)
+def test_each_error_has_its_exit_code_and_one_line(
+    capsys: pytest.CaptureFixture[str], error: CifarEdgeError, exit_code: int
+) -> None:
+    error.hint = "Do this."
+    assert execute("cifar-x", raiser(error), argv=[]) == exit_code
+    assert capsys.readouterr() == ("", "cifar-x: m. Do this.\n")
+
+
+@pytest.mark.parametrize("flag", ["--json", "--jsonl", "--json=out.json"])
+def test_with_json_an_error_is_an_object(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    assert execute("cifar-x", raiser(InputError("m.", hint="h")), argv=["a", flag]) == 3
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert json.loads(out) == {
+        "error": {"code": "input", "exit_code": 3, "message": "m.", "hint": "h"}
+    }
+
+
+def test_a_message_that_names_the_program_is_not_prefixed_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert execute("cifar-x", raiser(UsageError("cifar-x: no.")), argv=[]) == 2
+    assert capsys.readouterr().err == "cifar-x: no.\n"
+
+
+def test_a_bug_is_exit_code_one_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute("cifar-x", raiser(ZeroDivisionError("by zero")), argv=[]) == 1
+    assert capsys.readouterr().err == (
+        "cifar-x: unexpected ZeroDivisionError: by zero. Run again with -v and report it.\n"
+    )
+
+
+def test_a_bug_keeps_its_traceback_with_v(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute("cifar-x", raiser(ZeroDivisionError("by zero")), argv=["-v"]) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_an_interruption_is_130(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute("cifar-x", raiser(KeyboardInterrupt()), argv=[]) == 130
+    assert capsys.readouterr().err == "cifar-x: interrupted\n"
+
+
+@pytest.mark.parametrize("code", [0, 3, 5])
+def test_the_action_decides_the_exit_code(code: int) -> None:
+    assert execute("cifar-x", lambda: code, argv=[]) == code
+
+
+def test_a_reader_that_leaves_ends_quietly() -> None:
+    program = (
+        "from cifar_runtime.command import execute\n"
+        "def action():\n"
+        "    while True: print('x' * 1000)\n"
+        "raise SystemExit(execute('cifar-x', action, argv=[]))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("tflit", "'tflit' is not one of tflite, onnx; did you mean tflite?"),
+        ("zzz", "'zzz' is not one of tflite, onnx"),
+    ],
+)
+def test_a_wrong_choice_lists_the_right_ones(text: str, sentence: str) -> None:
+    assert not_one_of(text, ["tflite", "onnx"]) == sentence
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is not one of tflite, onnx"):
+        choice(["tflite", "onnx"])(text)
+    assert choice(["tflite", "onnx"])("onnx") == "onnx"
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "many"])
+def test_numbers_must_be_whole_and_positive(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a whole number above zero"):
+        positive_int(text)
+    assert positive_int("12") == 12
+
+
+def test_help_ends_with_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        Parser(prog="cifar-x", description="d", examples="  cifar-x y\n").parse_args(["--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    for line in ("examples:", "cifar-x y", "exit codes:", "130  interrupted"):
+        assert line in out
+
+
+def test_a_parsing_mistake_is_a_usage_error() -> None:
+    with pytest.raises(UsageError) as caught:
+        Parser(prog="cifar-x", description="d").parse_args(["--nonsense"])
+    assert str(caught.value) == ("cifar-x: unrecognized arguments: --nonsense. See cifar-x --help.")
