@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,5 +202,8 @@ def tiny_keras(
     )
     model.layers[-1].set_weights([kernel, bias])
     path = tmp_path_factory.mktemp("tiny-keras") / "tiny.keras"
-    model.save(path)
+    with warnings.catch_warnings():
+        # TensorFlow 2.21's tensors answer numpy 2 in the old way.
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        model.save(path)
     return path

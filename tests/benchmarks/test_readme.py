@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_bench.readme import main, with_tables
+from cifar_bench.readme import main, with_blocks
 from cifar_bench.report import Report
 from cifar_bench.table import markdown_table
 from cifar_runtime.errors import InputError
@@ -13,10 +13,10 @@ BEFORE = "# Title\n\n<!-- table: demo -->\nold\n<!-- /table -->\n\ntext\n"
 
 
 def test_only_the_text_between_markers_is_replaced() -> None:
-    two = BEFORE + "<!-- table: two -->\n<!-- /table -->\n"
-    assert with_tables(two, lambda name: f"| {name} |\n") == (
-        "# Title\n\n<!-- table: demo -->\n| demo |\n<!-- /table -->\n\ntext\n"
-        "<!-- table: two -->\n| two |\n<!-- /table -->\n"
+    two = BEFORE + "<!-- output: two -->\n<!-- /output -->\n"
+    assert with_blocks(two, lambda kind, name: f"{kind} {name}\n") == (
+        "# Title\n\n<!-- table: demo -->\ntable demo\n<!-- /table -->\n\ntext\n"
+        "<!-- output: two -->\noutput two\n<!-- /output -->\n"
     )
 
 
@@ -25,13 +25,14 @@ def test_only_the_text_between_markers_is_replaced() -> None:
     [
         "<!-- table: demo -->\nold\n",
         "<!-- table: a -->\nold\n<!-- table: b -->\nold\n<!-- /table -->\n",
+        "<!-- table: demo -->\nold\n<!-- /output -->\n",
         "<!-- table: ../secret -->\nold\n<!-- /table -->\n",
         "<!-- table: Demo Table -->\nold\n<!-- /table -->\n",
     ],
 )
 def test_broken_markers_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match="a table marker is not closed"):
-        with_tables(text, lambda name: name)
+    with pytest.raises(InputError, match="a marker is not closed"):
+        with_blocks(text, lambda kind, name: f"{kind} {name}\n")
 
 
 @pytest.fixture
@@ -49,12 +50,26 @@ def test_check_fails_on_a_stale_readme_and_passes_once_it_is_regenerated(
     assert main([*house, "--check"]) == 5
     assert readme.read_text() == BEFORE
     assert capsys.readouterr().err == (
-        f"python -m cifar_bench.readme: {readme}: its tables are not those of the reports in "
-        f"{tmp_path}. Run python -m cifar_bench.readme.\n"
+        f"python -m cifar_bench.readme: {readme}: is not what the reports and outputs give. "
+        "Run python -m cifar_bench.readme.\n"
     )
     assert main(house) == 0
     assert readme.read_text() == BEFORE.replace("old\n", markdown_table(report))
     assert main([*house, "--check"]) == 0
+
+
+def test_a_commands_output_becomes_a_code_block(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- output: classify -->\n<!-- /output -->\n")
+    (tmp_path / "classify.txt").write_text("$ cifar-classify cat.png\ncat  0.98\n\n")
+    assert main(["--readme", str(readme), "--outputs", str(tmp_path)]) == 0
+    assert readme.read_text() == (
+        "<!-- output: classify -->\n```console\n$ cifar-classify cat.png\ncat  0.98\n```\n"
+        "<!-- /output -->\n"
+    )
+    assert capsys.readouterr().out == f"{readme}: was regenerated\n"
 
 
 def test_a_missing_report_is_an_input_error(house: list[str], tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ the data set must be there.
 
 import functools
 import importlib.util
-import os
 import subprocess
 import sysconfig
 from collections.abc import Callable
@@ -36,19 +35,7 @@ pytestmark = [
     ),
 ]
 
-SPLITS = [
-    "test-sample",
-    pytest.param(
-        "test",
-        marks=[
-            pytest.mark.full_data,
-            pytest.mark.skipif(
-                os.environ.get("CIFAR_EDGE_FULL_DATA") != "1",
-                reason="scores all 10,000 test images; set CIFAR_EDGE_FULL_DATA=1",
-            ),
-        ],
-    ),
-]
+SPLITS = ["test-sample", pytest.param("test", marks=pytest.mark.full_data)]
 FLOAT = Limits(max_accuracy_drop=0.001, min_agreement=0.999, min_accuracy=0.65)
 INT8 = Limits(max_accuracy_drop=0.005, min_agreement=0.96, min_accuracy=0.65)
 
