@@ -1,0 +1,198 @@
+"""Folded Keras models to TensorFlow Lite bytes, and what those bytes really hold, read back from the flatbuffer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_export.converted import Converted, Quantization
+from cifar_export.streams import quiet_conversion
+from cifar_export.trace import with_batch_size
+from cifar_runtime.errors import ArtefactError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TfliteTensor:
+    """One tensor of the file.
+
+    Attributes:
+        name: as the converter gave it.
+        dtype: TensorFlow Lite's name for its element type, such as INT8.
+        quantization: of a tensor that has exactly one scale and zero point.
+    """
+
+    name: str
+    dtype: str
+    quantization: Quantization | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TfliteContent:
+    """What a TensorFlow Lite file holds.
+
+    Attributes:
+        operators: the builtin operator names in execution order; CUSTOM:name for others.
+        tensors: all tensors of all subgraphs.
+        input: the first input of the main subgraph.
+        output: its first output.
+    """
+
+    operators: tuple[str, ...]
+    tensors: tuple[TfliteTensor, ...]
+    input: TfliteTensor
+    output: TfliteTensor
+
+
+def tflite_float32(model: Any, *, verbose: bool = False) -> Converted:
+    """A float32 TensorFlow Lite file of a folded functional model, static batch size 1.
+
+    Raises:
+        ArtefactError: the model has an operator that TensorFlow Lite lacks.
+    """
+    return _converted(_convert(_converter(model), model, verbose=verbose))
+
+
+def tflite_int8(
+    model: Any,
+    calibration: NDArray[np.uint8],
+    *,
+    multiplier: float,
+    offset: float,
+    verbose: bool = False,
+) -> Converted:
+    """A fully integer TensorFlow Lite file: int8 in and out, per-channel weights, builtin int8 operators only.
+
+    Args:
+        model: a folded functional model.
+        calibration: uint8, shape (n, height, width, 3), RGB; it must reach 0 and 255, so that a quantized input
+            is exactly pixel - 128.
+        multiplier: what the contract multiplies pixels by.
+        offset: what it adds then.
+        verbose: pass the converter's messages on to stderr.
+
+    Raises:
+        ArtefactError: an operator has no int8 form.
+    """
+    import tensorflow as tf
+
+    def batches() -> Iterator[list[NDArray[np.float32]]]:
+        for image in calibration:
+            yield [(image[None].astype(np.float64) * multiplier + offset).astype(np.float32)]
+
+    converter = _converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = batches
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    # TFLite Micro before September 2024 misreads per-channel FULLY_CONNECTED; per-tensor costs no accuracy here.
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    converted = _converted(_convert(converter, model, verbose=verbose))
+    refuse_float(tflite_content(converted.data), model_name=model.name)
+    return converted
+
+
+def _converted(data: bytes) -> Converted:
+    content = tflite_content(data)
+    return Converted(
+        data=data,
+        input=content.input.quantization,
+        output=content.output.quantization,
+        conversion={
+            "converter": "tf.lite.TFLiteConverter.from_keras_model",
+            "batch_size": 1,
+            "operators": list(content.operators),
+        },
+    )
+
+
+def _converter(model: Any) -> Any:
+    import tensorflow as tf
+
+    # from_concrete_functions drops a Keras 3 model's weights without a word: from_keras_model only.
+    return tf.lite.TFLiteConverter.from_keras_model(with_batch_size(model, 1))
+
+
+def _convert(converter: Any, model: Any, *, verbose: bool) -> bytes:
+    with quiet_conversion(verbose=verbose):
+        try:
+            return bytes(converter.convert())
+        except Exception as error:
+            raise ArtefactError(
+                f"{model.name}: TensorFlow Lite cannot convert it: {_first_line(error)}.",
+                hint="Replace the operator it names, or export --format onnx; -v shows the converter's messages.",
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
+
+
+def refuse_float(content: TfliteContent, *, model_name: str) -> None:
+    """Checks that a file computes with integers only.
+
+    Raises:
+        ArtefactError: an operator is not a builtin, or a tensor is a float.
+    """
+    foreign = [
+        name for name in content.operators if name.startswith("CUSTOM:") or name == "DEQUANTIZE"
+    ]
+    floats = [tensor.name for tensor in content.tensors if tensor.dtype.startswith("FLOAT")]
+    if foreign or floats:
+        what = f"operator {foreign[0]}" if foreign else f"float tensor '{floats[0]}'"
+        raise ArtefactError(
+            f"{model_name}: its int8 file holds the {what}, expected integer builtins only.",
+            hint="Replace that layer, or export --quantize none.",
+        )
+
+
+def tflite_content(data: bytes) -> TfliteContent:
+    """The operators and tensors of a TensorFlow Lite file that this process wrote."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    names = {
+        code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
+    }
+    dtypes = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
+    operators = []
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex]
+            builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+            is_custom = builtin == schema.BuiltinOperator.CUSTOM
+            operators.append(f"CUSTOM:{_text(code.customCode)}" if is_custom else names[builtin])
+    main = model.subgraphs[0]
+    return TfliteContent(
+        operators=tuple(operators),
+        tensors=tuple(
+            _tensor(tensor, dtypes) for graph in model.subgraphs for tensor in graph.tensors
+        ),
+        input=_tensor(main.tensors[main.inputs[0]], dtypes),
+        output=_tensor(main.tensors[main.outputs[0]], dtypes),
+    )
+
+
+def _tensor(tensor: Any, dtypes: dict[int, str]) -> TfliteTensor:
+    quantization = tensor.quantization
+    scales = [] if quantization is None or quantization.scale is None else list(quantization.scale)
+    points = (
+        []
+        if quantization is None or quantization.zeroPoint is None
+        else list(quantization.zeroPoint)
+    )
+    is_single = len(scales) == len(points) == 1
+    return TfliteTensor(
+        name=_text(tensor.name),
+        dtype=dtypes[tensor.type],
+        quantization=Quantization(scale=float(scales[0]), zero_point=int(points[0]))
+        if is_single
+        else None,
+    )
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
