@@ -1,0 +1,185 @@
+"""Opens the Keras checkpoint to export, and the training card beside it; reads only."""
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cifar_export.streams import quiet_conversion
+from cifar_runtime.errors import ArtefactError
+from cifar_runtime.files import read_once
+
+_MAX_CARD_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """An open checkpoint.
+
+    Attributes:
+        path: the .keras file.
+        model: the Keras model: one image in, one row of scores out.
+        sha256: of the file.
+        image_shape: (height, width, 3) of its input.
+        num_classes: scores per image.
+        training_card: what training wrote beside the file, or None.
+    """
+
+    path: Path
+    model: Any
+    sha256: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    training_card: Mapping[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix."""
+        return self.path.stem
+
+
+def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
+    """The checkpoint at ``path``; it runs no code from the file.
+
+    Args:
+        path: the .keras file.
+        verbose: pass TensorFlow's messages on to stderr.
+
+    Raises:
+        ArtefactError: missing, not a .keras file, damaged, too large unpacked, with custom objects, or not a
+            classifier of single RGB images.
+        MissingDependencyError: TensorFlow or Keras is not installed.
+    """
+    from cifar_bench import keras_scorer
+    from cifar_train.backend import select_backend
+
+    data = keras_scorer.read_checkpoint(path)
+    refuse_custom_objects(data, path=path)
+    with quiet_conversion(verbose=verbose):
+        select_backend("tensorflow", "auto")
+        model = keras_scorer.open_checkpoint(data, path=path)
+    image_shape, num_classes = _checked_shapes(model, path)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Checkpoint(
+        path=path,
+        model=model,
+        sha256=sha256,
+        image_shape=image_shape,
+        num_classes=num_classes,
+        training_card=read_training_card(path, sha256=sha256),
+    )
+
+
+def refuse_custom_objects(data: bytes, *, path: Path) -> None:
+    """Checks that a .keras file's configuration names Keras' own classes only.
+
+    Keras says the same, in two hundred lines and without the layer's name in front.
+
+    Raises:
+        ArtefactError: a class from elsewhere is needed, or the configuration cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            config = json.loads(archive.read("config.json"))
+    except (KeyError, ValueError, RecursionError, zipfile.BadZipFile, zlib.error) as cause:
+        raise ArtefactError(
+            f"{path}: has no readable config.json: {cause}.", hint="Save the model again."
+        ) from cause
+    for item in _serialized_objects(config):
+        module = item["module"]
+        if isinstance(module, str) and module.split(".")[0] in ("keras", "builtins"):
+            continue
+        settings = item.get("config")
+        name = settings.get("name") if isinstance(settings, dict) else None
+        raise ArtefactError(
+            f"{path}: layer '{name}' is a {item['class_name']}, which is not Keras' own, "
+            "expected built-in layers only.",
+            hint="Build the model from Keras layers and save it again.",
+        )
+
+
+def _serialized_objects(root: Any) -> Iterator[dict[str, Any]]:
+    """Every class that a Keras configuration names, outermost first."""
+    waiting = [root]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if "class_name" in item and "module" in item:
+                yield item
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def read_training_card(path: Path, *, sha256: str) -> Mapping[str, Any] | None:
+    """The card beside a checkpoint: ``NAME.json``, ``NAME.keras.json`` or ``card.json``; None without one.
+
+    A card that states the digest of another model is somebody else's and passed over.
+
+    Args:
+        path: the checkpoint.
+        sha256: its digest.
+
+    Raises:
+        ArtefactError: it is there but is not a JSON object.
+    """
+    names = (f"{path.stem}.json", f"{path.name}.json", "card.json")
+    for card in (path.with_name(name) for name in names):
+        if not card.is_file():
+            continue
+        try:
+            document = json.loads(read_once(card, max_bytes=_MAX_CARD_BYTES, error=ArtefactError))
+        except (ValueError, RecursionError) as cause:
+            document = cause
+        if not isinstance(document, dict):
+            raise ArtefactError(
+                f"{card}: is not a JSON object, expected the training card of {path.name}.",
+                hint="Restore it, or move it away.",
+            )
+        if _stated_sha256(document) in (None, sha256):
+            return document
+    return None
+
+
+def _stated_sha256(card: Mapping[str, Any]) -> object:
+    model = card.get("model")
+    return model.get("sha256") if isinstance(model, dict) else None
+
+
+def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
+    inputs = [tuple(tensor.shape) for tensor in getattr(model, "inputs", None) or []]
+    outputs = [tuple(tensor.shape) for tensor in getattr(model, "outputs", None) or []]
+    if not inputs:
+        raise ArtefactError(
+            f"{path}: is a {type(model).__name__} without a graph, expected a Sequential or functional one.",
+            hint="Build it with keras.Sequential or keras.Model(inputs, outputs).",
+        )
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ArtefactError(
+            f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs, expected one of each.",
+            hint="Export a classifier of single images.",
+        )
+    return _image_shape(inputs[0], path), _num_classes(outputs[0], path)
+
+
+def _image_shape(shape: tuple[int | None, ...], path: Path) -> tuple[int, int, int]:
+    if len(shape) != 4 or None in shape[1:] or shape[3] != 3:
+        raise ArtefactError(
+            f"{path}: its input has the shape {shape}, expected (any, height, width, 3) with fixed sizes.",
+            hint="Give the Input layer the shape of one RGB image.",
+        )
+    return int(shape[1] or 0), int(shape[2] or 0), 3
+
+
+def _num_classes(shape: tuple[int | None, ...], path: Path) -> int:
+    if len(shape) != 2 or shape[1] is None or shape[1] < 2:
+        raise ArtefactError(
+            f"{path}: its output has the shape {shape}, expected (any, classes) with two classes or more.",
+            hint="End the model in one score a class.",
+        )
+    return int(shape[1])

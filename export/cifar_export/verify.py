@@ -1,0 +1,89 @@
+"""Opens a written artefact with the runtime and compares it with Keras on real images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_bench.parity import Gate, Limits, Parity, judge, parity_from_scores
+from cifar_export.recipe import FLOAT_MIN_AGREEMENT, ExportRecipe, Quantize
+from cifar_runtime.classifier import Classifier
+from cifar_train.dataset import Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """How an artefact decides beside its Keras model.
+
+    Attributes:
+        parity: the paired counts.
+        gates: the limits, applied.
+        split: the name of the images' split.
+    """
+
+    parity: Parity
+    gates: tuple[Gate, ...]
+    split: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate did."""
+        return all(gate.passed for gate in self.gates)
+
+    @property
+    def accuracy(self) -> float:
+        """The artefact's top-1 accuracy, 0..1."""
+        return self.parity.candidate_correct / self.parity.seen
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as JSON-ready data."""
+        gates = [
+            {"name": gate.name, "value": gate.value, "limit": gate.limit, "passed": gate.passed}
+            for gate in self.gates
+        ]
+        return {"split": self.split, **self.parity.to_json(), "gates": gates}
+
+
+def evaluation_split(recipe: ExportRecipe) -> Split:
+    """The labelled images to verify on.
+
+    Raises:
+        InputError: the full test split was asked for and was not fetched.
+    """
+    from cifar_train import dataset, shipped
+
+    is_full = recipe.eval_split == "test" or (
+        recipe.eval_split == "auto" and dataset.is_available()
+    )
+    return dataset.load_split("test") if is_full else shipped.test_sample()
+
+
+def limits_for(recipe: ExportRecipe, quantize: Quantize) -> Limits:
+    """What an artefact of this precision must hold."""
+    agreement = FLOAT_MIN_AGREEMENT if quantize == "none" else recipe.min_agreement
+    return Limits(max_accuracy_drop=recipe.max_accuracy_drop, min_agreement=agreement)
+
+
+def verify(
+    path: Path, reference: NDArray[np.float32], split: Split, limits: Limits
+) -> Verification:
+    """The comparison of the artefact at ``path`` with its Keras model.
+
+    Args:
+        path: model file, its card beside it.
+        reference: the Keras model's scores of the split's images, float32, shape (n, num_classes).
+        split: real images that calibration never saw.
+        limits: what must hold.
+
+    Raises:
+        ArtefactError: the runtime refuses the artefact, or its scores are not numbers.
+    """
+    classifier = Classifier(path)
+    try:
+        scores = classifier.scores(np.asarray(split.images))
+    finally:
+        classifier.session.close()
+    parity = parity_from_scores(reference, scores, split.labels)
+    return Verification(parity=parity, gates=judge(parity, limits), split=split.name)

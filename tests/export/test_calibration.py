@@ -1,0 +1,104 @@
+"""Calibration images come from training images or a folder, by seed, and reach both ends of the pixel range."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cifar_export.calibration import load_calibration, reaching_both_ends, stratified_sample
+from cifar_export.card import pixel_contract, quantized_contract
+from cifar_export.converted import Quantization
+from cifar_export.recipe import ExportRecipe
+from cifar_runtime.errors import ArtefactError, InputError
+from cifar_runtime.preprocess import input_table
+from cifar_train import shipped
+
+
+def _recipe(**changes: object) -> ExportRecipe:
+    return ExportRecipe(checkpoint=Path("m.keras"), output=Path("out"), **changes)  # type: ignore[arg-type]
+
+
+CONTRACT = pixel_contract((32, 32, 3), _recipe())
+
+
+def test_a_stratified_sample_has_equal_shares_and_follows_its_seed() -> None:
+    classes = np.array([0] * 50 + [1] * 30 + [2] * 3)
+    chosen = stratified_sample(classes, 23, seed=1)
+    assert np.bincount(classes[chosen]).tolist() == [10, 10, 3]
+    assert (np.diff(chosen) > 0).all()
+    np.testing.assert_array_equal(chosen, stratified_sample(classes, 23, seed=1))
+    assert not np.array_equal(chosen, stratified_sample(classes, 23, seed=2))
+
+
+def test_the_default_is_the_shipped_sample_of_the_train_split() -> None:
+    calibration = load_calibration(_recipe(), CONTRACT)
+    sample = shipped.calibration_sample()
+    assert (calibration.source, calibration.added) == ("train", ())
+    assert calibration.ids == tuple(sample.ids.tolist())
+    np.testing.assert_array_equal(calibration.images, sample.images)
+
+
+def test_more_than_shipped_needs_the_data_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path))
+    with pytest.raises(InputError) as caught:
+        load_calibration(_recipe(calibration_samples=513), CONTRACT)
+    assert str(caught.value) == (
+        "513 calibration images were asked for, 512 come with the package. "
+        "Run cifar-data fetch, or give --calibration-samples 512."
+    )
+
+
+def test_a_folder_of_class_folders_is_sampled_evenly_and_resized(tmp_path: Path) -> None:
+    for name, level in (("cat", 10), ("dog", 200)):
+        (tmp_path / name).mkdir()
+        for index in range(4):
+            Image.new("RGB", (40, 50), (level, index, 0)).save(tmp_path / name / f"{index}.png")
+    (tmp_path / "notes.txt").write_text("not an image")
+    calibration = load_calibration(
+        _recipe(calibration_data=tmp_path, calibration_samples=4), CONTRACT
+    )
+    assert [str(name).split("/")[0] for name in calibration.ids] == ["cat", "cat", "dog", "dog"]
+    assert calibration.images.shape == (5, 32, 32, 3)
+    assert calibration.added == (255,)
+    assert calibration.images[-1].min() == 255
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_a_folder_without_images_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=name):
+        load_calibration(_recipe(calibration_data=tmp_path / name), CONTRACT)
+
+
+def test_plain_images_are_added_only_where_an_end_is_missing() -> None:
+    images = np.full((2, 4, 4, 3), 7, dtype=np.uint8)
+    with_both, added = reaching_both_ends(images)
+    assert (added, with_both.min(), with_both.max(), len(with_both)) == ((0, 255), 0, 255, 4)
+    assert reaching_both_ends(with_both)[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("multiplier", "offset"), [(1.0, 0.0), (1 / 64, -2.0), (1 / 255, 0.0), (1 / 127.5, -1.0)]
+)
+def test_a_quantized_contract_maps_every_pixel_to_its_own_integer(
+    multiplier: float, offset: float
+) -> None:
+    scale = float(np.float32(multiplier))
+    quantization = Quantization(scale=scale, zero_point=round(-128 - offset / scale))
+    contract = quantized_contract(CONTRACT, quantization, multiplier=multiplier, offset=offset)
+    np.testing.assert_array_equal(input_table(contract), np.arange(-128, 128))
+    real = np.arange(256) * contract.multiplier + contract.offset
+    assert np.abs(real - (np.arange(256) * multiplier + offset)).max() <= 0.5001 * multiplier
+
+
+def test_a_range_that_is_not_the_pixels_is_refused() -> None:
+    with pytest.raises(
+        ArtefactError,
+        match=r"scale 0\.5 and zero point -128, expected 1\.0 a pixel",
+    ):
+        quantized_contract(
+            CONTRACT, Quantization(scale=0.5, zero_point=-128), multiplier=1.0, offset=0.0
+        )

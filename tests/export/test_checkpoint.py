@@ -1,0 +1,104 @@
+"""Checkpoints that cannot be exported end in one line that names what is wrong."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cifar_export.checkpoint import open_checkpoint
+from cifar_runtime.errors import ArtefactError
+
+Save = Callable[[Any, Path], None]
+
+
+def test_a_good_checkpoint_opens(checkpoint: Path) -> None:
+    opened = open_checkpoint(checkpoint)
+    assert (opened.name, opened.image_shape, opened.num_classes) == ("small", (32, 32, 3), 10)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.pkl"])
+def test_formats_that_can_run_code_are_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"\x80\x04.")
+    with pytest.raises(ArtefactError, match=r"is not a \.keras file; \.h5 and pickle can run code"):
+        open_checkpoint(tmp_path / name)
+
+
+def test_a_missing_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="cannot be read: No such file or directory"):
+        open_checkpoint(tmp_path / "none.keras")
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.keras").write_text("hello")
+    with pytest.raises(ArtefactError, match="is not a Keras archive"):
+        open_checkpoint(tmp_path / "text.keras")
+
+
+def test_an_archive_that_unpacks_to_more_than_a_gibibyte_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.keras"
+    block = bytes(1024 * 1024)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("config.json", "{}")
+        with archive.open("model.weights.h5", "w", force_zip64=True) as member:
+            for _ in range(1024):
+                member.write(block)
+    with pytest.raises(ArtefactError, match="unpacks to 1073741826 bytes"):
+        open_checkpoint(path)
+
+
+def _two_inputs(keras: Any) -> Any:
+    inputs = [keras.Input((8, 8, 3)), keras.Input((8, 8, 3))]
+    return keras.Model(
+        inputs, keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Add()(inputs)))
+    )
+
+
+def _grey(keras: Any) -> Any:
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+
+
+def _map_out(keras: Any) -> Any:
+    return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (_two_inputs, "has 2 inputs and 1 outputs, expected one of each"),
+        (_grey, r"its input has the shape \(None, 8, 8, 1\), expected \(any, height, width, 3\)"),
+        (_map_out, r"its output has the shape \(None, 6, 6, 2\), expected \(any, classes\)"),
+    ],
+)
+def test_what_is_no_classifier_of_single_images_is_refused(
+    save: Save, build: Any, message: str, tmp_path: Path
+) -> None:
+    import keras
+
+    save(build(keras), tmp_path / "odd.keras")
+    with pytest.raises(ArtefactError, match=message):
+        open_checkpoint(tmp_path / "odd.keras")
+
+
+def test_a_custom_layer_is_named(save: Save, tmp_path: Path) -> None:
+    import keras
+
+    class Mystery(keras.layers.Layer):  # type: ignore[misc]
+        pass
+
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            Mystery(name="odd_one"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    save(model, tmp_path / "custom.keras")
+    with pytest.raises(ArtefactError) as caught:
+        open_checkpoint(tmp_path / "custom.keras")
+    assert str(caught.value) == (
+        f"{tmp_path / 'custom.keras'}: layer 'odd_one' is a Mystery, which is not Keras' own, "
+        "expected built-in layers only. Build the model from Keras layers and save it again."
+    )

@@ -1,0 +1,133 @@
+"""The command line: a table of what it means, its streams and its exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cifar_export.cli import main, parse, recipe_from, share
+from cifar_export.recipe import ExportRecipe
+from cifar_runtime.errors import UsageError
+
+PROGRAM = Path(sys.executable).parent / "cifar-export"
+
+
+@pytest.mark.parametrize(
+    ("line", "changes"),
+    [
+        ("", {}),
+        ("-f onnx --quantize int8", {"formats": ("onnx",), "quantize": ("int8",)}),
+        (
+            "--format tflite,onnx --quantize none,int8",
+            {"formats": ("tflite", "onnx"), "quantize": ("none", "int8")},
+        ),
+        ("--calibration-samples 64 --seed 5", {"calibration_samples": 64, "seed": 5}),
+        ("--calibration-data pictures", {"calibration_data": Path("pictures")}),
+        (
+            "--max-accuracy-drop 1pp --min-agreement 97%",
+            {"max_accuracy_drop": 0.01, "min_agreement": 0.97},
+        ),
+        (
+            "--eval-split test-sample --force -v",
+            {"eval_split": "test-sample", "force": True, "verbose": True},
+        ),
+    ],
+)
+def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> None:
+    found = recipe_from(parse(["-o", "out", *line.split()]), checkpoint=Path("m.keras"))
+    assert found == ExportRecipe(checkpoint=Path("m.keras"), output=Path("out"), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "the following arguments are required: -o/--output"),
+        ("-o d --format tfite", "'tfite' is not one of tflite, onnx; did you mean tflite?"),
+        ("-o d --quantize none,int4", "'int4' is not one of none, int8; did you mean int8?"),
+        ("-o d --max-accuracy-drop lots", "'lots' is not a share such as 0.005, 0.5% or 0.5pp"),
+        ("-o d --seed -1", "'-1' is not a whole number from 0 up"),
+        ("-o d --calibration-samples 0", "'0' is not a whole number above zero"),
+    ],
+)
+def test_a_senseless_command_line_says_what_would_make_sense(line: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(line.split())
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0.5pp", 0.005), ("0.5%", 0.005), ("0.96", 0.96), ("0", 0.0)]
+)
+def test_a_share_can_be_given_in_points(text: str, value: float) -> None:
+    assert share(text) == pytest.approx(value)
+
+
+def test_the_command_publishes_and_says_what_to_do_next(
+    checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(checkpoint), "-o", str(tmp_path), "--eval-split", "test-sample"]) == 0
+    out, err = capfd.readouterr()
+    result, following = out.splitlines()
+    path = tmp_path / "small-float32.tflite"
+    assert result.startswith(f"{path}  {path.stat().st_size:,} bytes  top-1 ")
+    assert result.endswith("on 1,000 images of test-sample  passed")
+    assert following == f"next: cifar-classify IMAGE -m {path}"
+    assert err.splitlines()[0] == f"cifar-export: opening {checkpoint}"
+
+
+def test_json_is_the_only_thing_on_stdout(
+    checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    line = [str(checkpoint), "-o", str(tmp_path), "--eval-split", "test-sample", "-q", "--json"]
+    assert main(line) == 0
+    out, err = capfd.readouterr()
+    document = json.loads(out)
+    assert document["schema"] == "cifar-edge/export/1"
+    assert [entry["name"] for entry in document["artefacts"]] == ["small-float32"]
+    assert err == ""
+
+
+def test_json_to_a_file_leaves_the_table_on_stdout(
+    checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.json"
+    line = [
+        str(checkpoint),
+        "-o",
+        str(tmp_path),
+        "--eval-split",
+        "test-sample",
+        "--json",
+        str(report),
+    ]
+    assert main(line) == 0
+    assert json.loads(report.read_text())["artefacts"][0]["num_images"] == 1000
+    assert "next: cifar-classify" in capfd.readouterr().out
+
+
+def test_a_bad_checkpoint_is_exit_code_4_through_the_installed_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [PROGRAM, tmp_path / "none.keras", "-o", tmp_path, "-q"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == (
+        f"cifar-export: {tmp_path / 'none.keras'}: cannot be read: No such file or directory. Check the path.\n"
+    )
+
+
+def test_help_needs_neither_numpy_nor_tensorflow() -> None:
+    code = (
+        "import sys, cifar_export.cli as cli\n"
+        "try: cli.parse(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'tensorflow', 'keras', 'onnx', 'PIL'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+    assert "exit codes:" in done.stdout

@@ -1,0 +1,264 @@
+"""A whole export: files, cards and gates, from a real small checkpoint."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cifar_export.export import export
+from cifar_export.recipe import ExportGateError, ExportRecipe, ExportResult
+from cifar_runtime import Classifier
+from cifar_runtime.artefact import card_path, open_artefact
+from cifar_runtime.errors import ArtefactError, InputError
+from cifar_train import shipped
+
+Save = Callable[[Any, Path], None]
+LENIENT = {"max_accuracy_drop": 0.03, "min_agreement": 0.9}
+
+
+@pytest.fixture(scope="module")
+def recipe(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportRecipe:
+    return ExportRecipe(
+        checkpoint=checkpoint,
+        output=tmp_path_factory.mktemp("models"),
+        formats=("tflite", "onnx"),
+        quantize=("none", "int8"),
+        calibration_samples=128,
+        eval_split="test-sample",
+        **LENIENT,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="module")
+def results(recipe: ExportRecipe) -> tuple[ExportResult, ...]:
+    return export(recipe)
+
+
+def test_every_pair_of_format_and_precision_is_published(
+    results: tuple[ExportResult, ...], recipe: ExportRecipe
+) -> None:
+    names = [result.path.name for result in results]
+    assert names == [
+        "small-float32.tflite",
+        "small-int8.tflite",
+        "small-float32.onnx",
+        "small-int8.onnx",
+    ]
+    cards = [card_path(result.path).name for result in results]
+    assert sorted(path.name for path in recipe.output.iterdir()) == sorted([*names, *cards])
+
+
+def test_artefacts_decide_like_keras(results: tuple[ExportResult, ...], small_model: Any) -> None:
+    sample = shipped.test_sample()
+    reference = small_model.predict(sample.images.astype(np.float32), verbose=0)
+    for result in results:
+        scores = Classifier(result.path).scores(sample.images)
+        agreement = float((scores.argmax(axis=1) == reference.argmax(axis=1)).mean())
+        assert agreement == result.agreement
+        assert agreement >= (0.9 if "int8" in result.name else 0.999)
+        accuracy = float((scores.argmax(axis=1) == sample.labels).mean())
+        assert accuracy == result.accuracy
+        assert accuracy > 0.2  # twice chance: the comparison is about something
+
+
+def test_a_quantized_input_is_pixel_minus_128(results: tuple[ExportResult, ...]) -> None:
+    for result in results:
+        contract = open_artefact(result.path).contract.input
+        if "int8" in result.name:
+            assert (contract.dtype, contract.scale, contract.zero_point) == ("int8", 1.0, -128)
+        assert (contract.multiplier, contract.offset) == (1.0, 0.0)
+
+
+def test_the_card_says_where_everything_comes_from(
+    results: tuple[ExportResult, ...], checkpoint: Path
+) -> None:
+    for result in results:
+        card = json.loads(card_path(result.path).read_text())
+        data = result.path.read_bytes()
+        assert card["schema"] == "cifar-edge/artefact/1"
+        assert card["name"] == result.name == result.path.stem
+        assert card["model"] == {
+            "file": result.path.name,
+            "format": result.path.suffix[1:],
+            "size_bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        provenance = card["provenance"]
+        assert (
+            provenance["checkpoint"]["sha256"]
+            == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+        )
+        assert provenance["parity"]["split"] == "test-sample"
+        assert provenance["parity"]["seen"] == 1000
+        assert provenance["folding"][0]["layer"] == "rescaling"
+        assert str(checkpoint.parent) not in json.dumps(card)
+
+
+def test_calibration_images_are_named_by_id_and_digest(results: tuple[ExportResult, ...]) -> None:
+    by_id = dict(
+        zip(
+            shipped.calibration_sample().ids.tolist(),
+            shipped.calibration_sample().images,
+            strict=True,
+        )
+    )
+    for result in results:
+        calibration = json.loads(card_path(result.path).read_text())["provenance"]["calibration"]
+        if "int8" not in result.name:
+            assert calibration is None
+            continue
+        images = np.stack([by_id[number] for number in calibration["ids"]])
+        assert calibration["count"] == 128
+        assert calibration["sha256"] == hashlib.sha256(images.tobytes()).hexdigest()
+
+
+def test_a_training_card_goes_into_the_provenance(checkpoint: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "named.keras"
+    copy.write_bytes(checkpoint.read_bytes())
+    (tmp_path / "named.json").write_text('{"schema": "some/card", "epochs": 6}')
+    (result,) = export(
+        ExportRecipe(checkpoint=copy, output=tmp_path / "out", eval_split="test-sample")
+    )
+    card = json.loads(card_path(result.path).read_text())
+    assert card["provenance"]["checkpoint"]["training"] == {"schema": "some/card", "epochs": 6}
+
+
+def test_a_card_of_another_model_is_passed_over(checkpoint: Path, tmp_path: Path) -> None:
+    from cifar_export.checkpoint import read_training_card
+
+    (tmp_path / "card.json").write_text(json.dumps({"model": {"sha256": "00"}}))
+    assert read_training_card(tmp_path / checkpoint.name, sha256="11") is None
+    assert read_training_card(tmp_path / checkpoint.name, sha256="00") == {
+        "model": {"sha256": "00"}
+    }
+
+
+def test_the_same_export_again_is_byte_identical_and_allowed(
+    results: tuple[ExportResult, ...], recipe: ExportRecipe
+) -> None:
+    again = export(replace(recipe, formats=("tflite",)))
+    assert [result.sha256 for result in again] == [result.sha256 for result in results[:2]]
+
+
+def test_a_different_artefact_is_kept_unless_forced(checkpoint: Path, tmp_path: Path) -> None:
+    target = tmp_path / "small-float32.tflite"
+    target.write_bytes(b"precious")
+    recipe = ExportRecipe(checkpoint=checkpoint, output=tmp_path, eval_split="test-sample")
+    with pytest.raises(ArtefactError) as caught:
+        export(recipe)
+    assert str(caught.value) == (
+        f"{target}: a different artefact is there already, and was kept. "
+        "Give --force to replace it, or another -o DIR."
+    )
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+    assert target.read_bytes() == b"precious"
+    (result,) = export(replace(recipe, force=True))
+    assert Classifier(result.path).name == "small-float32"
+
+
+def test_a_model_that_fails_its_gate_is_not_published_and_the_others_are(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    """Calibration on black and white images alone leaves the activations without a usable range."""
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    Image.new("RGB", (32, 32), (0, 0, 0)).save(folder / "black.png")
+    old = tmp_path / "out" / "small-int8.tflite"
+    old.parent.mkdir()
+    old.write_bytes(b"old")
+    recipe = ExportRecipe(
+        checkpoint=checkpoint,
+        output=old.parent,
+        quantize=("int8", "none"),
+        calibration_data=folder,
+        eval_split="test-sample",
+        max_accuracy_drop=0.0,
+        min_agreement=1.0,
+        force=True,
+    )
+    with pytest.raises(ExportGateError) as caught:
+        export(recipe)
+    message = str(caught.value)
+    assert caught.value.exit_code == 5
+    assert message.startswith("small-int8.tflite on 1000 images of test-sample: accuracy drop ")
+    assert "limit at least 100.00%: failed" in message
+    assert "not published. Try --calibration-samples 2048" in message
+    assert [result.name for result in caught.value.results] == ["small-float32"]
+    assert old.read_bytes() == b"old"
+    assert not card_path(old).exists()
+
+
+def test_a_network_with_zero_padding_leaves_its_rescaling_to_the_contract(
+    save: Save, tmp_path: Path
+) -> None:
+    """Its int8 input has the scale 1/64 exactly; the float file keeps raw pixels."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Rescaling(1 / 64, offset=-2.0),
+            layers.Conv2D(8, 3, padding="same", activation="relu"),
+            layers.AveragePooling2D(8),
+            layers.Flatten(),
+            layers.Dense(10),
+        ]
+    )
+    path = tmp_path / "padded.keras"
+    save(model, path)
+    results = export(
+        ExportRecipe(
+            checkpoint=path,
+            output=tmp_path / "out",
+            formats=("tflite", "onnx"),
+            quantize=("none", "int8"),
+            calibration_samples=64,
+            eval_split="test-sample",
+            **LENIENT,  # type: ignore[arg-type]
+        )
+    )
+    for result in results:
+        contract = open_artefact(result.path).contract
+        is_int8 = "int8" in result.name
+        expected = (1 / 64, -2.0, 1 / 64, 0) if is_int8 else (1.0, 0.0, None, None)
+        found = contract.input
+        assert (found.multiplier, found.offset, found.scale, found.zero_point) == expected
+        assert contract.output.kind == "logits"
+
+
+def test_a_model_of_another_size_is_refused(save: Save, tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+
+    path = tmp_path / "large.keras"
+    save(keras.Sequential([keras.Input((96, 96, 3)), layers.Flatten(), layers.Dense(5)]), path)
+    with pytest.raises(ArtefactError) as caught:
+        export(ExportRecipe(checkpoint=path, output=tmp_path))
+    assert str(caught.value) == (
+        f"{path}: takes (96, 96, 3) and gives 5 scores, expected (32, 32, 3) and 10, as CIFAR-10 has, "
+        "to verify the export on. Give a CIFAR-10 classifier."
+    )
+
+
+def test_a_calibration_folder_that_does_not_decode_is_refused(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cat.png").write_bytes(b"no picture")
+    recipe = ExportRecipe(
+        checkpoint=checkpoint,
+        output=tmp_path / "out",
+        quantize=("int8",),
+        calibration_data=tmp_path,
+        eval_split="test-sample",
+    )
+    with pytest.raises(InputError, match=r"cat\.png"):
+        export(recipe)
+    assert list((tmp_path / "out").iterdir()) == []
