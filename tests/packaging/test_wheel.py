@@ -1,4 +1,4 @@
-"""The built wheel: exactly the files we mean to ship, small enough, and able to classify with nothing else installed."""
+"""The built wheel: exactly the files we mean to ship, small enough, and classifying with nothing else installed."""
 
 import json
 import os
@@ -26,7 +26,18 @@ SHIPPED_DATA = [
     "cifar_train/samples/validation_ids.npy",
     *(
         f"cifar_train/samples/images/{label}.png"
-        for label in "airplane automobile bird cat deer dog frog horse ship truck".split()
+        for label in [
+            "airplane",
+            "automobile",
+            "bird",
+            "cat",
+            "deer",
+            "dog",
+            "frog",
+            "horse",
+            "ship",
+            "truck",
+        ]
     ),
 ]
 PACKAGES = {

@@ -20,12 +20,6 @@ from cifar_train.fit import batches, fit, predict
 from cifar_train.recipes import NOTEBOOK, SEED_CNN, TrainRecipe
 from cifar_train.run_state import Epoch, RunState, load_state
 
-# Keras and TensorFlow warn about each other's and NumPy's deprecations; not ours to mend.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
-
 TINY = replace(SEED_CNN, epochs=2, batch_size=32)
 
 
