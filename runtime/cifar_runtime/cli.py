@@ -246,10 +246,19 @@ def _write_document(
     if recipe.json_path is None:
         sys.stdout.write(text)
     else:
-        from cifar_runtime.files import write_atomically
-
-        write_atomically(recipe.json_path, text.encode())
+        _write_file(recipe.json_path, text)
     return _exit_code(failed=any(result.failed for result in results))
+
+
+def _write_file(path: "Path", text: str) -> None:
+    from cifar_runtime.files import write_atomically
+
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written: {error.strerror}.", hint="Give another --json file."
+        ) from error
 
 
 def _write_lines(results: Iterator[Result], top_k: int) -> int:

@@ -167,6 +167,14 @@ def test_json_to_a_file_leaves_stdout_empty(tflite_model: Path, folder: Path) ->
     assert json.loads((folder / "out.json").read_text())["results"][0]["label"] == "red"
 
 
+def test_json_to_a_place_that_takes_no_file_is_an_error(tflite_model: Path, folder: Path) -> None:
+    found = classify("red.png", "-m", tflite_model, "--json=notes.txt/out.json", cwd=folder)
+    assert found.returncode == 3
+    assert json.loads(found.stdout)["error"]["message"] == (
+        "notes.txt/out.json: cannot be written: File exists."
+    )
+
+
 def test_a_batch_goes_on_after_a_failure(any_model: Path, folder: Path) -> None:
     (folder / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
     found = classify("bad.png", "none.png", "red.png", "-m", any_model, "-q", cwd=folder)
@@ -264,6 +272,23 @@ def test_nothing_is_left_in_the_working_directory(onnx_model: Path, folder: Path
     before = sorted(folder.iterdir())
     classify("red.png", "-m", onnx_model, cwd=folder)
     assert sorted(folder.iterdir()) == before
+
+
+def test_onnxruntime_writes_nothing_to_the_home_folder(onnx_model: Path, folder: Path) -> None:
+    """CI=true alone would silence its telemetry, so it is unset here."""
+    home = folder.parent / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    for name in ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"):
+        environment.pop(name, None)
+    subprocess.run(
+        [SCRIPT, "red.png", "-m", str(onnx_model)],
+        cwd=folder,
+        env={**environment, "HOME": str(home)},
+        capture_output=True,
+        check=True,
+    )
+    assert list(home.rglob("*")) == []
 
 
 def test_a_reader_that_leaves_ends_quietly(tflite_model: Path, folder: Path) -> None:
