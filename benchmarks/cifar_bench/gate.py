@@ -145,7 +145,7 @@ def _drop_gate(parity: "Parity", limits: Limits) -> Gate:
     )
     is_resolved = resolvable <= limit
     value = upper if is_resolved else measured
-    passing = -_floored(parity.candidate_correct - parity.reference_correct, parity.seen)
+    passing = max(0.0, -_floored(parity.candidate_correct - parity.reference_correct, parity.seen))
     if is_resolved or passing >= resolvable:
         # A limit that large is judged by the interval.
         passing = math.ceil(max(upper, resolvable) * _TEN_THOUSANDTHS) / _TEN_THOUSANDTHS

@@ -1,0 +1,82 @@
+"""Layers are matched, and their errors summed, as an independent computation does it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cifar_bench.layer_error import Layer, layer_errors, match_layers
+
+
+def layers(*named: tuple[str, str]) -> tuple[Layer, ...]:
+    return tuple(Layer(name=name, operator=operator) for name, operator in named)
+
+
+CONV, POOL, DENSE = ("conv", "CONV_2D"), ("pool", "MAX_POOL_2D"), ("dense", "FULLY_CONNECTED")
+
+
+def test_layers_of_equal_names_are_pairs_whatever_their_order() -> None:
+    how, pairs = match_layers(layers(CONV, POOL, DENSE), layers(POOL, ("other", "RELU"), CONV))
+    assert how == "name"
+    assert [(one.name, other.name) for one, other in pairs] == [("pool", "pool"), ("conv", "conv")]
+
+
+def test_without_equal_names_the_order_of_operators_decides_and_extra_ones_are_left_out() -> None:
+    candidate = layers(("a", "CONV_2D"), ("b", "RELU"), ("c", "MAX_POOL_2D"), ("d", "SOFTMAX"))
+    how, pairs = match_layers(layers(CONV, POOL, DENSE), candidate)
+    assert how == "order"
+    assert [(one.name, other.name) for one, other in pairs] == [("conv", "a"), ("pool", "c")]
+
+
+@dataclass
+class FakeTrace:
+    """Gives every layer the image's pixels, plus an error of its own."""
+
+    layers: tuple[Layer, ...]
+    errors: Mapping[str, float]
+    is_float32: bool = True
+
+    def activations(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float64]]:
+        return {name: image.astype(np.float64) + error for name, error in self.errors.items()}
+
+
+def test_errors_are_summed_over_the_images_and_the_worst_layer_comes_first() -> None:
+    images = np.random.default_rng(3).integers(0, 256, (4, 5, 5, 3)).astype(np.uint8)
+    names = layers(CONV, POOL, DENSE)
+    reference = FakeTrace(names, {"conv": 0, "pool": 0, "dense": 0})
+    alone = layers(("alone", "RELU"))
+    candidate = FakeTrace(names + alone, {"conv": 0.5, "pool": 0, "dense": -2, "alone": 0})
+    found = layer_errors(reference, candidate, images, reference_name="float")
+    power = np.square(images.astype(np.float64)).mean()
+    assert [layer.name for layer in found.layers] == ["dense", "conv", "pool"]
+    assert [layer.sqnr_db for layer in found.layers[:2]] == [
+        pytest.approx(10 * np.log10(power / 4)),
+        pytest.approx(10 * np.log10(power / 0.25)),
+    ]
+    assert [layer.max_error for layer in found.layers[:2]] == [2, 0.5]
+    assert found.layers[2].sqnr_db is None
+    assert (found.reference, found.matched_by, found.num_images, found.unmatched) == (
+        "float",
+        "name",
+        4,
+        1,
+    )
+
+
+class CroppedTrace(FakeTrace):
+    """Another convolution, whose output is smaller."""
+
+    def activations(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float64]]:
+        pixels = image.astype(np.float64)
+        return {"conv": pixels[:, :2], "pool": pixels}
+
+
+def test_a_layer_of_another_shape_is_no_counterpart() -> None:
+    images = np.full((1, 4, 4, 3), 7, dtype=np.uint8)
+    names = layers(CONV, POOL)
+    reference, candidate = FakeTrace(names, {"conv": 0, "pool": 0}), CroppedTrace(names, {})
+    found = layer_errors(reference, candidate, images, reference_name="float")
+    assert [layer.name for layer in found.layers] == ["pool"]
+    assert found.unmatched == 1
