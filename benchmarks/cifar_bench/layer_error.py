@@ -2,6 +2,10 @@
 
 Pure: it matches layers and sums errors over the activations that two traces hand out
 (``litert_layers``, ``onnx_layers``); it opens no file.
+
+An export may equalize: it multiplies the channels of one layer by gains and the next layer's
+weights by their inverse, which changes no answer. Where a layer seems far off but one gain a channel
+explains nearly all of it, the layer is compared up to these gains and marked as rescaled.
 """
 
 import difflib
@@ -14,6 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 MatchedBy = Literal["name", "order"]
+
+FAR_OFF_DB, RESCALED_DB = 20.0, 10.0
+"""A layer counts as rescaled when it is below the first, and fits better by the second with gains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +47,10 @@ class Trace(Protocol):
     def is_float32(self) -> bool:
         """Whether nothing in the model is quantized or of half precision."""
 
+    @property
+    def channel_axis(self) -> int:
+        """The axis of the channels in every activation."""
+
     def activations(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float64]]:
         """The output of every layer by its name, in real units.
 
@@ -57,12 +68,15 @@ class LayerError:
         operator: as the format calls it.
         sqnr_db: signal to quantization noise ratio in decibels; None when there is no noise.
         max_error: largest absolute difference, in the layer's own unit.
+        rescaled: whether the channels have other gains than in the float model; ``sqnr_db`` is what
+            remains after these, ``max_error`` still holds them.
     """
 
     name: str
     operator: str
     sqnr_db: float | None
     max_error: float
+    rescaled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +137,7 @@ def layer_errors(
         reference_name: what to call the float model.
     """
     matched_by, pairs = match_layers(reference.layers, candidate.layers)
-    sums = {pair: _ErrorSum() for pair in pairs}
+    sums = {pair: _ErrorSum(candidate.channel_axis) for pair in pairs}
     for image in images:
         expected = reference.activations(image[np.newaxis])
         found = candidate.activations(image[np.newaxis])
@@ -135,6 +149,7 @@ def layer_errors(
             operator=ours.operator,
             sqnr_db=sums[theirs, ours].sqnr_db,
             max_error=sums[theirs, ours].max_error,
+            rescaled=sums[theirs, ours].is_rescaled,
         )
         for theirs, ours in pairs
         if sums[theirs, ours].is_comparable
@@ -150,11 +165,14 @@ def layer_errors(
 
 
 class _ErrorSum:
-    """Signal and noise power of one layer, added up over images."""
+    """Signal and noise power of one layer, added up over images, the products channel by channel."""
 
-    def __init__(self) -> None:
-        self._signal = 0.0
+    def __init__(self, channel_axis: int) -> None:
+        self._channel_axis = channel_axis
         self._noise = 0.0
+        self._expected_squares: NDArray[np.float64] = np.zeros(1)
+        self._found_squares: NDArray[np.float64] = np.zeros(1)
+        self._products: NDArray[np.float64] = np.zeros(1)
         self.max_error = 0.0
         self.is_comparable = True
 
@@ -163,13 +181,41 @@ class _ErrorSum:
             self.is_comparable = False
             return
         error = np.abs(expected - found)
-        self._signal += float(np.square(expected).sum())
         self._noise += float(np.square(error).sum())
         self.max_error = max(self.max_error, float(error.max(initial=0.0)))
+        self._expected_squares = self._expected_squares + self._by_channel(expected * expected)
+        self._found_squares = self._found_squares + self._by_channel(found * found)
+        self._products = self._products + self._by_channel(expected * found)
 
     @property
     def sqnr_db(self) -> float | None:
+        """What remains after the gains where the layer is rescaled; None without noise."""
+        return self._sqnr_db(self._noise_after_gains if self.is_rescaled else self._noise)
+
+    @property
+    def is_rescaled(self) -> bool:
+        """Whether one gain a channel explains nearly all of the difference."""
+        plain, fitted = self._sqnr_db(self._noise), self._sqnr_db(self._noise_after_gains)
+        if plain is None or plain >= FAR_OFF_DB:
+            return False
+        return fitted is None or fitted - plain > RESCALED_DB
+
+    @property
+    def _noise_after_gains(self) -> float:
+        """The noise that is left by the best gain of every channel: r^2 - (r q)^2 / q^2 of it."""
+        explained = np.square(np.maximum(self._products, 0)) / np.maximum(
+            self._found_squares, np.finfo(np.float64).tiny
+        )
+        # Rounding can leave a hair below zero where the channels are equal.
+        return float(np.maximum(self._expected_squares - explained, 0).sum())
+
+    def _by_channel(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        others = tuple(set(range(values.ndim)) - {self._channel_axis % values.ndim})
+        return np.asarray(values.sum(axis=others))
+
+    def _sqnr_db(self, noise: float) -> float | None:
         """Source: as ``cifar_bench.parity``."""
-        if self._noise == 0:
+        if noise == 0:
             return None
-        return 10 * math.log10(max(self._signal, np.finfo(np.float64).tiny) / self._noise)
+        signal = float(self._expected_squares.sum())
+        return 10 * math.log10(max(signal, np.finfo(np.float64).tiny) / noise)

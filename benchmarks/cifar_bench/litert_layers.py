@@ -55,6 +55,11 @@ class LiteRTTrace:
             for tensor in self._details.values()
         )
 
+    @property
+    def channel_axis(self) -> int:
+        """NHWC: the last."""
+        return -1
+
     def activations(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float64]]:
         """The output of every layer by its name, in real units; ``image`` is (1, height, width, 3)."""
         try:

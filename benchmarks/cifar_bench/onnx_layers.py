@@ -61,6 +61,11 @@ class OnnxTrace:
         """Whether no operator quantizes and no weight is an integer or of half precision."""
         return self._is_float32
 
+    @property
+    def channel_axis(self) -> int:
+        """NCHW: the second."""
+        return 1
+
     def activations(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float64]]:
         """The output of every layer by its name, in real units; ``image`` is (1, height, width, 3)."""
         names = list(self._sources.values())

@@ -137,7 +137,7 @@ def _layer_lines(errors: LayerErrors) -> list[str]:
             [
                 f"  {_short(_layer_name(layer.name), MAX_LAYER_NAME)}",
                 layer.operator,
-                _decibels(layer.sqnr_db),
+                f"{'~' if layer.rescaled else ''}{_decibels(layer.sqnr_db)}",
                 f"{layer.max_error:.3g}",
             ]
             for layer in shown
@@ -149,6 +149,10 @@ def _layer_lines(errors: LayerErrors) -> list[str]:
         f"({counted(errors.num_images, 'image')}, layers matched by {errors.matched_by}):"
     )
     rest = [f"  and {counted(more, 'layer')} more, in --json"] if more else []
+    if any(layer.rescaled for layer in shown):
+        rest.append(
+            "  ~ its channels have other gains than in the float model: without these gains"
+        )
     return [title, *aligned(rows), *rest]
 
 

@@ -37,6 +37,7 @@ class FakeTrace:
     layers: tuple[Layer, ...]
     errors: Mapping[str, float]
     is_float32: bool = True
+    channel_axis: int = -1
 
     def activations(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float64]]:
         return {name: image.astype(np.float64) + error for name, error in self.errors.items()}
@@ -80,3 +81,33 @@ def test_a_layer_of_another_shape_is_no_counterpart() -> None:
     found = layer_errors(reference, candidate, images, reference_name="float")
     assert [layer.name for layer in found.layers] == ["pool"]
     assert found.unmatched == 1
+
+
+class GainTrace(FakeTrace):
+    """The image with a gain for every channel, and then rounded to whole numbers."""
+
+    def activations(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float64]]:
+        pixels = image.astype(np.float64)
+        return {"conv": np.rint(pixels * [0.5, 1.0, 3.0]), "pool": np.rint(pixels * 0.98)}
+
+
+def test_an_equalized_layer_is_compared_up_to_one_gain_a_channel_and_marked() -> None:
+    images = np.random.default_rng(4).integers(0, 256, (3, 9, 9, 3)).astype(np.uint8)
+    names = layers(CONV, POOL)
+    reference, candidate = FakeTrace(names, {"conv": 0, "pool": 0}), GainTrace(names, {})
+    errors = layer_errors(reference, candidate, images, reference_name="float").layers
+    found = {layer.name: layer for layer in errors}
+
+    expected = images.astype(np.float64).reshape(-1, 3)
+    given = candidate.activations(images)["conv"].reshape(-1, 3)
+    residuals = [
+        np.linalg.lstsq(given[:, [channel]], expected[:, channel], rcond=None)[1][0]
+        for channel in range(3)
+    ]
+    power = np.square(expected).sum()
+    assert found["conv"].rescaled
+    assert found["conv"].sqnr_db == pytest.approx(10 * np.log10(power / sum(residuals)))
+    # A gain that is wrong by 2 % is an error, not an equalization.
+    noise = np.square(expected - np.rint(expected * 0.98)).sum()
+    assert not found["pool"].rescaled
+    assert found["pool"].sqnr_db == pytest.approx(10 * np.log10(power / noise))
