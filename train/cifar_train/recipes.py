@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cifar_runtime.errors import UsageError
-
 from cifar_train.architectures import Architecture
 from cifar_train.augment import Augmentation
 

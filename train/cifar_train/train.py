@@ -11,7 +11,6 @@ from typing import Any
 from cifar_runtime import __version__
 from cifar_runtime.errors import UsageError
 from cifar_runtime.files import replace_atomically, write_atomically
-
 from cifar_train.backend import has_gpu, resolve_precision
 from cifar_train.dataset import LABELS, Split, load_split
 from cifar_train.evaluate import Evaluation, evaluate, write_curves, write_evaluation
