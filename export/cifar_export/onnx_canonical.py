@@ -41,6 +41,7 @@ def canonical(proto: Any) -> Any:
         del field[:]
         field.extend(copies)
     del graph.value_info[:]
+    graph.doc_string = ""  # tf2onnx writes the number of conversions that this process has made
     return proto
 
 

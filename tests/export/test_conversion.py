@@ -100,5 +100,6 @@ def test_an_onnx_graph_has_one_form_whatever_its_order_and_names(notebook: Any) 
     )
     del graph.initializer[:]
     graph.initializer.extend(constants)
+    graph.doc_string = "converted from number 17"
     assert shuffled.SerializeToString(deterministic=True) != data
     assert checked_bytes(shuffled, model_name="notebook") == data
