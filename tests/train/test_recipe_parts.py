@@ -206,6 +206,11 @@ def test_bad_use_exits_2_with_one_line(tmp_path: Path, arguments: list[str], mes
 
 def test_a_started_run_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{}")
-    with pytest.raises(UsageError, match="holds a run already"):
-        parse(["-o", str(tmp_path)])
-    assert parse(["-o", str(tmp_path), "--force"]).options.force
+    finished = subprocess.run(
+        [COMMAND, "-o", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 2
+    assert finished.stderr == (
+        f"cifar-train: {tmp_path} holds a run already. Continue it with --resume, start over with "
+        "--force, or choose another folder.\n"
+    )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import get_args
 
 from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
-
 from cifar_train.progress import ProgressLine
 from cifar_train.recipes import RECIPES, Backend, Device, Precision, TrainRecipe
 from cifar_train.run_state import Epoch, RunState

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cifar_runtime.errors import UsageError
-
 from cifar_train.architectures import Architecture
 from cifar_train.augment import Augmentation
 
@@ -99,14 +98,14 @@ NOTEBOOK = TrainRecipe(
 SEED_CNN = TrainRecipe(
     name="seed-cnn",
     architecture="seed-cnn",
-    epochs=25,
-    batch_size=64,
+    epochs=32,
+    batch_size=32,
     optimizer="adamw",
-    learning_rate=0.002,
+    learning_rate=0.001,
     schedule="cosine",
     warmup_fraction=0.05,
     weight_decay=0.02,
-    augmentation=Augmentation(flip=True, translate=4),
+    augmentation=Augmentation(flip=True, translate=2),
     validation="validation split",
     keep="best",
     patience=None,

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cifar_runtime.errors import InputError
-from cifar_runtime.files import write_atomically
 from numpy.typing import NDArray
 
+from cifar_runtime.errors import InputError
+from cifar_runtime.files import write_atomically
 from cifar_train.recipes import TrainRecipe, recipe_from_json
 
 SCHEMA = "cifar-edge/train-state/1"

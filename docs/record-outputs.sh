@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Runs the commands whose output README shows, and keeps what they print in docs/outputs; then run: make readme.
+# The training runs' outputs (train-*.txt) are kept by the runs themselves: see docs/log.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH="$PWD/.venv/bin:$PATH"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+keep() { # keep NAME: standard input without this machine's folders
+  sed -e "s#$folder#exported#g" -e "s#$PWD/##g" -e "s#$HOME#~#g" >"docs/outputs/$1.txt"
+}
+
+record() { # record NAME COMMAND...: the command line and all that it prints
+  local name=$1
+  shift
+  { printf '$ %s\n' "$*" && "$@" 2>&1; } | keep "$name"
+}
+
+record data-info cifar-data info
+record export cifar-export --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
+record classify cifar-classify train/cifar_train/samples/images
+record classify-json cifar-classify -k 2 --json train/cifar_train/samples/images/cat.png
+cifar-bench "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} --against train/cifar_train/checkpoints/seed-cnn.keras \
+  --split test --runs 2000 --json benchmarks/reports/seed-cnn.json
+make --no-print-directory demo 2>&1 | keep demo
+make --no-print-directory test 2>&1 | tail -n 1 | keep test
