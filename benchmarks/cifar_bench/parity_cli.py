@@ -294,9 +294,8 @@ def _add_results(parser: Parser) -> None:
         metavar="FILE",
         help="write the report as JSON, to stdout without FILE",
     )
-    noise = parser.add_mutually_exclusive_group()
-    noise.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
-    noise.add_argument(
+    add("-q", "--quiet", action="store_true", help="no progress on stderr")
+    add(
         "-v",
         "--verbose",
         action="store_true",

@@ -42,7 +42,7 @@ MODELS = {"reference": Path("a.keras"), "candidates": (Path("b.tflite"),)}
             {},
         ),
         (["--save-outputs", "o.npz", "-q"], {}, {}, {"save_outputs": Path("o.npz"), "quiet": True}),
-        (["--json", "-v"], {}, {}, {"json": "-", "verbose": True}),
+        (["--json", "-qv"], {}, {}, {"json": "-", "quiet": True, "verbose": True}),
         (["--json", "r.json"], {}, {}, {"json": "r.json"}),
     ],
 )
