@@ -28,12 +28,14 @@ class Layer:
     """One operator of a model that computes something.
 
     Attributes:
-        name: of its output tensor.
+        name: of its output tensor, different for every layer.
         operator: as the format calls it.
+        shape: what tells it from its like where names do not: of its weights, or of its output.
     """
 
     name: str
     operator: str
+    shape: tuple[int, ...] = ()
 
 
 class Trace(Protocol):
@@ -42,6 +44,10 @@ class Trace(Protocol):
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers in the order of execution, without those that only move or convert numbers."""
+
+    @property
+    def has_stable_names(self) -> bool:
+        """Whether equal names mean equal layers in another model of this format."""
 
     @property
     def is_float32(self) -> bool:
@@ -64,6 +70,7 @@ class LayerError:
     """One layer's error.
 
     Attributes:
+        position: among the candidate's layers in the order of execution, from 1.
         name: of the layer's output in the candidate.
         operator: as the format calls it.
         sqnr_db: signal to quantization noise ratio in decibels; None when there is no noise.
@@ -72,6 +79,7 @@ class LayerError:
             remains after these, ``max_error`` still holds them.
     """
 
+    position: int
     name: str
     operator: str
     sqnr_db: float | None
@@ -103,24 +111,27 @@ class LayerErrors:
         return asdict(self)
 
 
-def match_layers(
+def match_by_name(
     reference: Sequence[Layer], candidate: Sequence[Layer]
-) -> tuple[MatchedBy, list[tuple[Layer, Layer]]]:
-    """Pairs of layers: of equal names; where no names are equal, of the same operators in order."""
+) -> list[tuple[Layer, Layer]]:
+    """Pairs of layers with the same name."""
     by_name = {layer.name: layer for layer in reference}
-    named = [(by_name[layer.name], layer) for layer in candidate if layer.name in by_name]
-    if named:
-        return "name", named
+    return [(by_name[layer.name], layer) for layer in candidate if layer.name in by_name]
+
+
+def match_by_order(
+    reference: Sequence[Layer], candidate: Sequence[Layer]
+) -> list[tuple[Layer, Layer]]:
+    """Pairs of layers with the same operator and shape, in the same order; what is apart stays out."""
     matcher = difflib.SequenceMatcher(
         None,
-        [layer.operator for layer in reference],
-        [layer.operator for layer in candidate],
+        [(layer.operator, layer.shape) for layer in reference],
+        [(layer.operator, layer.shape) for layer in candidate],
         autojunk=False,
     )
-    blocks = matcher.get_matching_blocks()
-    return "order", [
+    return [
         (reference[block.a + step], candidate[block.b + step])
-        for block in blocks
+        for block in matcher.get_matching_blocks()
         for step in range(block.size)
     ]
 
@@ -136,7 +147,8 @@ def layer_errors(
         images: uint8, shape (n, height, width, 3), RGB, 0..255.
         reference_name: what to call the float model.
     """
-    matched_by, pairs = match_layers(reference.layers, candidate.layers)
+    matched_by, pairs = _matched(reference, candidate)
+    positions = {layer: index + 1 for index, layer in enumerate(candidate.layers)}
     sums = {pair: _ErrorSum(candidate.channel_axis) for pair in pairs}
     for image in images:
         expected = reference.activations(image[np.newaxis])
@@ -145,6 +157,7 @@ def layer_errors(
             sums[theirs, ours].add(expected.get(theirs.name), found.get(ours.name))
     rows = [
         LayerError(
+            position=positions[ours],
             name=ours.name,
             operator=ours.operator,
             sqnr_db=sums[theirs, ours].sqnr_db,
@@ -162,6 +175,15 @@ def layer_errors(
         unmatched=len(candidate.layers) - len(rows),
         layers=tuple(rows),
     )
+
+
+def _matched(reference: Trace, candidate: Trace) -> tuple[MatchedBy, list[tuple[Layer, Layer]]]:
+    """Pairs by name where names mean something and most layers have a namesake, else by order."""
+    if candidate.has_stable_names:
+        pairs = match_by_name(reference.layers, candidate.layers)
+        if 2 * len(pairs) >= len(candidate.layers):
+            return "name", pairs
+    return "order", match_by_order(reference.layers, candidate.layers)
 
 
 class _ErrorSum:

@@ -56,6 +56,11 @@ class LiteRTTrace:
         )
 
     @property
+    def has_stable_names(self) -> bool:
+        """The converter names tensors by their Keras layers, quantized or not."""
+        return True
+
+    @property
     def channel_axis(self) -> int:
         """NHWC: the last."""
         return -1
@@ -125,7 +130,9 @@ def _layers_from_bytes(data: bytes) -> tuple[tuple[int, Layer], ...]:
         name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
         if name not in _MOVING and len(operator.outputs):
             output = int(operator.outputs[0])
-            layer = Layer(name=_text(graph.tensors[output].name), operator=name)
+            tensor = graph.tensors[output]
+            sizes = () if tensor.shape is None else tuple(int(size) for size in tensor.shape[1:])
+            layer = Layer(name=_text(tensor.name), operator=name, shape=sizes)
             layers.append((output, layer))
     return tuple(layers)
 

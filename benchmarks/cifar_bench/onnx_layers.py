@@ -23,6 +23,9 @@ _MOVING = frozenset(
     {"Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape"}
     | {"Slice", "Gather", "Concat", "Pad", "Constant", "ConstantOfShape", "Split"}
 )
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu"})
+_FUSABLE = _WEIGHTED | _ACTIVATIONS | {"Add"}
 _CONVERTING = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 _FATAL_ONLY = 4
 
@@ -62,6 +65,11 @@ class OnnxTrace:
         return self._is_float32
 
     @property
+    def has_stable_names(self) -> bool:
+        """Exports number their tensors anew, so a name says nothing of another file."""
+        return False
+
+    @property
     def channel_axis(self) -> int:
         """NCHW: the second."""
         return 1
@@ -90,35 +98,72 @@ def _dequantized(values: NDArray[np.float64], output: OutputContract) -> NDArray
 
 
 def _layer_sources(graph: Any) -> dict[Layer, str]:
-    """For each computing operator the tensor that holds its output as later operators see it.
+    """For each layer, in the order of execution, the tensor that holds its output as others see it.
 
-    That is the output itself, or what comes out when it is quantized and dequantized again; at the
-    end of an integer model it is the graph's integer output.
+    A layer is a computing operator with the bias and the activation function that follow it, since
+    quantizers fuse these. Its output is what comes out of the last of them, or out of the pair that
+    quantizes and dequantizes that; at the end of an integer model it is the integer output itself.
     """
-    takers: dict[str, list[Any]] = {}
-    for node in graph.node:
-        for name in node.input:
-            takers.setdefault(name, []).append(node)
-    outputs = {output.name for output in graph.output}
+    wiring = _Wiring(graph)
     sources: dict[Layer, str] = {}
+    fused: set[str] = set()
     for node in graph.node:
-        if node.op_type in _MOVING or node.op_type in _CONVERTING:
+        if node.op_type in _MOVING or node.op_type in _CONVERTING or node.output[0] in fused:
             continue
-        name = source = node.output[0]
-        quantized = _output_of(takers, name, "QuantizeLinear")
-        if quantized in outputs:
-            name = source = quantized or name
-        elif quantized is not None:
-            source = _output_of(takers, quantized, "DequantizeLinear") or source
-        sources[Layer(name=name, operator=node.op_type)] = source
+        last = node
+        while (follower := wiring.fusable_follower(last)) is not None:
+            last = follower
+            fused.add(last.output[0])
+        name, source = wiring.seen_output(last.output[0])
+        operator = "Gemm" if node.op_type == "MatMul" else node.op_type
+        layer = Layer(name=name, operator=operator, shape=wiring.weight_shape(node))
+        sources[layer] = source
     return sources
 
 
-def _output_of(takers: Mapping[str, list[Any]], name: str, operator: str) -> str | None:
-    for node in takers.get(name, []):
-        if node.op_type == operator:
-            return str(node.output[0])
-    return None
+class _Wiring:
+    """Who makes and who takes each tensor of a graph."""
+
+    def __init__(self, graph: Any) -> None:
+        self._outputs = {output.name for output in graph.output}
+        self._constants = {value.name: tuple(value.dims) for value in graph.initializer}
+        self._takers: dict[str, list[Any]] = {}
+        for node in graph.node:
+            for name in node.input:
+                self._takers.setdefault(name, []).append(node)
+            if node.op_type == "DequantizeLinear" and node.input[0] in self._constants:
+                self._constants[node.output[0]] = self._constants[node.input[0]]
+
+    def seen_output(self, name: str) -> tuple[str, str]:
+        """What to call the layer that gives ``name``, and the tensor that others see of it."""
+        quantized = self._output_of(name, "QuantizeLinear")
+        if quantized is None:
+            return name, name
+        if quantized in self._outputs:
+            return quantized, quantized
+        return name, self._output_of(quantized, "DequantizeLinear") or name
+
+    def fusable_follower(self, node: Any) -> Any | None:
+        """The bias or activation function that alone takes the node's output; None for others."""
+        _, source = self.seen_output(node.output[0])
+        takers = self._takers.get(source, [])
+        if len(takers) != 1 or source in self._outputs or node.op_type not in _FUSABLE:
+            return None
+        (taker,) = takers
+        is_bias = taker.op_type == "Add" and any(name in self._constants for name in taker.input)
+        return taker if is_bias or taker.op_type in _ACTIVATIONS else None
+
+    def weight_shape(self, node: Any) -> tuple[int, ...]:
+        """The sizes of the node's weights, sorted, since quantizers transpose them; () without."""
+        if node.op_type not in _WEIGHTED or len(node.input) < 2:
+            return ()
+        return tuple(sorted(self._constants.get(node.input[1], ())))
+
+    def _output_of(self, name: str, operator: str) -> str | None:
+        for node in self._takers.get(name, []):
+            if node.op_type == operator:
+                return str(node.output[0])
+        return None
 
 
 def _is_float32(model: Any, onnx: Any) -> bool:

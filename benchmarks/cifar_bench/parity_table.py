@@ -11,7 +11,7 @@ from cifar_bench.table import NOT_APPLICABLE, aligned, counted, percent
 
 MAX_NAME = 30
 MAX_LAYERS = 12
-MAX_LAYER_NAME = 60
+MAX_LAYER_NAME = 52
 MAX_CLASSES = 3
 
 _HEADER = ("model", "top-1", "drop [95 % CI]", "agree", "lost", "gained", "SQNR dB", "verdict")
@@ -132,10 +132,11 @@ def _explained(explanation: Explanation) -> list[str]:
 def _layer_lines(errors: LayerErrors) -> list[str]:
     shown = errors.layers[:MAX_LAYERS]
     rows = [
-        ["  layer", "operator", "SQNR dB", "max error"],
+        ["  layer", "#", "operator", "SQNR dB", "max error"],
         *(
             [
                 f"  {_short(_layer_name(layer.name), MAX_LAYER_NAME)}",
+                str(layer.position),
                 layer.operator,
                 f"{'~' if layer.rescaled else ''}{_decibels(layer.sqnr_db)}",
                 f"{layer.max_error:.3g}",

@@ -153,7 +153,7 @@ def test_a_failed_gate_is_exit_5_after_the_whole_table_with_layers_and_the_next_
     title = lines.index(
         "  Error by layer against net-float32, worst first (32 images, layers matched by name):"
     )
-    assert lines[title + 1].split() == ["layer", "operator", "SQNR", "dB", "max", "error"]
+    assert lines[title + 1].split() == ["layer", "#", "operator", "SQNR", "dB", "max", "error"]
     commands = [line for line in lines if "cifar-export" in line]
     again = f"cifar-export {exports / 'net.keras'} --format tflite --quantize int8"
     assert commands == [
