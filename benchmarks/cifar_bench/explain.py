@@ -15,7 +15,7 @@ from cifar_bench.onnx_layers import OnnxTrace
 from cifar_bench.score_models import is_checkpoint
 from cifar_bench.split_choice import stratified_positions
 from cifar_runtime.artefact import Artefact, open_artefact
-from cifar_runtime.errors import MissingDependencyError
+from cifar_runtime.errors import ArtefactError, MissingDependencyError
 
 NUM_LAYER_IMAGES = 32
 MORE_CALIBRATION_SAMPLES = 1024
@@ -59,33 +59,40 @@ def explain(
             checkpoint is what commands export again.
         images: uint8, shape (n, height, width, 3), RGB; ``NUM_LAYER_IMAGES`` of them are used.
         labels: int64, shape (n,), their classes, so that every class has its share.
-
-    Raises:
-        ArtefactError: a model's intermediate tensors cannot be read.
     """
     if is_checkpoint(candidate):
         return _silent("it is a Keras checkpoint: layers are compared between exported files.")
     artefact = open_artefact(candidate)
+    chosen = stratified_positions(labels, min(NUM_LAYER_IMAGES, len(labels)))
     try:
-        trace = _open_trace(artefact)
-        partner = None if trace.is_float32 else _float_partner(artefact, models)
-    except MissingDependencyError as error:
+        found = _compare_layers(artefact, models, images[chosen])
+    except (ArtefactError, MissingDependencyError) as error:
+        # The verdict stands without its explanation.
         return _silent(str(error), commands=next_commands(artefact, list(models)))
-    if trace.is_float32:
+    if found is None:
         return _silent("it is float32: there is no quantization error to find.")
     commands = next_commands(artefact, list(models))
+    if isinstance(found, str):
+        return _silent(found, commands=commands)
+    return Explanation(errors=found, reason=None, next_commands=commands)
+
+
+def _compare_layers(
+    artefact: Artefact, models: Mapping[Path, str], images: NDArray[np.uint8]
+) -> LayerErrors | str | None:
+    """The errors by layer; or why there are none; None for a float32 model."""
+    trace = _open_trace(artefact)
+    if trace.is_float32:
+        return None
+    partner = _float_partner(artefact, models)
     if partner is None:
-        return _silent(
+        return (
             f"that takes the float32 .{artefact.format} of the same export: "
-            "give it as REFERENCE or as another CANDIDATE.",
-            commands=commands,
+            "give it as REFERENCE or as another CANDIDATE."
         )
     name, reference = partner
-    chosen = stratified_positions(labels, min(NUM_LAYER_IMAGES, len(labels)))
-    errors = layer_errors(reference, trace, images[chosen], reference_name=name)
-    if not errors.layers:
-        return _silent(f"no layer of it has a counterpart in {name}.", commands=commands)
-    return Explanation(errors=errors, reason=None, next_commands=commands)
+    errors = layer_errors(reference, trace, images, reference_name=name)
+    return errors if errors.layers else f"no layer of it has a counterpart in {name}."
 
 
 def next_commands(artefact: Artefact, models: Sequence[Path]) -> tuple[str, ...]:
@@ -104,7 +111,8 @@ def next_commands(artefact: Artefact, models: Sequence[Path]) -> tuple[str, ...]
     if not calibration or not isinstance(checkpoint, str) or not isinstance(quantize, str):
         return ()
     options: list[tuple[str, ...]] = []
-    if int(calibration.get("count", 0)) < MORE_CALIBRATION_SAMPLES:
+    count = calibration.get("count")
+    if isinstance(count, int) and count < MORE_CALIBRATION_SAMPLES:
         options.append(("--calibration-samples", str(MORE_CALIBRATION_SAMPLES)))
     if artefact.format == "onnx" and recipe.get("calibration_method") != "percentile":
         options.append(("--calibration-method", "percentile"))

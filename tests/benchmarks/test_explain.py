@@ -13,7 +13,7 @@ from cifar_bench.litert_layers import LiteRTTrace
 from cifar_bench.onnx_layers import OnnxTrace
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import Classifier
-from cifar_runtime.errors import MissingDependencyError
+from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_train import shipped
 
 OPERATORS = {
@@ -131,6 +131,18 @@ def test_without_onnx_the_reason_is_the_pip_line(
     assert found.next_commands
     with pytest.raises(MissingDependencyError, match="needs onnx and onnxruntime"):
         OnnxTrace(open_artefact(exports / "net-int8.onnx"))
+
+
+def test_a_model_whose_layers_cannot_be_read_keeps_its_verdict(
+    exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_trace: LiteRTTrace, _image: NDArray[np.uint8]) -> None:
+        raise ArtefactError("the tensors are gone.", hint="Compare without -v.")
+
+    monkeypatch.setattr(LiteRTTrace, "activations", fail)
+    found = explained(exports / "net-int8.tflite", exports / "net-float32.tflite")
+    assert (found.errors, found.reason) == (None, "the tensors are gone. Compare without -v.")
+    assert found.next_commands
 
 
 def test_the_next_commands_export_the_given_checkpoint_again_the_cheapest_first(
