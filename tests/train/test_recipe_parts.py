@@ -10,9 +10,9 @@ import pytest
 
 from cifar_runtime.errors import InputError, UsageError
 from cifar_train.architectures import build
-from cifar_train.augment import Augmentation, augment
+from cifar_train.augment import augment
 from cifar_train.cli import parse
-from cifar_train.recipes import NOTEBOOK, RECIPES, SEED_CNN, recipe_from_json
+from cifar_train.recipes import NOTEBOOK, RECIPES, SEED_CNN, Augmentation, recipe_from_json
 from cifar_train.run_state import (
     Epoch,
     RunState,

@@ -15,7 +15,7 @@ from cifar_train.backend import has_gpu, resolve_precision
 from cifar_train.dataset import LABELS, Split, load_split
 from cifar_train.evaluate import Evaluation, evaluate, write_curves, write_evaluation
 from cifar_train.fit import Watcher, fit, predict, training_data
-from cifar_train.recipes import TrainRecipe
+from cifar_train.recipes import RunOptions, TrainRecipe
 from cifar_train.run_state import RunState
 
 SCHEMA = "cifar-edge/train/1"
@@ -35,23 +35,6 @@ class TrainResult:
     model_path: Path
     card: dict[str, Any]
     evaluations: tuple[Evaluation, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """Where a run goes and how it starts.
-
-    Attributes:
-        folder: the run folder.
-        final: read the test split once, at the end, for the figure that is published.
-        resume: continue from the last finished epoch.
-        force: start over in a folder that holds a run.
-    """
-
-    folder: Path
-    final: bool = False
-    resume: bool = False
-    force: bool = False
 
 
 def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainResult:
