@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cifar_bench import cli as bench_cli
-from cifar_bench import readme
+from cifar_bench import parity_cli, readme
 from cifar_export import cli as export_cli
 from cifar_runtime import cli as classify_cli
 from cifar_runtime.command import EXIT_CODES
@@ -22,6 +22,7 @@ PARSERS = {
     "cifar-classify": classify_cli.parse,
     "cifar-data": data_cli.parse,
     "cifar-export": export_cli.parse,
+    "cifar-parity": parity_cli.parse,
     "cifar-train": train_cli.parse,
 }
 
