@@ -1,7 +1,7 @@
 """Reads the graph of an ONNX file: operators, initializers, quantization. It runs nothing.
 
-Shapes between operators stand in a file only where its writer put them (``value_info``). Without
-them the multiply-accumulates of a convolution are unknown, and said to be.
+Shapes between operators stand in a file only where its writer put them (``value_info``); else
+``onnx_shapes`` works them out. Where it cannot, multiply-accumulates are unknown, and said to be.
 
 Source: onnx/onnx.proto (field numbers, TensorProto.DataType); onnx/docs/Operators.md.
 """
@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.graph import PARAMETER_DTYPES, Graph, GraphOperator, GraphTensor
+from cifar_runtime.onnx_shapes import Node, Shape, inferred_shapes
 from cifar_runtime.onnx_wire import message_fields, packed_integers
 
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO = 1, 5, 11, 12, 13
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
-_TENSOR_DIMS, _TENSOR_DATA_TYPE, _TENSOR_FLOATS, _TENSOR_INT32S, _TENSOR_NAME = 1, 2, 4, 5, 8
-_TENSOR_RAW_DATA = 9
-_ATTRIBUTE_NAME, _ATTRIBUTE_INTEGER = 1, 3
+_TENSOR_DIMS, _TENSOR_DATA_TYPE, _TENSOR_FLOATS, _TENSOR_INT32S, _TENSOR_INT64S = 1, 2, 4, 5, 7
+_TENSOR_NAME, _TENSOR_RAW_DATA = 8, 9
+_ATTRIBUTE_NAME, _ATTRIBUTE_INTEGER, _ATTRIBUTE_TEXT, _ATTRIBUTE_INTEGERS = 1, 3, 4, 8
 _DTYPES = {
     1: "float32",
     2: "uint8",
@@ -76,14 +77,6 @@ class _Constant:
     numbers: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Node:
-    op_type: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    integers: Mapping[str, int]
-
-
 def onnx_graph(data: bytes) -> Graph:
     """The graph in the bytes of an .onnx file; of nested subgraphs only the operator that runs them.
 
@@ -95,7 +88,7 @@ def onnx_graph(data: bytes) -> Graph:
         if not graphs:
             raise ValueError("it has no graph")
         return _graph(graphs[-1])
-    except (ValueError, IndexError, struct.error) as error:
+    except (ValueError, IndexError, KeyError, ArithmeticError, struct.error) as error:
         raise ArtefactError(
             f"the model is not a valid ONNX file: {error}.", hint="Restore the file."
         ) from error
@@ -120,32 +113,50 @@ def _graph(graph: memoryview) -> Graph:
     order = {name: index for index, name in enumerate({**known, **names})}
     unknown = GraphTensor(name="", dtype="unknown", shape=None)
     return Graph(
-        operators=tuple(_operators(nodes, known, order)),
+        operators=tuple(_operators(nodes, known, _shapes(nodes, constants, known), order)),
         tensors=tuple(known.get(name, replace(unknown, name=name)) for name in order),
         inputs=tuple(order[value.name] for value in inputs if value.name not in constants),
         outputs=tuple(order[value.name] for value in outputs),
     )
 
 
+def _shapes(
+    nodes: Sequence[Node], constants: Mapping[str, _Constant], known: Mapping[str, GraphTensor]
+) -> dict[str, Shape]:
+    """The shape of every tensor as far as it is known, for one image."""
+    stated = {
+        name: tuple(
+            1 if axis == 0 and size is None else size for axis, size in enumerate(tensor.shape)
+        )
+        for name, tensor in known.items()
+        if tensor.shape is not None
+    }
+    whole = {name: shape for name, shape in stated.items() if None not in shape}
+    integers = {
+        name: tuple(map(int, constant.numbers))
+        for name, constant in constants.items()
+        if constant.tensor.dtype == "int64" and len(constant.numbers) <= _MAX_AXES
+    }
+    return inferred_shapes(nodes, whole, integers)  # type: ignore[arg-type]  # no None is left
+
+
 def _operators(
-    nodes: Sequence[_Node], known: Mapping[str, GraphTensor], order: Mapping[str, int]
+    nodes: Sequence[Node],
+    known: Mapping[str, GraphTensor],
+    shapes: Mapping[str, Shape],
+    order: Mapping[str, int],
 ) -> Iterator[GraphOperator]:
-    # Weights of quantized models pass through DequantizeLinear: it has the shape of its input.
-    weights = {name: tensor for name, tensor in known.items() if tensor.constant_bytes is not None}
     for node in nodes:
-        if node.op_type in (*_QUANTIZERS, "Identity", "Cast") and node.inputs[:1]:
-            source = weights.get(node.inputs[0])
-            weights |= {name: source for name in node.outputs if source is not None}
         yield GraphOperator(
             name=node.op_type,
             inputs=tuple(order[name] if name else -1 for name in node.inputs),
             outputs=tuple(order[name] if name else -1 for name in node.outputs),
             parameters=tuple(order[name] for name in _parameters(node, known)),
-            macs=_macs(node, known, weights),
+            macs=_macs(node, shapes),
         )
 
 
-def _parameters(node: _Node, known: Mapping[str, GraphTensor]) -> list[str]:
+def _parameters(node: Node, known: Mapping[str, GraphTensor]) -> list[str]:
     # The other inputs of a quantizer are scales and zero points.
     names = node.inputs[:1] if node.op_type in _QUANTIZERS else node.inputs
     dtypes = (*PARAMETER_DTYPES, "int32") if node.op_type in _QUANTIZERS else PARAMETER_DTYPES
@@ -155,29 +166,22 @@ def _parameters(node: _Node, known: Mapping[str, GraphTensor]) -> list[str]:
     ]
 
 
-def _macs(
-    node: _Node, known: Mapping[str, GraphTensor], weights: Mapping[str, GraphTensor]
-) -> int | None:
+def _macs(node: Node, shapes: Mapping[str, Shape]) -> int | None:
     if node.op_type not in ("Conv", "Gemm", "MatMul"):
         return None if node.op_type in _UNCOUNTED else 0
     if len(node.inputs) < 2 or not node.outputs:
         raise ValueError(f"a {node.op_type} has fewer than two inputs")
-    kernel = weights.get(node.inputs[1])
-    result = known.get(node.outputs[0])
-    if kernel is None or not kernel.shape or None in kernel.shape:
+    kernel, result = shapes.get(node.inputs[1]), shapes.get(node.outputs[0])
+    if not kernel or result is None:
         return None
-    sizes = [size or 0 for size in kernel.shape]
-    if node.op_type == "Gemm":  # (rows, inputs) by (inputs, outputs), a row an image
-        return math.prod(sizes)
-    if result is None or result.num_elements is None:
-        return None
-    # Conv: (channels out, channels in of a group, height, width); MatMul: (..., inputs, outputs).
-    per_result = math.prod(sizes[1:]) if node.op_type == "Conv" else sizes[-2]
-    return result.num_elements * per_result
+    if node.op_type == "Conv":  # (channels out, channels in of a group, height, width)
+        return math.prod(result) * math.prod(kernel[1:])
+    # (inputs, outputs), or the other way round
+    return math.prod(result) * (kernel[-1] if node.integers.get("transB") else kernel[-2:][0])
 
 
 def _note_quantization(
-    nodes: Sequence[_Node], constants: Mapping[str, _Constant], known: dict[str, GraphTensor]
+    nodes: Sequence[Node], constants: Mapping[str, _Constant], known: dict[str, GraphTensor]
 ) -> None:
     """Writes the scales of the quantizers onto the integer tensors that they read or make."""
     for node in nodes:
@@ -197,32 +201,45 @@ def _note_quantization(
         )
 
 
-def _node(message: memoryview) -> _Node:
+def _node(message: memoryview) -> Node:
     texts: dict[int, list[str]] = {
-        _NODE_INPUT: [],
-        _NODE_OUTPUT: [],
-        _NODE_OP_TYPE: [],
-        _NODE_DOMAIN: [],
+        number: [] for number in (_NODE_INPUT, _NODE_OUTPUT, _NODE_OP_TYPE, _NODE_DOMAIN)
     }
-    integers: dict[str, int] = {}
+    attributes: dict[str, int | Shape | str] = {}
     for number, value in message_fields(message):
         if isinstance(value, int):
             continue
         if number in texts:
             texts[number].append(_text(value))
         elif number == _NODE_ATTRIBUTE:
-            attribute = dict(message_fields(value))
-            name, stated = attribute.get(_ATTRIBUTE_NAME), attribute.get(_ATTRIBUTE_INTEGER)
-            if isinstance(name, memoryview) and isinstance(stated, int):
-                integers[_text(name)] = stated
+            attributes |= _attribute(value)
     domain = "".join(texts[_NODE_DOMAIN][-1:])
     op_type = "".join(texts[_NODE_OP_TYPE][-1:])
-    return _Node(
+    return Node(
         op_type=f"{domain}.{op_type}" if domain not in ("", "ai.onnx") else op_type,
         inputs=tuple(texts[_NODE_INPUT]),
         outputs=tuple(texts[_NODE_OUTPUT]),
-        integers=integers,
+        integers={name: value for name, value in attributes.items() if isinstance(value, int)},
+        lists={name: value for name, value in attributes.items() if isinstance(value, tuple)},
+        texts={name: value for name, value in attributes.items() if isinstance(value, str)},
     )
+
+
+def _attribute(message: memoryview) -> dict[str, int | Shape | str]:
+    name, found = "", None
+    numbers: list[int] = []
+    for number, value in message_fields(message):
+        if number == _ATTRIBUTE_INTEGERS:
+            numbers.extend(map(_signed, packed_integers(value)))
+        elif number == _ATTRIBUTE_INTEGER and isinstance(value, int):
+            found = _signed(value)
+        elif number == _ATTRIBUTE_NAME and isinstance(value, memoryview):
+            name = _text(value)
+        elif number == _ATTRIBUTE_TEXT and isinstance(value, memoryview):
+            return {name: _text(value)}
+    if numbers:
+        return {name: tuple(numbers)}
+    return {} if found is None else {name: found}
 
 
 def _constant(message: memoryview) -> _Constant:
@@ -238,7 +255,7 @@ def _constant(message: memoryview) -> _Constant:
             name = _text(value)
         elif number == _TENSOR_RAW_DATA:
             raw = value
-        elif number in (_TENSOR_FLOATS, _TENSOR_INT32S):
+        elif number in (_TENSOR_FLOATS, _TENSOR_INT32S, _TENSOR_INT64S):
             typed.append(value)
     if len(dims) > _MAX_AXES:
         raise ValueError(f"a tensor has {len(dims)} axes, expected at most {_MAX_AXES}")
@@ -248,8 +265,8 @@ def _constant(message: memoryview) -> _Constant:
 
 
 def _numbers(dtype: str, raw: memoryview, typed: bytes) -> tuple[float, ...]:
-    """The values of a float32, int8, uint8 or int32 initializer; none of another type."""
-    form = {"float32": "f", "int8": "b", "uint8": "B", "int32": "i"}.get(dtype)
+    """The values of a float32, int8, uint8, int32 or int64 initializer; none of another type."""
+    form = {"float32": "f", "int8": "b", "uint8": "B", "int32": "i", "int64": "q"}.get(dtype)
     if form is None:
         return ()
     if len(raw):
@@ -258,8 +275,11 @@ def _numbers(dtype: str, raw: memoryview, typed: bytes) -> tuple[float, ...]:
     if form == "f":
         return struct.unpack_from(f"<{len(typed) // 4}f", typed)
     # Negative numbers stand as their 64-bit two's complement.
-    integers = packed_integers(memoryview(typed))
-    return tuple(number - (1 << 64) if number >> 63 else number for number in integers)
+    return tuple(map(_signed, packed_integers(memoryview(typed))))
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >> 63 else number
 
 
 def _value(message: memoryview) -> GraphTensor:
