@@ -1,8 +1,9 @@
 """Reads tables out of a FlatBuffers file without trusting it: every offset and length is checked.
 
 The generated schema classes check nothing, need the flatbuffers package, and follow a vector of four
-thousand million elements to its end. Here the work is bounded by the size of the file. It knows the
-encoding only; the meaning of fields is with its callers (``embedding``, ``tflite_graph``).
+thousand million elements to its end. Here the work is bounded, also where parts of a file refer to
+the same other parts again and again. It knows the encoding only; the meaning of fields is with its
+callers (``embedding``, ``tflite_graph``).
 
 Source: flatbuffers.dev/internals (root offset, tables, vtables, vectors; all little-endian).
 """
@@ -13,8 +14,10 @@ from collections.abc import Iterator
 UOFFSET = struct.Struct("<I")
 _SOFFSET = struct.Struct("<i")
 _VOFFSET = struct.Struct("<H")
-# A file names each of its elements a few times at most: one that leads to more walks in circles.
-_READS_PER_BYTE = 4
+# A file names each of its numbers a few times at most.
+_NUMBERS_PER_BYTE = 4
+# A classifier has some hundreds: operators, tensors, buffers. These take a second to read.
+_MAX_TABLES = 100_000
 
 
 class FlatBuffer:
@@ -22,7 +25,8 @@ class FlatBuffer:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self._budget = _READS_PER_BYTE * len(data)
+        self._numbers_left = _NUMBERS_PER_BYTE * len(data)
+        self._tables_left = _MAX_TABLES
 
     def root(self) -> "Table":
         """The root table.
@@ -43,12 +47,32 @@ class FlatBuffer:
         """Where the unsigned offset at a position points."""
         return position + self.number(UOFFSET, position)
 
-    def extent(self, position: int, element_size: int) -> tuple[int, int]:
-        """The first byte and the number of elements of the vector at a position."""
+    def numbers(self, position: int, form: str) -> tuple[float, ...]:
+        """The numbers of the vector at a position, in the struct format ``form``."""
+        start, count = self._extent(position, struct.calcsize("<" + form))
+        self._numbers_left -= count
+        if self._numbers_left < 0:
+            raise ValueError("its parts refer to each other again and again")
+        return struct.unpack_from(f"<{count}{form}", self.data, start)
+
+    def tables(self, position: int) -> "Iterator[Table]":
+        """The tables of the vector at a position."""
+        start, count = self._extent(position, UOFFSET.size)
+        self._tables_left -= count
+        if self._tables_left < 0:
+            raise ValueError(f"it has more than {_MAX_TABLES} tables")
+        for entry in range(start, start + count * UOFFSET.size, UOFFSET.size):
+            yield Table(self, self.follow(entry))
+
+    def slice(self, position: int) -> memoryview:
+        """The bytes of the vector at a position, not copied."""
+        start, count = self._extent(position, 1)
+        return memoryview(self.data)[start : start + count]
+
+    def _extent(self, position: int, element_size: int) -> tuple[int, int]:
         count = self.number(UOFFSET, position)
         start = position + UOFFSET.size
-        self._budget -= count + 1
-        if start + count * element_size > len(self.data) or self._budget < 0:
+        if start + count * element_size > len(self.data):
             raise ValueError("a vector is longer than the file")
         return start, count
 
@@ -88,23 +112,15 @@ class Table:
         position = self.field(index)
         return None if position is None else Table(self._buffer, self._buffer.follow(position))
 
-    def tables(self, index: int) -> "Iterator[Table]":
+    def tables(self, index: int) -> Iterator["Table"]:
         """The tables of a vector field; none when it is absent."""
         position = self.field(index)
-        if position is None:
-            return
-        start, count = self._buffer.extent(self._buffer.follow(position), UOFFSET.size)
-        for entry in range(start, start + count * UOFFSET.size, UOFFSET.size):
-            yield Table(self._buffer, self._buffer.follow(entry))
+        return iter(()) if position is None else self._buffer.tables(self._buffer.follow(position))
 
     def vector(self, index: int, form: str) -> tuple[float, ...]:
         """The numbers of a vector field, in the struct format ``form``; none when it is absent."""
         position = self.field(index)
-        if position is None:
-            return ()
-        size = struct.calcsize("<" + form)
-        start, count = self._buffer.extent(self._buffer.follow(position), size)
-        return struct.unpack_from(f"<{count}{form}", self._buffer.data, start)
+        return () if position is None else self._buffer.numbers(self._buffer.follow(position), form)
 
     def integers(self, index: int, form: str = "i") -> tuple[int, ...]:
         """The integers of a vector field; none when it is absent."""
@@ -115,11 +131,7 @@ class Table:
         position = self.field(index)
         if position is None:
             return memoryview(b"")
-        at = self._buffer.follow(position)
-        count = self._buffer.number(UOFFSET, at)
-        if at + UOFFSET.size + count > len(self._buffer.data):
-            raise ValueError("a vector is longer than the file")
-        return memoryview(self._buffer.data)[at + UOFFSET.size : at + UOFFSET.size + count]
+        return self._buffer.slice(self._buffer.follow(position))
 
     def text(self, index: int) -> str:
         """A string field, undecodable bytes replaced; empty when it is absent."""

@@ -11,6 +11,8 @@ from cifar_runtime.errors import ArtefactError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH = 64
+# Nodes and initializers of a graph number some thousands.
+_MAX_FIELDS = 1_000_000
 
 # Message -> field number -> the message inside. Only the ways that lead to a TensorProto.
 _MESSAGES: dict[str, dict[int, str]] = {
@@ -108,8 +110,11 @@ def message_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]
     Raises:
         ValueError: the bytes are not a protocol buffer.
     """
-    position = 0
+    position = count = 0
     while position < len(message):
+        count += 1
+        if count > _MAX_FIELDS:
+            raise ValueError(f"a message has more than {_MAX_FIELDS} fields")
         tag, position = _varint(message, position)
         number, wire_type = tag >> 3, tag & 7
         if wire_type == _VARINT:

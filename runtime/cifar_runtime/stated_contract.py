@@ -49,8 +49,9 @@ def stated_contract(
         raise _wrong(location, f"is not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise _wrong(location, "is not a JSON object")
+    graph = _checked_graph(model, data, model_format)
     try:
-        return contract_from_json(_completed(document, _graph(data, model_format)))
+        return contract_from_json(_completed(document, graph))
     except ArtefactError as error:
         raise _wrong(location, f"does not fit {model.name}: {error.message.rstrip('.')}") from error
 
@@ -67,6 +68,20 @@ def _location(stated: str | Path) -> Path:
     return Path(stated)
 
 
+def _checked_graph(model: Path, data: bytes, model_format: ModelFormat) -> Graph:
+    try:
+        graph = _graph(data, model_format)
+    except ArtefactError as error:
+        raise ArtefactError(f"{model}: {error.message}", hint=error.hint) from error
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ArtefactError(
+            f"{model}: has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, "
+            "expected one of each.",
+            hint="Give an image classifier.",
+        )
+    return graph
+
+
 def _graph(data: bytes, model_format: ModelFormat) -> Graph:
     if model_format == "tflite":
         from cifar_runtime.tflite_graph import tflite_graph
@@ -79,11 +94,6 @@ def _graph(data: bytes, model_format: ModelFormat) -> Graph:
 
 def _completed(document: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
     """The document with what it leaves out; what it states stands, and is checked by the session."""
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise ArtefactError(
-            f"it has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, "
-            "expected one of each."
-        )
     image, scores = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     kind = {"kind": "probabilities" if _ends_in_softmax(graph) else "logits"}
     return {

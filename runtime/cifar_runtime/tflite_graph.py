@@ -130,7 +130,10 @@ def _operators(
     subgraph: Table, codes: Sequence[str], tensors: Sequence[GraphTensor], index: _Index
 ) -> Iterator[GraphOperator]:
     for operator in subgraph.tables(_SUBGRAPH_OPERATORS):
-        name = codes[operator.number(_OPERATOR_CODE, "I")]
+        code = operator.number(_OPERATOR_CODE, "I")
+        if code >= len(codes):
+            raise ValueError("it names an operator that is not there")
+        name = codes[code]
         inputs = index.all(operator, _OPERATOR_INPUTS)
         outputs = index.all(operator, _OPERATOR_OUTPUTS)
         yield GraphOperator(
@@ -157,13 +160,16 @@ def _tensor(tensor: Table, buffer_bytes: Sequence[int]) -> GraphTensor:
     shape = tensor.integers(_TENSOR_SHAPE_SIGNATURE) or fixed
     if len(shape) > _MAX_AXES:
         raise ValueError(f"a tensor has {len(shape)} axes, expected at most {_MAX_AXES}")
+    buffer = tensor.number(_TENSOR_BUFFER, "I")
+    if buffer >= len(buffer_bytes):
+        raise ValueError("it names a buffer that is not there")
     quantization = tensor.table(_TENSOR_QUANTIZATION)
     scales = () if quantization is None else quantization.vector(_QUANTIZATION_SCALE, "f")
     return GraphTensor(
         name=tensor.text(_TENSOR_NAME),
         dtype=_DTYPES[dtype] if 0 <= dtype < len(_DTYPES) else f"type {dtype}",
         shape=tuple(None if size < 0 else size for size in shape),
-        constant_bytes=buffer_bytes[tensor.number(_TENSOR_BUFFER, "I")] or None,
+        constant_bytes=buffer_bytes[buffer] or None,
         scales=scales,
         zero_points=quantization.integers(_QUANTIZATION_ZERO_POINT, "q") if quantization else (),
         axis=quantization.number(_QUANTIZATION_AXIS, "i")
