@@ -61,8 +61,9 @@ def _location(stated: str | Path) -> Path:
     if str(stated) in names:
         return _FOLDER / f"{stated}.json"
     if Path(stated).suffix != ".json":
+        refusal = not_one_of(str(stated), names)
         raise UsageError(
-            f"--contract: {not_one_of(str(stated), names)}.",
+            f"--contract: {refusal}{'' if refusal.endswith('?') else '.'}",
             hint="Give one of them, or a .json file with a contract.",
         )
     return Path(stated)

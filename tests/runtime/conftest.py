@@ -230,6 +230,10 @@ class Publisher:
         """An .onnx; its contract, bytes or the card's fields changed on request."""
         return self._write("model.onnx", data or tiny_onnx(), contract or float_contract(), card)
 
+    def tflite_bytes(self) -> bytes:
+        """The bytes of the tiny .tflite, without a document inside."""
+        return tiny_tflite()
+
     def onnx_bytes(self, **changes: Any) -> bytes:
         """The bytes of a tiny .onnx; see :func:`tiny_onnx`."""
         return tiny_onnx(**changes)
@@ -252,3 +256,12 @@ def any_model(request: pytest.FixtureRequest) -> Path:
     """Each tiny model in turn."""
     path: Path = request.getfixturevalue(f"{request.param}_model")
     return path
+
+
+KEPT_ARTEFACTS = Path(__file__).parent / "artefacts"
+
+
+@pytest.fixture(params=["tiny-int8.tflite", "tiny-float32.onnx"])
+def artefact_of_this_version(request: pytest.FixtureRequest) -> Path:
+    """A small classifier that cifar-edge 0.1 exported, with golden vectors; see artefacts/README.md."""
+    return KEPT_ARTEFACTS / "v1" / str(request.param)

@@ -225,6 +225,8 @@ def _foreign_tflite() -> Iterator[Case]:
     for name, says, data in (
         ("tflite-int8-without-a-scale", "scale", lambda: _tflite(_unscaled)),
         ("tflite-int8-weights-without-a-scale", "", lambda: _tflite(_unscaled_weights)),
+        # LiteRT 2.3 aborts the process on it.
+        ("tflite-add-without-a-scale", "crashed with SIGABRT", lambda: _tflite(_unscaled_add)),
         ("tflite-while-forever", "processor time", lambda: _tflite(_endless)),
         ("tflite-fill-of-3-gb", "", lambda: _tflite(_huge_fill)),
         ("tflite-reshape-to-another-size", "", lambda: _tflite(_bad_reshape)),
@@ -330,7 +332,26 @@ def _unscaled(model: Any, schema: Any) -> None:
 
 def _unscaled_weights(model: Any, schema: Any) -> None:
     _unscaled(model, schema)
-    for tensor in (model.subgraphs[0].tensors[0], model.subgraphs[0].tensors[4]):
+    _scale(model, schema, (0, 4))
+
+
+def _unscaled_add(model: Any, schema: Any) -> None:
+    """An ADD between the other two, whose output alone has no scale."""
+    _unscaled(model, schema)
+    main = model.subgraphs[0]
+    main.tensors.append(_tensor(schema, [1, HEIGHT * WIDTH * 3], schema.TensorType.INT8))
+    _scale(model, schema, (0, 2, 3, 4))
+    model.operatorCodes.append(_code(schema, schema.BuiltinOperator.ADD))
+    add = _operator(schema, 2, [2, 2], [5])
+    add.builtinOptionsType = schema.BuiltinOptions.AddOptions
+    add.builtinOptions = schema.AddOptionsT()
+    main.operators.insert(1, add)
+    main.operators[2].inputs = [5, 3, -1]
+
+
+def _scale(model: Any, schema: Any, indices: tuple[int, ...]) -> None:
+    for index in indices:
+        tensor = model.subgraphs[0].tensors[index]
         tensor.quantization = schema.QuantizationParametersT()
         tensor.quantization.scale, tensor.quantization.zeroPoint = [0.5], [0]
 
