@@ -16,8 +16,8 @@ _SOFFSET = struct.Struct("<i")
 _VOFFSET = struct.Struct("<H")
 # A file names each of its numbers a few times at most.
 _NUMBERS_PER_BYTE = 4
-# A classifier has some hundreds: operators, tensors, buffers. These take a second to read.
-_MAX_TABLES = 100_000
+# A classifier has some hundreds: operators, tensors, buffers. So many take half a second to read.
+_MAX_TABLES = 50_000
 
 
 class FlatBuffer:

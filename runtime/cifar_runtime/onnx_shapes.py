@@ -132,11 +132,22 @@ def _flattened(node: Node, first: Shape, others: _Others, values: _Others) -> Sh
     return math.prod(first[:axis]), math.prod(first[axis:])
 
 
-def _reshaped(node: Node, first: Shape, others: _Others, values: _Others) -> Shape | None:
+def _joined(node: Node, first: Shape, others: _Others, values: _Others) -> Shape | None:
+    del values
+    axis = node.integers.get("axis", 0) % max(1, len(first))
+    parts = [first, *(other for other in others if other is not None and len(other) == len(first))]
+    if len(parts) != len(others) + 1:
+        return None
+    return (*first[:axis], sum(part[axis] for part in parts), *first[axis + 1 :])
+
+
+def _reshaped(node: Node, first: Shape, others: _Others, values: _Others) -> Shape:
     del node, others
     target = values[0] if values else None
     if target is None:
-        return None
+        # Computed from the batch size, as converters flatten: a row an image. Were it anything else, the dense
+        # layer behind it would not fit, which leaves its shape unknown.
+        return 1, math.prod(first)
     sizes = [first[axis] if size == 0 else size for axis, size in enumerate(target)]
     rest = math.prod(size for size in sizes if size != -1)
     return tuple(math.prod(first) // max(1, rest) if size == -1 else size for size in sizes)
@@ -144,10 +155,11 @@ def _reshaped(node: Node, first: Shape, others: _Others, values: _Others) -> Sha
 
 def _multiplied(node: Node, first: Shape, others: _Others, values: _Others) -> Shape | None:
     del values
-    if not others or others[0] is None or not others[0]:
+    kernel = others[0] if others else None
+    if not kernel or len(kernel) < 2 or not first:
         return None
-    outputs = others[0][0 if node.integers.get("transB") else -1]
-    return (*first[:-1], outputs)
+    inputs, outputs = reversed(kernel[-2:]) if node.integers.get("transB") else kernel[-2:]
+    return (*first[:-1], outputs) if first[-1] == inputs else None
 
 
 _Rule = Callable[[Node, Shape, _Others, _Others], Shape | None]
@@ -164,6 +176,7 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(("MaxPool", "AveragePool"), _pooled),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool"), _one_per_channel),
     **dict.fromkeys(("ReduceMean", "ReduceMax", "ReduceSum"), _reduced),
+    "Concat": _joined,
     "Flatten": _flattened,
     "Reshape": _reshaped,
     **dict.fromkeys(("Gemm", "MatMul"), _multiplied),

@@ -244,7 +244,7 @@ def _foreign_tflite() -> Iterator[Case]:
         ("tflite-identifier-and-noise", "", lambda: _noise(b"TFL3")),
         ("tflite-root-outside", "points outside", lambda: b"\xff\xff\xff\x7fTFL3" + bytes(400)),
         ("tflite-vector-of-4-thousand-million", "longer than the file", _long_vector),
-        ("tflite-of-20000-graphs-of-20000-tensors", "more than 100000 tables", _quadratic),
+        ("tflite-of-20000-graphs-of-20000-tensors", "more than 50000 tables", _quadratic),
     ):
         yield _foreign(name, says, "foreign.tflite", data)
 

@@ -1,10 +1,10 @@
 """Every case of the hostile catalogue ends with its documented exit code, one sentence, and soon."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 import sysconfig
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -14,8 +14,10 @@ from cifar_runtime.cli import main
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-classify"
 ARTEFACTS = Path(__file__).parent / "artefacts" / "v1"
-# Two seconds on an idle machine; a busy one must not make the suite fail.
-MAX_SECONDS = 20
+# Each takes less than two seconds on an idle machine, by the wall clock. A busy one must not make the suite fail, so
+# that processor time is what is held here, of this process and of the children it waited for.
+MAX_CPU_SECONDS = 4
+TIMEOUT_SECONDS = 120
 
 
 def _load() -> ModuleType:
@@ -27,6 +29,11 @@ def _load() -> ModuleType:
     sys.modules["hostile"] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 hostile = _load()
@@ -55,15 +62,15 @@ def test_a_hostile_file_ends_with_its_exit_code(
     hostile.prepare(tmp_path, ARTEFACTS)
     monkeypatch.chdir(tmp_path)
     arguments = case.write(tmp_path)
-    began = time.monotonic()
+    began = _cpu_seconds()
     code = main(arguments)
-    seconds = time.monotonic() - began
+    seconds = _cpu_seconds() - began
     out, err = capfd.readouterr()
     assert (code, out) == (case.exit_code, ""), err
     assert case.says in err
     assert err.startswith("cifar-classify: ")
     assert len(err.splitlines()) == 1
-    assert seconds < MAX_SECONDS
+    assert seconds < MAX_CPU_SECONDS
 
 
 @pytest.mark.parametrize("name", THROUGH_THE_SCRIPT)
@@ -75,7 +82,7 @@ def test_the_installed_command_ends_alike(name: str, tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=MAX_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (case.exit_code, ""), ended.stderr
