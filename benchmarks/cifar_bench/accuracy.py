@@ -58,13 +58,13 @@ def accuracy_from_json(document: Mapping[str, Any]) -> Accuracy:
 
 
 def measure_accuracy(
-    scores: NDArray[np.float32], labels: NDArray[np.uint8], *, split: str
+    scores: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]], *, split: str
 ) -> Accuracy:
     """The accuracy that scores reach.
 
     Args:
-        scores: float32, shape (n, num_classes).
-        labels: uint8, shape (n,), the right class of every image.
+        scores: float, shape (n, num_classes).
+        labels: integer, shape (n,), the right class of every image.
         split: the name of the split the images come from.
 
     Raises:
@@ -74,7 +74,9 @@ def measure_accuracy(
     return Accuracy(correct=int(correct), seen=len(labels), split=split)
 
 
-def decisions(scores: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+def decisions(
+    scores: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
+) -> NDArray[np.int64]:
     """The class with the highest score, int64, shape (n,); ties break to the lowest index.
 
     Raises:

@@ -1,23 +1,31 @@
-"""Two models compared on the same labelled images, and the gate that makes it pass or fail.
+"""Two models compared on the same labelled images; ``gate`` decides whether the comparison passes.
 
-Pure: scores in, counts and verdicts out. Counts are kept as integers; rates and intervals follow
-    from them.
+Pure: scores in, counts out. Counts are kept as integers; rates and intervals follow from them.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_bench.accuracy import decisions
+from cifar_bench.gate import Gate, GateName, Limits, judge
 from cifar_bench.statistics import exact_mcnemar_p, paired_difference_interval
 
-GateName = Literal["accuracy_drop", "agreement", "accuracy"]
-
-_TEN_THOUSANDTHS = 10_000
+__all__ = [
+    "ClassParity",
+    "Gate",
+    "GateName",
+    "Limits",
+    "Parity",
+    "class_parities",
+    "judge",
+    "parity_from_json",
+    "parity_from_scores",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +110,16 @@ def parity_from_json(document: Mapping[str, Any]) -> Parity:
 
 
 def parity_from_scores(
-    reference: NDArray[np.float32], candidate: NDArray[np.float32], labels: NDArray[np.uint8]
+    reference: NDArray[np.floating[Any]],
+    candidate: NDArray[np.floating[Any]],
+    labels: NDArray[np.integer[Any]],
 ) -> Parity:
     """The comparison of two models' scores of the same images.
 
     Args:
-        reference: float32, shape (n, num_classes).
-        candidate: float32, shape (n, num_classes).
-        labels: uint8, shape (n,).
+        reference: float, shape (n, num_classes).
+        candidate: float, shape (n, num_classes).
+        labels: integer, shape (n,).
 
     Raises:
         ArtefactError: a score is not a finite number, or a label has no score.
@@ -139,85 +149,59 @@ def parity_from_scores(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a candidate must hold; every figure is a share, 0.005 being half a percentage point.
+class ClassParity:
+    """The images of one class.
 
     Attributes:
-        max_accuracy_drop: largest allowed ``accuracy_drop``.
-        min_agreement: smallest allowed ``agreement``.
-        min_accuracy: smallest allowed accuracy of the candidate; None for no floor.
+        label: the class.
+        seen: its images.
+        reference_correct: those that the reference decides rightly.
+        candidate_correct: those that the candidate decides rightly.
     """
 
-    max_accuracy_drop: float = 0.005
-    min_agreement: float = 0.96
-    min_accuracy: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """One limit, applied.
-
-    Attributes:
-        name: what was limited.
-        value: the measured share.
-        limit: the stated share.
-        passed: whether the value keeps the limit; reaching it exactly passes.
-        passing_limit: the strictest limit, in whole hundredths of a percent, that would have
-            passed.
-    """
-
-    name: GateName
-    value: float
-    limit: float
-    passed: bool
-    passing_limit: float
+    label: str
+    seen: int
+    reference_correct: int
+    candidate_correct: int
 
     @property
-    def sentence(self) -> str:
-        """The verdict in words, with percent to two decimals."""
-        bound = "at most" if self.name == "accuracy_drop" else "at least"
-        what = f"{self.name.replace('_', ' ')} {self.value:.2%}, limit {bound} {self.limit:.2%}"
-        if self.passed:
-            return f"{what}: passed"
-        return f"{what}: failed ({self.passing_limit:.2%} would have passed)"
+    def accuracy_drop(self) -> float | None:
+        """Reference minus candidate accuracy, -1..1; None where the class has no image."""
+        if not self.seen:
+            return None
+        return (self.reference_correct - self.candidate_correct) / self.seen
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts and the drop as JSON-ready data."""
+        return {**asdict(self), "accuracy_drop": self.accuracy_drop}
 
 
-def judge(parity: Parity, limits: Limits) -> tuple[Gate, ...]:
-    """One gate for each stated limit: drop, agreement, and accuracy when it has a floor."""
-    lost = parity.reference_correct - parity.candidate_correct
-    gates = [
-        Gate(
-            name="accuracy_drop",
-            value=parity.accuracy_drop,
-            limit=limits.max_accuracy_drop,
-            passed=parity.accuracy_drop <= limits.max_accuracy_drop,
-            passing_limit=-_floored(-lost, parity.seen),
-        ),
-        _floor_gate("agreement", parity.agreeing, parity.seen, limits.min_agreement),
+def class_parities(
+    reference: NDArray[np.floating[Any]],
+    candidate: NDArray[np.floating[Any]],
+    labels: NDArray[np.integer[Any]],
+    *,
+    label_names: tuple[str, ...],
+) -> tuple[ClassParity, ...]:
+    """One comparison for each class, in the order of the scores; see :func:`parity_from_scores`."""
+    classes = len(label_names)
+    seen = np.bincount(labels, minlength=classes)
+    right = [
+        np.bincount(labels[decisions(scores, labels) == labels], minlength=classes)
+        for scores in (reference, candidate)
     ]
-    if limits.min_accuracy is not None:
-        gates.append(
-            _floor_gate("accuracy", parity.candidate_correct, parity.seen, limits.min_accuracy)
+    return tuple(
+        ClassParity(
+            label=name,
+            seen=int(seen[index]),
+            reference_correct=int(right[0][index]),
+            candidate_correct=int(right[1][index]),
         )
-    return tuple(gates)
-
-
-def _floor_gate(name: GateName, count: int, seen: int, limit: float) -> Gate:
-    return Gate(
-        name=name,
-        value=count / seen,
-        limit=limit,
-        passed=count / seen >= limit,
-        passing_limit=_floored(count, seen),
+        for index, name in enumerate(label_names)
     )
 
 
-def _floored(count: int, seen: int) -> float:
-    """``count / seen`` rounded down to hundredths of a percent, in integers: never up."""
-    return (count * _TEN_THOUSANDTHS // seen) / _TEN_THOUSANDTHS
-
-
-def _sqnr_db(reference: NDArray[np.float32], error: NDArray[np.float64]) -> float | None:
+def _sqnr_db(reference: NDArray[np.floating[Any]], error: NDArray[np.float64]) -> float | None:
     """Signal power over noise power in decibels, 10 log10(sum r^2 / sum e^2); None without noise.
 
     Source: A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, section

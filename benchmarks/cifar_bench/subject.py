@@ -13,6 +13,7 @@ from cifar_bench.recipe import BenchRecipe
 from cifar_bench.scorer import ModelFile, Subject
 from cifar_runtime.artefact import card_path
 from cifar_runtime.classifier import Classifier
+from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.preprocess import input_table
 
@@ -42,7 +43,7 @@ class ArtefactSubject:
         )
         self._threads = threads
         artefact = self._classifier.artefact
-        self._input = artefact.contract.input
+        self._contract = artefact.contract
         self._model_file = ModelFile(
             file=artefact.path.name,
             format=artefact.format,
@@ -59,6 +60,11 @@ class ArtefactSubject:
     def labels(self) -> tuple[str, ...]:
         """The class names in the model's contract."""
         return self._classifier.labels
+
+    @property
+    def contract(self) -> Contract:
+        """How the model is fed and read."""
+        return self._contract
 
     @property
     def model_file(self) -> ModelFile:
@@ -78,7 +84,7 @@ class ArtefactSubject:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) in the model's contract."""
-        return self._input.shape
+        return self._contract.input.shape
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Scores, float32, shape (n, num_classes), of images, uint8, shape (n, height, width, 3)."""
@@ -86,7 +92,7 @@ class ArtefactSubject:
 
     def prepare(self, images: NDArray[np.uint8]) -> list[Any]:
         """One input tensor in the contract's dtype, shape (1, height, width, 3), for every image."""
-        table = input_table(self._input)
+        table = input_table(self._contract.input)
         return [table[image][np.newaxis] for image in images]
 
     def infer(self, tensor: Any) -> Any:

@@ -17,7 +17,7 @@ def plain_table(report: Report) -> str:
         header += ["agree", "drop"]
     header += ["min", "median", "p90", "p99", "bytes"]
     rows = [_plain_row(model, report.reference) for model in report.models]
-    lines = [*_measured_how(report), "", *_aligned([header, *rows])]
+    lines = [*_measured_how(report), "", *aligned([header, *rows])]
     notes = _parity_notes(report)
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
@@ -98,10 +98,10 @@ def _measured_how(report: Report) -> list[str]:
     accuracy, latency = report.models[0].accuracy, report.models[0].latency
     machine = report.environment
     return [
-        f"Accuracy: percent, split {accuracy.split}, {_counted(accuracy.seen, 'image')}.",
+        f"Accuracy: percent, split {accuracy.split}, {counted(accuracy.seen, 'image')}.",
         f"Latency: one inference of one ready image, microseconds, {_threads(report.models)}, "
-        f"{_counted(len(latency.samples_ns), 'run')}.",
-        f"Machine: {machine.cpu_model}, {_counted(machine.cores, 'core')}"
+        f"{counted(len(latency.samples_ns), 'run')}.",
+        f"Machine: {machine.cpu_model}, {counted(machine.cores, 'core')}"
         f"{_load(machine.load_average)}, {machine.os}, {machine.python}.",
     ]
 
@@ -114,7 +114,7 @@ def _threads(models: Sequence[ModelReport]) -> str:
     counts = {model.latency.threads for model in models}
     if len(counts) == 1:
         (count,) = counts
-        return "threads chosen by the runtime" if count is None else _counted(count, "thread")
+        return "threads chosen by the runtime" if count is None else counted(count, "thread")
     each = (f"{model.name} {model.latency.threads or 'its own choice'}" for model in models)
     return f"threads: {', '.join(each)}"
 
@@ -132,11 +132,12 @@ def _parity_notes(report: Report) -> list[str]:
     return notes
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """The count with its noun, in the plural unless it is one."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """The rows as lines: the first column to the left, numbers to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [

@@ -11,6 +11,7 @@ from typing import get_args
 from cifar_export.recipe import EvalSplit, ExportGateError, ExportRecipe, ExportResult, Quantize
 from cifar_runtime.command import Parser, choice, execute, not_one_of, positive_int
 from cifar_runtime.contract import ModelFormat
+from cifar_runtime.errors import UsageError
 
 PROGRAM = "cifar-export"
 SCHEMA = "cifar-edge/export/1"
@@ -84,10 +85,20 @@ def _report(results: tuple[ExportResult, ...], json_target: str | None) -> None:
         sys.stdout.write(text)
         return
     if json_target is not None:
-        from cifar_runtime.files import write_atomically
-
-        write_atomically(Path(json_target), text.encode())
+        _write(Path(json_target), text)
     _print_lines(results)
+
+
+def _write(path: Path, text: str) -> None:
+    from cifar_runtime.files import write_atomically
+
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written: {error.strerror}.",
+            hint="Give a file in a writable folder.",
+        ) from error
 
 
 def _print_lines(results: tuple[ExportResult, ...]) -> None:

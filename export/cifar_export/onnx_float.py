@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cifar_export.converted import Converted
+from cifar_export.onnx_canonical import canonical
 from cifar_export.streams import quiet_conversion
 from cifar_runtime.errors import ArtefactError
 
@@ -39,13 +40,14 @@ def onnx_float32(model: Any, *, verbose: bool = False) -> Converted:
 
 
 def checked_bytes(proto: Any, *, model_name: str) -> bytes:
-    """The serialized model, after onnx.checker with shape inference.
+    """The serialized model in canonical form, after onnx.checker with shape inference.
 
     Raises:
         ArtefactError: the checker refuses it.
     """
     import onnx
 
+    proto = canonical(proto)
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:

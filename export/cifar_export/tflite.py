@@ -1,5 +1,6 @@
 """Folded Keras models to TensorFlow Lite bytes, and what those bytes really hold, read back from the flatbuffer."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,12 +35,14 @@ class TfliteContent:
 
     Attributes:
         operators: the builtin operator names in execution order; CUSTOM:name for others.
+        float_operators: those of them that compute on floats.
         tensors: all tensors of all subgraphs.
         input: the first input of the main subgraph.
         output: its first output.
     """
 
     operators: tuple[str, ...]
+    float_operators: tuple[str, ...]
     tensors: tuple[TfliteTensor, ...]
     input: TfliteTensor
     output: TfliteTensor
@@ -121,12 +124,16 @@ def _convert(converter: Any, model: Any, *, verbose: bool) -> bytes:
             return bytes(converter.convert())
         except Exception as error:
             raise ArtefactError(
-                f"{model.name}: TensorFlow Lite cannot convert it: {_first_line(error)}.",
+                f"{model.name}: TensorFlow Lite cannot convert it: {_reason(error)}.",
                 hint="Replace the operator it names, or export --format onnx; -v shows the converter's messages.",
             ) from error
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """The operator that has no translation, as the converter's pages of text name it, or their first line."""
+    operators = sorted(set(re.findall(r"'(tf\.\w+)' op is neither", str(error))))
+    if operators:
+        return f"it has no form of {', '.join(operators)}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
 
@@ -137,12 +144,11 @@ def refuse_float(content: TfliteContent, *, model_name: str) -> None:
     Raises:
         ArtefactError: an operator is not a builtin, or a tensor is a float.
     """
-    foreign = [
-        name for name in content.operators if name.startswith("CUSTOM:") or name == "DEQUANTIZE"
-    ]
+    foreign = [name for name in content.operators if name.startswith("CUSTOM:")]
     floats = [tensor.name for tensor in content.tensors if tensor.dtype.startswith("FLOAT")]
     if foreign or floats:
-        what = f"operator {foreign[0]}" if foreign else f"float tensor '{floats[0]}'"
+        suspects = [*foreign, *content.float_operators]
+        what = f"operator {suspects[0]}" if suspects else f"float tensor '{floats[0]}'"
         raise ArtefactError(
             f"{model_name}: its int8 file holds the {what}, expected integer builtins only.",
             hint="Replace that layer, or export --quantize none.",
@@ -158,22 +164,36 @@ def tflite_content(data: bytes) -> TfliteContent:
         code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
     }
     dtypes = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
-    operators = []
-    for graph in model.subgraphs:
+    tensors = [[_tensor(tensor, dtypes) for tensor in graph.tensors] for graph in model.subgraphs]
+    operators: list[str] = []
+    float_operators: list[str] = []
+    for graph, graph_tensors in zip(model.subgraphs, tensors, strict=True):
         for operator in graph.operators:
-            code = model.operatorCodes[operator.opcodeIndex]
-            builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-            is_custom = builtin == schema.BuiltinOperator.CUSTOM
-            operators.append(f"CUSTOM:{_text(code.customCode)}" if is_custom else names[builtin])
+            name = _operator_name(model.operatorCodes[operator.opcodeIndex], names)
+            operators.append(name)
+            touched = [
+                graph_tensors[index]
+                for index in (*operator.inputs, *operator.outputs)
+                if index >= 0
+            ]
+            is_float = any(tensor.dtype.startswith("FLOAT") for tensor in touched)
+            if is_float and name not in ("QUANTIZE", "DEQUANTIZE"):
+                float_operators.append(name)
     main = model.subgraphs[0]
     return TfliteContent(
         operators=tuple(operators),
-        tensors=tuple(
-            _tensor(tensor, dtypes) for graph in model.subgraphs for tensor in graph.tensors
-        ),
-        input=_tensor(main.tensors[main.inputs[0]], dtypes),
-        output=_tensor(main.tensors[main.outputs[0]], dtypes),
+        float_operators=tuple(float_operators),
+        tensors=tuple(tensor for graph_tensors in tensors for tensor in graph_tensors),
+        input=tensors[0][main.inputs[0]],
+        output=tensors[0][main.outputs[0]],
     )
+
+
+def _operator_name(code: Any, names: dict[int, str]) -> str:
+    # Codes above 127 do not fit the old one-byte field; readers take the larger of the two.
+    # Source: tensorflow/compiler/mlir/lite/schema/schema.fbs, OperatorCode.
+    name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    return f"CUSTOM:{_text(code.customCode)}" if name == "CUSTOM" else name
 
 
 def _tensor(tensor: Any, dtypes: dict[int, str]) -> TfliteTensor:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MODELS = Path(__file__).parent / "models"
+_DEFAULT_NAME = "seed-cnn-int8"
 _INTERPRETERS = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
 
 
@@ -144,10 +145,10 @@ def default_model(runtime: RuntimeChoice = "auto") -> Path:
     """
     if runtime != "auto":
         check_runtime(runtime, runtime, name="the default model")
-        return _MODELS / f"default.{runtime}"
+        return _MODELS / f"{_DEFAULT_NAME}.{runtime}"
     for model_format, package in _INTERPRETERS.items():
         if importlib.util.find_spec(package) is not None:
-            return _MODELS / f"default.{model_format}"
+            return _MODELS / f"{_DEFAULT_NAME}.{model_format}"
     raise MissingDependencyError(
         "no interpreter is installed, expected LiteRT or onnxruntime.",
         hint="pip install ai-edge-litert (or, where it has no wheel, pip install onnxruntime)",

@@ -99,6 +99,21 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """A parser type for shares, 0..1, written ``0.005``, ``0.5%`` or ``0.5pp`` (percentage points)."""
+    number, divisor = text, 1.0
+    for unit in ("pp", "%"):
+        if text.endswith(unit):
+            number, divisor = text.removesuffix(unit), 100.0
+    try:
+        value = float(number) / divisor
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a share such as 0.005, 0.5% or 0.5pp")
+    return value
+
+
 def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> int:
     """The exit code of ``action()``, with every error turned into one line on stderr.
 

@@ -1,6 +1,8 @@
 """A fake subject, hand-made reports, and one tiny real model as ONNX artefact and as Keras checkpoint."""
 
 import json
+import subprocess
+import sysconfig
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -203,3 +205,35 @@ def tiny_keras(
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         model.save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained convolutional checkpoint, and its float32 and int8 exports in both formats."""
+    keras = pytest.importorskip("keras")
+    pytest.importorskip("tf2onnx")
+    keras.utils.set_random_seed(11)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Rescaling(1 / 64, offset=-2.0),
+            keras.layers.Conv2D(8, 5, strides=2, activation="relu", name="first"),
+            keras.layers.MaxPooling2D(2, name="pool"),
+            keras.layers.Conv2D(8, 3, activation="relu", name="second"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(
+                10, activation="softmax", bias_initializer="random_normal", name="last"
+            ),
+        ]
+    )
+    folder = tmp_path_factory.mktemp("exports")
+    model.save(folder / "net.keras")
+    script = Path(sysconfig.get_path("scripts")) / "cifar-export"
+    what = ["--format", "tflite,onnx", "--quantize", "none,int8", "--calibration-samples", "64"]
+    gates = ["--max-accuracy-drop", "100%", "--min-agreement", "0", "--eval-split", "test-sample"]
+    subprocess.run(
+        [script, folder / "net.keras", "-o", folder, "-q", *what, *gates],
+        check=True,
+        capture_output=True,
+    )
+    return folder

@@ -1,4 +1,4 @@
-"""Parity counts on hand-made scores, and the gate's verdicts as a table."""
+"""Parity counts on hand-made scores."""
 
 import math
 from dataclasses import replace
@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_bench.parity import Limits, Parity, judge, parity_from_json, parity_from_scores
+from cifar_bench.parity import (
+    ClassParity,
+    Parity,
+    class_parities,
+    parity_from_json,
+    parity_from_scores,
+)
 
 LABELS = np.array([0, 0, 1, 1, 1], dtype=np.uint8)
 
@@ -89,57 +95,12 @@ def parity(**changes: int) -> Parity:
     return replace(same, **changes)
 
 
-@pytest.mark.parametrize(
-    ("drop", "agreeing", "limits", "passed"),
-    [
-        (50, 9600, Limits(), [True, True]),  # reaching a limit exactly passes
-        (51, 9600, Limits(), [False, True]),
-        (50, 9599, Limits(), [True, False]),
-        (-80, 9900, Limits(), [True, True]),
-        (0, 9990, Limits(min_agreement=0.999), [True, True]),
-        (0, 9989, Limits(min_agreement=0.999), [True, False]),
-        (10, 9900, Limits(min_accuracy=0.7), [True, True, False]),
-        (0, 9900, Limits(min_accuracy=0.65), [True, True, True]),
-    ],
-)
-def test_gate_verdicts(drop: int, agreeing: int, limits: Limits, passed: list[bool]) -> None:
-    measured = parity(
-        reference_correct=6591,
-        candidate_correct=6591 - drop,
-        flips_to_wrong=max(drop, 0),
-        flips_to_right=max(-drop, 0),
-        agreeing=agreeing,
-        seen=10_000,
+def test_classes_are_counted_apart_and_an_absent_one_has_no_drop() -> None:
+    reference, candidate = one_hot([0, 1, 1, 1, 1]), one_hot([0, 0, 1, 1, 2])
+    classes = class_parities(reference, candidate, LABELS, label_names=("ape", "bee", "cow"))
+    assert classes == (
+        ClassParity(label="ape", seen=2, reference_correct=1, candidate_correct=2),
+        ClassParity(label="bee", seen=3, reference_correct=3, candidate_correct=2),
+        ClassParity(label="cow", seen=0, reference_correct=0, candidate_correct=0),
     )
-    gates = judge(measured, limits)
-    assert [gate.name for gate in gates] == ["accuracy_drop", "agreement", "accuracy"][: len(gates)]
-    assert [gate.passed for gate in gates] == passed
-
-
-@pytest.mark.parametrize("seen", [3, 7, 997, 1000, 10_000])
-def test_the_limit_that_would_have_passed_does_pass(seen: int) -> None:
-    """Rounded to hundredths of a percent, always to the side that lets the model through."""
-    measured = parity(
-        reference_correct=seen - 1,
-        candidate_correct=seen - 2,
-        flips_to_wrong=1,
-        agreeing=seen - 1,
-        seen=seen,
-    )
-    drop, agreement, accuracy = judge(measured, Limits(min_accuracy=1.0))
-    suggested = Limits(
-        max_accuracy_drop=drop.passing_limit,
-        min_agreement=agreement.passing_limit,
-        min_accuracy=accuracy.passing_limit,
-    )
-    assert all(gate.passed for gate in judge(measured, suggested))
-    assert drop.passing_limit - drop.value < 1e-4
-    assert agreement.value - agreement.passing_limit < 1e-4
-
-
-def test_a_gate_says_its_verdict_in_words() -> None:
-    measured = parity(candidate_correct=88, flips_to_wrong=2, agreeing=97)
-    assert [gate.sentence for gate in judge(measured, Limits())] == [
-        "accuracy drop 2.00%, limit at most 0.50%: failed (2.00% would have passed)",
-        "agreement 97.00%, limit at least 96.00%: passed",
-    ]
+    assert [one.accuracy_drop for one in classes] == [-0.5, 1 / 3, None]

@@ -12,10 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MEGABYTE = 1_000_000
 SHIPPED_MODELS = [
-    "cifar_runtime/models/default.onnx",
-    "cifar_runtime/models/default.onnx.json",
-    "cifar_runtime/models/default.tflite",
-    "cifar_runtime/models/default.tflite.json",
+    "cifar_runtime/models/seed-cnn-int8.onnx",
+    "cifar_runtime/models/seed-cnn-int8.onnx.json",
+    "cifar_runtime/models/seed-cnn-int8.tflite",
+    "cifar_runtime/models/seed-cnn-int8.tflite.json",
 ]
 SHIPPED_DATA = [
     "cifar_train/checkpoints/seed-cnn.json",

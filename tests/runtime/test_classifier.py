@@ -161,10 +161,10 @@ def test_predictions_are_values() -> None:
 @pytest.mark.parametrize(
     ("installed", "runtime", "expected"),
     [
-        ({"ai_edge_litert", "onnxruntime"}, "auto", "default.tflite"),
-        ({"onnxruntime"}, "auto", "default.onnx"),
-        (set(), "onnx", "default.onnx"),
-        ({"onnxruntime"}, "tflite", "default.tflite"),
+        ({"ai_edge_litert", "onnxruntime"}, "auto", "seed-cnn-int8.tflite"),
+        ({"onnxruntime"}, "auto", "seed-cnn-int8.onnx"),
+        (set(), "onnx", "seed-cnn-int8.onnx"),
+        ({"onnxruntime"}, "tflite", "seed-cnn-int8.tflite"),
     ],
 )
 def test_the_default_model_is_the_one_that_runs_here(

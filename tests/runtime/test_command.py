@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from cifar_runtime.command import Parser, choice, execute, not_one_of, positive_int
+from cifar_runtime.command import Parser, choice, execute, not_one_of, positive_int, share
 from cifar_runtime.errors import (
     ArtefactError,
     CifarEdgeError,
@@ -122,6 +122,22 @@ def test_numbers_must_be_whole_and_positive(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not a whole number above zero"):
         positive_int(text)
     assert positive_int("12") == 12
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0.005", 0.005), ("0.5pp", 0.005), ("0.5%", 0.005), ("0", 0.0), ("100%", 1.0), ("1", 1.0)],
+)
+def test_a_share_is_written_as_a_fraction_in_percent_or_in_points(
+    text: str, expected: float
+) -> None:
+    assert share(text) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("text", ["", "97", "-1%", "101%", "nan", "half", "5pp%"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is not a share such as 0\.005"):
+        share(text)
 
 
 def test_help_ends_with_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

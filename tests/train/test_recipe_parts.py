@@ -10,9 +10,9 @@ import pytest
 
 from cifar_runtime.errors import InputError, UsageError
 from cifar_train.architectures import build
-from cifar_train.augment import Augmentation, augment
+from cifar_train.augment import augment
 from cifar_train.cli import parse
-from cifar_train.recipes import NOTEBOOK, RECIPES, SEED_CNN, recipe_from_json
+from cifar_train.recipes import NOTEBOOK, RECIPES, SEED_CNN, Augmentation, recipe_from_json
 from cifar_train.run_state import (
     Epoch,
     RunState,
@@ -206,6 +206,11 @@ def test_bad_use_exits_2_with_one_line(tmp_path: Path, arguments: list[str], mes
 
 def test_a_started_run_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{}")
-    with pytest.raises(UsageError, match="holds a run already"):
-        parse(["-o", str(tmp_path)])
-    assert parse(["-o", str(tmp_path), "--force"]).options.force
+    finished = subprocess.run(
+        [COMMAND, "-o", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 2
+    assert finished.stderr == (
+        f"cifar-train: {tmp_path} holds a run already. Continue it with --resume, start over with "
+        "--force, or choose another folder.\n"
+    )

@@ -1,11 +1,10 @@
 """The networks, each built fresh by name; inputs are raw RGB pixels 0..255, float32, shape (n, 32, 32, 3)."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from cifar_train.dataset import IMAGE_SHAPE, LABELS
-
-Architecture = Literal["notebook", "seed-cnn"]
+from cifar_train.recipes import Architecture
 
 
 def build(architecture: Architecture) -> Any:

@@ -1,22 +1,9 @@
 """Augmentation of uint8 images in NumPy, so that every Keras backend sees the same pixels; random numbers come in."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Augmentation:
-    """How training images vary.
-
-    Attributes:
-        flip: mirror left to right, half of the time.
-        translate: shift by up to this many pixels along each axis; what enters is reflected.
-    """
-
-    flip: bool
-    translate: int
+from cifar_train.recipes import Augmentation
 
 
 def augment(

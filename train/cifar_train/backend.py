@@ -6,7 +6,6 @@ import sys
 from typing import Literal
 
 from cifar_runtime.errors import MissingDependencyError, UsageError
-
 from cifar_train.recipes import Backend, Device, Precision
 
 ResolvedPrecision = Literal["float32", "mixed_bfloat16"]

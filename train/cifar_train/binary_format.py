@@ -4,8 +4,9 @@ Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
 """
 
 import numpy as np
-from cifar_runtime.errors import InputError
 from numpy.typing import NDArray
+
+from cifar_runtime.errors import InputError
 
 RECORD_BYTES = 1 + 3 * 32 * 32
 

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from cifar_runtime.files import write_atomically
 from numpy.typing import NDArray
 
+from cifar_runtime.files import write_atomically
 from cifar_train.binary_format import records_from_images
 from cifar_train.dataset import LABELS, Split, load_official
 

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
-
 from cifar_train.progress import ProgressLine
-from cifar_train.recipes import RECIPES, Backend, Device, Precision, TrainRecipe
-from cifar_train.run_state import Epoch, RunState
-from cifar_train.train import RunOptions, TrainResult, train
+from cifar_train.recipes import RECIPES, Backend, Device, Precision, RunOptions, TrainRecipe
+
+if TYPE_CHECKING:
+    from cifar_train.run_state import Epoch, RunState
+    from cifar_train.train import TrainResult
 
 EXAMPLES = """\
   cifar-train --recipe seed-cnn -o runs/seed-cnn
@@ -114,6 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     asked = parse(argv)
+    from cifar_train.train import train
+
     watcher = PrintingWatcher(asked.recipe.epochs, quiet=asked.quiet)
     try:
         result = train(asked.recipe, asked.options, watcher)
@@ -135,7 +138,7 @@ class PrintingWatcher:
         """Moves the bar."""
         self.line.update(seen, total, f"of epoch {epoch}/{self._epochs}")
 
-    def on_epoch(self, epoch: Epoch, state: RunState) -> None:
+    def on_epoch(self, epoch: "Epoch", state: "RunState") -> None:
         """Prints one line an epoch, with the time that is left at this pace."""
         pace = sum(done.seconds for done in state.epochs) / len(state.epochs)
         minutes_left = pace * (self._epochs - epoch.number) / 60
@@ -146,7 +149,7 @@ class PrintingWatcher:
         )
 
 
-def summary(result: TrainResult) -> str:
+def summary(result: "TrainResult") -> str:
     """The result for a person: accuracy on every split that was read, files, and the next command."""
     lines = [f"{result.model_path}  (epoch {result.card['kept_epoch']} kept)"]
     for evaluation in result.evaluations:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from cifar_runtime.errors import InputError
 from numpy.typing import NDArray
+
+from cifar_runtime.errors import InputError
 
 SplitName = Literal["train", "validation", "test", "official-train"]
 

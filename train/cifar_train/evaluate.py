@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cifar_runtime.files import write_atomically
 from numpy.typing import NDArray
 
+from cifar_runtime.files import write_atomically
 from cifar_train.dataset import LABELS, Split
 from cifar_train.run_state import Epoch
 

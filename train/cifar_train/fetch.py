@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from cifar_runtime.errors import InputError
-from cifar_runtime.files import write_atomically
 from numpy.typing import NDArray
 
+from cifar_runtime.errors import InputError
+from cifar_runtime.files import write_atomically
 from cifar_train import sources
 from cifar_train.binary_format import images_from_records, records_from_images
 from cifar_train.dataset import (

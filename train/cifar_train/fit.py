@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from cifar_runtime.errors import CifarEdgeError, UsageError
 from numpy.typing import NDArray
 
+from cifar_runtime.errors import CifarEdgeError, UsageError
 from cifar_train.architectures import build
 from cifar_train.augment import augment
 from cifar_train.backend import has_gpu, resolve_precision, select_backend

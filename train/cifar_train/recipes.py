@@ -1,17 +1,29 @@
 """Training recipes: frozen, documented experiments that the command line makes and the card stores."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from cifar_runtime.errors import UsageError
 
-from cifar_train.architectures import Architecture
-from cifar_train.augment import Augmentation
-
+Architecture = Literal["notebook", "seed-cnn"]
 Backend = Literal["tensorflow", "jax"]
 Device = Literal["auto", "cpu", "gpu"]
 Precision = Literal["float32", "mixed_bfloat16", "auto"]
 ValidationRule = Literal["validation split", "last fifth of official-train"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """How training images vary.
+
+    Attributes:
+        flip: mirror left to right, half of the time.
+        translate: shift by up to this many pixels along each axis; what enters is reflected.
+    """
+
+    flip: bool
+    translate: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +80,23 @@ class TrainRecipe:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Where a run goes and how it starts.
+
+    Attributes:
+        folder: the run folder.
+        final: read the test split once, at the end, for the figure that is published.
+        resume: continue from the last finished epoch.
+        force: start over in a folder that holds a run.
+    """
+
+    folder: Path
+    final: bool = False
+    resume: bool = False
+    force: bool = False
+
+
 def recipe_from_json(document: dict[str, Any]) -> TrainRecipe:
     """The recipe that ``to_json`` wrote."""
     augmentation = document["augmentation"]
@@ -99,14 +128,14 @@ NOTEBOOK = TrainRecipe(
 SEED_CNN = TrainRecipe(
     name="seed-cnn",
     architecture="seed-cnn",
-    epochs=25,
-    batch_size=64,
+    epochs=32,
+    batch_size=32,
     optimizer="adamw",
-    learning_rate=0.002,
+    learning_rate=0.001,
     schedule="cosine",
     warmup_fraction=0.05,
     weight_decay=0.02,
-    augmentation=Augmentation(flip=True, translate=4),
+    augmentation=Augmentation(flip=True, translate=2),
     validation="validation split",
     keep="best",
     patience=None,

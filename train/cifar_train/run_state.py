@@ -5,15 +5,16 @@ A run folder holds ``state.json`` (recipe, finished epochs, which checkpoints co
 
 import io
 import json
+import zipfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cifar_runtime.errors import InputError
-from cifar_runtime.files import write_atomically
 from numpy.typing import NDArray
 
+from cifar_runtime.errors import InputError
+from cifar_runtime.files import write_atomically
 from cifar_train.recipes import TrainRecipe, recipe_from_json
 
 SCHEMA = "cifar-edge/train-state/1"
@@ -112,9 +113,10 @@ def load_variables(folder: Path, epoch: Epoch) -> Variables:
     """
     path = checkpoint_path(folder, epoch.number)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # From bytes: given a path, NumPy leaves a damaged file open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             return dict(archive)
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, zipfile.BadZipFile) as cause:
         raise InputError(
             f"{path}: cannot be read: {cause}.", hint="Train anew with --force."
         ) from cause

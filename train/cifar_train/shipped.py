@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from cifar_runtime.errors import InputError
 
+from cifar_runtime.errors import InputError
 from cifar_train.binary_format import images_from_records
 from cifar_train.dataset import Split
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 import numpy as np
-from cifar_runtime.errors import InputError
 from numpy.typing import NDArray
 
+from cifar_runtime.errors import InputError
 from cifar_train.binary_format import records_from_images
 
 SourceName = Literal["auto", "official", "npm"]

@@ -11,12 +11,11 @@ from typing import Any
 from cifar_runtime import __version__
 from cifar_runtime.errors import UsageError
 from cifar_runtime.files import replace_atomically, write_atomically
-
 from cifar_train.backend import has_gpu, resolve_precision
 from cifar_train.dataset import LABELS, Split, load_split
 from cifar_train.evaluate import Evaluation, evaluate, write_curves, write_evaluation
 from cifar_train.fit import Watcher, fit, predict, training_data
-from cifar_train.recipes import TrainRecipe
+from cifar_train.recipes import RunOptions, TrainRecipe
 from cifar_train.run_state import RunState
 
 SCHEMA = "cifar-edge/train/1"
@@ -38,41 +37,14 @@ class TrainResult:
     evaluations: tuple[Evaluation, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """Where a run goes and how it starts.
-
-    Attributes:
-        folder: the run folder.
-        final: read the test split once, at the end, for the figure that is published.
-        resume: continue from the last finished epoch.
-        force: start over in a folder that holds a run.
-    """
-
-    folder: Path
-    final: bool = False
-    resume: bool = False
-    force: bool = False
-
-    def __post_init__(self) -> None:
-        started = (self.folder / "state.json").exists()
-        if started and not (self.resume or self.force):
-            raise UsageError(
-                f"{self.folder} holds a run already.",
-                hint="Continue it with --resume, start over with --force, or choose another folder.",
-            )
-        if self.resume and not started:
-            raise UsageError(
-                f"{self.folder} holds no run to resume.", hint="Start it without --resume."
-            )
-
-
 def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainResult:
     """Trains, evaluates and describes one model; the run folder then holds all of it.
 
     Raises:
         CifarEdgeError: see :func:`cifar_train.fit.fit`.
+        UsageError: the folder holds a run and neither resume nor force says what to do with it, or none to resume.
     """
+    _check_folder(options)
     data = training_data(recipe)
     model, state = fit(recipe, data, options.folder, watcher, resume=options.resume)
     judged = [data[1], load_split("test")] if options.final else [data[1]]
@@ -85,6 +57,19 @@ def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainRe
     card = _card(state, data, evaluations, model_path)
     write_atomically(options.folder / "card.json", (json.dumps(card, indent=1) + "\n").encode())
     return TrainResult(model_path=model_path, card=card, evaluations=evaluations)
+
+
+def _check_folder(options: RunOptions) -> None:
+    started = (options.folder / "state.json").exists()
+    if started and not (options.resume or options.force):
+        raise UsageError(
+            f"{options.folder} holds a run already.",
+            hint="Continue it with --resume, start over with --force, or choose another folder.",
+        )
+    if options.resume and not started:
+        raise UsageError(
+            f"{options.folder} holds no run to resume.", hint="Start it without --resume."
+        )
 
 
 def _card(

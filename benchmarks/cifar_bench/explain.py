@@ -1,0 +1,146 @@
+"""Why a quantized candidate decides differently: its layers' errors, and the next export to try."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_bench.layer_error import LayerErrors, Trace, layer_errors
+from cifar_bench.litert_layers import LiteRTTrace
+from cifar_bench.onnx_layers import OnnxTrace
+from cifar_bench.score_models import is_checkpoint
+from cifar_bench.split_choice import stratified_positions
+from cifar_runtime.artefact import Artefact, open_artefact
+from cifar_runtime.errors import ArtefactError, MissingDependencyError
+
+NUM_LAYER_IMAGES = 32
+MORE_CALIBRATION_SAMPLES = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a candidate's file says of its error.
+
+    Attributes:
+        errors: by layer, worst first; None where they could not be compared.
+        reason: why they could not; None where they could.
+        next_commands: exports worth trying, the cheapest first; empty where calibration had no part.
+    """
+
+    errors: LayerErrors | None
+    reason: str | None
+    next_commands: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The layers as JSON-ready data; commands name folders of this machine and stay out."""
+        return {
+            "errors": None if self.errors is None else self.errors.to_json(),
+            "reason": self.reason,
+        }
+
+
+def explain(
+    candidate: Path,
+    models: Mapping[Path, str],
+    *,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+) -> Explanation:
+    """The explanation of one candidate.
+
+    Args:
+        candidate: its file.
+        models: all files of the comparison with their names, the reference first: the first float32
+            model of the candidate's format is what its layers are compared with, and the first
+            checkpoint is what commands export again.
+        images: uint8, shape (n, height, width, 3), RGB; ``NUM_LAYER_IMAGES`` of them are used.
+        labels: int64, shape (n,), their classes, so that every class has its share.
+    """
+    if is_checkpoint(candidate):
+        return _silent("it is a Keras checkpoint: layers are compared between exported files.")
+    artefact = open_artefact(candidate)
+    chosen = stratified_positions(labels, min(NUM_LAYER_IMAGES, len(labels)))
+    try:
+        found = _compare_layers(artefact, models, images[chosen])
+    except (ArtefactError, MissingDependencyError) as error:
+        # The verdict stands without its explanation.
+        return _silent(str(error), commands=next_commands(artefact, list(models)))
+    if found is None:
+        return _silent("it is float32: there is no quantization error to find.")
+    commands = next_commands(artefact, list(models))
+    if isinstance(found, str):
+        return _silent(found, commands=commands)
+    return Explanation(errors=found, reason=None, next_commands=commands)
+
+
+def _compare_layers(
+    artefact: Artefact, models: Mapping[Path, str], images: NDArray[np.uint8]
+) -> LayerErrors | str | None:
+    """The errors by layer; or why there are none; None for a float32 model."""
+    trace = _open_trace(artefact)
+    if trace.is_float32:
+        return None
+    partner = _float_partner(artefact, models)
+    if partner is None:
+        return (
+            f"that takes the float32 .{artefact.format} of the same export: "
+            "give it as REFERENCE or as another CANDIDATE."
+        )
+    name, reference = partner
+    errors = layer_errors(reference, trace, images, reference_name=name)
+    return errors if errors.layers else f"no layer of it has a counterpart in {name}."
+
+
+def next_commands(artefact: Artefact, models: Sequence[Path]) -> tuple[str, ...]:
+    """Ready cifar-export commands that may bring a calibrated artefact closer, the cheapest first.
+
+    Args:
+        artefact: the quantized model; its card says how it was calibrated.
+        models: the compared files; a checkpoint among them is exported again, else the one that the
+            card names.
+    """
+    provenance = _record(artefact.card, "provenance")
+    recipe, calibration = _record(provenance, "recipe"), _record(provenance, "calibration")
+    stated = _record(provenance, "checkpoint").get("file")
+    checkpoint = next((str(path) for path in models if is_checkpoint(path)), stated)
+    quantize = recipe.get("quantize")
+    if not calibration or not isinstance(checkpoint, str) or not isinstance(quantize, str):
+        return ()
+    options: list[tuple[str, ...]] = []
+    count = calibration.get("count")
+    if isinstance(count, int) and count < MORE_CALIBRATION_SAMPLES:
+        options.append(("--calibration-samples", str(MORE_CALIBRATION_SAMPLES)))
+    if artefact.format == "onnx" and recipe.get("calibration_method") != "percentile":
+        options.append(("--calibration-method", "percentile"))
+    if not recipe.get("qat"):
+        options.append(("--qat",))
+    again = ("cifar-export", checkpoint, "--format", artefact.format, "--quantize", quantize)
+    target = ("-o", str(artefact.path.parent), "--force")
+    return tuple(shlex.join((*again, *option, *target)) for option in options)
+
+
+def _record(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A part of the card that may be missing."""
+    value = document.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _silent(reason: str, *, commands: tuple[str, ...] = ()) -> Explanation:
+    return Explanation(errors=None, reason=reason, next_commands=commands)
+
+
+def _open_trace(artefact: Artefact) -> Trace:
+    return LiteRTTrace(artefact) if artefact.format == "tflite" else OnnxTrace(artefact)
+
+
+def _float_partner(artefact: Artefact, models: Mapping[Path, str]) -> tuple[str, Trace] | None:
+    for path, name in models.items():
+        if path != artefact.path and path.suffix.lower() == f".{artefact.format}":
+            trace = _open_trace(open_artefact(path))
+            if trace.is_float32:
+                return name, trace
+    return None

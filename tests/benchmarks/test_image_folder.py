@@ -1,0 +1,111 @@
+"""Class folders become labelled images, and folders that are not the labels are refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cifar_bench.evaluation import load_evaluation
+from cifar_bench.image_folder import class_names, read_image_folder
+from cifar_bench.parity_recipe import ParityRecipe
+from cifar_runtime.contract import InputContract
+from cifar_runtime.errors import InputError
+
+CONTRACT = InputContract(
+    shape=(8, 8, 3),
+    dtype="float32",
+    multiplier=1.0,
+    offset=0.0,
+    scale=None,
+    zero_point=None,
+    resize_filter="bicubic",
+)
+LABELS = ("cat", "ant")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three plain cats of two sizes and one plain ant, whose red is the number of the file."""
+    for label, reds in (("cat", (1, 2, 3)), ("ant", (9,))):
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for red in reds:
+            size = (16, 8) if red == 2 else (8, 8)
+            picture = Image.new("RGB", size, (red, 0, 0))
+            picture.save(tmp_path / "pets" / label / f"{red}.png")
+    (tmp_path / "pets" / "cat" / "notes.txt").write_text("not an image")
+    (tmp_path / "pets" / ".cache").mkdir()
+    return tmp_path / "pets"
+
+
+def test_images_come_in_the_order_of_the_labels_and_fit_the_contract(folder: Path) -> None:
+    images, classes = read_image_folder(folder, labels=LABELS, contract=CONTRACT)
+    assert images.shape == (4, 8, 8, 3)
+    assert images[:, 0, 0, 0].tolist() == [1, 2, 3, 9]
+    assert classes.tolist() == [0, 0, 0, 1]
+
+
+def test_a_limit_takes_every_class_in_turn_and_the_name_says_so(folder: Path) -> None:
+    recipe = ParityRecipe(
+        reference=Path("a.onnx"), candidates=(Path("b.onnx"),), eval_data=folder, limit=2
+    )
+    evaluation = load_evaluation(recipe, labels=LABELS, contract=CONTRACT)
+    assert evaluation.name == "pets[:2]"
+    assert evaluation.images[:, 0, 0, 0].tolist() == [1, 9]
+    assert evaluation.labels.tolist() == [0, 1]
+
+
+def test_the_digest_names_the_pixels_and_the_labels(folder: Path) -> None:
+    recipe = ParityRecipe(reference=Path("a.onnx"), candidates=(Path("b.onnx"),), eval_data=folder)
+    one = load_evaluation(recipe, labels=LABELS, contract=CONTRACT)
+    (folder / "cat" / "1.png").rename(folder / "cat" / "0.png")
+    assert load_evaluation(recipe, labels=LABELS, contract=CONTRACT).sha256() == one.sha256()
+    (folder / "cat" / "0.png").rename(folder / "ant" / "0.png")
+    assert load_evaluation(recipe, labels=LABELS, contract=CONTRACT).sha256() != one.sha256()
+
+
+def test_class_names_are_the_visible_folders_sorted(folder: Path) -> None:
+    assert class_names(folder) == ("ant", "cat")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            ("cat", "aunt"),
+            "{folder}: class folder 'ant' is not one of cat, aunt; did you mean aunt?. "
+            "Name the folders like the model's labels.",
+        ),
+        (
+            ("cat", "ant", "bee"),
+            "{folder}: has no folder for bee, expected one for each of the 3 labels. "
+            "Make an empty folder for a class that has no images.",
+        ),
+    ],
+)
+def test_folders_that_are_not_the_labels_are_refused(
+    folder: Path, labels: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        read_image_folder(folder, labels=labels, contract=CONTRACT)
+    assert str(caught.value) == message.format(folder=folder)
+
+
+def test_folders_without_images_and_images_that_do_not_decode_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a folder of images"):
+        read_image_folder(tmp_path / "missing", labels=LABELS, contract=CONTRACT)
+    with pytest.raises(InputError, match="holds no class folders"):
+        read_image_folder(tmp_path, labels=LABELS, contract=CONTRACT)
+    for label in LABELS:
+        (tmp_path / label).mkdir()
+    with pytest.raises(InputError, match="its class folders hold no image"):
+        read_image_folder(tmp_path, labels=LABELS, contract=CONTRACT)
+    (tmp_path / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(InputError, match=r"broken\.png: is not a readable PNG image"):
+        read_image_folder(tmp_path, labels=LABELS, contract=CONTRACT)
+
+
+def test_the_same_pixels_as_the_runtime_sees(folder: Path) -> None:
+    images, _ = read_image_folder(folder, labels=LABELS, contract=CONTRACT)
+    assert images.dtype == np.uint8
+    assert np.array_equal(images[1], np.full((8, 8, 3), (2, 0, 0), dtype=np.uint8))
