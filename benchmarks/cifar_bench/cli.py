@@ -61,6 +61,7 @@ def parse(argv: Sequence[str]) -> Invocation:
             threads=arguments.threads,
             warmup=arguments.warmup,
             runs=arguments.runs,
+            contract=arguments.contract,
         ),
         json=arguments.json,
         markdown=arguments.markdown,
@@ -135,6 +136,11 @@ def _parser() -> Parser:
         nargs="*",
         type=Path,
         help="exported .tflite or .onnx file with its card (default: the models in the package)",
+    )
+    add(
+        "--contract",
+        metavar="NAME|FILE",
+        help="of models without a card: cifar10-raw255, cifar10-unit, or a .json file",
     )
     add(
         "--against",

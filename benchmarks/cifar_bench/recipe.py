@@ -22,6 +22,7 @@ class BenchRecipe:
         threads: threads one inference may use.
         warmup: unmeasured inferences before each measured block.
         runs: measured inferences per model.
+        contract: of the models without a card: a built-in contract's name, or a JSON file.
     """
 
     models: tuple[Path, ...] = ()
@@ -31,6 +32,7 @@ class BenchRecipe:
     threads: int = 1
     warmup: int = 10
     runs: int = 1000
+    contract: str | None = None
 
     def __post_init__(self) -> None:
         if self.split not in get_args(BenchSplit):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cifar_bench.keras_scorer import KerasScorer
 from cifar_bench.recipe import BenchRecipe
 from cifar_bench.scorer import ModelFile, Subject
+from cifar_runtime.artefact import card_path
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
@@ -24,16 +25,22 @@ class ArtefactSubject:
         self,
         model: Path | None,
         *,
+        contract: str | None = None,
         runtime: Literal["auto", "tflite", "onnx"] = "auto",
         threads: int = 1,
     ) -> None:
         """Opens the model, or the default model of ``runtime`` for None.
 
+        A stated contract is for a model without a card; one with a card has its own.
+
         Raises:
             ArtefactError: the model or its card cannot be used.
             MissingDependencyError: its interpreter is not installed.
         """
-        self._classifier = Classifier(model, runtime=runtime, threads=threads)
+        needs_contract = model is not None and not card_path(model).exists()
+        self._classifier = Classifier(
+            model, contract=contract if needs_contract else None, runtime=runtime, threads=threads
+        )
         self._threads = threads
         artefact = self._classifier.artefact
         self._contract = artefact.contract
@@ -108,7 +115,10 @@ def open_subjects(recipe: BenchRecipe, *, labels: tuple[str, ...]) -> tuple[Subj
         KerasScorer(path, labels=labels, threads=recipe.threads) for path in recipe.against
     ]
     if recipe.models:
-        exported = [ArtefactSubject(path, threads=recipe.threads) for path in recipe.models]
+        exported = [
+            ArtefactSubject(path, contract=recipe.contract, threads=recipe.threads)
+            for path in recipe.models
+        ]
     else:
         exported = _default_subjects(threads=recipe.threads)
     return (*checkpoints, *exported)

@@ -1,8 +1,8 @@
-"""The contract of a converted model and the card that is published beside it; pure data."""
+"""The contract of a converted model and the document that travels inside it and in its card; pure data."""
 
-import hashlib
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from cifar_runtime import __version__
 from cifar_runtime.artefact import CARD_SCHEMA
 from cifar_runtime.contract import Contract, InputContract, ModelFormat, OutputContract, ScoreKind
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.golden import GoldenVectors
 from cifar_runtime.preprocess import input_table
 
 _TOOLS: Mapping[ModelFormat, tuple[str, ...]] = {
@@ -97,30 +98,43 @@ def output_contract(
 
 def card_document(
     *,
-    name: str,
-    file: str,
-    model_format: ModelFormat,
+    target: PurePath,
     converted: Converted,
     contract: Contract,
     provenance: Mapping[str, Any],
+    golden: GoldenVectors | None,
+    licence: str | None,
 ) -> dict[str, Any]:
-    """The card as JSON-ready data."""
+    """The card but for the file's digest and size, which :func:`cifar_runtime.embedding.sealed` adds.
+
+    Args:
+        target: the file to publish; its suffix is the format.
+        converted: what the converter made.
+        contract: of that model.
+        provenance: where it comes from.
+        golden: None before the scores are known.
+        licence: an SPDX expression; None when it is not known.
+    """
+    model_format: ModelFormat = "onnx" if target.suffix == ".onnx" else "tflite"
     return {
         "schema": CARD_SCHEMA,
-        "name": name,
-        "model": {
-            "file": file,
-            "format": model_format,
-            "size_bytes": len(converted.data),
-            "sha256": hashlib.sha256(converted.data).hexdigest(),
-        },
+        "name": target.stem,
+        "licence": licence,
+        "model": {"file": target.name, "format": model_format},
         "contract": contract.to_json(),
+        "golden_vectors": None if golden is None else golden.to_json(),
         "provenance": {
             **provenance,
             "conversion": dict(converted.conversion),
             "tools": tool_versions(model_format),
         },
     }
+
+
+def licence_of(training_card: Mapping[str, Any] | None) -> str | None:
+    """The licence that a checkpoint's card states, an SPDX expression; None when it states none."""
+    licence = (training_card or {}).get("licence")
+    return licence if isinstance(licence, str) else None
 
 
 def tool_versions(model_format: ModelFormat) -> dict[str, str]:

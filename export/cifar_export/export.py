@@ -1,9 +1,8 @@
 """From a Keras checkpoint to published artefacts: open, fold, convert, verify, publish; it never prints."""
 
-import hashlib
 import importlib.util
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.calibration import Calibration, load_calibration
-from cifar_export.card import card_document, output_contract, pixel_contract, quantized_contract
+from cifar_export.card import (
+    card_document,
+    licence_of,
+    output_contract,
+    pixel_contract,
+    quantized_contract,
+)
 from cifar_export.checkpoint import Checkpoint, open_checkpoint
 from cifar_export.converted import Converted
 from cifar_export.fold import Folded, fold
@@ -20,6 +25,7 @@ from cifar_export.publish import make_folder, refuse_different, write_artefact
 from cifar_export.recipe import ExportGateError, ExportRecipe, ExportResult, Quantize
 from cifar_export.verify import Verification, evaluation_split, limits_for, verify
 from cifar_runtime.contract import Contract, InputContract, ModelFormat
+from cifar_runtime.embedding import sealed
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_train.dataset import LABELS, Split
 
@@ -105,32 +111,32 @@ class _Job:
 
 def _export_one(job: _Job, model_format: ModelFormat, quantize: Quantize) -> ExportResult | str:
     """The published artefact, or the sentence that says why it was not."""
-    name = f"{job.checkpoint.name}-{_precision(quantize)}"
-    target = job.recipe.output / f"{name}.{model_format}"
+    target = job.recipe.output / f"{job.checkpoint.name}-{_precision(quantize)}.{model_format}"
     converted = _convert(job, model_format, quantize)
-    refuse_different(target, converted.data, force=job.recipe.force)
     contract = _contract(job, converted, quantize)
 
-    def card(verification: Verification | None) -> dict[str, Any]:
-        provenance = _provenance(job, quantize, verification)
-        return card_document(
-            name=name,
-            file=target.name,
-            model_format=model_format,
+    def seal(verification: Verification | None) -> tuple[bytes, dict[str, Any]]:
+        document = card_document(
+            target=target,
             converted=converted,
             contract=contract,
-            provenance=provenance,
+            provenance=_provenance(job, quantize, verification),
+            golden=None if verification is None else verification.golden,
+            licence=licence_of(job.checkpoint.training_card),
         )
+        return sealed(converted.data, model_format, document)
 
     with tempfile.TemporaryDirectory(prefix=".cifar-export-", dir=job.recipe.output) as folder:
         candidate = Path(folder) / target.name
-        write_artefact(candidate, converted.data, card(None))
+        write_artefact(candidate, *seal(None))
         verification = verify(candidate, job.reference, job.split, limits_for(job.recipe, quantize))
     if not verification.passed:
         sentences = ", ".join(gate.sentence for gate in verification.gates)
         return f"{target.name} on {verification.parity.seen} images of {verification.split}: {sentences}"
-    write_artefact(target, converted.data, card(verification))
-    return _result(target, name, converted, verification)
+    data, card = seal(verification)
+    refuse_different(target, data, force=job.recipe.force)
+    write_artefact(target, data, card)
+    return _result(target, card, verification)
 
 
 def _convert(job: _Job, model_format: ModelFormat, quantize: Quantize) -> Converted:
@@ -189,14 +195,12 @@ def _provenance(job: _Job, quantize: Quantize, verification: Verification | None
     }
 
 
-def _result(
-    path: Path, name: str, converted: Converted, verification: Verification
-) -> ExportResult:
+def _result(path: Path, card: Mapping[str, Any], verification: Verification) -> ExportResult:
     return ExportResult(
         path=path,
-        name=name,
-        size_bytes=len(converted.data),
-        sha256=hashlib.sha256(converted.data).hexdigest(),
+        name=card["name"],
+        size_bytes=card["model"]["size_bytes"],
+        sha256=card["model"]["sha256"],
         accuracy=verification.accuracy,
         accuracy_drop=verification.parity.accuracy_drop,
         agreement=verification.parity.agreement,

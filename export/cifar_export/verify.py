@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from cifar_bench.parity import Gate, Limits, Parity, judge, parity_from_scores
 from cifar_export.recipe import FLOAT_MIN_AGREEMENT, ExportRecipe, Quantize
 from cifar_runtime.classifier import Classifier
+from cifar_runtime.contract import OutputContract
+from cifar_runtime.golden import MIN_VECTORS, GoldenVectors, golden_vectors, tolerance_of
 from cifar_train.dataset import Split
 
 
@@ -21,11 +23,13 @@ class Verification:
         parity: the paired counts.
         gates: the limits, applied.
         split: the name of the images' split.
+        golden: some of its images with both models' scores.
     """
 
     parity: Parity
     gates: tuple[Gate, ...]
     split: str
+    golden: GoldenVectors
 
     @property
     def passed(self) -> bool:
@@ -86,4 +90,25 @@ def verify(
     finally:
         classifier.session.close()
     parity = parity_from_scores(reference, scores, split.labels)
-    return Verification(parity=parity, gates=judge(parity, limits), split=split.name)
+    return Verification(
+        parity=parity,
+        gates=judge(parity, limits),
+        split=split.name,
+        golden=_golden(reference, scores, split, classifier.artefact.contract.output),
+    )
+
+
+def _golden(
+    reference: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    split: Split,
+    output: OutputContract,
+) -> GoldenVectors:
+    """The vectors for the card, from images spread evenly over the split."""
+    positions = np.linspace(0, len(split.labels) - 1, MIN_VECTORS).round().astype(np.int64)
+    return golden_vectors(
+        np.asarray(split.images)[positions],
+        reference[positions],
+        scores[positions],
+        tolerance_of(output, scores[positions]),
+    )

@@ -1,6 +1,9 @@
 """Opens an artefact: a model file and its card, read once, hashed, and checked against each other.
 
-It never runs the model (see ``session``) and never writes one (see ``cifar_export``).
+The card lies beside the model and, but for the file's digest and size, inside it as well: one that
+was edited, or belongs to another model, differs. A model without a card opens only with a contract
+that the user states. It never runs the model (see ``session``) and never writes one (see
+``cifar_export``).
 """
 
 import hashlib
@@ -11,7 +14,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cifar_runtime.contract import Contract, ModelFormat, contract_from_json
-from cifar_runtime.errors import ArtefactError
+from cifar_runtime.embedding import document_of_card, embedded_document
+from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 
 CARD_SCHEMA = "cifar-edge/artefact/1"
@@ -31,6 +35,8 @@ class Artefact:
         data: the model file, as hashed; sessions open these bytes, never the path again.
         contract: how to feed it and read its answer.
         card: the whole card as JSON data.
+        foreign: whether the user stated the contract, so that nothing vouches for the file: a
+            session tries it in a child process first (see ``trial``).
     """
 
     path: Path
@@ -38,6 +44,7 @@ class Artefact:
     data: bytes
     contract: Contract
     card: Mapping[str, Any]
+    foreign: bool = False
 
     @property
     def name(self) -> str:
@@ -55,26 +62,80 @@ def card_path(model_path: Path) -> Path:
     return model_path.with_name(model_path.name + ".json")
 
 
-def open_artefact(path: Path) -> Artefact:
+def open_artefact(path: Path, *, contract: str | Path | None = None) -> Artefact:
     """The artefact at ``path``, with its card's claims about the file verified.
 
     Args:
-        path: a ``.tflite`` or ``.onnx`` file that cifar-export wrote.
+        path: a ``.tflite`` or ``.onnx`` file.
+        contract: for a model that cifar-export did not write: the name of a built-in contract or a
+            JSON file with one (see ``stated_contract``); None: the model has its card beside it.
 
     Raises:
-        ArtefactError: the model or its card is missing, damaged, or they do not belong together.
+        ArtefactError: the model, its card or the stated contract is missing or damaged, or they do
+            not belong together.
+        UsageError: a contract was stated for a model that has a card, or by an unknown name.
     """
     model_format = _format_from_suffix(path)
+    location = card_path(path)
+    if contract is not None and location.exists():
+        raise UsageError(
+            f"{path}: has a card, which states its contract; '{contract}' was given as well.",
+            hint="Leave --contract out: it is for models without a card.",
+        )
     data = read_once(path, max_bytes=MAX_MODEL_BYTES, error=ArtefactError)
-    card = _read_card(path)
+    if contract is not None:
+        return _foreign_artefact(path, model_format, data, contract)
+    if not location.exists():
+        raise _without_card(path, model_format, data)
+    card_text = read_once(location, max_bytes=MAX_CARD_BYTES, error=ArtefactError)
+    return artefact_from_bytes(path, data, card_text)
+
+
+def artefact_from_bytes(path: Path, data: bytes, card_text: bytes) -> Artefact:
+    """The artefact in the bytes of a model file and of its card; what was checked is all of it.
+
+    Args:
+        path: where they were read, for the format and for messages.
+        data: the model file.
+        card_text: the card.
+
+    Raises:
+        ArtefactError: either was changed after export, or they do not belong together.
+    """
+    model_format = _format_from_suffix(path)
+    card = _card_from_text(card_path(path), card_text)
     _check_digest(path, data, card)
     _check_format(path, data, card, model_format)
+    _check_embedded(path, data, card, model_format)
     return Artefact(
         path=path,
         format=model_format,
         data=data,
         contract=contract_from_json(card["contract"]),
         card=card,
+    )
+
+
+def _foreign_artefact(
+    path: Path, model_format: ModelFormat, data: bytes, contract: str | Path
+) -> Artefact:
+    from cifar_runtime.stated_contract import stated_contract
+
+    _check_content(path, data, model_format)
+    agreed = stated_contract(contract, path, data, model_format)
+    model = {
+        "file": path.name,
+        "format": model_format,
+        "size_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    return Artefact(
+        path=path,
+        format=model_format,
+        data=data,
+        contract=agreed,
+        card={"name": path.stem, "model": model, "contract": agreed.to_json()},
+        foreign=True,
     )
 
 
@@ -89,14 +150,23 @@ def _format_from_suffix(path: Path) -> ModelFormat:
     )
 
 
-def _read_card(path: Path) -> dict[str, Any]:
-    location = card_path(path)
-    if not location.exists():
-        raise ArtefactError(
-            f"{path}: has no card ({location.name}), so its labels and preprocessing are unknown.",
-            hint="Put the card that cifar-export wrote beside the model, or export it again.",
+def _without_card(path: Path, model_format: ModelFormat, data: bytes) -> ArtefactError:
+    """The error for a model that lies alone: one of ours that lost its card, or a foreign one."""
+    name = card_path(path).name
+    _check_content(path, data, model_format)
+    if _embedded(path, data, model_format) is not None:
+        return ArtefactError(
+            f"{path}: its card ({name}) is missing, so nothing shows that the file is undamaged.",
+            hint="Copy the card from where the model came from, or run cifar-export again.",
         )
-    text = read_once(location, max_bytes=MAX_CARD_BYTES, error=ArtefactError)
+    return ArtefactError(
+        f"{path}: has no card ({name}), so its labels and preprocessing are unknown.",
+        hint="Put the card that cifar-export wrote beside the model, or state the contract of a "
+        "model from elsewhere: --contract FILE.json.",
+    )
+
+
+def _card_from_text(location: Path, text: bytes) -> dict[str, Any]:
     try:
         card = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -136,10 +206,40 @@ def _check_format(
             f"{path}: its card says the format is {stated!r}, its name says '{model_format}'.",
             hint="Give the file the suffix it was exported with.",
         )
+    _check_content(path, data, model_format)
+    if card["model"].get("size_bytes") != len(data):
+        raise _bad_card(card_path(path), f"its model.size_bytes is not {len(data)}")
+
+
+def _check_content(path: Path, data: bytes, model_format: ModelFormat) -> None:
     if (data[4:8] == _TFLITE_IDENTIFIER) != (model_format == "tflite"):
         raise ArtefactError(
             f"{path}: its content is not {model_format}, as its name says.",
             hint="Run cifar-export again.",
+        )
+
+
+def _embedded(path: Path, data: bytes, model_format: ModelFormat) -> Mapping[str, Any] | None:
+    try:
+        return embedded_document(data, model_format)
+    except ArtefactError as error:
+        raise ArtefactError(f"{path}: {error.message}", hint=error.hint) from error
+
+
+def _check_embedded(
+    path: Path, data: bytes, card: Mapping[str, Any], model_format: ModelFormat
+) -> None:
+    embedded = _embedded(path, data, model_format)
+    if embedded is None:
+        raise ArtefactError(
+            f"{path}: carries no contract inside, although its card says that cifar-export wrote it.",
+            hint="Run cifar-export again.",
+        )
+    stated = document_of_card(card)
+    if embedded != stated:
+        names = [name for name in {**embedded, **stated} if embedded.get(name) != stated.get(name)]
+        raise _bad_card(
+            card_path(path), f"its {', '.join(sorted(names))} is not what the model carries inside"
         )
 
 

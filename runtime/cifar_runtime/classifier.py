@@ -60,6 +60,7 @@ class Classifier:
         self,
         model: str | Path | None = None,
         *,
+        contract: str | Path | None = None,
         runtime: RuntimeChoice = "auto",
         threads: int = 1,
     ) -> None:
@@ -67,16 +68,18 @@ class Classifier:
 
         Args:
             model: a ``.tflite`` or ``.onnx`` with its card beside it; None: the packaged one.
+            contract: for a model without a card: a built-in contract's name, or a JSON file.
             runtime: ``auto``, or the format that must be used.
             threads: worker threads inside the interpreter.
 
         Raises:
             ArtefactError: the model cannot be used.
             MissingDependencyError: its interpreter is not installed.
-            UsageError: ``runtime`` cannot run this model, or ``threads`` is not positive.
+            UsageError: ``runtime`` cannot run this model, ``threads`` is not positive, or a
+                contract was stated for a model that has a card.
         """
         path = default_model(runtime) if model is None else Path(model)
-        self.artefact: Artefact = open_artefact(path)
+        self.artefact: Artefact = open_artefact(path, contract=contract)
         self.session: Session = open_session(self.artefact, runtime=runtime, threads=threads)
         self.name: str = self.artefact.name
         self.labels: tuple[str, ...] = self.artefact.contract.labels

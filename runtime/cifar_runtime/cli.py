@@ -37,6 +37,7 @@ class ClassifyRecipe:
     Attributes:
         inputs: files, folders, and ``-`` for a list of paths on stdin.
         model: the model file; None: the packaged one.
+        contract: for a model without a card, a built-in contract's name or a JSON file.
         top_k: labels shown for each image.
         output: what stdout gets.
         json_path: where the JSON document goes instead of stdout.
@@ -47,6 +48,7 @@ class ClassifyRecipe:
 
     inputs: tuple[str, ...]
     model: "Path | None"
+    contract: str | None
     top_k: int
     output: Literal["table", "json", "jsonl"]
     json_path: "Path | None"
@@ -86,6 +88,7 @@ def parse(argv: Sequence[str]) -> ClassifyRecipe:
     return ClassifyRecipe(
         inputs=tuple(options.inputs),
         model=None if options.model is None else Path(options.model),
+        contract=options.contract,
         top_k=options.top_k,
         output="jsonl" if options.jsonl else "table" if options.json is None else "json",
         json_path=_json_path(options.json),
@@ -105,7 +108,9 @@ def run(recipe: ClassifyRecipe) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from cifar_runtime.classifier import Classifier
 
-    classifier = Classifier(recipe.model, runtime=recipe.runtime, threads=recipe.threads)
+    classifier = Classifier(
+        recipe.model, contract=recipe.contract, runtime=recipe.runtime, threads=recipe.threads
+    )
     if recipe.top_k > len(classifier.labels):
         raise UsageError(
             f"-k is {recipe.top_k}, expected at most {len(classifier.labels)}: "
@@ -130,6 +135,11 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("inputs", nargs="+", metavar="IMAGE", help="file, folder, or - for paths on stdin")
     add("-m", "--model", help=".tflite or .onnx file (default: the packaged model)")
+    add(
+        "--contract",
+        metavar="NAME|FILE",
+        help="for a model without a card: cifar10-raw255, cifar10-unit, or a .json file",
+    )
     add("-k", "--top-k", type=positive_int, default=1, metavar="K", help="labels an image (1)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", nargs="?", const=STDIN, metavar="FILE", help="one JSON document")

@@ -15,6 +15,9 @@ ModelFormat = Literal["tflite", "onnx"]
 TensorType = Literal["float32", "int8", "uint8"]
 ScoreKind = Literal["probabilities", "logits"]
 ResizeFilter = Literal["bilinear", "bicubic", "lanczos"]
+Layout = Literal["NHWC"]
+ColourOrder = Literal["RGB"]
+Resize = Literal["centre-crop"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,9 @@ class InputContract:
         scale: real units per integer step; None for float32.
         zero_point: integer that stands for real 0; None for float32.
         resize_filter: antialiased filter used after the centre crop to the input's aspect ratio.
+        layout: order of the tensor's axes.
+        colour_order: order of its channels.
+        resize: how a picture gets the input's aspect ratio.
     """
 
     shape: tuple[int, int, int]
@@ -41,16 +47,19 @@ class InputContract:
     scale: float | None
     zero_point: int | None
     resize_filter: ResizeFilter
+    layout: Layout = "NHWC"
+    colour_order: ColourOrder = "RGB"
+    resize: Resize = "centre-crop"
 
     def __post_init__(self) -> None:
         sizes_are_whole = all(type(size) is int and size > 0 for size in self.shape)
         if len(self.shape) != 3 or not sizes_are_whole or self.shape[2] != 3:
             raise _invalid("input.shape", self.shape, "(height, width, 3), all positive")
         _check_numbers("input", self.multiplier, self.offset)
-        if self.resize_filter not in get_args(ResizeFilter):
-            raise _invalid(
-                "input.resize_filter", self.resize_filter, f"one of {get_args(ResizeFilter)}"
-            )
+        _check_choice("input.resize_filter", self.resize_filter, get_args(ResizeFilter))
+        _check_choice("input.layout", self.layout, get_args(Layout))
+        _check_choice("input.colour_order", self.colour_order, get_args(ColourOrder))
+        _check_choice("input.resize", self.resize, get_args(Resize))
         if not self.multiplier > 0:
             raise _invalid("input.multiplier", self.multiplier, "a number above zero")
         _check_quantization("input", self.dtype, self.scale, self.zero_point)
@@ -67,16 +76,25 @@ class OutputContract:
         dtype: element type of the tensor.
         scale: real units per integer step; None for float32.
         zero_point: integer that stands for real 0; None for float32.
+        temperature: what logits are divided by before the softmax; None: nothing was calibrated.
+        abstention_threshold: smallest probability of a sure answer; None likewise.
     """
 
     kind: ScoreKind
     dtype: TensorType
     scale: float | None
     zero_point: int | None
+    temperature: float | None = None
+    abstention_threshold: float | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(ScoreKind):
-            raise _invalid("output.kind", self.kind, f"one of {get_args(ScoreKind)}")
+        _check_choice("output.kind", self.kind, get_args(ScoreKind))
+        # Ignoring them would show other probabilities than the card promises.
+        for name in ("temperature", "abstention_threshold"):
+            if getattr(self, name) is not None:
+                raise _invalid(
+                    f"output.{name}", getattr(self, name), "null: this version applies none"
+                )
         _check_quantization("output", self.dtype, self.scale, self.zero_point)
 
 
@@ -135,6 +153,11 @@ def _check_quantization(name: str, dtype: str, scale: float | None, zero_point: 
         lowest, highest = (-128, 127) if dtype == "int8" else (0, 255)
         if type(zero_point) is not int or not lowest <= zero_point <= highest:
             raise _invalid(f"{name}.zero_point", zero_point, f"a whole number {lowest}..{highest}")
+
+
+def _check_choice(field: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise _invalid(field, value, f"one of {choices}")
 
 
 def _check_numbers(field: str, *numbers: float) -> None:

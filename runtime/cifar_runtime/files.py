@@ -30,13 +30,17 @@ def read_once(
     except (OSError, ValueError) as cause:
         reason = cause.strerror if isinstance(cause, OSError) else str(cause)
         raise error(f"{path}: cannot be read: {reason}.", hint="Check the path.") from cause
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)  # before fdopen, which fails on a directory
         raise error(f"{path}: is not a regular file.", hint="Give the path of a file.")
+    too_large = error(f"{path}: is larger than {max_bytes} bytes.", hint="Give a smaller file.")
     with os.fdopen(descriptor, "rb") as stream:
+        if status.st_size > max_bytes:
+            raise too_large
         data = stream.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise error(f"{path}: is larger than {max_bytes} bytes.", hint="Give a smaller file.")
+    if len(data) > max_bytes:  # it grew meanwhile, or its file system knows no sizes
+        raise too_large
     return data
 
 

@@ -61,7 +61,8 @@ class LiteRTSession:
             scores: NDArray[Any] = self._interpreter.get_tensor(self._output_index)
         except (RuntimeError, ValueError) as error:
             raise ArtefactError(
-                f"LiteRT failed while running the model: {error}.", hint="Run cifar-export again."
+                f"LiteRT failed while running the model: {_one_line(error)}.",
+                hint="Run cifar-export again.",
             ) from error
         return scores
 
@@ -81,7 +82,8 @@ def _open_interpreter(artefact: Artefact, threads: int) -> Any:
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ArtefactError(
-            f"{artefact.path}: LiteRT cannot open it: {error}.", hint="Run cifar-export again."
+            f"{artefact.path}: LiteRT cannot open it: {_one_line(error)}.",
+            hint="Run cifar-export again.",
         ) from error
     return interpreter
 
@@ -117,3 +119,7 @@ def _facts(details: dict[str, Any]) -> TensorFacts:
         scale=float(quantization["scales"][0]) if per_tensor else None,
         zero_point=int(quantization["zero_points"][0]) if per_tensor else None,
     )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or "it gives no reason, as when memory runs out"

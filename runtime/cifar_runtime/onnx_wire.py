@@ -1,6 +1,6 @@
-"""Looks into the bytes of an ONNX file just far enough to see whether weights lie in other files.
+"""Walks the bytes of an ONNX file: do weights lie in other files, what does its metadata say.
 
-It walks the protocol buffer itself, since the runtime installs no onnx package; it runs nothing.
+It reads the protocol buffer itself, since the runtime installs no onnx package; it runs nothing.
 
 Source: onnx/onnx.proto (field numbers); protobuf.dev/programming-guides/encoding (wire format).
 """
@@ -11,6 +11,8 @@ from cifar_runtime.errors import ArtefactError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH = 64
+# Nodes and initializers of a graph number some thousands.
+_MAX_FIELDS = 1_000_000
 
 # Message -> field number -> the message inside. Only the ways that lead to a TensorProto.
 _MESSAGES: dict[str, dict[int, str]] = {
@@ -30,6 +32,8 @@ _MESSAGES: dict[str, dict[int, str]] = {
     },
 }
 _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
+_MODEL_METADATA_PROPS = 14
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2
 
 
 def has_external_data(model: bytes) -> bool:
@@ -43,10 +47,45 @@ def has_external_data(model: bytes) -> bool:
         return False
     try:
         return _is_external(memoryview(model), "ModelProto", depth=0)
-    except (IndexError, ValueError) as error:
+    except ValueError as error:
         raise ArtefactError(
             f"the model is not a valid ONNX file: {error}.", hint="Run cifar-export again."
         ) from error
+
+
+def metadata_entry(model: bytes, key: str) -> memoryview | None:
+    """The value of the model's ``metadata_props`` entry ``key``; None when it has none.
+
+    Raises:
+        ValueError: the bytes are not a protocol buffer.
+    """
+    wanted = key.encode()
+    for number, value in message_fields(memoryview(model)):
+        if number == _MODEL_METADATA_PROPS and isinstance(value, memoryview):
+            entry = dict(message_fields(value))
+            name, found = entry.get(_ENTRY_KEY), entry.get(_ENTRY_VALUE)
+            is_wanted = isinstance(name, memoryview) and name == wanted
+            if is_wanted and isinstance(found, memoryview):
+                return found
+    return None
+
+
+def with_metadata_entry(model: bytes, key: str, value: bytes) -> bytes:
+    """The model with a ``metadata_props`` entry more, added at its end: all else stays as it was."""
+    entry = _bytes_field(_ENTRY_KEY, key.encode()) + _bytes_field(_ENTRY_VALUE, value)
+    return model + _bytes_field(_MODEL_METADATA_PROPS, entry)
+
+
+def _bytes_field(number: int, content: bytes) -> bytes:
+    return _encoded_varint(number << 3 | _BYTES) + _encoded_varint(len(content)) + content
+
+
+def _encoded_varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
 
 
 def _is_external(message: memoryview, kind: str, *, depth: int) -> bool:
@@ -55,19 +94,27 @@ def _is_external(message: memoryview, kind: str, *, depth: int) -> bool:
     if kind == "TensorProto":
         return any(
             number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value == 1)
-            for number, value in _fields(message)
+            for number, value in message_fields(message)
         )
     inner = _MESSAGES[kind]
     return any(
         _is_external(value, inner[number], depth=depth + 1)
-        for number, value in _fields(message)
+        for number, value in message_fields(message)
         if number in inner and isinstance(value, memoryview)
     )
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    position = 0
+def message_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """The (number, value) of every field of a protocol buffer message, in the order of the file.
+
+    Raises:
+        ValueError: the bytes are not a protocol buffer.
+    """
+    position = count = 0
     while position < len(message):
+        count += 1
+        if count > _MAX_FIELDS:
+            raise ValueError(f"a message has more than {_MAX_FIELDS} fields")
         tag, position = _varint(message, position)
         number, wire_type = tag >> 3, tag & 7
         if wire_type == _VARINT:
@@ -86,9 +133,22 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         position += size
 
 
+def packed_integers(value: int | memoryview) -> Iterator[int]:
+    """The integers of one occurrence of a repeated field: a single one, or many packed together."""
+    if isinstance(value, int):
+        yield value
+        return
+    position = 0
+    while position < len(value):
+        number, position = _varint(value, position)
+        yield number
+
+
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
+        if position >= len(message):
+            raise ValueError("a number ends after the file")
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift

@@ -50,6 +50,8 @@ def open_session(
 ) -> Session:
     """An open session for the artefact, in the interpreter of its format.
 
+    A foreign model is tried in a child process first (see ``trial``).
+
     Args:
         artefact: the model to run.
         runtime: ``auto``, or the format whose interpreter must be used.
@@ -63,6 +65,10 @@ def open_session(
     check_runtime(runtime, artefact.format, name=str(artefact.path))
     if threads < 1:
         raise UsageError(f"threads is {threads}, expected 1 or more.", hint="Give threads=1.")
+    if artefact.foreign:
+        from cifar_runtime.trial import try_in_child
+
+        try_in_child(artefact, threads=threads)
     if artefact.format == "tflite":
         from cifar_runtime.litert import LiteRTSession
 

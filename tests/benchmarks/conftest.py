@@ -1,6 +1,5 @@
 """A fake subject, hand-made reports, and one tiny real model as ONNX artefact and as Keras checkpoint."""
 
-import hashlib
 import json
 import subprocess
 import sysconfig
@@ -20,6 +19,7 @@ from cifar_bench.latency import Latency
 from cifar_bench.parity import Parity
 from cifar_bench.report import ModelReport, Report
 from cifar_bench.scorer import ModelFile, SubjectFormat
+from cifar_runtime.embedding import sealed
 from cifar_train.dataset import LABELS
 
 
@@ -160,17 +160,11 @@ def tiny_onnx(
 
 
 def _write_card(path: Path) -> None:
-    data = path.read_bytes()
     unquantized = {"dtype": "float32", "scale": None, "zero_point": None}
-    card = {
+    document = {
         "schema": "cifar-edge/artefact/1",
         "name": path.stem,
-        "model": {
-            "file": path.name,
-            "format": path.suffix[1:],
-            "size_bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
-        },
+        "model": {"file": path.name, "format": path.suffix[1:]},
         "contract": {
             "input": {
                 "shape": [32, 32, 3],
@@ -184,6 +178,8 @@ def _write_card(path: Path) -> None:
         },
         "provenance": {},
     }
+    data, card = sealed(path.read_bytes(), "onnx", document)
+    path.write_bytes(data)
     path.with_name(f"{path.name}.json").write_text(json.dumps(card))
 
 

@@ -11,11 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import cifar_runtime
+from cifar_export.card import licence_of
 from cifar_export.export import export
 from cifar_export.recipe import ExportGateError, ExportRecipe, ExportResult
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import card_path, open_artefact
+from cifar_runtime.embedding import document_of_card, embedded_document
 from cifar_runtime.errors import ArtefactError, InputError
+from cifar_runtime.golden import golden_from_card, replay
+from cifar_runtime.info import graph_of
+from cifar_runtime.tflite_graph import tflite_graph
 from cifar_train import shipped
 
 Save = Callable[[Any, Path], None]
@@ -98,6 +104,74 @@ def test_the_card_says_where_everything_comes_from(
         assert provenance["parity"]["seen"] == 1000
         assert provenance["folding"][0]["layer"] == "rescaling"
         assert str(checkpoint.parent) not in json.dumps(card)
+
+
+def test_every_export_carries_its_contract_and_golden_vectors(
+    results: tuple[ExportResult, ...], small_model: Any
+) -> None:
+    sample = shipped.test_sample()
+    reference = small_model.predict(sample.images.astype(np.float32), verbose=0)
+    for result in results:
+        classifier = Classifier(result.path)
+        card = classifier.artefact.card
+        assert embedded_document(result.path.read_bytes(), classifier.artefact.format) == (
+            document_of_card(card)
+        )
+        golden = golden_from_card(card)
+        positions = [
+            int(np.flatnonzero((sample.images == image).all(axis=(1, 2, 3)))[0])
+            for image in golden.images
+        ]
+        assert len(set(positions)) == 8
+        np.testing.assert_allclose(golden.float_scores, reference[positions], atol=1e-5)
+        assert replay(classifier).bit_exact
+        assert (card["licence"], card["golden_vectors"]["tolerance"]) == (
+            None,
+            5 * (classifier.artefact.contract.output.scale or 0.002 / 5),
+        )
+
+
+def test_every_card_fits_its_schema(results: tuple[ExportResult, ...]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    folder = Path(cifar_runtime.__file__).parent / "schemas"
+    schema = json.loads((folder / "artefact.schema.json").read_text())
+    for result in results:
+        card = json.loads(card_path(result.path).read_text())
+        jsonschema.Draft202012Validator(schema).validate(card)
+
+
+def test_every_export_of_one_network_has_the_same_size(results: tuple[ExportResult, ...]) -> None:
+    """5x5 convolution of 16 channels to 28x28, 3x3 of 24 to 12x12, then 3x3x24 to 10.
+
+    Behind the first pool a depthwise 1x1 convolution gives the two channels of negative gamma their sign.
+    """
+    macs = 28 * 28 * 16 * 75 + 14 * 14 * 2 + 12 * 12 * 24 * 9 * 16 + 9 * 24 * 10
+    parameters = (16 * 75 + 16) + 2 + (24 * 144 + 24) + (2160 + 10)
+    for result in results:
+        graph = graph_of(open_artefact(result.path))
+        assert graph.macs == macs
+        # TensorFlow Lite gives the depthwise convolution a bias as well.
+        assert graph.num_parameters == parameters + (2 if result.path.suffix == ".tflite" else 0)
+
+
+def test_the_seed_network_has_its_known_size() -> None:
+    """17.94 million multiply-accumulates; 381,066 parameters once every BatchNorm is folded."""
+    import keras
+
+    from cifar_export.fold import fold
+    from cifar_export.tflite import tflite_float32
+    from cifar_train.architectures import build
+
+    keras.utils.set_random_seed(0)
+    model = build("notebook")
+    model.layers[-1].bias.assign([0.5] * 10)  # the converter leaves out biases of zero
+    graph = tflite_graph(tflite_float32(fold(model, rescaling="keep").model).data)
+    assert (graph.num_parameters, round(graph.macs or 0, -4)) == (381_066, 17_940_000)
+
+
+def test_the_licence_of_a_checkpoint_is_that_of_its_card() -> None:
+    assert licence_of({"licence": "Apache-2.0"}) == "Apache-2.0"
+    assert licence_of({"licence": 7}) is licence_of({}) is licence_of(None) is None
 
 
 def test_calibration_images_are_named_by_id_and_digest(results: tuple[ExportResult, ...]) -> None:

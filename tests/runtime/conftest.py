@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from cifar_runtime.contract import Contract, InputContract, OutputContract
+from cifar_runtime.embedding import sealed
+from cifar_runtime.errors import ArtefactError
 
 HEIGHT, WIDTH = 6, 8  # not square, so that swapped axes show
 LABELS = ("red", "green", "blue")
@@ -59,20 +61,23 @@ def channel_weights() -> np.ndarray[Any, Any]:
 
 
 def write_card(path: Path, contract: Contract, **changes: Any) -> None:
-    """Writes the card that belongs to a model, with top-level fields changed on request."""
-    data = path.read_bytes()
-    card: dict[str, Any] = {
+    """Seals a model and writes the card that belongs to it, with top-level fields changed on request."""
+    model_format: Any = path.suffix[1:]
+    document: dict[str, Any] = {
         "schema": "cifar-edge/artefact/1",
-        "name": f"tiny-{path.suffix[1:]}",
-        "model": {
-            "file": path.name,
-            "format": path.suffix[1:],
-            "size_bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
-        },
+        "name": f"tiny-{model_format}",
+        "licence": None,
+        "model": {"file": path.name, "format": model_format},
         "contract": contract.to_json(),
         "provenance": {},
     }
+    try:
+        data, card = sealed(path.read_bytes(), model_format, document)
+        path.write_bytes(data)
+    except ArtefactError:  # damaged on purpose: it lies beside a card that names its very bytes
+        data = path.read_bytes()
+        facts = {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        card = {**document, "model": {**document["model"], **facts}}
     path.with_name(path.name + ".json").write_text(json.dumps({**card, **changes}))
 
 
@@ -225,6 +230,10 @@ class Publisher:
         """An .onnx; its contract, bytes or the card's fields changed on request."""
         return self._write("model.onnx", data or tiny_onnx(), contract or float_contract(), card)
 
+    def tflite_bytes(self) -> bytes:
+        """The bytes of the tiny .tflite, without a document inside."""
+        return tiny_tflite()
+
     def onnx_bytes(self, **changes: Any) -> bytes:
         """The bytes of a tiny .onnx; see :func:`tiny_onnx`."""
         return tiny_onnx(**changes)
@@ -247,3 +256,12 @@ def any_model(request: pytest.FixtureRequest) -> Path:
     """Each tiny model in turn."""
     path: Path = request.getfixturevalue(f"{request.param}_model")
     return path
+
+
+KEPT_ARTEFACTS = Path(__file__).parent / "artefacts"
+
+
+@pytest.fixture(params=["tiny-int8.tflite", "tiny-float32.onnx"])
+def artefact_of_this_version(request: pytest.FixtureRequest) -> Path:
+    """A small classifier that cifar-edge 0.1 exported, with golden vectors; see artefacts/README.md."""
+    return KEPT_ARTEFACTS / "v1" / str(request.param)

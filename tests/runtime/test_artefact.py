@@ -1,5 +1,7 @@
 """A model is opened with the card that describes its very bytes, or refused with exit code 4."""
 
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -49,12 +51,79 @@ def test_the_digest_message_says_both_and_what_to_do(publish: Any) -> None:
     )
 
 
-def test_a_model_without_a_card_is_refused(any_model: Path, tmp_path: Path) -> None:
+def test_a_lost_card_is_refused(any_model: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(any_model, tmp_path))
     assert refusal(path) == (
-        f"{path}: has no card ({path.name}.json), so its labels and preprocessing are unknown. "
-        "Put the card that cifar-export wrote beside the model, or export it again."
+        f"{path}: its card ({path.name}.json) is missing, so nothing shows that the file is "
+        "undamaged. Copy the card from where the model came from, or run cifar-export again."
     )
+
+
+def test_a_foreign_model_is_refused(publish: Any) -> None:
+    path = publish.folder / "foreign.onnx"
+    path.write_bytes(publish.onnx_bytes())
+    assert refusal(path) == (
+        f"{path}: has no card (foreign.onnx.json), so its labels and preprocessing are unknown. "
+        "Put the card that cifar-export wrote beside the model, or state the contract of a model "
+        "from elsewhere: --contract FILE.json."
+    )
+
+
+def test_a_model_whose_contract_was_taken_out_is_refused(publish: Any) -> None:
+    """Even when the card was given the digest of what is left."""
+    path = publish.onnx()
+    data = publish.onnx_bytes()
+    path.write_bytes(data)
+    card = json.loads(card_path(path).read_text())
+    card["model"] |= {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+    card_path(path).write_text(json.dumps(card))
+    assert refusal(path) == (
+        f"{path}: carries no contract inside, although its card says that cifar-export wrote it. "
+        "Run cifar-export again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "named"),
+    [
+        (("contract", "labels"), ["green", "red", "blue"], "contract"),
+        (("contract", "input", "multiplier"), 1.0, "contract"),
+        (("name",), "another", "name"),
+        (("licence",), "MIT", "licence"),
+        (("provenance",), {"parity": {"seen": 10_000}}, "provenance"),
+        (("surprise",), 1, "surprise"),
+        (("model", "file"), "other.tflite", "model"),
+    ],
+)
+def test_an_edited_card_is_refused(
+    any_model: Path, tmp_path: Path, keys: tuple[str, ...], value: object, named: str
+) -> None:
+    path = Path(shutil.copy(any_model, tmp_path))
+    card: Any = json.loads(card_path(any_model).read_text())
+    target = card
+    for key in keys[:-1]:
+        target = target[key]
+    target[keys[-1]] = value
+    card_path(path).write_text(json.dumps(card))
+    assert refusal(path) == (
+        f"{card_path(path)}: cannot be used: its {named} is not what the model carries inside. "
+        "Run cifar-export again, or restore the card."
+    )
+
+
+def test_another_size_in_the_card_is_refused(publish: Any) -> None:
+    path = publish.tflite()
+    card = json.loads(card_path(path).read_text())
+    card["model"]["size_bytes"] += 1
+    card_path(path).write_text(json.dumps(card))
+    assert f"its model.size_bytes is not {path.stat().st_size}" in refusal(path)
+
+
+def test_a_card_that_is_only_laid_out_differently_opens(publish: Any) -> None:
+    path = publish.tflite()
+    card = json.loads(card_path(path).read_text())
+    card_path(path).write_text(json.dumps(card, indent=4, sort_keys=True))
+    assert open_artefact(path).name == "tiny-tflite"
 
 
 @pytest.mark.parametrize(

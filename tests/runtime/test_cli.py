@@ -54,6 +54,7 @@ def recipe(**changes: Any) -> ClassifyRecipe:
         **{
             "inputs": ("a.png",),
             "model": None,
+            "contract": None,
             "top_k": 1,
             "output": "table",
             "json_path": None,

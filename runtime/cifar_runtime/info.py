@@ -1,0 +1,116 @@
+"""What a model is: its card, what the file computes, and whether its golden vectors still hold.
+
+Nothing here runs a model but :func:`self_test`; nothing prints (see ``info_cli``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cifar_runtime.artefact import Artefact, open_artefact
+from cifar_runtime.golden import Replay, replay
+from cifar_runtime.graph import Graph, GraphTensor
+
+SCHEMA = "cifar-edge/info/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A model, described.
+
+    Attributes:
+        artefact: the opened model.
+        graph: what the file computes.
+        self_test: what the golden vectors gave here; None when they were not replayed.
+    """
+
+    artefact: Artefact
+    graph: Graph
+    self_test: Replay | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The description as JSON-ready data, the whole card included."""
+        return {
+            "schema": SCHEMA,
+            "card": dict(self.artefact.card),
+            "content": content_to_json(self.graph),
+            "self_test": None if self.self_test is None else self.self_test.to_json(),
+        }
+
+
+def model_info(
+    model: Path, *, contract: str | Path | None = None, with_self_test: bool = False
+) -> ModelInfo:
+    """The description of a model file.
+
+    Args:
+        model: a ``.tflite`` or ``.onnx`` file.
+        contract: as for :func:`cifar_runtime.artefact.open_artefact`.
+        with_self_test: replay the golden vectors on this machine.
+
+    Raises:
+        ArtefactError: the model cannot be used, or there are no golden vectors to replay.
+        MissingDependencyError: the self-test's interpreter is not installed.
+        UsageError: as for ``open_artefact``.
+    """
+    artefact = open_artefact(model, contract=contract)
+    return ModelInfo(
+        artefact=artefact,
+        graph=graph_of(artefact),
+        self_test=self_test(model, contract=contract) if with_self_test else None,
+    )
+
+
+def graph_of(artefact: Artefact) -> Graph:
+    """What an artefact's file computes.
+
+    Raises:
+        ArtefactError: the file is damaged.
+    """
+    if artefact.format == "tflite":
+        from cifar_runtime.tflite_graph import tflite_graph
+
+        return tflite_graph(artefact.data)
+    from cifar_runtime.onnx_graph import onnx_graph
+
+    return onnx_graph(artefact.data)
+
+
+def self_test(model: Path, *, contract: str | Path | None = None) -> Replay:
+    """The golden vectors of a model, replayed on this machine.
+
+    Raises:
+        ArtefactError: the model cannot be used, or has no golden vectors.
+        MissingDependencyError: its interpreter is not installed.
+    """
+    from cifar_runtime.classifier import Classifier
+
+    classifier = Classifier(model, contract=contract)
+    try:
+        return replay(classifier)
+    finally:
+        classifier.session.close()
+
+
+def content_to_json(graph: Graph) -> dict[str, Any]:
+    """A graph as JSON-ready data."""
+    return {
+        "operators": graph.operator_counts,
+        "parameters": graph.num_parameters,
+        "parameter_bytes": graph.parameter_bytes,
+        "macs": graph.macs,
+        "tensors": [_tensor_to_json(tensor) for tensor in graph.tensors],
+    }
+
+
+def _tensor_to_json(tensor: GraphTensor) -> Mapping[str, Any]:
+    return {
+        "name": tensor.name,
+        "dtype": tensor.dtype,
+        "shape": None if tensor.shape is None else list(tensor.shape),
+        "constant_bytes": tensor.constant_bytes,
+        "scales": list(tensor.scales),
+        "zero_points": list(tensor.zero_points),
+        "axis": tensor.axis,
+    }

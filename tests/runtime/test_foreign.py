@@ -1,0 +1,222 @@
+"""Models from elsewhere: run with the contract that the user states, tried in a child process first."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cifar_runtime import trial
+from cifar_runtime.artefact import open_artefact
+from cifar_runtime.classifier import Classifier
+from cifar_runtime.errors import ArtefactError, UsageError
+from cifar_runtime.session import open_session
+from cifar_runtime.stated_contract import built_in_names
+
+PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
+needs_peers = pytest.mark.skipif(not PEERS.exists(), reason="the MLPerf Tiny models are not here")
+SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-classify"
+PIXELS = {"multiplier": 1 / 64, "offset": -2.0, "resize_filter": "bilinear"}
+STATED = {"input": {"shape": [6, 8, 3], **PIXELS}, "labels": ["red", "green", "blue"]}
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Path:
+    path = tmp_path / "contract.json"
+    path.write_text(json.dumps(STATED))
+    return path
+
+
+@pytest.fixture(params=["tflite", "onnx"])
+def foreign(request: pytest.FixtureRequest, publish: Any, tmp_path: Path) -> Path:
+    """Each tiny model without card and document."""
+    path = tmp_path / f"foreign.{request.param}"
+    path.write_bytes(getattr(publish, f"{request.param}_bytes")())
+    return path
+
+
+def test_a_stated_contract_is_completed_from_the_file(foreign: Path, contract: Path) -> None:
+    artefact = open_artefact(foreign, contract=contract)
+    assert artefact.foreign
+    assert artefact.name == "foreign"
+    expected = ("int8", 1 / 64, 0) if foreign.suffix == ".tflite" else ("float32", None, None)
+    found = artefact.contract.input
+    assert (found.dtype, found.scale, found.zero_point) == expected
+    assert artefact.contract.output.kind == "logits"
+    assert artefact.contract.labels == ("red", "green", "blue")
+
+
+def test_a_foreign_model_scores_like_the_same_one_with_a_card(
+    foreign: Path, contract: Path, request: pytest.FixtureRequest
+) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (9, 6, 8, 3), dtype=np.uint8)
+    own = request.getfixturevalue(f"{foreign.suffix[1:]}_model")
+    expected = Classifier(own).scores(images)
+    assert (Classifier(foreign, contract=contract).scores(images) == expected).all()
+
+
+def test_a_contract_for_a_model_with_a_card_is_a_usage_error(any_model: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_artefact(any_model, contract="cifar10-unit")
+    assert str(caught.value) == (
+        f"{any_model}: has a card, which states its contract; 'cifar10-unit' was given as well. "
+        "Leave --contract out: it is for models without a card."
+    )
+
+
+def test_an_unknown_name_lists_those_that_exist(foreign: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_artefact(foreign, contract="cifar10-raw")
+    assert str(caught.value) == (
+        "--contract: 'cifar10-raw' is not one of cifar10-raw255, cifar10-unit; did you mean "
+        "cifar10-raw255? Give one of them, or a .json file with a contract."
+    )
+    assert built_in_names() == ("cifar10-raw255", "cifar10-unit")
+
+
+def test_what_the_user_states_stands_and_is_checked(foreign: Path, contract: Path) -> None:
+    wrong = {**STATED, "input": {**STATED["input"], "dtype": "uint8", "scale": 1, "zero_point": 3}}  # type: ignore[dict-item]
+    contract.write_text(json.dumps(wrong))
+    artefact = open_artefact(foreign, contract=contract)
+    with pytest.raises(ArtefactError, match="its contract says uint8"):
+        open_session(artefact)
+
+
+def test_a_model_that_kills_its_process_costs_an_error(
+    foreign: Path, contract: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the interpreter itself is the hostile part: any crash and any exit ends as exit code 4."""
+    artefact = open_artefact(foreign, contract=contract)
+    fake = foreign.parent / "fake-python"
+    monkeypatch.setattr(trial.sys, "executable", str(fake))
+    for script, said in (
+        ("kill -SEGV $$", "crashed with SIGSEGV"),
+        ("kill -ABRT $$", "crashed with SIGABRT"),
+        ("kill -PROF $$", "took more than 0.8 s of processor time"),
+        ("exit 77", "ended with exit code 77"),
+    ):
+        fake.write_text(f"#!/bin/sh\n{script}\n")
+        fake.chmod(0o700)
+        with pytest.raises(ArtefactError) as caught:
+            open_session(artefact)
+        assert str(caught.value) == (
+            f"{foreign}: opening it and running it once, in a process of its own, {said}. "
+            "Do not use this file, or convert the model again from its source."
+        )
+
+
+def test_a_child_that_sleeps_is_ended(
+    foreign: Path, contract: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = foreign.parent / "fake-python"
+    fake.write_text("#!/bin/sh\nexec sleep 60\n")
+    fake.chmod(0o700)
+    monkeypatch.setattr(trial.sys, "executable", str(fake))
+    monkeypatch.setattr(trial, "TRIAL_WALL_SECONDS", 0.3)
+    with pytest.raises(ArtefactError, match=r"did not end within 0\.3 s"):
+        open_session(open_artefact(foreign, contract=contract))
+
+
+def test_nothing_in_the_working_directory_poses_as_a_module(
+    foreign: Path, contract: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = "raise SystemExit('imported from the working directory')"
+    for name in ("json.py", "numpy.py", "cifar_runtime.py"):
+        (foreign.parent / name).write_text(trap)
+    monkeypatch.chdir(foreign.parent)
+    trial.try_in_child(open_artefact(foreign, contract=contract), threads=1)
+
+
+def test_artefacts_of_ours_need_no_trial(any_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial.sys, "executable", "/nowhere")
+    open_session(open_artefact(any_model)).close()
+
+
+# Python's audit hook tells of every open, socket and process that goes through Python; what C code does past it
+# shows in the folders that it could write to, and in the kernel's list of this process' open sockets.
+WATCHED = """
+import os, sys
+seen = []
+def watch(event, arguments):
+    if event.startswith("socket."):
+        seen.append(event)
+sys.addaudithook(watch)
+from cifar_runtime.cli import main
+code = main(sys.argv[1:])
+links = []
+for descriptor in os.listdir("/proc/self/fd"):
+    try:
+        links.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    except OSError:  # the descriptor of this listing itself
+        pass
+sockets = [link for link in links if link.startswith("socket:")]
+sys.stderr.write(repr((seen, sockets, len(os.listdir("/proc/self/task")))))
+raise SystemExit(code)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux")
+@pytest.mark.parametrize("kind", ["own", "foreign"])
+def test_onnxruntime_opens_no_socket_and_writes_no_file(
+    kind: str, publish: Any, contract: Path, tmp_path: Path
+) -> None:
+    """With CI unset, which alone would silence its telemetry, and a fresh HOME."""
+    home, temporary = tmp_path / "home", tmp_path / "tmp"
+    home.mkdir()
+    temporary.mkdir()
+    path = tmp_path / "foreign.onnx"
+    path.write_bytes(publish.onnx_bytes())
+    model = [str(path), "--contract", str(contract)] if kind == "foreign" else [str(publish.onnx())]
+    from PIL import Image
+
+    Image.new("RGB", (8, 6), (250, 10, 0)).save(tmp_path / "red.png")
+    unset = ("CI", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    ended = subprocess.run(
+        [sys.executable, "-c", WATCHED, str(tmp_path / "red.png"), "-q", "-m", *model],
+        env={**environment, "HOME": str(home), "TMPDIR": str(temporary)},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.split()[1] == "red"
+    assert ended.stderr == "([], [], 1)"  # no socket, and no thread of anybody's
+    assert [*home.rglob("*"), *temporary.rglob("*")] == []
+
+
+@needs_peers
+@pytest.mark.full_data
+@pytest.mark.parametrize(
+    ("name", "correct"), [("pretrainedResnet_quant", 8697), ("pretrainedResnet", 8719)]
+)
+def test_mlperf_tinys_models_score_as_published(name: str, correct: int) -> None:
+    """86.97 % int8 and 87.19 % float on all 10,000 test images, with raw pixels."""
+    dataset = pytest.importorskip("cifar_train.dataset")
+    split = dataset.load_split("test")
+    classifier = Classifier(PEERS / f"{name}.tflite", contract="cifar10-raw255")
+    assert classifier.labels == dataset.LABELS
+    scores = classifier.scores(np.asarray(split.images))
+    assert int((scores.argmax(axis=1) == split.labels).sum()) == correct
+    assert classifier.artefact.contract.output.kind == "probabilities"
+
+
+@needs_peers
+def test_the_wrong_contract_is_seen_in_the_decisions() -> None:
+    """Why a contract has to be stated: with 0..1 the same file decides at random, without an error."""
+    shipped = pytest.importorskip("cifar_train.shipped")
+    sample = shipped.test_sample()
+    model = PEERS / "pretrainedResnet.tflite"
+    right, wrong = (
+        (
+            Classifier(model, contract=name).scores(sample.images).argmax(axis=1) == sample.labels
+        ).mean()
+        for name in ("cifar10-raw255", "cifar10-unit")
+    )
+    assert right > 0.84
+    assert wrong < 0.2

@@ -1,0 +1,90 @@
+"""Every case of the hostile catalogue ends with its documented exit code, one sentence, and soon."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from cifar_runtime.cli import main
+
+SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-classify"
+ARTEFACTS = Path(__file__).parent / "artefacts" / "v1"
+# Each takes less than two seconds on an idle machine, by the wall clock. A busy one must not make the suite fail, so
+# that processor time is what is held here, of this process and of the children it waited for.
+MAX_CPU_SECONDS = 4
+TIMEOUT_SECONDS = 120
+
+
+def _load() -> ModuleType:
+    """Test folders are no packages, so that the generator beside this file is loaded by its path."""
+    spec = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hostile"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+hostile = _load()
+CASES = {case.name: case for case in hostile.catalogue()}
+THROUGH_THE_SCRIPT = [
+    "tflite-one-bit-flipped",
+    "tflite-while-forever",
+    "onnx-loop-forever",
+    "png-bomb-of-400-megapixels",
+    "model-is-a-fifo",
+]
+
+
+def test_the_catalogue_has_at_least_forty_cases_with_names_of_their_own() -> None:
+    assert len(CASES) == len(hostile.catalogue()) >= 40
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_hostile_file_ends_with_its_exit_code(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    case = CASES[name]
+    hostile.prepare(tmp_path, ARTEFACTS)
+    monkeypatch.chdir(tmp_path)
+    arguments = case.write(tmp_path)
+    began = _cpu_seconds()
+    code = main(arguments)
+    seconds = _cpu_seconds() - began
+    out, err = capfd.readouterr()
+    assert (code, out) == (case.exit_code, ""), err
+    assert case.says in err
+    assert err.startswith("cifar-classify: ")
+    assert len(err.splitlines()) == 1
+    assert seconds < MAX_CPU_SECONDS
+
+
+@pytest.mark.parametrize("name", THROUGH_THE_SCRIPT)
+def test_the_installed_command_ends_alike(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    hostile.prepare(tmp_path, ARTEFACTS)
+    ended = subprocess.run(
+        [SCRIPT, *case.write(tmp_path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (case.exit_code, ""), ended.stderr
+    assert case.says in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1

@@ -1,0 +1,151 @@
+"""What cifar-info prints of a model, and how it exits."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cifar_runtime.artefact import card_path
+from cifar_runtime.embedding import document_of_card, sealed
+from cifar_runtime.errors import UsageError
+from cifar_runtime.info_cli import InfoRecipe, main, parse
+
+V1 = Path(__file__).parent / "artefacts" / "v1"
+TABLE = """\
+model       tiny-int8, tflite, 16,464 bytes
+sha256      {sha256}
+input       int8 16x16x3 NHWC RGB, real = pixel * 1 + 0, scale 1, zero point -128
+            centre-crop, then antialiased bicubic to that size
+output      probabilities, int8 of 10, scale 0.00390625, zero point -128
+labels      airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck
+made from   tiny.keras (sha256 084c8c741edd96155f886e7dec3fc0b209f795e998e31ddbfbe81abf0efeee8f)
+calibrated  on 512 images (sha256 5a6b05f1c7ce13b9dfc92e6e982651806c99ece6de4b212c3bf02e48c4f461eb)
+accuracy    26.50% of 1,000 images of test-sample at 16x16
+licence     Apache-2.0
+golden      8 vectors, scores within 0.0195 on other machines
+parameters  1,230 in 1,320 bytes; multiply-accumulates an image: 64,056
+operators   CONV_2D 2, MAX_POOL_2D 2, FULLY_CONNECTED 1, SOFTMAX 1
+"""
+
+
+@pytest.fixture
+def model() -> Path:
+    return V1 / "tiny-int8.tflite"
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path, publish: Any) -> Path:
+    """An artefact whose golden scores are not those that its model gives."""
+    source = V1 / "tiny-float32.onnx"
+    card = json.loads(card_path(source).read_text())
+    card["golden_vectors"]["scores"][3][0] += 0.5
+    onnx = pytest.importorskip("onnx")
+    bare = onnx.load_from_string(source.read_bytes())
+    del bare.metadata_props[:]
+    data, new_card = sealed(bare.SerializeToString(), "onnx", document_of_card(card))
+    path = tmp_path / source.name
+    path.write_bytes(data)
+    card_path(path).write_text(json.dumps(new_card))
+    del publish
+    return path
+
+
+@pytest.mark.parametrize(
+    ("argv", "changes"),
+    [
+        ([], {}),
+        (["m.onnx"], {"model": Path("m.onnx")}),
+        (
+            ["m.onnx", "--self-test", "-v"],
+            {"model": Path("m.onnx"), "self_test": True, "verbose": True},
+        ),
+        (["m.onnx", "--json"], {"model": Path("m.onnx"), "json": "-"}),
+        (["--json", "o.json"], {"json": "o.json"}),
+        (["m.tflite", "--contract", "c"], {"model": Path("m.tflite"), "contract": "c"}),
+    ],
+)
+def test_a_command_line_is_a_recipe(argv: list[str], changes: dict[str, Any]) -> None:
+    plain: dict[str, Any] = {"model": None, "contract": None, "self_test": False}
+    assert parse(argv) == InfoRecipe(**{**plain, "json": None, "verbose": False, **changes})
+
+
+def test_json_never_writes_over_a_model() -> None:
+    with pytest.raises(UsageError, match=r"expected a file that ends in \.json"):
+        parse(["--json", "model.tflite"])
+
+
+def test_the_description_for_people(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = json.loads(card_path(model).read_text())
+    assert main([str(model)]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == (TABLE.format(sha256=card["model"]["sha256"]), "")
+
+
+def test_the_self_test_says_bit_for_bit(
+    artefact_of_this_version: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(artefact_of_this_version), "--self-test"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("self-test   passed: ")
+
+
+def test_a_failed_self_test_is_5(spoilt: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(spoilt), "--self-test"]) == 5
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "self-test   FAILED: scores differ by up to 0.5, allowed are 0.002; 8 of 8 decisions kept"
+    )
+    assert main([str(spoilt), "--self-test", "--json"]) == 5
+    assert json.loads(capsys.readouterr().out)["self_test"]["passed"] is False
+
+
+def test_v_lists_every_tensor(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(model), "-v"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    heading = next(number for number, line in enumerate(lines) if line.startswith("tensor "))
+    assert "int8      1x16x16x3          scale 1, zero point -128" in lines[heading + 1]
+    assert any("12 scales " in line and "along axis 0" in line for line in lines[heading:])
+
+
+def test_json_holds_card_and_content(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(model), "--json", "--self-test"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "cifar-edge/info/1"
+    assert document["card"] == json.loads(card_path(model).read_text())
+    assert (document["content"]["parameters"], document["content"]["macs"]) == (1230, 64_056)
+    assert document["self_test"]["num_vectors"] == 8
+
+
+def test_a_foreign_model_is_described_by_its_stated_contract(
+    publish: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "foreign.tflite"
+    path.write_bytes(publish.tflite_bytes())
+    contract = tmp_path / "c.json"
+    stated = {"shape": [6, 8, 3], "multiplier": 1 / 64, "offset": -2, "resize_filter": "bilinear"}
+    contract.write_text(json.dumps({"input": stated, "labels": ["r", "g", "b"]}))
+    assert main([str(path), "--contract", str(contract)]) == 0
+    out = capsys.readouterr().out
+    assert "card        none: the contract is the one that was stated" in out
+    assert "output      logits, int8 of 3, scale 0.03125, zero point 0" in out
+    assert main([str(path), "--contract", str(contract), "--self-test"]) == 4
+    assert "has no golden vectors" in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_there_is_4(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["none.tflite"]) == 4
+    assert capsys.readouterr().err.startswith("cifar-info: none.tflite: cannot be read")
+
+
+def test_describing_imports_no_interpreter_and_nothing_heavy(model: Path) -> None:
+    code = (
+        "import sys; from cifar_runtime.info_cli import main; main(sys.argv[1:]);"
+        "sys.stderr.write(' '.join({name.split('.')[0] for name in sys.modules}))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True
+    )
+    heavy = {"tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert", "flatbuffers", "PIL"}
+    assert set(found.stderr.split()) & heavy == set()

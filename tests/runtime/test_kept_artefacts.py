@@ -1,0 +1,98 @@
+"""Artefacts of every card schema ever written still open and still give their golden scores; damaged, none opens."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cifar_runtime.artefact import artefact_from_bytes, card_path, open_artefact
+from cifar_runtime.classifier import Classifier, default_model
+from cifar_runtime.embedding import embedded_document
+from cifar_runtime.errors import ArtefactError
+from cifar_runtime.golden import replay
+
+NUM_FLIPS = 10_000
+KEPT = sorted(
+    path
+    for suffix in ("*.tflite", "*.onnx")
+    for path in (Path(__file__).parent / "artefacts").glob(f"*/{suffix}")
+)
+SHIPPED = [path for path in map(default_model, ("tflite", "onnx")) if path.exists()]
+
+
+def name(path: Path) -> str:
+    return f"{path.parent.name}-{path.name}"
+
+
+@pytest.mark.parametrize("path", KEPT, ids=name)
+def test_a_kept_artefact_opens_and_passes_its_self_test(path: Path) -> None:
+    classifier = Classifier(path)
+    result = replay(classifier)
+    assert result.passed
+    assert (result.num_vectors, result.decisions_kept) == (8, 8)
+    assert path.stat().st_size <= 50_000
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name)
+def test_a_shipped_model_passes_its_self_test(path: Path) -> None:
+    assert replay(Classifier(path)).passed
+
+
+@pytest.mark.parametrize("path", [*KEPT, *SHIPPED], ids=name)
+def test_10000_flipped_bytes_are_all_refused(path: Path) -> None:
+    data, card = bytearray(path.read_bytes()), card_path(path).read_bytes()
+    artefact_from_bytes(path, bytes(data), card)
+    generator = np.random.default_rng(20)
+    positions = generator.integers(0, len(data), NUM_FLIPS).tolist()
+    flips = generator.integers(1, 256, NUM_FLIPS).tolist()
+    refused = 0
+    for position, flip in zip(positions, flips, strict=True):
+        data[position] ^= flip
+        try:
+            artefact_from_bytes(path, bytes(data), card)
+        except ArtefactError:
+            refused += 1
+        data[position] ^= flip
+    assert refused == NUM_FLIPS
+
+
+@pytest.mark.parametrize("path", KEPT, ids=name)
+def test_a_few_hundred_flipped_bytes_in_files_are_refused(path: Path, tmp_path: Path) -> None:
+    data = path.read_bytes()
+    copy = tmp_path / path.name
+    card_path(copy).write_bytes(card_path(path).read_bytes())
+    generator = np.random.default_rng(21)
+    for position in generator.integers(0, len(data), 300).tolist():
+        flipped = bytes([data[position] ^ 1 << int(generator.integers(8))])
+        copy.write_bytes(data[:position] + flipped + data[position + 1 :])
+        with pytest.raises(ArtefactError, match="the file changed after export"):
+            open_artefact(copy)
+
+
+@pytest.mark.parametrize("path", KEPT, ids=name)
+def test_no_flipped_byte_of_a_card_changes_what_it_says_unnoticed(path: Path) -> None:
+    """White space between fields may become other white space; all else is refused."""
+    data, card = path.read_bytes(), card_path(path).read_bytes()
+    generator = np.random.default_rng(22)
+    opened = 0
+    for position in generator.integers(0, len(card), 2000).tolist():
+        flipped = card[:position] + bytes([card[position] ^ int(generator.integers(1, 256))])
+        flipped += card[position + 1 :]
+        try:
+            artefact_from_bytes(path, data, flipped)
+        except ArtefactError:
+            continue
+        opened += 1
+        assert json.loads(flipped) == json.loads(card)
+    assert opened < 100
+
+
+@pytest.mark.parametrize("path", KEPT, ids=name)
+def test_the_card_and_the_document_inside_say_the_same(path: Path) -> None:
+    inside: Any = embedded_document(path.read_bytes(), open_artefact(path).format)
+    card = json.loads(card_path(path).read_text())
+    facts = {"size_bytes", "sha256"}
+    assert inside["model"].keys() | facts == card["model"].keys()
+    assert {**inside, "model": None} == {**card, "model": None}

@@ -1,0 +1,119 @@
+"""What the commands really write fits the JSON Schemas that ship in the wheel."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import cifar_runtime
+from cifar_runtime.artefact import card_path
+from cifar_runtime.classifier import default_model
+from cifar_runtime.cli import main as classify
+from cifar_runtime.info_cli import main as info
+
+jsonschema = pytest.importorskip("jsonschema")
+referencing = pytest.importorskip("referencing")
+
+FOLDER = Path(cifar_runtime.__file__).parent / "schemas"
+SCHEMAS = {path.name: json.loads(path.read_text()) for path in FOLDER.glob("*.schema.json")}
+KEPT = sorted((Path(__file__).parent / "artefacts").glob("*/*.json"))
+SHIPPED = [
+    card_path(path) for path in map(default_model, ("tflite", "onnx")) if card_path(path).exists()
+]
+
+
+def validator(name: str, part: str = "") -> Any:
+    registry = referencing.Registry().with_resources(
+        (schema["$id"], referencing.Resource.from_contents(schema)) for schema in SCHEMAS.values()
+    )
+    schema = {"$ref": SCHEMAS[f"{name}.schema.json"]["$id"] + part}
+    return jsonschema.Draft202012Validator(schema, registry=registry)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "red.png"
+    Image.new("RGB", (9, 9), (200, 10, 10)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_schemas_are_schemas(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+    assert SCHEMAS[name]["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_there_is_one_for_every_document_of_the_runtime() -> None:
+    assert set(SCHEMAS) == {"artefact.schema.json", "classify.schema.json", "info.schema.json"}
+
+
+@pytest.mark.parametrize(
+    "card", [*KEPT, *SHIPPED], ids=lambda path: f"{path.parent.name}-{path.name}"
+)
+def test_cards_fit(card: Path) -> None:
+    validator("artefact").validate(json.loads(card.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("schema",), "cifar-edge/artefact/2"),
+        (("name",), ""),
+        (("surprise",), 1),
+        (("model", "sha256"), "AB"),
+        (("model", "size_bytes"), 0),
+        (("contract", "labels"), ["one"]),
+        (("contract", "input", "shape"), [16, 16, 1]),
+        (("contract", "input", "colour_order"), "BGR"),
+        (("contract", "output", "scale"), 0),
+        (("golden_vectors", "images"), []),
+        (("golden_vectors",), None),
+        (("provenance", "parity", "seen"), 0),
+    ],
+)
+def test_wrong_cards_do_not_fit(keys: tuple[str, ...], value: object) -> None:
+    card: Any = json.loads(KEPT[0].read_text())
+    target = card
+    for key in keys[:-1]:
+        target = target[key]
+    target[keys[-1]] = value
+    assert not validator("artefact").is_valid(card)
+
+
+def test_what_classify_prints_fits(
+    any_model: Path, image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert classify([str(image), "none.png", "-m", str(any_model), "-k", "2", "--json"]) == 3
+    document = json.loads(capsys.readouterr().out)
+    validator("classify").validate(document)
+    assert not validator("classify").is_valid({**document, "surprise": 1})
+    assert not validator("classify").is_valid({**document, "schema": "cifar-edge/classify/2"})
+    assert classify(["none.png", "-m", str(any_model), "--json"]) == 3
+    validator("classify").validate(json.loads(capsys.readouterr().out))
+    classify([str(image), "none.png", "-m", str(any_model), "--jsonl"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        validator("classify", "#/$defs/result").validate(json.loads(line))
+
+
+@pytest.mark.parametrize("arguments", [[], ["--self-test"]])
+def test_what_info_prints_fits(
+    artefact_of_this_version: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert info([str(artefact_of_this_version), "--json", *arguments]) == 0
+    validator("info").validate(json.loads(capsys.readouterr().out))
+
+
+def test_what_info_prints_of_a_foreign_model_fits(
+    publish: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "foreign.onnx"
+    path.write_bytes(publish.onnx_bytes())
+    contract = tmp_path / "c.json"
+    stated = {"shape": [6, 8, 3], "multiplier": 1, "offset": 0, "resize_filter": "bilinear"}
+    contract.write_text(json.dumps({"input": stated, "labels": ["r", "g", "b"]}))
+    assert info([str(path), "--contract", str(contract), "--json"]) == 0
+    validator("info").validate(json.loads(capsys.readouterr().out))
