@@ -179,11 +179,28 @@ def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_fina
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{folder}/model.keras  (epoch 1 kept)\n  others: ")
     assert "epoch 1/1  loss" in printed.err
-    assert main(["--epochs", "1", "-o", str(folder), "--force", "--final", "--json", "-q"]) == 0
+    assert (
+        main(
+            [
+                "--epochs",
+                "1",
+                "-o",
+                str(folder),
+                "--force",
+                "--final",
+                "--json",
+                "-q",
+                "--licence",
+                "MIT",
+            ]
+        )
+        == 0
+    )
     assert reads == ["test"]
     printed = capsys.readouterr()
     card = json.loads(printed.out)
     assert card == json.loads((folder / "card.json").read_text())
+    assert card["licence"] == "MIT"
     assert card["accuracy"]["others"]["seen"] == card["accuracy"]["test"]["seen"] == 50
     assert card["data"]["few"]["ids_sha256"] == data[0].ids_sha256()
     names = {path.name for path in folder.iterdir()}

@@ -85,6 +85,9 @@ def parse(argv: Sequence[str]) -> CommandLine:
     )
     add("--resume", action="store_true", help="continue from the last finished epoch")
     add("--force", action="store_true", help="start over in a folder that holds a run")
+    add(
+        "--licence", metavar="SPDX", help="of the trained weights, such as Apache-2.0, for the card"
+    )
     add("--json", action="store_true", help="print the card as one JSON document")
     add("-q", "--quiet", action="store_true", help="no progress on stderr")
     add("-v", "--verbose", action="store_true", help="show the traceback of an unexpected error")
@@ -103,7 +106,13 @@ def _command_line(given: argparse.Namespace) -> CommandLine:
         precision=given.precision,
     )
     folder = given.output or Path("runs") / given.recipe
-    options = RunOptions(folder=folder, final=given.final, resume=given.resume, force=given.force)
+    options = RunOptions(
+        folder=folder,
+        final=given.final,
+        resume=given.resume,
+        force=given.force,
+        licence=given.licence,
+    )
     return CommandLine(recipe=recipe, options=options, quiet=given.quiet, json=given.json)
 
 

@@ -89,12 +89,14 @@ class RunOptions:
         final: read the test split once, at the end, for the figure that is published.
         resume: continue from the last finished epoch.
         force: start over in a folder that holds a run.
+        licence: what the trained weights may be used under, an SPDX identifier; exports carry it on.
     """
 
     folder: Path
     final: bool = False
     resume: bool = False
     force: bool = False
+    licence: str | None = None
 
 
 def recipe_from_json(document: dict[str, Any]) -> TrainRecipe:

@@ -54,7 +54,10 @@ def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainRe
     write_curves(options.folder, state.epochs)
     model_path = options.folder / "model.keras"
     replace_atomically(model_path, model.save)
-    card = _card(state, data, evaluations, model_path)
+    card = {
+        **_card(state, data, evaluations, model_path),
+        "licence": options.licence,
+    }
     write_atomically(options.folder / "card.json", (json.dumps(card, indent=1) + "\n").encode())
     return TrainResult(model_path=model_path, card=card, evaluations=evaluations)
 
