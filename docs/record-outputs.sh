@@ -23,6 +23,7 @@ record classify cifar-classify train/cifar_train/samples/images
 record classify-json cifar-classify -k 2 --json train/cifar_train/samples/images/cat.png
 cifar-bench "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} --against train/cifar_train/checkpoints/seed-cnn.keras \
   --split test --runs 2000 --json benchmarks/reports/seed-cnn.json
+record info cifar-info "$folder/seed-cnn-int8.tflite" --self-test
 record parity cifar-parity train/cifar_train/checkpoints/seed-cnn.keras "$folder"/seed-cnn-int8.{tflite,onnx} --split test
 make --no-print-directory demo 2>&1 | keep demo
 make --no-print-directory test 2>&1 | tail -n 1 | keep test

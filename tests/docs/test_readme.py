@@ -10,6 +10,7 @@ from cifar_bench import cli as bench_cli
 from cifar_bench import parity_cli, readme
 from cifar_export import cli as export_cli
 from cifar_runtime import cli as classify_cli
+from cifar_runtime import info_cli
 from cifar_runtime.command import EXIT_CODES
 from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError
 from cifar_train import cli as train_cli
@@ -22,6 +23,7 @@ PARSERS = {
     "cifar-classify": classify_cli.parse,
     "cifar-data": data_cli.parse,
     "cifar-export": export_cli.parse,
+    "cifar-info": info_cli.parse,
     "cifar-parity": parity_cli.parse,
     "cifar-train": train_cli.parse,
 }
