@@ -1,5 +1,7 @@
 """How a split's name becomes labelled images, and how a limited part of it is chosen."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,14 +24,14 @@ def choose_split(name: BenchSplit, *, limit: int | None = None) -> Split:
     return split.take(stratified_positions(split.labels, limit), name=f"{name}[:{limit}]")
 
 
-def stratified_positions(labels: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+def stratified_positions(labels: NDArray[np.integer[Any]], count: int) -> NDArray[np.int64]:
     """Positions, int64, shape (count,), ascending, of each class's first images in equal shares.
 
     Every class gives its first image before any gives its second, so no order of the split biases
     the choice.
 
     Args:
-        labels: uint8, shape (n,).
+        labels: integer, shape (n,).
         count: how many positions, at most n.
     """
     rank_in_class = np.empty(len(labels), dtype=np.int64)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_bench.parity import Gate, Limits, Parity, judge, parity_from_scores
-from cifar_export.recipe import FLOAT_MIN_AGREEMENT, ExportRecipe, Quantize
+from cifar_export.recipe import FLOAT_MIN_AGREEMENT, FLOAT_WEIGHTS, ExportRecipe, Quantize
 from cifar_runtime.classifier import Classifier
 from cifar_train.dataset import Split
 
@@ -46,23 +46,9 @@ class Verification:
         return {"split": self.split, **self.parity.to_json(), "gates": gates}
 
 
-def evaluation_split(recipe: ExportRecipe) -> Split:
-    """The labelled images to verify on.
-
-    Raises:
-        InputError: the full test split was asked for and was not fetched.
-    """
-    from cifar_train import dataset, shipped
-
-    is_full = recipe.eval_split == "test" or (
-        recipe.eval_split == "auto" and dataset.is_available()
-    )
-    return dataset.load_split("test") if is_full else shipped.test_sample()
-
-
 def limits_for(recipe: ExportRecipe, quantize: Quantize) -> Limits:
     """What an artefact of this precision must hold."""
-    agreement = FLOAT_MIN_AGREEMENT if quantize == "none" else recipe.min_agreement
+    agreement = FLOAT_MIN_AGREEMENT if quantize in FLOAT_WEIGHTS else recipe.min_agreement
     return Limits(max_accuracy_drop=recipe.max_accuracy_drop, min_agreement=agreement)
 
 

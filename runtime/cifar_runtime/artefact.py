@@ -66,7 +66,8 @@ def open_artefact(path: Path) -> Artefact:
     """
     model_format = _format_from_suffix(path)
     data = read_once(path, max_bytes=MAX_MODEL_BYTES, error=ArtefactError)
-    card = _read_card(path)
+    card = card_in_force(_read_card(path), data)
+    _check_card(card_path(path), card)
     _check_digest(path, data, card)
     _check_format(path, data, card, model_format)
     return Artefact(
@@ -76,6 +77,24 @@ def open_artefact(path: Path) -> Artefact:
         contract=contract_from_json(card["contract"]),
         card=card,
     )
+
+
+def card_in_force(card: Mapping[str, Any], data: bytes) -> Mapping[str, Any]:
+    """The card without what it ``replaces``, or that former card while its model is still in place.
+
+    Two files cannot be renamed at once. So cifar-export first puts in place a new card that carries the former
+    one, then the model, then the new card alone: whenever it is killed, model and card are a pair.
+
+    Args:
+        card: as read beside the model.
+        data: the model file.
+    """
+    former = card.get("replaces")
+    if isinstance(former, dict):
+        stated = former.get("model")
+        if isinstance(stated, dict) and stated.get("sha256") == hashlib.sha256(data).hexdigest():
+            return former
+    return {name: value for name, value in card.items() if name != "replaces"}
 
 
 def _format_from_suffix(path: Path) -> ModelFormat:
