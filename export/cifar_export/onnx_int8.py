@@ -51,13 +51,13 @@ def onnx_int8(
             _quantize(source, target, feed, method)
         proto = onnx.load_model_from_string(target.read_bytes())
     # Integer scores lose nothing here: the quantizer gives softmax a range of 0..1, so a step is 1/255.
-    taken = given = None
-    if not float_io:
-        taken, given = _integer_input(proto, model_name), _integer_output(proto, model_name)
+    taken, given = _integer_input(proto, model_name), _integer_output(proto, model_name)
+    if float_io:
+        _float_ends(proto, taken, given)
     return Converted(
         data=checked_bytes(proto, model_name=model_name),
-        input=taken,
-        output=given,
+        input=None if float_io else taken,
+        output=None if float_io else given,
         conversion={
             **float_model.conversion,
             "quantizer": "onnxruntime.quantization.quantize_static",
@@ -97,7 +97,7 @@ def onnx_dynamic(float_model: Converted, *, model_name: str, verbose: bool = Fal
         conversion={
             **float_model.conversion,
             "quantizer": "onnxruntime.quantization.quantize_dynamic",
-            "quantization": "dynamic, int8 weights, per-channel",
+            "quantization": "dynamic, int8 weights, per-channel; the first layer float32",
             "batch_size": 1,
         },
     )
@@ -174,8 +174,24 @@ def _quantize_dynamic(source: Path, target: Path) -> None:
     from onnxruntime import quantization
 
     quantization.quantize_dynamic(
-        str(source), str(target), per_channel=True, weight_type=quantization.QuantType.QInt8
+        str(source),
+        str(target),
+        per_channel=True,
+        weight_type=quantization.QuantType.QInt8,
+        nodes_to_exclude=_first_linear(source),
     )
+
+
+def _first_linear(source: Path) -> list[str]:
+    """The name of the first convolution or matrix product, which dynamic quantization leaves in float.
+
+    It takes pixels of all of 0..255, and U8S8 products of these saturate on CPUs with AVX2 and without VNNI
+    (seed-cnn agreed with Keras on 94.6 % of 1,000 images, without its first convolution on 98.5 %).
+    """
+    import onnx
+
+    nodes = onnx.load(source).graph.node
+    return [node.name for node in nodes if node.op_type in ("Conv", "MatMul", "Gemm")][:1]
 
 
 def _integer_input(proto: Any, model_name: str) -> Quantization:
@@ -213,6 +229,37 @@ def _integer_output(proto: Any, model_name: str) -> Quantization:
     graph.output[0].type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
     del graph.value_info[:]
     return quantization
+
+
+def _float_ends(proto: Any, taken: Quantization, given: Quantization) -> None:
+    """Puts a quantization node before an integer model, and one behind it that turns scores back.
+
+    In front of the Transpose, not behind it as the quantizer has it: there onnxruntime fuses the first convolution
+    into U8S8 arithmetic, whose 16-bit sums saturate on CPUs with AVX2 and without VNNI when pixels use all of 0..255
+    (seed-cnn agreed with Keras on 82.4 % of 1,000 images, so on 99.2 %).
+    """
+    import onnx
+
+    graph = proto.graph
+    inside = {INPUT_NAME: "image_quantized", OUTPUT_NAME: "scores_quantized"}
+    for old, new in inside.items():
+        _rename(graph, old, new)
+    ends = []
+    for name, quantization in ((INPUT_NAME, taken), (OUTPUT_NAME, given)):
+        constants = {
+            f"{name}_outer_scale": np.array(quantization.scale, dtype=np.float32),
+            f"{name}_outer_zero_point": np.array(quantization.zero_point, dtype=np.int8),
+        }
+        graph.initializer.extend(
+            onnx.numpy_helper.from_array(value, key) for key, value in constants.items()
+        )
+        ends.append(list(constants))
+    make = onnx.helper.make_node
+    first = make("QuantizeLinear", [INPUT_NAME, *ends[0]], [inside[INPUT_NAME]])
+    last = make("DequantizeLinear", [inside[OUTPUT_NAME], *ends[1]], [OUTPUT_NAME])
+    graph.node.extend([first, last])  # canonical form puts them in order
+    for value in (graph.input[0], graph.output[0]):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
 
 
 def _users(graph: Any, name: str) -> list[Any]:
