@@ -295,7 +295,7 @@ def _add_qat_arguments(parser: Parser) -> None:
         "--qat-learning-rate",
         type=_positive_float,
         metavar="RATE",
-        help=f"at the start of a cosine decay (default: {QatRecipe().learning_rate:g})",
+        help=f"largest step, as a share of a weight tensor's norm (default: {QatRecipe().learning_rate:g})",
     )
     parser.add_argument(
         "--qat-batch-size",
@@ -316,9 +316,8 @@ def _add_gate_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--min-agreement",
         type=share,
-        default=0.97,
         metavar="0.97",
-        help="smallest share of decisions equal to Keras' (default: 0.97; none and fp16 always 0.999)",
+        help="smallest share of decisions equal to Keras' (default: 0.97; for none and fp16 0.999)",
     )
     parser.add_argument(
         "--eval-split",

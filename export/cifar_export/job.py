@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,8 @@ from cifar_export.calibration import Calibration, Feed, load_calibration
 from cifar_export.card import pixel_contract
 from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpoint
 from cifar_export.evaluation import class_labels, evaluation_split
-from cifar_export.fold import Folded, fold
+from cifar_export.fold import Folded, RescalingRule, fold
+from cifar_export.qat import Trained, qat_data, trained
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
 from cifar_runtime.contract import InputContract
 from cifar_train.dataset import Split
@@ -35,7 +37,8 @@ class Job:
     split: Split
     reference: NDArray[np.float32]
     say: Callable[[str], None]
-    _folded: dict[bool, Folded] = field(default_factory=dict)
+    _folded: dict[RescalingRule, Folded] = field(default_factory=dict)
+    _trained: Trained | None = None
     _calibration: Calibration | None = None
 
     @property
@@ -44,13 +47,37 @@ class Job:
         return pixel_contract(self.checkpoint.image_shape, self.recipe)
 
     def folded(self, quantize: Quantize) -> Folded:
-        """The folded model; for calibrated precisions without a leading Rescaling, so that the input stays exact."""
-        is_calibrated = quantize in CALIBRATED
-        if is_calibrated not in self._folded:
-            self._folded[is_calibrated] = fold(
-                self.checkpoint.model, rescaling="strip" if is_calibrated else "keep"
+        """The folded model; for calibrated precisions without a leading Rescaling, so that the input stays exact.
+
+        Where the recipe says so, with weights that were trained for int8.
+        """
+        if self.recipe.trains(quantize):
+            return self._trained_once().folded
+        return self._folded_once("strip" if quantize in CALIBRATED else "keep")
+
+    def training_report(self, quantize: Quantize) -> dict[str, Any] | None:
+        """How the model was trained for int8; None where it was not."""
+        return self._trained_once().report if self.recipe.trains(quantize) else None
+
+    def _folded_once(self, rescaling: RescalingRule) -> Folded:
+        if rescaling not in self._folded:
+            self._folded[rescaling] = fold(self.checkpoint.model, rescaling=rescaling)
+        return self._folded[rescaling]
+
+    def _trained_once(self) -> Trained:
+        if self.recipe.qat is None:
+            raise TypeError("the recipe trains nothing")
+        if self._trained is None:
+            folded = self._folded_once("strip")
+            self._trained = trained(
+                folded,
+                self.recipe.qat,
+                feed=self._feed_of(folded),
+                data=qat_data(),
+                seed=self.recipe.seed,
+                say=self.say,
             )
-        return self._folded[is_calibrated]
+        return self._trained
 
     def calibration(self) -> Calibration:
         """The images that set ranges."""
@@ -60,7 +87,9 @@ class Job:
 
     def feed(self, quantize: Quantize) -> Feed:
         """The calibration images as the folded model takes them."""
-        folded = self.folded(quantize)
+        return self._feed_of(self.folded(quantize))
+
+    def _feed_of(self, folded: Folded) -> Feed:
         return Feed(
             images=self.calibration().images, multiplier=folded.multiplier, offset=folded.offset
         )

@@ -32,6 +32,7 @@ FLOAT_WEIGHTS: tuple[Quantize, ...] = ("none", "fp16")
 
 # A float conversion only reorders float32 sums: what it may change is measured in single images of ten thousand.
 FLOAT_MIN_AGREEMENT = 0.999
+MIN_AGREEMENT = 0.97
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,8 @@ class QatRecipe:
     Attributes:
         backend: what simulates int8 while training.
         epochs: passes over the train split.
-        learning_rate: Adam's, at the start of a cosine decay to zero.
+        learning_rate: the largest share of its norm that a step may move a weight tensor by; warmed up, then
+            decaying to zero along a cosine.
         batch_size: images a step.
     """
 
@@ -78,7 +80,8 @@ class ExportRecipe:
         seed: of the choice of calibration images, where there are more than asked for, and of QAT.
         qat: how to train int8 models before converting them; None for post-training quantization.
         max_accuracy_drop: largest share of accuracy that an artefact may lose, 0.005 being half a point.
-        min_agreement: smallest share of images on which a quantized artefact decides like Keras.
+        min_agreement: smallest share of images on which an artefact decides like Keras; None for 0.97, and for
+            0.999 where the weights stay floats.
         eval_split: where both are measured; ``auto`` is the full test split when it was fetched.
         eval_data: a folder of class folders to measure on instead; None for CIFAR-10.
         resize_filter: how the runtime scales pictures to the input's size. Antialiased bicubic: bilinear blurs
@@ -100,7 +103,7 @@ class ExportRecipe:
     seed: int = 0
     qat: QatRecipe | None = None
     max_accuracy_drop: float = 0.005
-    min_agreement: float = 0.97
+    min_agreement: float | None = None
     eval_split: EvalSplit = "auto"
     eval_data: Path | None = None
     resize_filter: ResizeFilter = "bicubic"
@@ -128,7 +131,7 @@ class ExportRecipe:
             ("max accuracy drop", self.max_accuracy_drop),
             ("min agreement", self.min_agreement),
         ):
-            if not 0 <= share <= 1:
+            if share is not None and not 0 <= share <= 1:
                 raise UsageError(f"{name} is {share}, expected 0..1.", hint="0.5pp is 0.005.")
 
     @property

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_bench.parity import Gate, Limits, Parity, judge, parity_from_scores
-from cifar_export.recipe import FLOAT_MIN_AGREEMENT, FLOAT_WEIGHTS, ExportRecipe, Quantize
+from cifar_export.recipe import (
+    FLOAT_MIN_AGREEMENT,
+    FLOAT_WEIGHTS,
+    MIN_AGREEMENT,
+    ExportRecipe,
+    Quantize,
+)
 from cifar_runtime.classifier import Classifier
 from cifar_train.dataset import Split
 
@@ -48,7 +54,8 @@ class Verification:
 
 def limits_for(recipe: ExportRecipe, quantize: Quantize) -> Limits:
     """What an artefact of this precision must hold."""
-    agreement = FLOAT_MIN_AGREEMENT if quantize in FLOAT_WEIGHTS else recipe.min_agreement
+    default = FLOAT_MIN_AGREEMENT if quantize in FLOAT_WEIGHTS else MIN_AGREEMENT
+    agreement = default if recipe.min_agreement is None else recipe.min_agreement
     return Limits(max_accuracy_drop=recipe.max_accuracy_drop, min_agreement=agreement)
 
 
