@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.checkpoint import Checkpoint
-from cifar_export.recipe import ExportRecipe
+from cifar_export.recipe import CALIBRATED, ExportRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError, UsageError
 from cifar_runtime.files import read_once
@@ -37,6 +37,24 @@ def class_labels(recipe: ExportRecipe, checkpoint: Checkpoint) -> tuple[str, ...
             hint=f"Give --labels FILE with {checkpoint.num_classes} names, one a line.",
         )
     return LABELS
+
+
+def refuse_foreign_calibration(
+    recipe: ExportRecipe, checkpoint: Checkpoint, labels: tuple[str, ...]
+) -> None:
+    """Checks that a model of other images is not calibrated on CIFAR-10's.
+
+    Raises:
+        UsageError: it would be.
+    """
+    is_cifar10 = checkpoint.image_shape == IMAGE_SHAPE and labels == LABELS
+    calibrated = [precision for precision in recipe.quantize if precision in CALIBRATED]
+    if calibrated and recipe.calibration_data is None and not is_cifar10:
+        raise UsageError(
+            f"{checkpoint.path}: {calibrated[0]} needs calibration images of this model's own kind, and "
+            "CIFAR-10's are not.",
+            hint="Give --calibration-data DIR (training images).",
+        )
 
 
 def _labels_from_file(recipe: ExportRecipe, checkpoint: Checkpoint) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cifar_export.calibration import Calibration, Feed, load_calibration
 from cifar_export.card import pixel_contract
 from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpoint
-from cifar_export.evaluation import class_labels, evaluation_split
+from cifar_export.evaluation import class_labels, evaluation_split, refuse_foreign_calibration
 from cifar_export.fold import Folded, RescalingRule, fold
 from cifar_export.qat import Trained, qat_data, trained
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
@@ -108,6 +108,7 @@ def open_job(recipe: ExportRecipe, say: Callable[[str], None]) -> Job:
         open_checkpoint(recipe.checkpoint, verbose=recipe.verbose), recipe
     )
     labels = class_labels(recipe, checkpoint)
+    refuse_foreign_calibration(recipe, checkpoint, labels)
     contract = pixel_contract(checkpoint.image_shape, recipe)
     split = evaluation_split(recipe, labels=labels, contract=contract)
     say(f"Keras' decisions on {len(split.labels)} images of {split.name}")

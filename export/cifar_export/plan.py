@@ -7,7 +7,7 @@ from typing import Any
 
 from cifar_export.adapt import output_kind_of
 from cifar_export.checkpoint import adapted_checkpoint, open_checkpoint
-from cifar_export.evaluation import class_labels
+from cifar_export.evaluation import class_labels, refuse_foreign_calibration
 from cifar_export.export import check_installed
 from cifar_export.fold import fold
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
@@ -65,6 +65,7 @@ def plan(
         open_checkpoint(recipe.checkpoint, verbose=recipe.verbose), recipe
     )
     labels = class_labels(recipe, checkpoint)
+    refuse_foreign_calibration(recipe, checkpoint, labels)
     stripped = fold(checkpoint.model, rescaling="strip")
     height, width, channels = checkpoint.image_shape
     shape, kind = f"{height}x{width}x{channels}", output_kind_of(checkpoint.model)
