@@ -1,6 +1,7 @@
 """Calibration images: chosen by a seed from training images only, or read from the user's folder."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,27 @@ class Calibration:
             "added_plain_images": list(self.added),
             "sha256": hashlib.sha256(np.ascontiguousarray(self.images).tobytes()).hexdigest(),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """Calibration images as a model takes them: ``real = pixel * multiplier + offset``.
+
+    Attributes:
+        images: uint8, shape (n, height, width, 3), RGB.
+        multiplier: real units per pixel step.
+        offset: real value of pixel 0.
+    """
+
+    images: NDArray[np.uint8]
+    multiplier: float = 1.0
+    offset: float = 0.0
+
+    def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
+        """The images in order, float32, shape (``size`` or fewer, height, width, 3)."""
+        for start in range(0, len(self.images), size):
+            exact = self.images[start : start + size].astype(np.float64)
+            yield (exact * self.multiplier + self.offset).astype(np.float32)
 
 
 def load_calibration(recipe: ExportRecipe, contract: InputContract) -> Calibration:

@@ -6,10 +6,12 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cifar_export.adapt import adapted
+from cifar_export.recipe import ExportRecipe
 from cifar_export.streams import quiet_conversion
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import read_once
@@ -73,6 +75,18 @@ def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
         num_classes=num_classes,
         training_card=read_training_card(path, sha256=sha256),
     )
+
+
+def adapted_checkpoint(checkpoint: Checkpoint, recipe: ExportRecipe) -> Checkpoint:
+    """The checkpoint as one of raw pixels that returns what the recipe wants.
+
+    Raises:
+        ArtefactError: logits are wanted of a model that ends in another activation than softmax.
+    """
+    model = adapted(
+        checkpoint.model, input_range=recipe.input_range, output_kind=recipe.output_kind
+    )
+    return replace(checkpoint, model=model)
 
 
 def refuse_custom_objects(data: bytes, *, path: Path) -> None:

@@ -2,23 +2,43 @@
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from cifar_export.recipe import EvalSplit, ExportGateError, ExportRecipe, ExportResult, Quantize
+from cifar_export.recipe import (
+    ALIASES,
+    CalibrationMethod,
+    EvalSplit,
+    ExportGateError,
+    ExportRecipe,
+    ExportResult,
+    InputRange,
+    QatBackend,
+    QatRecipe,
+    Quantize,
+)
 from cifar_runtime.command import Parser, choice, execute, not_one_of, positive_int
-from cifar_runtime.contract import ModelFormat
+from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
 from cifar_runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from cifar_export.plan import PlannedArtefact
 
 PROGRAM = "cifar-export"
 SCHEMA = "cifar-edge/export/1"
+PLAN_SCHEMA = "cifar-edge/export-plan/1"
 EXAMPLES = """\
   cifar-export -o models                                   # the shipped checkpoint as float32 TFLite
   cifar-export run/model.keras --quantize int8 -o models
-  cifar-export run/model.keras --format tflite,onnx --quantize none,int8 -o models
+  cifar-export run/model.keras --format tflite,onnx --quantize none,int8 -o models --dry-run
+  cifar-export run/model.keras --quantize int8 --qat -o models
+  cifar-export mine.keras --labels labels.txt --input-range=-1..1 --calibration-data train \
+      --eval-data test --quantize int8 -o models
 """
 _STDOUT = "-"
 
@@ -33,6 +53,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     _add_model_arguments(parser)
     _add_calibration_arguments(parser)
+    _add_qat_arguments(parser)
     _add_gate_arguments(parser)
     _add_output_arguments(parser)
     return parser.parse_args(argv)
@@ -45,15 +66,36 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
         output=options.output,
         formats=options.format,
         quantize=options.quantize,
+        labels=options.labels,
+        input_range=options.input_range,
+        output_kind=options.output_kind,
         calibration_samples=options.calibration_samples,
         calibration_data=options.calibration_data,
+        calibration_method=options.calibration_method,
         seed=options.seed,
+        qat=_qat_from(options),
         max_accuracy_drop=options.max_accuracy_drop,
         min_agreement=options.min_agreement,
         eval_split=options.eval_split,
+        eval_data=options.eval_data,
+        resize_filter=options.resize_filter,
         force=options.force,
         verbose=options.verbose,
     )
+
+
+def _qat_from(options: argparse.Namespace) -> QatRecipe | None:
+    stated = {
+        field: getattr(options, f"qat_{field}")
+        for field in QatRecipe.__dataclass_fields__
+        if getattr(options, f"qat_{field}") is not None
+    }
+    if not options.qat:
+        if stated:
+            flag = f"--qat-{next(iter(stated)).replace('_', '-')}"
+            raise UsageError(f"{PROGRAM}: {flag} without --qat trains nothing.", hint="Add --qat.")
+        return None
+    return QatRecipe(**stated)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,29 +106,66 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     options = parse(argv)
-    from cifar_export.export import export
     from cifar_train import shipped
 
     recipe = recipe_from(options, checkpoint=options.checkpoint or shipped.checkpoint())
+    progress = None if options.quiet else _say
+    if options.dry_run:
+        from cifar_export.plan import plan
+
+        _report_plan(plan(recipe, progress=progress), options.json)
+        return 0
+    from cifar_export.export import export
+
     try:
-        results = export(recipe, progress=None if options.quiet else _say)
+        results = export(recipe, progress=progress)
     except ExportGateError as error:
         if options.json is None:
             _print_lines(error.results)
         raise
+    if options.check_reproducible:
+        from cifar_export.reproduce import check_reproducible
+
+        check_reproducible(recipe, results, progress=progress)
+        results = tuple(replace(result, reproducible=True) for result in results)
     _report(results, options.json)
     return 0
 
 
+def _report_plan(planned: "tuple[PlannedArtefact, ...]", json_target: str | None) -> None:
+    document = {"schema": PLAN_SCHEMA, "artefacts": [artefact.to_json() for artefact in planned]}
+    if not _put_json(document, json_target):
+        for artefact in planned:
+            sys.stdout.write(_plan_lines(artefact))
+
+
+def _plan_lines(artefact: "PlannedArtefact") -> str:
+    facts = {
+        "takes": artefact.takes,
+        "gives": artefact.gives,
+        "training": artefact.training,
+        "calibration": artefact.calibration,
+        "gate": f"drop <= {100 * artefact.max_accuracy_drop:g} points, "
+        f"agreement >= {artefact.min_agreement:.1%}",
+    }
+    lines = [f"  {name:<12} {fact}\n" for name, fact in facts.items() if fact is not None]
+    return "".join([f"{artefact.path}{' (exists)' if artefact.exists else ''}\n", *lines])
+
+
 def _report(results: tuple[ExportResult, ...], json_target: str | None) -> None:
     document = {"schema": SCHEMA, "artefacts": [result.to_json() for result in results]}
+    if not _put_json(document, json_target):
+        _print_lines(results)
+
+
+def _put_json(document: dict[str, Any], target: str | None) -> bool:
+    """Writes the document where it was asked for, and says whether stdout now holds it."""
     text = json.dumps(document, indent=1) + "\n"
-    if json_target == _STDOUT:
+    if target == _STDOUT:
         sys.stdout.write(text)
-        return
-    if json_target is not None:
-        _write(Path(json_target), text)
-    _print_lines(results)
+    elif target is not None:
+        _write(Path(target), text)
+    return target == _STDOUT
 
 
 def _write(path: Path, text: str) -> None:
@@ -106,8 +185,11 @@ def _print_lines(results: tuple[ExportResult, ...]) -> None:
         sys.stdout.write(
             f"{result.path}  {result.size_bytes:,} bytes  top-1 {result.accuracy:.2%} "
             f"(drop {100 * result.accuracy_drop:.2f} points)  agreement {result.agreement:.2%}  "
-            f"on {result.num_images:,} images of {result.split}  passed\n"
+            f"on {result.num_images:,} images of {result.split}  passed"
+            f"{'  reproducible' if result.reproducible else ''}\n"
         )
+        for remark in result.remarks:
+            sys.stdout.write(f"  note: {remark}\n")
     if results:
         sys.stdout.write(f"next: cifar-classify IMAGE -m {results[-1].path}\n")
 
@@ -134,10 +216,30 @@ def _add_model_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--quantize",
-        type=_several(get_args(Quantize)),
+        type=_several(get_args(Quantize), aliases=ALIASES),
         default=("none",),
         metavar="none,int8",
-        help="one or more precisions (default: none, which is float32)",
+        help="one or more of none, fp16, dynamic, int8, int8-float-io, int16x8 (tflite only); 8 and w8a8 are int8, "
+        "w8a16 is int16x8, w8a32 is dynamic (default: none, which is float32)",
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="class names, one a line, in the order of the scores (default: CIFAR-10's)",
+    )
+    parser.add_argument(
+        "--input-range",
+        type=choice(get_args(InputRange)),
+        default="0..255",
+        metavar="0..255|0..1|-1..1",
+        help="what the checkpoint takes for pixels 0 to 255 (default: 0..255)",
+    )
+    parser.add_argument(
+        "--output-kind",
+        type=choice(get_args(ScoreKind)),
+        metavar="probabilities|logits",
+        help="add a final softmax, or strip it (default: what the checkpoint returns)",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="the folder to publish into"
@@ -159,11 +261,47 @@ def _add_calibration_arguments(parser: Parser) -> None:
         help="a folder of such images, flat or one folder a class (default: CIFAR-10's train split)",
     )
     parser.add_argument(
+        "--calibration-method",
+        type=choice(get_args(CalibrationMethod)),
+        default="minmax",
+        metavar="minmax|percentile|entropy",
+        help="how observed values become ranges; tflite has minmax only (default: minmax)",
+    )
+    parser.add_argument(
         "--seed",
         type=_seed,
         default=0,
         metavar="N",
-        help="of the choice where there are more images than asked for (default: 0)",
+        help="of the choice where there are more images than asked for, and of --qat (default: 0)",
+    )
+
+
+def _add_qat_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--qat",
+        action="store_true",
+        help="train int8 models on CIFAR-10's train split to decide like the checkpoint, then convert",
+    )
+    parser.add_argument(
+        "--qat-backend",
+        type=choice(get_args(QatBackend)),
+        metavar="keras|tfmot",
+        help="what simulates int8 while training (default: keras)",
+    )
+    parser.add_argument(
+        "--qat-epochs", type=positive_int, metavar="N", help="passes over the split (default: 1)"
+    )
+    parser.add_argument(
+        "--qat-learning-rate",
+        type=_positive_float,
+        metavar="RATE",
+        help=f"largest step, as a share of a weight tensor's norm (default: {QatRecipe().learning_rate:g})",
+    )
+    parser.add_argument(
+        "--qat-batch-size",
+        type=positive_int,
+        metavar="N",
+        help=f"images a step (default: {QatRecipe().batch_size})",
     )
 
 
@@ -178,9 +316,8 @@ def _add_gate_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--min-agreement",
         type=share,
-        default=0.96,
-        metavar="0.96",
-        help="smallest share of int8 decisions equal to Keras' (default: 0.96; float32 always 0.999)",
+        metavar="0.97",
+        help="smallest share of decisions equal to Keras' (default: 0.97; none 0.999, fp16 0.998)",
     )
     parser.add_argument(
         "--eval-split",
@@ -189,9 +326,30 @@ def _add_gate_arguments(parser: Parser) -> None:
         metavar="auto|test|test-sample",
         help="images to compare on (default: the test split when fetched, else the shipped 1,000)",
     )
+    parser.add_argument(
+        "--eval-data",
+        type=Path,
+        metavar="DIR",
+        help="compare on this folder instead: one folder a class, named like the labels",
+    )
+    parser.add_argument(
+        "--resize-filter",
+        type=choice(get_args(ResizeFilter)),
+        default="bicubic",
+        metavar="bilinear|bicubic|lanczos",
+        help="how the runtime will scale pictures to the input's size (default: bicubic)",
+    )
 
 
 def _add_output_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what would be made, and write nothing"
+    )
+    parser.add_argument(
+        "--check-reproducible",
+        action="store_true",
+        help="export again in another process with another hash seed, and compare the bytes",
+    )
     parser.add_argument("--force", action="store_true", help="replace a different artefact")
     parser.add_argument(
         "--json",
@@ -221,15 +379,29 @@ def share(text: str) -> float:
     return value
 
 
-def _several(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+def _several(
+    choices: Sequence[str], *, aliases: Mapping[str, str] | None = None
+) -> Callable[[str], tuple[str, ...]]:
     def parse_list(text: str) -> tuple[str, ...]:
-        values = tuple(dict.fromkeys(text.split(",")))
+        values = tuple(
+            dict.fromkeys((aliases or {}).get(value, value) for value in text.split(","))
+        )
         for value in values:
             if value not in choices:
                 raise argparse.ArgumentTypeError(not_one_of(value, choices))
         return values
 
     return parse_list
+
+
+def _positive_float(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
+    return value
 
 
 def _seed(text: str) -> int:

@@ -1,35 +1,39 @@
 """From a Keras checkpoint to published artefacts: open, fold, convert, verify, publish; it never prints."""
 
 import importlib.util
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cifar_export.calibration import Calibration, load_calibration
-from cifar_export.card import (
-    card_document,
-    licence_of,
-    output_contract,
-    pixel_contract,
-    quantized_contract,
-)
-from cifar_export.checkpoint import Checkpoint, open_checkpoint
+from cifar_export.advice import advice
+from cifar_export.card import card_document, licence_of, output_contract, quantized_contract
+from cifar_export.convert import convert
 from cifar_export.converted import Converted
-from cifar_export.fold import Folded, fold
-from cifar_export.publish import make_folder, refuse_different, write_artefact
-from cifar_export.recipe import ExportGateError, ExportRecipe, ExportResult, Quantize
-from cifar_export.verify import Verification, evaluation_split, limits_for, verify
-from cifar_runtime.contract import Contract, InputContract, ModelFormat
+from cifar_export.job import Job, open_job
+from cifar_export.publish import make_folder, place, publish, write_artefact, write_document
+from cifar_export.recipe import (
+    CALIBRATED,
+    ExportGateError,
+    ExportRecipe,
+    ExportResult,
+    Quantize,
+)
+from cifar_export.staging import staging_folder, sweep
+from cifar_export.verify import Verification, limits_for, verify
+from cifar_runtime.contract import Contract, ModelFormat
 from cifar_runtime.embedding import sealed
-from cifar_runtime.errors import ArtefactError, MissingDependencyError
-from cifar_train.dataset import LABELS, Split
+from cifar_runtime.errors import MissingDependencyError
 
+FAILED_SCHEMA = "cifar-edge/failed-export/1"
 _REQUIRED = {"tflite": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnx", "onnxruntime")}
+_REMARKS: dict[tuple[ModelFormat, Quantize], str] = {
+    ("tflite", "int16x8"): "no XNNPACK kernels for int16x8: many times slower than int8 on x86",
+    (
+        "onnx",
+        "fp16",
+    ): "onnxruntime computes it in float32 on most CPUs: a smaller file, not a faster one",
+}
 
 
 def export(
@@ -47,72 +51,49 @@ def export(
         ExportGateError: an artefact decides too differently; those that pass are published nevertheless.
         MissingDependencyError: a converter or interpreter is not installed.
     """
-    say = progress or (lambda _: None)
-    _check_installed(recipe)
-    say(f"opening {recipe.checkpoint}")
-    checkpoint = open_checkpoint(recipe.checkpoint, verbose=recipe.verbose)
-    split = evaluation_split(recipe)
-    labels = _labels(checkpoint, split)
+    check_installed(recipe)
+    job = open_job(recipe, progress or (lambda _: None))
     make_folder(recipe.output)
-    say(f"Keras' decisions on {len(split.labels)} images of {split.name}")
-    job = _Job(
-        recipe=recipe,
-        checkpoint=checkpoint,
-        split=split,
-        labels=labels,
-        reference=_keras_scores(checkpoint, split),
-    )
+    sweep(recipe.output)
     results: list[ExportResult] = []
-    failures: list[str] = []
-    for model_format in recipe.formats:
-        for quantize in recipe.quantize:
-            say(f"converting to {model_format}, {_precision(quantize)}")
-            outcome = _export_one(job, model_format, quantize)
-            (results if isinstance(outcome, ExportResult) else failures).append(outcome)  # type: ignore[arg-type]
+    failures: list[tuple[Quantize, str]] = []
+    for model_format, quantize in recipe.pairs:
+        outcome = _export_one(job, model_format, quantize)
+        if isinstance(outcome, ExportResult):
+            results.append(outcome)
+        else:
+            failures.append((quantize, outcome))
     if failures:
         raise ExportGateError(
-            "; ".join(failures) + "; not published.",
-            hint="Try --calibration-samples 2048 or typical images by --calibration-data, or accept it by "
-            "--max-accuracy-drop and --min-agreement.",
+            "; ".join(sentence for _, sentence in failures) + "; not published.",
+            hint=advice(recipe, tuple(quantize for quantize, _ in failures)),
             results=tuple(results),
         )
     return tuple(results)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Job:
-    """What the artefacts of one export share; the parts that not every artefact needs are made on first use."""
+def check_installed(recipe: ExportRecipe) -> None:
+    """Checks for converters and interpreters before anything slow begins.
 
-    recipe: ExportRecipe
-    checkpoint: Checkpoint
-    split: Split
-    labels: tuple[str, ...]
-    reference: NDArray[np.float32]
-    _folded: dict[Quantize, Folded] = field(default_factory=dict)
-    _calibration: Calibration | None = None
-
-    @property
-    def pixels(self) -> InputContract:
-        return pixel_contract(self.checkpoint.image_shape, self.recipe)
-
-    def folded(self, quantize: Quantize) -> Folded:
-        """The folded model; for int8 without a leading Rescaling, so that the input stays exact."""
-        if quantize not in self._folded:
-            self._folded[quantize] = fold(
-                self.checkpoint.model, rescaling="keep" if quantize == "none" else "strip"
-            )
-        return self._folded[quantize]
-
-    def calibration(self) -> Calibration:
-        if self._calibration is None:
-            self._calibration = load_calibration(self.recipe, self.pixels)
-        return self._calibration
+    Raises:
+        MissingDependencyError: one is not installed.
+    """
+    for model_format in recipe.formats:
+        for package in _REQUIRED[model_format]:
+            if importlib.util.find_spec(package) is None:
+                raise MissingDependencyError(
+                    f"--format {model_format} needs {package}, which is not installed.",
+                    hint="pip install 'cifar-edge[export]'",
+                )
 
 
-def _export_one(job: _Job, model_format: ModelFormat, quantize: Quantize) -> ExportResult | str:
+def _export_one(job: Job, model_format: ModelFormat, quantize: Quantize) -> ExportResult | str:
     """The published artefact, or the sentence that says why it was not."""
-    target = job.recipe.output / f"{job.checkpoint.name}-{_precision(quantize)}.{model_format}"
-    converted = _convert(job, model_format, quantize)
+    recipe = job.recipe
+    name = recipe.name_of(job.checkpoint.name, quantize)
+    job.say(f"converting to {model_format}: {name}")
+    target = recipe.output / f"{name}.{model_format}"
+    converted = convert(job, model_format, quantize)
     contract = _contract(job, converted, quantize)
 
     def seal(verification: Verification | None) -> tuple[bytes, dict[str, Any]]:
@@ -126,76 +107,27 @@ def _export_one(job: _Job, model_format: ModelFormat, quantize: Quantize) -> Exp
         )
         return sealed(converted.data, model_format, document)
 
-    with tempfile.TemporaryDirectory(prefix=".cifar-export-", dir=job.recipe.output) as folder:
-        candidate = Path(folder) / target.name
-        write_artefact(candidate, *seal(None))
-        verification = verify(candidate, job.reference, job.split, limits_for(job.recipe, quantize))
-    if not verification.passed:
-        sentences = ", ".join(gate.sentence for gate in verification.gates)
-        return f"{target.name} on {verification.parity.seen} images of {verification.split}: {sentences}"
-    data, card = seal(verification)
-    refuse_different(target, data, force=job.recipe.force)
-    write_artefact(target, data, card)
-    return _result(target, card, verification)
+    failed = target.with_name(f"{target.name}.failed.parity.json")
+    with staging_folder(recipe.output) as folder:
+        staged = folder / target.name
+        write_artefact(staged, *seal(None))
+        verification = verify(staged, job.reference, job.split, limits_for(recipe, quantize))
+        data, card = seal(verification)
+        if not verification.passed:
+            write_document(folder / failed.name, _failure(card))
+            place(folder / failed.name, failed)
+            sentences = ", ".join(gate.sentence for gate in verification.gates)
+            return f"{target.name} on {verification.parity.seen} images of {verification.split}: {sentences}"
+        write_artefact(staged, data, card)
+        publish(staged, target, force=recipe.force)
+    failed.unlink(missing_ok=True)
+    remark = _REMARKS.get((model_format, quantize))
+    return _result(target, card, verification, remarks=() if remark is None else (remark,))
 
 
-def _convert(job: _Job, model_format: ModelFormat, quantize: Quantize) -> Converted:
-    from cifar_export.onnx_float import onnx_float32
-    from cifar_export.onnx_int8 import onnx_int8
-    from cifar_export.tflite import tflite_float32, tflite_int8
-
-    folded, verbose = job.folded(quantize), job.recipe.verbose
-    if quantize == "none":
-        to_float = tflite_float32 if model_format == "tflite" else onnx_float32
-        return to_float(folded.model, verbose=verbose)
-    images = job.calibration().images
-    if model_format == "tflite":
-        return tflite_int8(
-            folded.model,
-            images,
-            multiplier=folded.multiplier,
-            offset=folded.offset,
-            verbose=verbose,
-        )
-    return onnx_int8(
-        onnx_float32(folded.model, verbose=verbose),
-        images,
-        multiplier=folded.multiplier,
-        offset=folded.offset,
-        model_name=job.checkpoint.name,
-        verbose=verbose,
-    )
-
-
-def _contract(job: _Job, converted: Converted, quantize: Quantize) -> Contract:
-    pixels = job.pixels
-    if converted.input is not None:
-        folded = job.folded(quantize)
-        pixels = quantized_contract(
-            pixels, converted.input, multiplier=folded.multiplier, offset=folded.offset
-        )
-    output = output_contract(job.reference, converted.output)
-    return Contract(input=pixels, output=output, labels=job.labels)
-
-
-def _provenance(job: _Job, quantize: Quantize, verification: Verification | None) -> dict[str, Any]:
-    checkpoint = job.checkpoint
-    return {
-        "checkpoint": {
-            "file": checkpoint.path.name,
-            "sha256": checkpoint.sha256,
-            "training": checkpoint.training_card,
-        },
-        "recipe": job.recipe.to_json() | {"quantize": quantize},
-        "calibration": None if quantize == "none" else job.calibration().to_json(),
-        "folding": [
-            {"layer": note.layer, "action": note.action} for note in job.folded(quantize).notes
-        ],
-        "parity": None if verification is None else verification.to_json(),
-    }
-
-
-def _result(path: Path, card: Mapping[str, Any], verification: Verification) -> ExportResult:
+def _result(
+    path: Path, card: Mapping[str, Any], verification: Verification, *, remarks: tuple[str, ...]
+) -> ExportResult:
     return ExportResult(
         path=path,
         name=card["name"],
@@ -206,38 +138,39 @@ def _result(path: Path, card: Mapping[str, Any], verification: Verification) -> 
         agreement=verification.parity.agreement,
         split=verification.split,
         num_images=verification.parity.seen,
+        remarks=remarks,
     )
 
 
-def _keras_scores(checkpoint: Checkpoint, split: Split) -> NDArray[np.float32]:
-    """The reference: float32, shape (n, num_classes)."""
-    scores = checkpoint.model.predict(
-        np.asarray(split.images).astype(np.float32), batch_size=250, verbose=0
-    )
-    return np.asarray(scores, dtype=np.float32)
+def _failure(card: dict[str, Any]) -> dict[str, Any]:
+    """What is left of an artefact that failed its gate: everything but the model."""
+    return {**card, "schema": FAILED_SCHEMA}
 
 
-def _labels(checkpoint: Checkpoint, split: Split) -> tuple[str, ...]:
-    """The names of the classes, for models that the built-in evaluation images fit."""
-    image_shape = split.images.shape[1:]
-    if checkpoint.image_shape != image_shape or checkpoint.num_classes != len(LABELS):
-        raise ArtefactError(
-            f"{checkpoint.path}: takes {checkpoint.image_shape} and gives {checkpoint.num_classes} scores, "
-            f"expected {image_shape} and {len(LABELS)}, as CIFAR-10 has, to verify the export on.",
-            hint="Give a CIFAR-10 classifier.",
+def _contract(job: Job, converted: Converted, quantize: Quantize) -> Contract:
+    folded = job.folded(quantize)
+    pixels = replace(job.pixels, multiplier=folded.multiplier, offset=folded.offset)
+    if converted.input is not None:
+        pixels = quantized_contract(
+            job.pixels, converted.input, multiplier=folded.multiplier, offset=folded.offset
         )
-    return LABELS
+    output = output_contract(job.reference, converted.output)
+    return Contract(input=pixels, output=output, labels=job.labels)
 
 
-def _check_installed(recipe: ExportRecipe) -> None:
-    for model_format in recipe.formats:
-        for package in _REQUIRED[model_format]:
-            if importlib.util.find_spec(package) is None:
-                raise MissingDependencyError(
-                    f"--format {model_format} needs {package}, which is not installed.",
-                    hint="pip install 'cifar-edge[export]'",
-                )
-
-
-def _precision(quantize: Quantize) -> str:
-    return "float32" if quantize == "none" else quantize
+def _provenance(job: Job, quantize: Quantize, verification: Verification | None) -> dict[str, Any]:
+    checkpoint = job.checkpoint
+    return {
+        "checkpoint": {
+            "file": checkpoint.path.name,
+            "sha256": checkpoint.sha256,
+            "training": checkpoint.training_card,
+        },
+        "recipe": job.recipe.to_json() | {"quantize": quantize},
+        "calibration": job.calibration().to_json() if quantize in CALIBRATED else None,
+        "folding": [
+            {"layer": note.layer, "action": note.action} for note in job.folded(quantize).notes
+        ],
+        "training_for_int8": job.training_report(quantize),
+        "parity": None if verification is None else verification.to_json(),
+    }

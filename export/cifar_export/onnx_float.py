@@ -1,4 +1,4 @@
-"""Folded Keras models to ONNX float32 bytes, checked by onnx.checker."""
+"""Folded Keras models to ONNX float32 and float16 bytes, checked by onnx.checker."""
 
 import contextlib
 import logging
@@ -36,6 +36,36 @@ def onnx_float32(model: Any, *, verbose: bool = False) -> Converted:
         input=None,
         output=None,
         conversion={"converter": "tf2onnx.convert.from_function", "opset": OPSET},
+    )
+
+
+def onnx_float16(float_model: Converted, *, model_name: str, verbose: bool = False) -> Converted:
+    """An ONNX file with float16 weights and arithmetic, float32 in and out.
+
+    Args:
+        float_model: what :func:`onnx_float32` returned.
+        model_name: for messages.
+        verbose: pass the converter's messages on to stderr.
+
+    Raises:
+        ArtefactError: onnx.checker refuses the result.
+    """
+    import onnx
+
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime looks up a host at import otherwise
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    proto = onnx.load_model_from_string(float_model.data)
+    with quiet_conversion(verbose=verbose):
+        proto = convert_float_to_float16(proto, keep_io_types=True)
+    return Converted(
+        data=checked_bytes(proto, model_name=model_name),
+        input=None,
+        output=None,
+        conversion={
+            **float_model.conversion,
+            "quantizer": "onnxruntime.transformers.float16.convert_float_to_float16",
+        },
     )
 
 

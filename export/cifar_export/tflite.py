@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_export.calibration import Feed
 from cifar_export.converted import Converted, Quantization
 from cifar_export.streams import quiet_conversion
 from cifar_export.trace import with_batch_size
@@ -57,22 +58,46 @@ def tflite_float32(model: Any, *, verbose: bool = False) -> Converted:
     return _converted(_convert(_converter(model), model, verbose=verbose))
 
 
+def tflite_float16(model: Any, *, verbose: bool = False) -> Converted:
+    """A TensorFlow Lite file with float16 weights, float32 in and out, static batch size 1.
+
+    Raises:
+        ArtefactError: the model has an operator that TensorFlow Lite lacks.
+    """
+    import tensorflow as tf
+
+    converter = _converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return _converted(_convert(converter, model, verbose=verbose))
+
+
+def tflite_dynamic(model: Any, *, verbose: bool = False) -> Converted:
+    """A TensorFlow Lite file with int8 weights whose activations are quantized at run time, float32 in and out.
+
+    Raises:
+        ArtefactError: the model has an operator that TensorFlow Lite lacks.
+    """
+    import tensorflow as tf
+
+    converter = _converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return _converted(_convert(converter, model, verbose=verbose))
+
+
 def tflite_int8(
     model: Any,
-    calibration: NDArray[np.uint8],
+    feed: Feed,
     *,
-    multiplier: float,
-    offset: float,
+    float_io: bool = False,
     verbose: bool = False,
 ) -> Converted:
     """A fully integer TensorFlow Lite file: int8 in and out, per-channel weights, builtin int8 operators only.
 
     Args:
         model: a folded functional model.
-        calibration: uint8, shape (n, height, width, 3), RGB; it must reach 0 and 255, so that a quantized input
-            is exactly pixel - 128.
-        multiplier: what the contract multiplies pixels by.
-        offset: what it adds then.
+        feed: calibration images; they must reach 0 and 255, so that a quantized input is exactly pixel - 128.
+        float_io: keep the input and the output float32; all between them stays integer.
         verbose: pass the converter's messages on to stderr.
 
     Raises:
@@ -80,20 +105,46 @@ def tflite_int8(
     """
     import tensorflow as tf
 
+    converter = _calibrated_converter(model, feed)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if not float_io:
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+    return _integer(converter, model, float_io=float_io, verbose=verbose)
+
+
+def tflite_int16x8(model: Any, feed: Feed, *, verbose: bool = False) -> Converted:
+    """A TensorFlow Lite file with int8 weights and int16 activations, float32 in and out.
+
+    The arguments and errors are those of :func:`tflite_int8`.
+    """
+    import tensorflow as tf
+
+    converter = _calibrated_converter(model, feed)
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    ]
+    return _integer(converter, model, float_io=True, verbose=verbose)
+
+
+def _calibrated_converter(model: Any, feed: Feed) -> Any:
+    import tensorflow as tf
+
     def batches() -> Iterator[list[NDArray[np.float32]]]:
-        for image in calibration:
-            yield [(image[None].astype(np.float64) * multiplier + offset).astype(np.float32)]
+        for image in feed.batches(1):
+            yield [image]
 
     converter = _converter(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = batches
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
     # TFLite Micro before September 2024 misreads per-channel FULLY_CONNECTED; per-tensor costs no accuracy here.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    return converter
+
+
+def _integer(converter: Any, model: Any, *, float_io: bool, verbose: bool) -> Converted:
     converted = _converted(_convert(converter, model, verbose=verbose))
-    refuse_float(tflite_content(converted.data), model_name=model.name)
+    refuse_float(tflite_content(converted.data), model_name=model.name, float_io=float_io)
     return converted
 
 
@@ -101,14 +152,18 @@ def _converted(data: bytes) -> Converted:
     content = tflite_content(data)
     return Converted(
         data=data,
-        input=content.input.quantization,
-        output=content.output.quantization,
+        input=_io_quantization(content.input),
+        output=_io_quantization(content.output),
         conversion={
             "converter": "tf.lite.TFLiteConverter.from_keras_model",
             "batch_size": 1,
             "operators": list(content.operators),
         },
     )
+
+
+def _io_quantization(tensor: TfliteTensor) -> Quantization | None:
+    return None if tensor.dtype == "FLOAT32" else tensor.quantization
 
 
 def _converter(model: Any) -> Any:
@@ -138,14 +193,24 @@ def _reason(error: Exception) -> str:
     return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
 
 
-def refuse_float(content: TfliteContent, *, model_name: str) -> None:
+def refuse_float(content: TfliteContent, *, model_name: str, float_io: bool = False) -> None:
     """Checks that a file computes with integers only.
+
+    Args:
+        content: of the file.
+        model_name: for the message.
+        float_io: its input and output may be floats.
 
     Raises:
         ArtefactError: an operator is not a builtin, or a tensor is a float.
     """
     foreign = [name for name in content.operators if name.startswith("CUSTOM:")]
-    floats = [tensor.name for tensor in content.tensors if tensor.dtype.startswith("FLOAT")]
+    ends = {content.input.name, content.output.name} if float_io else set()
+    floats = [
+        tensor.name
+        for tensor in content.tensors
+        if tensor.dtype.startswith("FLOAT") and tensor.name not in ends
+    ]
     if foreign or floats:
         suspects = [*foreign, *content.float_operators]
         what = f"operator {suspects[0]}" if suspects else f"float tensor '{floats[0]}'"

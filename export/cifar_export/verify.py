@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_bench.parity import Gate, Limits, Parity, judge, parity_from_scores
-from cifar_export.recipe import FLOAT_MIN_AGREEMENT, ExportRecipe, Quantize
+from cifar_export.recipe import MIN_AGREEMENT, ExportRecipe, Quantize
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.golden import MIN_VECTORS, GoldenVectors, golden_vectors, tolerance_of
@@ -43,30 +43,13 @@ class Verification:
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as JSON-ready data."""
-        gates = [
-            {"name": gate.name, "value": gate.value, "limit": gate.limit, "passed": gate.passed}
-            for gate in self.gates
-        ]
+        gates = [gate.to_json() for gate in self.gates]
         return {"split": self.split, **self.parity.to_json(), "gates": gates}
-
-
-def evaluation_split(recipe: ExportRecipe) -> Split:
-    """The labelled images to verify on.
-
-    Raises:
-        InputError: the full test split was asked for and was not fetched.
-    """
-    from cifar_train import dataset, shipped
-
-    is_full = recipe.eval_split == "test" or (
-        recipe.eval_split == "auto" and dataset.is_available()
-    )
-    return dataset.load_split("test") if is_full else shipped.test_sample()
 
 
 def limits_for(recipe: ExportRecipe, quantize: Quantize) -> Limits:
     """What an artefact of this precision must hold."""
-    agreement = FLOAT_MIN_AGREEMENT if quantize == "none" else recipe.min_agreement
+    agreement = MIN_AGREEMENT[quantize] if recipe.min_agreement is None else recipe.min_agreement
     return Limits(max_accuracy_drop=recipe.max_accuracy_drop, min_agreement=agreement)
 
 

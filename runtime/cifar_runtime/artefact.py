@@ -103,7 +103,9 @@ def artefact_from_bytes(path: Path, data: bytes, card_text: bytes) -> Artefact:
         ArtefactError: either was changed after export, or they do not belong together.
     """
     model_format = _format_from_suffix(path)
-    card = _card_from_text(card_path(path), card_text)
+    location = card_path(path)
+    card = card_in_force(_card_from_text(location, card_text), data)
+    _check_card(location, card)
     _check_digest(path, data, card)
     _check_format(path, data, card, model_format)
     _check_embedded(path, data, card, model_format)
@@ -137,6 +139,24 @@ def _foreign_artefact(
         card={"name": path.stem, "model": model, "contract": agreed.to_json()},
         foreign=True,
     )
+
+
+def card_in_force(card: Mapping[str, Any], data: bytes) -> Mapping[str, Any]:
+    """The card without what it ``replaces``, or that former card while its model is still in place.
+
+    Two files cannot be renamed at once. So cifar-export first puts in place a new card that carries the former
+    one, then the model, then the new card alone: whenever it is killed, model and card are a pair.
+
+    Args:
+        card: as read beside the model.
+        data: the model file.
+    """
+    former = card.get("replaces")
+    if isinstance(former, dict):
+        stated = former.get("model")
+        if isinstance(stated, dict) and stated.get("sha256") == hashlib.sha256(data).hexdigest():
+            return former
+    return {name: value for name, value in card.items() if name != "replaces"}
 
 
 def _format_from_suffix(path: Path) -> ModelFormat:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cifar_export.advice import arguments
 from cifar_export.cli import main, parse, recipe_from, share
-from cifar_export.recipe import ExportRecipe
+from cifar_export.recipe import ExportRecipe, QatRecipe
 from cifar_runtime.errors import UsageError
 
 PROGRAM = Path(sys.executable).parent / "cifar-export"
@@ -29,6 +30,29 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
             "--max-accuracy-drop 1pp --min-agreement 97%",
             {"max_accuracy_drop": 0.01, "min_agreement": 0.97},
         ),
+        ("--quantize 8,w8a16,w8a32", {"quantize": ("int8", "int16x8", "dynamic")}),
+        ("--quantize int8,w8a8", {"quantize": ("int8",)}),
+        (
+            "--quantize int8 --qat --qat-backend tfmot --qat-epochs 3 --qat-learning-rate 1e-5",
+            {
+                "quantize": ("int8",),
+                "qat": QatRecipe(backend="tfmot", epochs=3, learning_rate=1e-5),
+            },
+        ),
+        (
+            "-f onnx --quantize int8 --calibration-method percentile",
+            {"formats": ("onnx",), "quantize": ("int8",), "calibration_method": "percentile"},
+        ),
+        (
+            "--labels l.txt --input-range=-1..1 --output-kind logits --eval-data e --resize-filter lanczos",
+            {
+                "labels": Path("l.txt"),
+                "input_range": "-1..1",
+                "output_kind": "logits",
+                "eval_data": Path("e"),
+                "resize_filter": "lanczos",
+            },
+        ),
         (
             "--eval-split test-sample --force -v",
             {"eval_split": "test-sample", "force": True, "verbose": True},
@@ -38,6 +62,67 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
 def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> None:
     found = recipe_from(parse(["-o", "out", *line.split()]), checkpoint=Path("m.keras"))
     assert found == ExportRecipe(checkpoint=Path("m.keras"), output=Path("out"), **changes)  # type: ignore[arg-type]
+    assert recipe_from(parse(arguments(found)), checkpoint=Path("m.keras")) == found
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "-f tflite,onnx --quantize none,int16x8",
+            "onnx int16x8: onnxruntime has no CPU kernels for 16-bit activations with 8-bit weights, "
+            "expected one of tflite: none, fp16, dynamic, int8, int8-float-io, int16x8; "
+            "onnx: none, fp16, dynamic, int8, int8-float-io. Give --format tflite for int16x8.",
+        ),
+        (
+            "-f tflite,onnx --quantize int8 --calibration-method entropy",
+            "tflite int8 with calibration method entropy: TensorFlow Lite's converter takes minimum and "
+            "maximum only, expected minmax. Give --format onnx for the others, or leave "
+            "--calibration-method out.",
+        ),
+        (
+            "--qat",
+            "QAT with --quantize none: it trains for int8, expected one of int8, int8-float-io among them. "
+            "Give --quantize int8, or leave --qat out.",
+        ),
+        ("--qat-epochs 2", "cifar-export: --qat-epochs without --qat trains nothing. Add --qat."),
+        (
+            "--quantize int8 --labels l --eval-data d --calibration-data d",
+            "d: is given for calibration and for evaluation, expected different images. "
+            "Calibrate on training images.",
+        ),
+        (
+            "--quantize int8 --labels l --eval-data d --qat",
+            "QAT trains on CIFAR-10's train split, but --labels or --eval-data name other images. "
+            "Leave --qat out.",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused_with_what_does(line: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        recipe_from(parse(["-o", "out", *line.split()]), checkpoint=Path("m.keras"))
+    assert str(caught.value) == message
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    line = [str(checkpoint), "-o", str(output), "--quantize", "none,int8", "--dry-run", "-q"]
+    assert main(line) == 0
+    out, err = capfd.readouterr()
+    assert out.splitlines() == [
+        f"{output / 'small-float32.tflite'}",
+        "  takes        float32 32x32x3 RGB, raw pixels",
+        "  gives        float32 probabilities of 10 classes",
+        "  gate         drop <= 0.5 points, agreement >= 99.9%",
+        f"{output / 'small-int8.tflite'}",
+        "  takes        int8 32x32x3 RGB, pixel - 128",
+        "  gives        int8 probabilities of 10 classes",
+        "  calibration  512 images of CIFAR-10's train split, minmax",
+        "  gate         drop <= 0.5 points, agreement >= 97.0%",
+    ]
+    assert (err, output.exists()) == ("", False)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +130,10 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
     [
         ("", "the following arguments are required: -o/--output"),
         ("-o d --format tfite", "'tfite' is not one of tflite, onnx; did you mean tflite?"),
-        ("-o d --quantize none,int4", "'int4' is not one of none, int8; did you mean int8?"),
+        (
+            "-o d --quantize none,int4",
+            "'int4' is not one of none, fp16, dynamic, int8, int8-float-io, int16x8; did you mean int8?",
+        ),
         ("-o d --max-accuracy-drop lots", "'lots' is not a share such as 0.005, 0.5% or 0.5pp"),
         ("-o d --seed -1", "'-1' is not a whole number from 0 up"),
         ("-o d --calibration-samples 0", "'0' is not a whole number above zero"),

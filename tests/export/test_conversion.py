@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cifar_export.calibration import Feed
 from cifar_export.converted import Quantization
 from cifar_export.fold import fold
 from cifar_export.onnx_float import OPSET, checked_bytes, onnx_float32
@@ -28,7 +29,7 @@ def test_the_folded_notebook_network_has_no_mul_or_add_left(notebook: Any) -> No
 
 def test_an_int8_file_holds_integers_only_and_exact_pixels(notebook: Any) -> None:
     images = shipped.calibration_sample().images[:16]
-    converted = tflite_int8(notebook, images, multiplier=1.0, offset=0.0)
+    converted = tflite_int8(notebook, Feed(images=images))
     content = tflite_content(converted.data)
     assert list(content.operators) == NOTEBOOK_OPERATORS
     assert {tensor.dtype for tensor in content.tensors} <= {"INT8", "INT32"}
@@ -79,7 +80,7 @@ def test_an_operator_without_an_int8_form_is_refused_by_name(operation: str, rea
     model = fold(keras.Model(inputs, outputs, name="odd")).model
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     with pytest.raises(ArtefactError) as caught:
-        tflite_int8(model, images, multiplier=1.0, offset=0.0)
+        tflite_int8(model, Feed(images=images))
     assert str(caught.value).startswith(f"odd: {reason}")
 
 

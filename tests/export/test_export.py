@@ -18,7 +18,7 @@ from cifar_export.recipe import ExportGateError, ExportRecipe, ExportResult
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import card_path, open_artefact
 from cifar_runtime.embedding import document_of_card, embedded_document
-from cifar_runtime.errors import ArtefactError, InputError
+from cifar_runtime.errors import ArtefactError, InputError, UsageError
 from cifar_runtime.golden import golden_from_card, replay
 from cifar_runtime.info import graph_of
 from cifar_runtime.tflite_graph import tflite_graph
@@ -262,7 +262,15 @@ def test_a_model_that_fails_its_gate_is_not_published_and_the_others_are(
     assert caught.value.exit_code == 5
     assert message.startswith("small-int8.tflite on 1000 images of test-sample: accuracy drop ")
     assert "limit at least 100.00%: failed" in message
-    assert "not published. Try --calibration-samples 2048" in message
+    assert message.endswith(
+        f"not published. Next: cifar-export {checkpoint} --quantize=int8 --calibration-data={folder} "
+        "--max-accuracy-drop=0.0 --min-agreement=1.0 --eval-split=test-sample --qat --force "
+        f"--output={old.parent}"
+    )
+    failure = json.loads((old.parent / "small-int8.tflite.failed.parity.json").read_text())
+    assert failure["schema"] == "cifar-edge/failed-export/1"
+    gates = failure["provenance"]["parity"]["gates"]
+    assert [gate["passed"] for gate in gates if gate["name"] == "agreement"] == [False]
     assert [result.name for result in caught.value.results] == ["small-float32"]
     assert old.read_bytes() == b"old"
     assert not card_path(old).exists()
@@ -308,17 +316,17 @@ def test_a_network_with_zero_padding_leaves_its_rescaling_to_the_contract(
         assert contract.output.kind == "logits"
 
 
-def test_a_model_of_another_size_is_refused(save: Save, tmp_path: Path) -> None:
+def test_a_model_of_another_size_needs_labels_and_images(save: Save, tmp_path: Path) -> None:
     import keras
     from keras import layers
 
     path = tmp_path / "large.keras"
     save(keras.Sequential([keras.Input((96, 96, 3)), layers.Flatten(), layers.Dense(5)]), path)
-    with pytest.raises(ArtefactError) as caught:
+    with pytest.raises(UsageError) as caught:
         export(ExportRecipe(checkpoint=path, output=tmp_path))
     assert str(caught.value) == (
-        f"{path}: takes (96, 96, 3) and gives 5 scores, expected (32, 32, 3) and 10, as CIFAR-10 has, "
-        "to verify the export on. Give a CIFAR-10 classifier."
+        f"{path}: takes (96, 96, 3) and gives 5 scores, not (32, 32, 3) and 10 as CIFAR-10, so there "
+        "are no images to verify the export on. Give --labels FILE and --eval-data DIR (class folders)."
     )
 
 

@@ -1,0 +1,82 @@
+"""What to try next, as a command to paste; and a recipe as the command line that describes it."""
+
+import shlex
+from dataclasses import replace
+
+from cifar_export.recipe import TRAINABLE, ExportRecipe, QatRecipe, Quantize
+
+
+def advice(recipe: ExportRecipe, failed: tuple[Quantize, ...]) -> str:
+    """One sentence for an export some of whose artefacts failed their gate."""
+    trainable = tuple(precision for precision in dict.fromkeys(failed) if precision in TRAINABLE)
+    if trainable and recipe.qat is None and recipe.eval_data is None:
+        trained = replace(recipe, quantize=trainable, qat=QatRecipe())
+        return f"Next: {command(trained)}"
+    if trainable and recipe.qat is not None:
+        longer = replace(recipe.qat, epochs=2 * recipe.qat.epochs)
+        return f"Next: {command(replace(recipe, quantize=trainable, qat=longer))}"
+    if trainable:
+        more = replace(
+            recipe, quantize=trainable, calibration_samples=4 * recipe.calibration_samples
+        )
+        return f"Next: {command(more)}"
+    return "Export another precision, or accept it by --max-accuracy-drop and --min-agreement."
+
+
+def command(recipe: ExportRecipe) -> str:
+    """The shell command that does what the recipe says."""
+    return shlex.join(["cifar-export", *arguments(recipe)])
+
+
+def arguments(recipe: ExportRecipe) -> list[str]:
+    """The command line of the recipe, without what is default."""
+    default = ExportRecipe(checkpoint=recipe.checkpoint, output=recipe.output)
+    listed = {
+        "--format": ",".join(recipe.formats) if recipe.formats != default.formats else None,
+        "--quantize": ",".join(recipe.quantize) if recipe.quantize != default.quantize else None,
+    }
+    plain = (
+        "labels",
+        "input_range",
+        "output_kind",
+        "calibration_samples",
+        "calibration_data",
+        "calibration_method",
+        "seed",
+        "max_accuracy_drop",
+        "min_agreement",
+        "eval_split",
+        "eval_data",
+        "resize_filter",
+    )
+    changed = {
+        f"--{name.replace('_', '-')}": getattr(recipe, name)
+        for name in plain
+        if getattr(recipe, name) != getattr(default, name)
+    }
+    values = {flag: value for flag, value in {**listed, **changed}.items() if value is not None}
+    # FLAG=VALUE, since -1..1 alone would be read as a flag.
+    texts = [f"{flag}={value}" for flag, value in values.items()]
+    return [
+        str(recipe.checkpoint),
+        *texts,
+        *_qat_arguments(recipe.qat),
+        *(["--force"] if recipe.force else []),
+        *(["--verbose"] if recipe.verbose else []),
+        f"--output={recipe.output}",
+    ]
+
+
+def _qat_arguments(qat: QatRecipe | None) -> list[str]:
+    if qat is None:
+        return []
+    default = QatRecipe()
+    fields = ("backend", "epochs", "learning_rate", "batch_size")
+    return [
+        "--qat",
+        *(
+            f"--qat-{name.replace('_', '-')}={getattr(qat, name)}"
+            for name in fields
+            if getattr(qat, name) != getattr(default, name)
+        ),
+    ]

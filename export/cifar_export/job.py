@@ -1,0 +1,130 @@
+"""What the artefacts of one export share: the checkpoint, its scores, and parts that are made on first use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_export.calibration import Calibration, Feed, load_calibration
+from cifar_export.card import pixel_contract
+from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpoint
+from cifar_export.evaluation import class_labels, evaluation_split, refuse_foreign_calibration
+from cifar_export.fold import Folded, RescalingRule, fold
+from cifar_export.qat import Trained, qat_data, trained
+from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
+from cifar_runtime.contract import InputContract
+from cifar_train.dataset import Split
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One export.
+
+    Attributes:
+        recipe: what was asked for.
+        checkpoint: the model to export, of raw pixels.
+        labels: a name for each score.
+        split: the images to verify on.
+        reference: the checkpoint's scores of them, float32, shape (n, num_classes).
+        say: told in a few words what begins.
+    """
+
+    recipe: ExportRecipe
+    checkpoint: Checkpoint
+    labels: tuple[str, ...]
+    split: Split
+    reference: NDArray[np.float32]
+    say: Callable[[str], None]
+    _folded: dict[RescalingRule, Folded] = field(default_factory=dict)
+    _trained: Trained | None = None
+    _calibration: Calibration | None = None
+
+    @property
+    def pixels(self) -> InputContract:
+        """The contract of a float32 input of raw pixels."""
+        return pixel_contract(self.checkpoint.image_shape, self.recipe)
+
+    def folded(self, quantize: Quantize) -> Folded:
+        """The folded model; for calibrated precisions without a leading Rescaling, so that the input stays exact.
+
+        Where the recipe says so, with weights that were trained for int8.
+        """
+        if self.recipe.trains(quantize):
+            return self._trained_once().folded
+        return self._folded_once("strip" if quantize in CALIBRATED else "keep")
+
+    def training_report(self, quantize: Quantize) -> dict[str, Any] | None:
+        """How the model was trained for int8; None where it was not."""
+        return self._trained_once().report if self.recipe.trains(quantize) else None
+
+    def _folded_once(self, rescaling: RescalingRule) -> Folded:
+        if rescaling not in self._folded:
+            self._folded[rescaling] = fold(self.checkpoint.model, rescaling=rescaling)
+        return self._folded[rescaling]
+
+    def _trained_once(self) -> Trained:
+        if self.recipe.qat is None:
+            raise TypeError("the recipe trains nothing")
+        if self._trained is None:
+            folded = self._folded_once("strip")
+            self._trained = trained(
+                folded,
+                self.recipe.qat,
+                feed=self._feed_of(folded),
+                data=qat_data(),
+                seed=self.recipe.seed,
+                say=self.say,
+            )
+        return self._trained
+
+    def calibration(self) -> Calibration:
+        """The images that set ranges."""
+        if self._calibration is None:
+            self._calibration = load_calibration(self.recipe, self.pixels)
+        return self._calibration
+
+    def feed(self, quantize: Quantize) -> Feed:
+        """The calibration images as the folded model takes them."""
+        return self._feed_of(self.folded(quantize))
+
+    def _feed_of(self, folded: Folded) -> Feed:
+        return Feed(
+            images=self.calibration().images, multiplier=folded.multiplier, offset=folded.offset
+        )
+
+
+def open_job(recipe: ExportRecipe, say: Callable[[str], None]) -> Job:
+    """An export with its checkpoint open and its reference computed.
+
+    Raises:
+        ArtefactError: the checkpoint cannot be used.
+        InputError: labels or evaluation images are missing or do not fit.
+        UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
+    """
+    say(f"opening {recipe.checkpoint}")
+    checkpoint = adapted_checkpoint(
+        open_checkpoint(recipe.checkpoint, verbose=recipe.verbose), recipe
+    )
+    labels = class_labels(recipe, checkpoint)
+    refuse_foreign_calibration(recipe, checkpoint, labels)
+    contract = pixel_contract(checkpoint.image_shape, recipe)
+    split = evaluation_split(recipe, labels=labels, contract=contract)
+    say(f"Keras' decisions on {len(split.labels)} images of {split.name}")
+    return Job(
+        recipe=recipe,
+        checkpoint=checkpoint,
+        labels=labels,
+        split=split,
+        reference=keras_scores(checkpoint, split.images),
+        say=say,
+    )
+
+
+def keras_scores(checkpoint: Checkpoint, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The checkpoint's scores, float32, shape (n, num_classes), of uint8 images, shape (n, height, width, 3)."""
+    scores = checkpoint.model.predict(
+        np.asarray(images).astype(np.float32), batch_size=250, verbose=0
+    )
+    return np.asarray(scores, dtype=np.float32)

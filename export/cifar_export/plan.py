@@ -1,0 +1,110 @@
+"""What an export would do: files, contracts, calibration and limits, found out without writing anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cifar_export.adapt import output_kind_of
+from cifar_export.checkpoint import adapted_checkpoint, open_checkpoint
+from cifar_export.evaluation import class_labels, refuse_foreign_calibration
+from cifar_export.export import check_installed
+from cifar_export.fold import fold
+from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
+from cifar_export.verify import limits_for
+from cifar_runtime.contract import ModelFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedArtefact:
+    """One artefact that an export would make.
+
+    Attributes:
+        path: the model file; its card lies beside it.
+        exists: whether a file of that name is there already.
+        takes: its input in words.
+        gives: its output in words.
+        calibration: which images set its ranges, in words; None where none do.
+        training: how it is trained first, in words; None where it is not.
+        max_accuracy_drop: the gate's limit, 0..1.
+        min_agreement: the gate's limit, 0..1.
+    """
+
+    path: Path
+    exists: bool
+    takes: str
+    gives: str
+    calibration: str | None
+    training: str | None
+    max_accuracy_drop: float
+    min_agreement: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON-ready data."""
+        return {field: getattr(self, field) for field in self.__slots__} | {"path": str(self.path)}
+
+
+def plan(
+    recipe: ExportRecipe, *, progress: Callable[[str], None] | None = None
+) -> tuple[PlannedArtefact, ...]:
+    """The artefacts that :func:`cifar_export.export.export` would make, in its order; nothing is written.
+
+    Args:
+        recipe: what to make.
+        progress: told in a few words what begins.
+
+    Raises:
+        ArtefactError: the checkpoint cannot be used.
+        InputError: the file of labels does not fit.
+        MissingDependencyError: a converter or interpreter is not installed.
+        UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
+    """
+    check_installed(recipe)
+    (progress or (lambda _: None))(f"opening {recipe.checkpoint}")
+    checkpoint = adapted_checkpoint(
+        open_checkpoint(recipe.checkpoint, verbose=recipe.verbose), recipe
+    )
+    labels = class_labels(recipe, checkpoint)
+    refuse_foreign_calibration(recipe, checkpoint, labels)
+    stripped = fold(checkpoint.model, rescaling="strip")
+    height, width, channels = checkpoint.image_shape
+    shape, kind = f"{height}x{width}x{channels}", output_kind_of(checkpoint.model)
+
+    def one(model_format: ModelFormat, quantize: Quantize) -> PlannedArtefact:
+        name = recipe.name_of(checkpoint.name, quantize)
+        path = recipe.output / f"{name}.{model_format}"
+        limits = limits_for(recipe, quantize)
+        dtype = "int8" if quantize == "int8" else "float32"
+        mapping = (stripped.multiplier, stripped.offset) if quantize in CALIBRATED else (1.0, 0.0)
+        return PlannedArtefact(
+            path=path,
+            exists=path.exists(),
+            takes=f"{dtype} {shape} RGB, {_mapping(*mapping, is_integer=dtype == 'int8')}",
+            gives=f"{dtype} {kind} of {len(labels)} classes",
+            calibration=_calibration(recipe) if quantize in CALIBRATED else None,
+            training=_training(recipe) if recipe.trains(quantize) else None,
+            max_accuracy_drop=limits.max_accuracy_drop,
+            min_agreement=limits.min_agreement,
+        )
+
+    return tuple(one(model_format, quantize) for model_format, quantize in recipe.pairs)
+
+
+def _mapping(multiplier: float, offset: float, *, is_integer: bool) -> str:
+    if is_integer:
+        return "pixel - 128"
+    return (
+        "raw pixels" if (multiplier, offset) == (1, 0) else f"pixel * {multiplier:g} + {offset:g}"
+    )
+
+
+def _calibration(recipe: ExportRecipe) -> str:
+    source = recipe.calibration_data or "CIFAR-10's train split"
+    return f"{recipe.calibration_samples} images of {source}, {recipe.calibration_method}"
+
+
+def _training(recipe: ExportRecipe) -> str:
+    qat = recipe.qat
+    if qat is None:
+        raise TypeError("the recipe trains nothing")
+    return f"{qat.backend}, {qat.epochs} epochs of CIFAR-10's train split"

@@ -1,0 +1,152 @@
+"""Quantization-aware training by tensorflow-model-optimization, in a child process.
+
+That package refuses Keras 3 models, and its import sets TF_USE_LEGACY_KERAS for the whole process. So this side
+describes the folded model as data, and a child (:mod:`cifar_export.qat_tfmot_child`) builds it in tf_keras, trains it
+and sends the weights back. No Keras file changes hands: tf_keras runs code that an .h5 holds.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cifar_export.adapt import adapted
+from cifar_export.calibration import Feed
+from cifar_export.qat import QatData
+from cifar_export.qat_keras import observed_ranges
+from cifar_export.recipe import QatRecipe
+from cifar_export.trace import call_copy, functional_from, replay, trace
+from cifar_runtime.errors import ArtefactError, MissingDependencyError
+
+_PACKAGES = ("tensorflow_model_optimization", "tf_keras")
+# The settings of each layer that tf_keras understands as Keras 3 does.
+_WINDOW = ("strides", "padding")
+_SETTINGS: dict[str, tuple[str, ...]] = {
+    "Conv2D": ("filters", "kernel_size", "dilation_rate", "use_bias", "activation", *_WINDOW),
+    "DepthwiseConv2D": (
+        "kernel_size",
+        "depth_multiplier",
+        "dilation_rate",
+        "use_bias",
+        "activation",
+        *_WINDOW,
+    ),
+    "Dense": ("units", "use_bias", "activation"),
+    "MaxPooling2D": ("pool_size", *_WINDOW),
+    "AveragePooling2D": ("pool_size", *_WINDOW),
+    "GlobalAveragePooling2D": ("keepdims",),
+    "Flatten": (),
+    "ReLU": ("max_value", "negative_slope", "threshold"),
+    "Add": (),
+    "Concatenate": ("axis",),
+    "ZeroPadding2D": ("padding",),
+}
+
+
+def train(
+    model: Any,
+    recipe: QatRecipe,
+    *,
+    feed: Feed,
+    data: QatData,
+    seed: int,
+    say: Callable[[str], None],
+) -> tuple[Any, dict[str, Any]]:
+    """A copy of the folded model with trained weights, and how it went, JSON-ready.
+
+    The arguments are those of :func:`cifar_export.qat.trained`.
+
+    Raises:
+        ArtefactError: the model has a layer that this backend does not take, or the child failed.
+        MissingDependencyError: the packages are not installed.
+    """
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(
+            f"--qat-backend tfmot needs {missing[0]}, which is not installed.",
+            hint="pip install 'cifar-edge[qat]'",
+        )
+    logits = adapted(functional_from(model), output_kind="logits")
+    request = {
+        "layers": described_layers(logits, feed),
+        "image_shape": list(logits.inputs[0].shape[1:]),
+        "multiplier": feed.multiplier,
+        "offset": feed.offset,
+        "epochs": recipe.epochs,
+        "learning_rate": recipe.learning_rate,
+        "batch_size": recipe.batch_size,
+        "seed": seed,
+    }
+    with tempfile.TemporaryDirectory(prefix="cifar-export-qat-") as name:
+        folder = Path(name)
+        (folder / "request.json").write_text(json.dumps(request))
+        np.savez(folder / "data.npz", train=data.train, validation=data.validation)
+        np.savez(
+            folder / "weights.npz",
+            **{f"{i}": weight for i, weight in enumerate(logits.get_weights())},
+        )
+        _run_child(folder, model_name=model.name, say=say)
+        with np.load(folder / "trained.npz", allow_pickle=False) as found:
+            weights = [found[f"{index}"] for index in range(len(found.files))]
+        report = json.loads((folder / "report.json").read_text())
+    result = replay(model, call_copy)
+    result.set_weights(weights)
+    return result, report
+
+
+def described_layers(model: Any, feed: Feed) -> list[dict[str, Any]]:
+    """The calls of a functional model as JSON-ready data, with the ranges that calibration shows.
+
+    Raises:
+        ArtefactError: a layer is not one that this backend takes.
+    """
+    ranges = observed_ranges(model, feed)
+    described = []
+    for call in trace(model).calls:
+        kind = type(call.layer).__name__
+        if kind not in _SETTINGS or len(call.outputs) != 1:
+            raise ArtefactError(
+                f"{model.name}: layer '{call.layer.name}' is a {kind}, which --qat-backend tfmot does not take.",
+                hint="Give --qat-backend keras.",
+            )
+        config = call.layer.get_config()
+        described.append(
+            {
+                "kind": kind,
+                "name": call.layer.name,
+                "settings": {key: config[key] for key in _SETTINGS[kind]},
+                "inputs": list(call.inputs),
+                "output": call.outputs[0],
+                "num_weights": len(call.layer.weights),
+                "range": ranges.get(call.index),
+            }
+        )
+    return described
+
+
+def _run_child(folder: Path, *, model_name: str, say: Callable[[str], None]) -> None:
+    program = [sys.executable, "-m", "cifar_export.qat_tfmot_child", str(folder)]
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with (
+        (folder / "errors.txt").open("w+") as errors,
+        subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+            program, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as child,
+    ):
+        for line in child.stdout or ():
+            if line.startswith("QAT: "):
+                say(line.strip())
+        if child.wait() != 0:
+            errors.seek(0)
+            last = (errors.read().strip().splitlines() or ["no message"])[-1]
+            raise ArtefactError(
+                f"{model_name}: tensorflow-model-optimization cannot train it: {last[:300]}.",
+                hint="Give --qat-backend keras.",
+            )

@@ -1,0 +1,192 @@
+"""Publishes prepared bytes a thousand times in children that are killed at chosen points; run as a program.
+
+It forks from a process that has imported little, so that a thousand children take seconds. A child dies by
+SIGKILL before the n-th line of Python that publishing executes, which includes the moments before and after every
+call of the operating system. Prints one JSON object.
+"""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from cifar_export.publish import publish, write_artefact
+from cifar_export.staging import PREFIX, staging_folder, sweep
+from cifar_runtime.artefact import card_path, open_artefact
+from cifar_runtime.errors import ArtefactError
+
+CONTRACT = {
+    "input": {
+        "shape": [8, 8, 3],
+        "dtype": "float32",
+        "multiplier": 1.0,
+        "offset": 0.0,
+        "scale": None,
+        "zero_point": None,
+        "resize_filter": "bicubic",
+    },
+    "output": {"kind": "logits", "dtype": "float32", "scale": None, "zero_point": None},
+    "labels": ["cat", "dog"],
+}
+MODELS = {name: b"\0\0\0\0TFL3" + name.encode() * 5000 for name in ("former", "new")}
+
+
+def card_of(name: str, *, note: str = "") -> dict[str, Any]:
+    data = MODELS[name]
+    digest = hashlib.sha256(data).hexdigest()
+    model = {"file": "m.tflite", "format": "tflite", "size_bytes": len(data), "sha256": digest}
+    return {
+        "schema": "cifar-edge/artefact/1",
+        "name": name,
+        "model": model,
+        "contract": CONTRACT,
+        "provenance": {"note": note},
+    }
+
+
+def publish_new(output: Path) -> None:
+    """What an export does when conversion is over."""
+    sweep(output)
+    with staging_folder(output) as folder:
+        write_artefact(folder / "m.tflite", MODELS["new"], card_of("new", note="new card"))
+        publish(folder / "m.tflite", output / "m.tflite", force=True)
+
+
+def start_empty(output: Path) -> None:
+    output.mkdir()
+
+
+def start_with_former(output: Path) -> None:
+    output.mkdir()
+    write_artefact(output / "m.tflite", MODELS["former"], card_of("former"))
+
+
+def start_with_same_model(output: Path) -> None:
+    output.mkdir()
+    write_artefact(output / "m.tflite", MODELS["new"], card_of("new", note="former card"))
+
+
+def start_interrupted(output: Path) -> None:
+    """An earlier publication died when its card was in place and its model was not."""
+    start_with_former(output)
+    both = {**card_of("new", note="killed"), "replaces": card_of("former")}
+    card_path(output / "m.tflite").write_text(json.dumps(both))
+    (output / f"{PREFIX}00000000-1-left").mkdir()
+
+
+STARTS: dict[str, Callable[[Path], None]] = {
+    "empty": start_empty,
+    "former": start_with_former,
+    "same model": start_with_same_model,
+    "interrupted": start_interrupted,
+}
+
+
+def state(output: Path) -> str:
+    """``none``, ``former`` or ``new``, or why the artefact does not open."""
+    path = output / "m.tflite"
+    if not path.exists():
+        return "none"
+    try:
+        return open_artefact(path).name
+    except ArtefactError as error:
+        return f"broken: {error}"
+
+
+def traced(action: Callable[[], None], stop_at: int | None) -> int:
+    """The number of lines that ``action`` executes; the process dies before line ``stop_at``."""
+    count = 0
+
+    def trace(_frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal count
+        if event == "line":
+            count += 1
+            if count == stop_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        action()
+    finally:
+        sys.settrace(None)
+    return count
+
+
+def in_child(action: Callable[[], object]) -> int:
+    """The wait status of a child that does it."""
+    pid = os.fork()
+    if pid == 0:
+        action()
+        os._exit(0)
+    return os.waitpid(pid, 0)[1]
+
+
+def kill_during(output: Path, delay_s: float) -> None:
+    pid = os.fork()
+    if pid == 0:
+        publish_new(output)
+        os._exit(0)
+    time.sleep(delay_s)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def check_after(start: str, output: Path, where: str, problems: list[str]) -> str:
+    found = state(output)
+    allowed = {"empty": ("none", "new"), "same model": ("new",)}.get(start, ("former", "new"))
+    if found not in allowed:
+        problems.append(f"{start}, {where}: {found}")
+    publish_new(output)  # a re-run repairs whatever was left, and sweeps
+    names = sorted(path.name for path in output.iterdir() if "00000000" not in path.name)
+    card = json.loads(card_path(output / "m.tflite").read_text())
+    if state(output) != "new" or card != card_of("new", note="new card"):
+        problems.append(f"{start}, {where}: the re-run left {state(output)}")
+    if names != ["m.tflite", "m.tflite.json"]:
+        problems.append(f"{start}, {where}: the re-run left {names}")
+    shutil.rmtree(output)
+    return found
+
+
+def main(folder: Path, points: int, real_kills: int) -> dict[str, Any]:
+    os.fsync = lambda _descriptor: None  # a kill, unlike a power cut, loses nothing written
+    problems: list[str] = []
+    outcomes: dict[str, int] = {}
+    killed = 0
+    for start, prepare in STARTS.items():
+        # Twice: the first use of the standard library takes lines of its own.
+        for name in (f"{start} warm-up", f"{start} counted"):
+            prepare(folder / name)
+            lines = traced(partial(publish_new, folder / name), None)
+        for index in range(points // len(STARTS)):
+            output = folder / f"{start}-{index}"
+            line = 1 + index * lines * len(STARTS) // points
+            prepare(output)
+            status = in_child(partial(traced, partial(publish_new, output), line))
+            killed += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+            found = check_after(start, output, f"line {line} of {lines}", problems)
+            outcomes[f"{start}: {found}"] = outcomes.get(f"{start}: {found}", 0) + 1
+    MODELS["new"] = MODELS["new"] * 400  # 6 MB: a kill meets half-written files
+    delays = random.Random(1)  # noqa: S311 - moments, not secrets
+    for index in range(real_kills):
+        output = folder / f"real-{index}"
+        start_with_former(output)
+        delay_s = delays.uniform(0, 0.06)
+        kill_during(output, delay_s)
+        found = check_after("former", output, f"after {delay_s} s", problems)
+        outcomes[f"timed: {found}"] = outcomes.get(f"timed: {found}", 0) + 1
+    return {"problems": problems, "killed": killed, "outcomes": outcomes}
+
+
+if __name__ == "__main__":
+    result = main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    sys.stdout.write(json.dumps(result))

@@ -1,0 +1,180 @@
+"""A model that knows nothing of CIFAR-10: other sizes, labels, input range and images; and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cifar_export.adapt import adapted
+from cifar_export.export import export
+from cifar_export.recipe import ExportRecipe
+from cifar_runtime import Classifier
+from cifar_runtime.artefact import open_artefact
+from cifar_runtime.errors import ArtefactError, InputError, UsageError
+
+Save = Callable[[Any, Path], None]
+LABELS = ("ash", "birch", "cedar", "elm", "fir")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``train`` and ``test`` with a folder a class: pictures of stripes, told apart by width and colour."""
+    root = tmp_path_factory.mktemp("own")
+    random = np.random.default_rng(0)
+    for part, count in (("train", 6), ("test", 8)):
+        for index, name in enumerate(LABELS):
+            (root / part / name).mkdir(parents=True)
+            for number in range(count):
+                stripes = np.arange(120) // (3 + 4 * index) % 2 * 160
+                noise = random.integers(0, 90, (100, 120, 3))
+                pixels = (stripes[None, :, None] + noise) * (np.arange(3) != index % 3)
+                picture = Image.fromarray(pixels.astype(np.uint8))
+                picture.save(root / part / name / f"{number}.png")
+    (root / "labels.txt").write_text("\n".join(LABELS) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def mobilenet(save: Save, folders: Path) -> Path:
+    """keras.applications' MobileNetV2, random weights, 96x96, five classes, taking -1..1."""
+    import keras
+
+    keras.utils.set_random_seed(4)
+    model = keras.applications.MobileNetV2(
+        input_shape=(96, 96, 3), alpha=0.35, weights=None, classes=len(LABELS)
+    )
+    path = folders / "tree.keras"
+    save(model, path)
+    return path
+
+
+def _recipe(checkpoint: Path, folders: Path, **changes: Any) -> ExportRecipe:
+    settings: dict[str, Any] = {
+        "labels": folders / "labels.txt",
+        "input_range": "-1..1",
+        "calibration_data": folders / "train",
+        "eval_data": folders / "test",
+        "output": folders / "out",
+        **changes,
+    }
+    return ExportRecipe(checkpoint=checkpoint, **settings)
+
+
+def test_mobilenet_v2_is_exported_with_its_own_labels_and_images(
+    mobilenet: Path, folders: Path
+) -> None:
+    import keras
+
+    results = export(
+        _recipe(
+            mobilenet,
+            folders,
+            formats=("tflite", "onnx"),
+            quantize=("none", "int8"),
+            max_accuracy_drop=1.0,  # random weights decide at random: only the float pair must agree
+            min_agreement=0.0,
+        )
+    )
+    assert [result.path.name for result in results] == [
+        f"tree-{precision}.{fmt}" for fmt in ("tflite", "onnx") for precision in ("float32", "int8")
+    ]
+    picture = np.random.default_rng(1).integers(0, 256, (1, 96, 96, 3), dtype=np.uint8)
+    expected = keras.saving.load_model(mobilenet)(picture.astype(np.float32) / 127.5 - 1)
+    for result in results:
+        contract = open_artefact(result.path).contract
+        assert (contract.input.shape, contract.labels) == ((96, 96, 3), LABELS)
+        assert (result.split, result.num_images) == ("test", 40)
+        tolerance = 0.05 if "int8" in result.name else 1e-4
+        scores = Classifier(result.path).scores(picture)
+        np.testing.assert_allclose(scores, np.asarray(expected), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"labels": None}, UsageError, "without the order of its classes"),
+        ({"eval_data": None}, UsageError, "there are no images to verify the export on"),
+        ({"labels": Path("absent.txt")}, InputError, "absent.txt: cannot be read"),
+    ],
+)
+def test_what_is_missing_is_asked_for(
+    changes: dict[str, Any], error: type[Exception], message: str, mobilenet: Path, folders: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        export(_recipe(mobilenet, folders, **changes))
+
+
+def test_labels_that_do_not_fit_are_refused(mobilenet: Path, folders: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few.txt"
+    few.write_text("ash\nbirch\n")
+    with pytest.raises(InputError) as caught:
+        export(_recipe(mobilenet, folders, labels=few))
+    assert str(caught.value) == (
+        f"{few}: names 2 different classes, expected 5, one a line, as the model has scores. "
+        "List them in the order of the scores."
+    )
+
+
+def test_calibration_images_are_needed_for_int8(mobilenet: Path, folders: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        export(_recipe(mobilenet, folders, calibration_data=None, quantize=("int8",)))
+    assert str(caught.value) == (
+        f"{mobilenet}: int8 needs calibration images of this model's own kind, and CIFAR-10's are not. "
+        "Give --calibration-data DIR (training images)."
+    )
+
+
+@pytest.mark.parametrize("head", ["dense", "layer", "none"])
+@pytest.mark.parametrize("input_range", ["0..255", "0..1", "-1..1"])
+@pytest.mark.parametrize("kind", [None, "probabilities", "logits"])
+def test_an_adapted_model_computes_the_same(head: str, input_range: Any, kind: Any) -> None:
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(1)
+    parts = [
+        keras.Input((16, 16, 3)),
+        layers.Rescaling(1 / 64),
+        layers.Conv2D(4, 3, activation="relu"),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(5, activation="softmax" if head == "dense" else None),
+    ]
+    model = keras.Sequential([*parts, layers.Softmax()] if head == "layer" else parts)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.float32)
+    multiplier, offset = {"0..255": (1, 0), "0..1": (1 / 255, 0), "-1..1": (1 / 127.5, -1)}[
+        input_range
+    ]
+    given = np.asarray(model(pixels * multiplier + offset))
+    found = np.asarray(adapted(model, input_range=input_range, output_kind=kind)(pixels))
+    is_softmax = {None: head != "none", "probabilities": True, "logits": False}[kind]
+    assert np.allclose(found.sum(axis=1), 1) == is_softmax
+    np.testing.assert_allclose(
+        _softmax(found, is_softmax), _softmax(given, head != "none"), atol=1e-5
+    )
+
+
+def _softmax(scores: Any, is_softmax: bool) -> Any:
+    return scores if is_softmax else np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+
+
+def test_logits_of_another_activation_are_refused() -> None:
+    import keras
+    from keras import layers
+
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Flatten(),
+            layers.Dense(2, activation="sigmoid", name="end"),
+        ],
+        name="odd",
+    )
+    with pytest.raises(ArtefactError) as caught:
+        adapted(model, output_kind="logits")
+    assert str(caught.value) == (
+        "odd: its last layer 'end' has the activation sigmoid, expected a softmax to strip for logits. "
+        "Leave --output-kind out."
+    )

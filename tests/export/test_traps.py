@@ -1,0 +1,145 @@
+"""The toolchain's silent traps: one test each, which fails when a dependency or a refactoring brings one back."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cifar_export import onnx_int8 as static
+from cifar_export.calibration import Feed
+from cifar_export.checkpoint import open_checkpoint
+from cifar_export.fold import fold
+from cifar_export.onnx_float import onnx_float32
+from cifar_export.tflite import tflite_content, tflite_float32, tflite_int8
+from cifar_train import shipped
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.uint8]:
+    return shipped.test_sample().images[:200]
+
+
+@pytest.fixture(scope="module")
+def folded(checkpoint: Path) -> Any:
+    return fold(open_checkpoint(checkpoint).model).model
+
+
+@pytest.fixture(scope="module")
+def decisions(folded: Any, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    scores = folded.predict(images.astype(np.float32), verbose=0)
+    return np.asarray(scores.argmax(axis=1))
+
+
+@pytest.fixture(scope="module")
+def feed() -> Feed:
+    return Feed(images=shipped.calibration_sample().images[:128])
+
+
+def _litert(data: bytes, images: NDArray[Any]) -> NDArray[np.int64]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=data)
+    interpreter.allocate_tensors()
+    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+    found = []
+    for image in images:
+        interpreter.set_tensor(taken["index"], image[None])
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(given["index"])[0].argmax())
+    return np.array(found)
+
+
+def _onnxruntime(data: bytes, images: NDArray[Any], *, batch: int = 200) -> NDArray[np.int64]:
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    scores = [
+        session.run(None, {"image": images[start : start + batch]})[0]
+        for start in range(0, len(images), batch)
+    ]
+    return np.asarray(np.concatenate(scores).argmax(axis=1))
+
+
+def test_a_tflite_file_holds_its_weights(
+    folded: Any, images: NDArray[np.uint8], decisions: NDArray[np.int64]
+) -> None:
+    """Trap 1: from_concrete_functions drops a Keras 3 model's weights: a small file that gives NaN."""
+    data = tflite_float32(folded).data
+    assert len(data) > 4 * folded.count_params()
+    np.testing.assert_array_equal(_litert(data, images.astype(np.float32)), decisions)
+
+
+def test_an_onnx_file_keeps_the_bias_of_its_dense_layer(folded: Any) -> None:
+    """Trap 2: tf2onnx.from_tflite drops it for static batch 1; with only a bias, it alone decides."""
+    import keras
+
+    model = keras.models.clone_model(folded)
+    model.set_weights(folded.get_weights())
+    dense = model.layers[-1]
+    bias = np.arange(10, dtype=np.float32) * 50
+    dense.set_weights([np.zeros_like(dense.get_weights()[0]), bias])
+    noise = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.float32)
+    for data in (onnx_float32(model).data,):
+        assert _onnxruntime(data, noise).tolist() == [9] * 8
+    assert _litert(tflite_float32(model).data, noise).tolist() == [9] * 8
+
+
+@pytest.mark.parametrize("float_io", [False, True])
+def test_an_int8_onnx_file_survives_onnxruntimes_optimizers(
+    folded: Any,
+    images: NDArray[np.uint8],
+    decisions: NDArray[np.int64],
+    feed: Feed,
+    *,
+    float_io: bool,
+) -> None:
+    """Trap 3: WeightBiasQuantization and U8S8 fusion change what a quantized graph computes."""
+    converted = static.onnx_int8(onnx_float32(folded), feed, model_name="small", float_io=float_io)
+    pixels = images.astype(np.float32) if float_io else (images.astype(np.int16) - 128)
+    batch = pixels.astype(np.float32 if float_io else np.int8)
+    assert (_onnxruntime(converted.data, batch) == decisions).mean() >= 0.95
+
+
+def test_a_float_io_onnx_file_is_quantized_before_anything_else(folded: Any, feed: Feed) -> None:
+    """Behind the Transpose, onnxruntime fuses U8S8 products that saturate without VNNI: 82 % agreement."""
+    import onnx
+
+    converted = static.onnx_int8(onnx_float32(folded), feed, model_name="small", float_io=True)
+    graph = onnx.load_model_from_string(converted.data).graph
+    first = [node.op_type for node in graph.node if "image" in node.input]
+    last = [node.op_type for node in graph.node if "scores" in node.output]
+    assert (first, last) == (["QuantizeLinear"], ["DequantizeLinear"])
+
+
+def test_a_dynamic_onnx_file_decides_without_looking_at_neighbours(
+    folded: Any, images: NDArray[np.uint8], decisions: NDArray[np.int64]
+) -> None:
+    """One range for a whole batch would make an image's scores depend on the others: the batch is 1."""
+    converted = static.onnx_dynamic(onnx_float32(folded), model_name="small")
+    found = _onnxruntime(converted.data, images.astype(np.float32), batch=1)
+    assert (found == decisions).mean() >= 0.9
+    with pytest.raises(Exception, match="Got invalid dimensions"):
+        _onnxruntime(converted.data, images.astype(np.float32), batch=2)
+
+
+def test_a_dense_layer_is_quantized_per_tensor(folded: Any, feed: Feed) -> None:
+    """Trap 4: TFLite Micro before September 2024 misreads per-channel FULLY_CONNECTED."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = tflite_int8(folded, feed).data
+    graph = schema.ModelT.InitFromPackedBuf(data, 0).subgraphs[0]
+    (position,) = [
+        index
+        for index, name in enumerate(tflite_content(data).operators)
+        if name == "FULLY_CONNECTED"
+    ]
+    kernel = graph.tensors[graph.operators[position].inputs[1]]
+    assert len(kernel.quantization.scale) == 1
+    convolution = graph.tensors[graph.operators[0].inputs[1]]
+    assert len(convolution.quantization.scale) > 1
