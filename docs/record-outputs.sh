@@ -20,7 +20,7 @@ record() { # record NAME COMMAND...: the command line and all that it prints
 record data-info cifar-data info
 record export cifar-export --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
 record classify cifar-classify train/cifar_train/samples/images
-record classify-json cifar-classify -k 2 --json train/cifar_train/samples/images/cat.png
+record classify-json cifar-classify train/cifar_train/samples/images/cat.png -k 2 --json
 cifar-bench "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} --against train/cifar_train/checkpoints/seed-cnn.keras \
   --split test --runs 2000 --json benchmarks/reports/seed-cnn.json
 record info cifar-info "$folder/seed-cnn-int8.tflite" --self-test

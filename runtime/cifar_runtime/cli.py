@@ -85,13 +85,19 @@ def parse(argv: Sequence[str]) -> ClassifyRecipe:
     options = _parser().parse_intermixed_args(argv)
     from pathlib import Path  # after --help has left
 
+    json_path = _json_path(options.json)  # first: --json photo.png has taken the only image
+    if not options.inputs:
+        raise UsageError(
+            f"{PROGRAM}: the following arguments are required: IMAGE.",
+            hint=f"See {PROGRAM} --help.",
+        )
     return ClassifyRecipe(
         inputs=tuple(options.inputs),
         model=None if options.model is None else Path(options.model),
         contract=options.contract,
         top_k=options.top_k,
         output="jsonl" if options.jsonl else "table" if options.json is None else "json",
-        json_path=_json_path(options.json),
+        json_path=json_path,
         threads=options.threads,
         runtime=options.runtime,
         verbosity=-1 if options.quiet else 1 if options.verbose else 0,
@@ -133,7 +139,7 @@ def _parser() -> Parser:
         examples=_EXAMPLES,
     )
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="IMAGE", help="file, folder, or - for paths on stdin")
+    add("inputs", nargs="*", metavar="IMAGE", help="file, folder, or - for paths on stdin")
     add("-m", "--model", help=".tflite or .onnx file (default: the packaged model)")
     add(
         "--contract",
