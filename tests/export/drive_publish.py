@@ -5,7 +5,6 @@ SIGKILL before the n-th line of Python that publishing executes, which includes 
 call of the operating system. Prints one JSON object.
 """
 
-import hashlib
 import json
 import os
 import random
@@ -22,6 +21,7 @@ from typing import Any
 from cifar_export.publish import publish, write_artefact
 from cifar_export.staging import PREFIX, staging_folder, sweep
 from cifar_runtime.artefact import card_path, open_artefact
+from cifar_runtime.embedding import sealed
 from cifar_runtime.errors import ArtefactError
 
 CONTRACT = {
@@ -37,28 +37,39 @@ CONTRACT = {
     "output": {"kind": "logits", "dtype": "float32", "scale": None, "zero_point": None},
     "labels": ["cat", "dog"],
 }
-MODELS = {name: b"\0\0\0\0TFL3" + name.encode() * 5000 for name in ("former", "new")}
 
 
-def card_of(name: str, *, note: str = "") -> dict[str, Any]:
-    data = MODELS[name]
-    digest = hashlib.sha256(data).hexdigest()
-    model = {"file": "m.tflite", "format": "tflite", "size_bytes": len(data), "sha256": digest}
-    return {
+def model_bytes(name: str, *, repeats: int) -> bytes:
+    """An ONNX file of nothing but an IR version and a doc_string, which is all that publishing looks at."""
+    text = name.encode() * repeats
+    length, prefix = len(text), b""
+    while length > 127:
+        prefix += bytes([length & 127 | 128])
+        length >>= 7
+    return b"\x08\x08\x32" + prefix + bytes([length]) + text
+
+
+MODELS = {name: model_bytes(name, repeats=5000) for name in ("former", "new")}
+
+
+def artefact_of(name: str) -> tuple[bytes, dict[str, Any]]:
+    """The model with its document inside, and its card."""
+    document = {
         "schema": "cifar-edge/artefact/1",
         "name": name,
-        "model": model,
+        "model": {"file": "m.onnx", "format": "onnx"},
         "contract": CONTRACT,
-        "provenance": {"note": note},
+        "provenance": {},
     }
+    return sealed(MODELS[name], "onnx", document)
 
 
 def publish_new(output: Path) -> None:
     """What an export does when conversion is over."""
     sweep(output)
     with staging_folder(output) as folder:
-        write_artefact(folder / "m.tflite", MODELS["new"], card_of("new", note="new card"))
-        publish(folder / "m.tflite", output / "m.tflite", force=True)
+        write_artefact(folder / "m.onnx", *artefact_of("new"))
+        publish(folder / "m.onnx", output / "m.onnx", force=True)
 
 
 def start_empty(output: Path) -> None:
@@ -67,19 +78,19 @@ def start_empty(output: Path) -> None:
 
 def start_with_former(output: Path) -> None:
     output.mkdir()
-    write_artefact(output / "m.tflite", MODELS["former"], card_of("former"))
+    write_artefact(output / "m.onnx", *artefact_of("former"))
 
 
 def start_with_same_model(output: Path) -> None:
     output.mkdir()
-    write_artefact(output / "m.tflite", MODELS["new"], card_of("new", note="former card"))
+    write_artefact(output / "m.onnx", *artefact_of("new"))
 
 
 def start_interrupted(output: Path) -> None:
     """An earlier publication died when its card was in place and its model was not."""
     start_with_former(output)
-    both = {**card_of("new", note="killed"), "replaces": card_of("former")}
-    card_path(output / "m.tflite").write_text(json.dumps(both))
+    both = {**artefact_of("new")[1], "replaces": artefact_of("former")[1]}
+    card_path(output / "m.onnx").write_text(json.dumps(both))
     (output / f"{PREFIX}00000000-1-left").mkdir()
 
 
@@ -93,7 +104,7 @@ STARTS: dict[str, Callable[[Path], None]] = {
 
 def state(output: Path) -> str:
     """``none``, ``former`` or ``new``, or why the artefact does not open."""
-    path = output / "m.tflite"
+    path = output / "m.onnx"
     if not path.exists():
         return "none"
     try:
@@ -148,10 +159,10 @@ def check_after(start: str, output: Path, where: str, problems: list[str]) -> st
         problems.append(f"{start}, {where}: {found}")
     publish_new(output)  # a re-run repairs whatever was left, and sweeps
     names = sorted(path.name for path in output.iterdir() if "00000000" not in path.name)
-    card = json.loads(card_path(output / "m.tflite").read_text())
-    if state(output) != "new" or card != card_of("new", note="new card"):
+    card = json.loads(card_path(output / "m.onnx").read_text())
+    if state(output) != "new" or card != artefact_of("new")[1]:
         problems.append(f"{start}, {where}: the re-run left {state(output)}")
-    if names != ["m.tflite", "m.tflite.json"]:
+    if names != ["m.onnx", "m.onnx.json"]:
         problems.append(f"{start}, {where}: the re-run left {names}")
     shutil.rmtree(output)
     return found
@@ -175,7 +186,7 @@ def main(folder: Path, points: int, real_kills: int) -> dict[str, Any]:
             killed += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
             found = check_after(start, output, f"line {line} of {lines}", problems)
             outcomes[f"{start}: {found}"] = outcomes.get(f"{start}: {found}", 0) + 1
-    MODELS["new"] = MODELS["new"] * 400  # 6 MB: a kill meets half-written files
+    MODELS["new"] = model_bytes("new", repeats=2_000_000)  # 6 MB: a kill meets half-written files
     delays = random.Random(1)  # noqa: S311 - moments, not secrets
     for index in range(real_kills):
         output = folder / f"real-{index}"

@@ -1,17 +1,21 @@
 """Every pair of format and precision, from one checkpoint, in one export; and the same bytes a second time."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cifar_export.advice import arguments
 from cifar_export.export import export
 from cifar_export.recipe import RUNNABLE, ExportRecipe, ExportResult
 from cifar_export.reproduce import check_reproducible
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import card_path, open_artefact
+from cifar_runtime.embedding import embedded_document
 from cifar_runtime.errors import GateError
 from cifar_train import shipped
 
@@ -59,9 +63,19 @@ def test_they_decide_like_keras(name: str, least: float, results: dict[str, Expo
 
 def test_sizes_follow_the_precision(results: dict[str, ExportResult]) -> None:
     for fmt in ("tflite", "onnx"):
-        size = {name: results[f"small-{name}.{fmt}"].size_bytes for name in ("float32", "fp16")}
+        size = {
+            name: bare_size(results[f"small-{name}.{fmt}"].path)
+            for name in ("float32", "fp16", "int8")
+        }
         assert size["fp16"] < 0.7 * size["float32"]
-        assert results[f"small-int8.{fmt}"].size_bytes < 0.7 * size["float32"]
+        assert size["int8"] < 0.7 * size["float32"]
+
+
+def bare_size(path: Path) -> int:
+    """Bytes without the document inside, which is as large for every precision."""
+    document = embedded_document(path.read_bytes(), "onnx" if path.suffix == ".onnx" else "tflite")
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return path.stat().st_size - len(text.encode())
 
 
 @pytest.mark.parametrize("name", ["fp16", "dynamic", "int8-float-io", "int16x8"])
@@ -96,12 +110,21 @@ def test_what_to_know_before_using_it_is_said(results: dict[str, ExportResult]) 
 
 
 def test_a_second_process_with_another_hash_seed_gives_the_same_bytes(
-    recipe: ExportRecipe, results: dict[str, ExportResult]
+    recipe: ExportRecipe, results: dict[str, ExportResult], tmp_path: Path
 ) -> None:
-    published = tuple(result for file, result in results.items() if "int16x8" not in file)
-    check_reproducible(recipe, published)
-    names = {path.name for path in recipe.output.iterdir()}
-    assert names == {*results, *(f"{name}.json" for name in results)}
+    """Both in fresh processes: Keras' last digits, which the files record, differ in one that has trained before."""
+    again = replace(recipe, output=tmp_path)
+    command = Path(sys.executable).with_name("cifar-export")
+    done = subprocess.run(
+        [command, *arguments(again), "--check-reproducible"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    published = [file for file in results if "int16x8" not in file]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {*published, *(f"{name}.json" for name in published)}
 
 
 def test_other_bytes_the_second_time_are_exit_code_5(
