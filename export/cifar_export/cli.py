@@ -22,7 +22,15 @@ from cifar_export.recipe import (
     QatRecipe,
     Quantize,
 )
-from cifar_runtime.command import Parser, choice, execute, not_one_of, positive_int
+from cifar_runtime.command import (
+    Parser,
+    choice,
+    execute,
+    not_one_of,
+    positive_int,
+    share,
+    whole_number,
+)
 from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
 from cifar_runtime.errors import UsageError
 
@@ -269,7 +277,7 @@ def _add_calibration_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=_seed,
+        type=whole_number,
         default=0,
         metavar="N",
         help="of the choice where there are more images than asked for, and of --qat (default: 0)",
@@ -364,21 +372,6 @@ def _add_output_arguments(parser: Parser) -> None:
     )
 
 
-def share(text: str) -> float:
-    """A share from ``0.005``, ``0.5%`` or ``0.5pp`` (percentage points)."""
-    number, divisor = text, 1.0
-    for unit in ("pp", "%"):
-        if text.endswith(unit):
-            number, divisor = text.removesuffix(unit), 100.0
-    try:
-        value = float(number) / divisor
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a share such as 0.005, 0.5% or 0.5pp")
-    return value
-
-
 def _several(
     choices: Sequence[str], *, aliases: Mapping[str, str] | None = None
 ) -> Callable[[str], tuple[str, ...]]:
@@ -402,9 +395,3 @@ def _positive_float(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
     return value
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 up")
-    return int(text)

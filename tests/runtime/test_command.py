@@ -126,7 +126,15 @@ def test_numbers_must_be_whole_and_positive(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("0.005", 0.005), ("0.5pp", 0.005), ("0.5%", 0.005), ("0", 0.0), ("100%", 1.0), ("1", 1.0)],
+    [
+        ("0.005", 0.005),
+        ("0.5pp", 0.005),
+        ("0.5%", 0.005),
+        ("0.96", 0.96),
+        ("0", 0.0),
+        ("100%", 1.0),
+        ("1", 1.0),
+    ],
 )
 def test_a_share_is_written_as_a_fraction_in_percent_or_in_points(
     text: str, expected: float
