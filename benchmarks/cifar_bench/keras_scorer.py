@@ -167,7 +167,8 @@ def open_checkpoint(data: bytes, *, path: Path) -> Any:
         copy = Path(folder) / path.name
         copy.write_bytes(data)
         try:
-            return keras.saving.load_model(copy, compile=False, safe_mode=True)
+            with without_chatter():  # the first variable looks for a GPU and says so
+                return keras.saving.load_model(copy, compile=False, safe_mode=True)
         except Exception as error:
             reason = " ".join(str(error).replace(f"{folder}{os.sep}", "").split())[:300]
             raise ArtefactError(

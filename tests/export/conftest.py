@@ -21,7 +21,7 @@ def small_model() -> Any:
     model = keras.Sequential(
         [
             keras.Input((32, 32, 3)),
-            layers.Rescaling(1 / 64, offset=-2.0),
+            layers.Rescaling(1 / 64, offset=-2.0, name="rescaling"),
             layers.Conv2D(16, 5, activation="relu"),
             layers.BatchNormalization(momentum=0.8),
             layers.MaxPooling2D(2),
