@@ -108,12 +108,16 @@ def test_arguments_that_make_no_sense_are_usage_errors(argv: list[str], message:
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    # JAX, where this process has imported it, asks TensorFlow for its messages.
+    inherited = {
+        name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"
+    }
     return subprocess.run(
         [SCRIPT, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
     )
 
 
