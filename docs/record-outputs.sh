@@ -26,4 +26,3 @@ cifar-bench "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} --against train/cifa
 record info cifar-info "$folder/seed-cnn-int8.tflite" --self-test
 record parity cifar-parity train/cifar_train/checkpoints/seed-cnn.keras "$folder"/seed-cnn-int8.{tflite,onnx} --split test
 make --no-print-directory demo 2>&1 | keep demo
-make --no-print-directory test 2>&1 | tail -n 1 | keep test
