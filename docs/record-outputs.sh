@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the commands whose output README shows, and keeps what they print in docs/outputs; then run: make readme.
-# The training runs' outputs (train-*.txt) are kept by the runs themselves: see docs/log.md.
+# The training runs' outputs (train-*.txt) are kept by docs/record-run.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
@@ -25,4 +25,13 @@ cifar-bench "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} --against train/cifa
   --split test --runs 2000 --json benchmarks/reports/seed-cnn.json
 record info cifar-info "$folder/seed-cnn-int8.tflite" --self-test
 record parity cifar-parity train/cifar_train/checkpoints/seed-cnn.keras "$folder"/seed-cnn-int8.{tflite,onnx} --split test
+# A photograph from outside CIFAR-10 (scikit-image's cat), classified by the wheel alone in an environment of its own.
+python -m build --wheel --outdir "$folder/wheel" . >"$folder/build.log"
+python3 -m venv "$folder/device"
+"$folder/device/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt "$folder"/wheel/*.whl
+python -m pip download --quiet --disable-pip-version-check --no-deps --dest "$folder/photo" scikit-image
+python -m zipfile --extract "$folder"/photo/scikit_image-*.whl "$folder/photo"
+cp "$folder/photo/skimage/data/chelsea.png" "$folder/chelsea.png"
+(cd "$folder" && PATH="$folder/device/bin:/usr/bin:/bin" && printf '$ %s\n' "cifar-classify chelsea.png -k 3" && cifar-classify chelsea.png -k 3) |
+  keep classify-photo
 make --no-print-directory demo 2>&1 | keep demo

@@ -1,23 +1,26 @@
 """Regenerates what README.md shows of measurements and commands: ``python -m cifar_bench.readme [--check]``.
 
 Between ``<!-- table: NAME -->`` and ``<!-- /table -->`` stands the Markdown table of
-``benchmarks/reports/NAME.json``; between ``<!-- output: NAME -->`` and ``<!-- /output -->``, as a code block,
-what a command printed, from ``docs/outputs/NAME.txt``. Nothing is measured here, and nothing is typed by hand.
+``benchmarks/reports/NAME.json``; between ``<!-- runs: NAME -->`` and ``<!-- /runs -->`` a table of the training runs
+whose cards are ``docs/runs/NAME-seed-*/card.json``; between ``<!-- output: NAME -->`` and ``<!-- /output -->``, as a
+code block, what a command printed, from ``docs/outputs/NAME.txt``. Nothing is measured here or typed by hand.
 """
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from cifar_runtime.command import Parser, execute
 from cifar_runtime.errors import GateError, InputError
 
 _PROGRAM = "python -m cifar_bench.readme"
-_OPENING = re.compile(r"^<!-- (?:table|output): .*-->$", re.MULTILINE)
+_OPENING = re.compile(r"^<!-- (?:table|runs|output): .*-->$", re.MULTILINE)
 _BLOCK = re.compile(
-    r"^<!-- (?P<kind>table|output): (?P<name>[a-z0-9][a-z0-9-]*) -->\n(?P<body>.*?)^<!-- /(?P=kind) -->$",
+    r"^<!-- (?P<kind>table|runs|output): (?P<name>[a-z0-9][a-z0-9-]*) -->\n(?P<body>.*?)^<!-- /(?P=kind) -->$",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -27,7 +30,7 @@ def with_blocks(text: str, block: Callable[[str, str], str]) -> str:
 
     Args:
         text: the README.
-        block: gives the Markdown of a kind (``table`` or ``output``) and a name, with a last newline.
+        block: gives the Markdown of a kind (``table``, ``runs`` or ``output``) and a name, with a last newline.
 
     Raises:
         InputError: a marker has no end, or a name that is none.
@@ -57,6 +60,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--reports", type=Path, default=Path("benchmarks/reports"), metavar="FOLDER"
     )
     parser.add_argument("--outputs", type=Path, default=Path("docs/outputs"), metavar="FOLDER")
+    parser.add_argument("--runs", type=Path, default=Path("docs/runs"), metavar="FOLDER")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 5 when stale")
     return parser.parse_args(argv)
 
@@ -65,7 +69,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from cifar_runtime.files import write_atomically
 
     old = _read(arguments.readme)
-    folders = {"table": arguments.reports, "output": arguments.outputs}
+    folders = {"table": arguments.reports, "runs": arguments.runs, "output": arguments.outputs}
     new = with_blocks(old, lambda kind, name: _BLOCKS[kind](folders[kind], name))
     if old == new:
         sys.stdout.write(f"{arguments.readme}: is up to date\n")
@@ -93,11 +97,26 @@ def _table(folder: Path, name: str) -> str:
     return markdown_table(report_from_text(_read(path), origin=str(path)))
 
 
+def _runs(folder: Path, name: str) -> str:
+    from cifar_bench.training_table import training_table
+
+    paths = sorted(folder.glob(f"{name}-seed-*/card.json"))
+    return training_table([_document(path) for path in paths], origin=str(folder))
+
+
 def _output(folder: Path, name: str) -> str:
     return f"```console\n{_read(folder / f'{name}.txt').rstrip()}\n```\n"
 
 
-_BLOCKS = {"table": _table, "output": _output}
+_BLOCKS = {"table": _table, "runs": _runs, "output": _output}
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(_read(path))
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON: {error}.", hint="Restore the file.") from error
+    return document
 
 
 def _read(path: Path) -> str:

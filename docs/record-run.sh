@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Keeps what README and the log show of a finished training run: its card, curves, test evaluation and last lines.
+# The run: cifar-train --recipe NAME --seed N -o runs/NAME-seed-N --final 2>&1 | tee -a runs/NAME-seed-N.log
+# Then:    docs/record-run.sh runs/NAME-seed-N
+set -euo pipefail
+run=$(realpath "${1:?usage: docs/record-run.sh RUN_FOLDER, with its output in RUN_FOLDER.log}")
+field() { python3 -c "import json, sys; print(json.load(open(sys.argv[1]))['recipe'][sys.argv[2]])" "$run/card.json" "$1"; }
+recipe=$(field name)
+seed=$(field seed)
+name="$recipe-seed-$seed"
+cd "$(dirname "$0")/.."
+
+mkdir -p "docs/runs/$name"
+cp "$run"/{card.json,curves.csv,curves.svg,evaluation-test.json,confusion-test.png} "docs/runs/$name/"
+{
+  echo "\$ cifar-train --recipe $recipe --seed $seed -o runs/$name --final"
+  echo "…"
+  grep '^epoch .*loss' "$run.log" | tail -n 2
+  sed -n '/^[^ ]*model.keras  (epoch/,$p' "$run.log"
+} | sed -E "s#[^ ]*$(basename "$run")(/| |$)#runs/$name\1#g" >"docs/outputs/train-$name.txt"
