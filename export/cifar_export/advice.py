@@ -9,7 +9,7 @@ from cifar_export.recipe import TRAINABLE, ExportRecipe, QatRecipe, Quantize
 def advice(recipe: ExportRecipe, failed: tuple[Quantize, ...]) -> str:
     """One sentence for an export some of whose artefacts failed their gate."""
     trainable = tuple(precision for precision in dict.fromkeys(failed) if precision in TRAINABLE)
-    if trainable and recipe.qat is None and recipe.eval_data is None:
+    if trainable and recipe.qat is None and recipe.eval_data is None and recipe.labels is None:
         trained = replace(recipe, quantize=trainable, qat=QatRecipe())
         return f"Next: {command(trained)}"
     if trainable and recipe.qat is not None:

@@ -55,7 +55,9 @@ def rewrite(model: Any, edits: dict[int, Edit]) -> Any:
         return output if edit.after is None else _affine_output(output, edit.after)
 
     with_bias = frozenset(
-        id(edit.linear.layer) for edit in edits.values() if edit.linear is not None
+        id(edit.linear.layer)
+        for edit in edits.values()
+        if edit.linear is not None and np.any(edit.linear.bias != 0)
     )
     return replay(model, call, with_bias=with_bias)
 
@@ -67,7 +69,8 @@ def _edited(
         return args[0]
     if edit.linear is not None:
         output = clone(args[0])
-        clone.set_weights([_float32(edit.linear.kernel), _float32(edit.linear.bias)])
+        weights = [edit.linear.kernel, edit.linear.bias][: 1 + bool(clone.use_bias)]
+        clone.set_weights([_float32(weight) for weight in weights])
         return output
     if edit.split is not None:
         return _split_output(edit.split, clone, args[0])

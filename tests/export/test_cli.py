@@ -3,11 +3,12 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cifar_export.advice import arguments
+from cifar_export.advice import advice, arguments
 from cifar_export.cli import main, parse, recipe_from
 from cifar_export.recipe import ExportRecipe, QatRecipe
 from cifar_runtime.errors import UsageError
@@ -102,6 +103,18 @@ def test_what_does_not_go_together_is_refused_with_what_does(line: str, message:
     with pytest.raises(UsageError) as caught:
         recipe_from(parse(["-o", "out", *line.split()]), checkpoint=Path("m.keras"))
     assert str(caught.value) == message
+
+
+def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
+    plain = ExportRecipe(checkpoint=Path("m.keras"), output=Path("out"), quantize=("int8",))
+    own_labels = replace(plain, labels=Path("labels.txt"))
+    assert (
+        advice(plain, ("int8",)) == "Next: cifar-export m.keras --quantize=int8 --qat --output=out"
+    )
+    assert advice(own_labels, ("int8",)) == (
+        "Next: cifar-export m.keras --quantize=int8 --labels=labels.txt --calibration-samples=2048 "
+        "--output=out"
+    )
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(
