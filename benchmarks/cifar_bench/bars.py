@@ -3,10 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cifar_bench.svg import Scale, figure, fitted, line, rectangle, text, text_width, titled
+from cifar_bench.svg import (
+    MARGIN,
+    NARROW_BELOW,
+    Scale,
+    figure,
+    head_height,
+    line,
+    rectangle,
+    row_head,
+    text,
+    titled,
+)
 
-_MARGIN = 12.0
-_ROW_HEIGHT, _BAR_HEIGHT = 44.0, 14.0
+_BAR_HEIGHT, _TOP = 14.0, 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,31 +44,34 @@ def roofline_figure(bars: Sequence[Bar], *, width: float) -> str:
         width: of the picture.
     """
     most = max(1.0, *(bar.share for bar in bars))
-    scale = Scale(low=0.0, high=most, start=_MARGIN, end=width - _MARGIN)
+    scale = Scale(low=0.0, high=most, start=MARGIN, end=width - MARGIN)
     parts: list[str] = []
+    head = head_height(width)
+    row_height = head + _BAR_HEIGHT + 12
     for row, bar in enumerate(bars):
-        parts += _row(bar, scale, top=row * _ROW_HEIGHT)
-    height = _ROW_HEIGHT * len(bars) + 4
-    parts.append(line((scale(1.0), 0), (scale(1.0), height), "quantile"))
+        parts += _row(bar, scale, width, top=_TOP + row * row_height + head)
+    height = _TOP + row_height * len(bars)
+    parts.append(line((scale(1.0), 0), (scale(1.0), _TOP), "quantile"))
+    ceiling = {"class": "tick", "text-anchor": "end"}
+    parts.append(text(scale(1.0) - 6, 12, "ceiling, 100 %", ceiling))
     return figure(
         (width, height),
         parts,
-        name=f"roofline-{'narrow' if width < 560 else 'wide'}",
+        name=f"roofline-{'narrow' if width < NARROW_BELOW else 'wide'}",
         title="Achieved multiply-accumulates per second as a share of this machine's ceiling",
         description="; ".join(f"{bar.name}: {100 * bar.share:.1f} %, {bar.told}" for bar in bars),
     )
 
 
-def _row(bar: Bar, scale: Scale, *, top: float) -> list[str]:
+def _row(bar: Bar, scale: Scale, width: float, *, top: float) -> list[str]:
+    """Name and figures, and under them the bar on its track, crossed by a line at the ceiling."""
     told = f"{100 * bar.share:.1f} % · {bar.told}"
-    y = top + 22
     track = (scale(1.0) - scale.start, _BAR_HEIGHT)
     filled = (max(1.0, scale(bar.share) - scale.start), _BAR_HEIGHT)
-    room = scale.end - scale.start - text_width(told) - 24
+    ceiling = (scale(1.0), top - 3), (scale(1.0), top + _BAR_HEIGHT + 3)
     return [
-        text(scale.start, top + 16, fitted(bar.name, room), {"class": "key strong"}),
-        text(scale.end - 6, top + 16, told, {"class": "tick", "text-anchor": "end"}),
-        rectangle((scale.start, y), track, "track"),
-        titled(rectangle((scale.start, y), filled, f"bar {bar.kind}"), f"{bar.name}: {told}"),
+        *row_head(bar.name, told, width, bottom=top),
+        rectangle((scale.start, top), track, "track"),
+        titled(rectangle((scale.start, top), filled, f"bar {bar.kind}"), f"{bar.name}: {told}"),
+        line(*ceiling, "quantile"),
     ]
-

@@ -8,14 +8,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cifar_bench.statistics import percentile
-from cifar_bench.svg import Scale, figure, fitted, horizontal_axis, line, path, text, text_width, titled
+from cifar_bench.svg import (
+    MARGIN,
+    NARROW_BELOW,
+    Scale,
+    figure,
+    head_height,
+    horizontal_axis,
+    line,
+    path,
+    row_head,
+    text,
+    titled,
+)
 
 NUM_BINS = 90
 _WIDEST, _NARROWEST = 2.0, 1.1
-_MARGIN = 12.0
-_ROW_HEIGHT, _AREA_HEIGHT = 62.0, 34.0
+_AREA_HEIGHT = 34.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +56,22 @@ def distribution_figure(spreads: Sequence[Spread], *, width: float) -> str:
     """
     relative = [_relative(spread.samples_ns) for spread in spreads]
     low, high = _range(relative)
-    scale = Scale(low=low, high=high, start=_MARGIN + 8, end=width - _MARGIN - 8)
-    bottom = _ROW_HEIGHT * len(spreads) + 6
+    scale = Scale(low=low, high=high, start=MARGIN + 8, end=width - MARGIN - 8)
+    head = head_height(width)
+    row_height = head + _AREA_HEIGHT + 8
+    bottom = row_height * len(spreads) + 6
     ticks = scale.ticks(int(width / 90))
-    parts = horizontal_axis(scale, (4, bottom), ticks, lambda ratio: f"{100 * ratio - 100:+.3g} %")
-    title = "Latency relative to the model's own median"
-    parts.append(text(width / 2, bottom + 38, title, {"class": "axis-title", "text-anchor": "middle"}))
+    parts = horizontal_axis(scale, (4, bottom), ticks, _above_median)
+    title = "latency relative to the model's own median"
+    parts.append(
+        text(width / 2, bottom + 38, title, {"class": "axis-title", "text-anchor": "middle"})
+    )
     for row, (spread, ratios) in enumerate(zip(spreads, relative, strict=True)):
-        parts += _row(spread, ratios, scale, top=_ROW_HEIGHT * row)
+        parts += _row(spread, ratios, scale, base=row * row_height + head + _AREA_HEIGHT)
     return figure(
         (width, bottom + 50),
         parts,
-        name=f"distribution-{'narrow' if width < 560 else 'wide'}",
+        name=f"distribution-{'narrow' if width < NARROW_BELOW else 'wide'}",
         title="How the latencies of single inferences are spread",
         description="; ".join(
             f"{spread.name}: {spread.told}, p99 {_percent_above(ratios, 99)} above it"
@@ -64,16 +80,16 @@ def distribution_figure(spreads: Sequence[Spread], *, width: float) -> str:
     )
 
 
-def _row(spread: Spread, ratios: np.ndarray, scale: Scale, *, top: float) -> list[str]:
+def _row(spread: Spread, ratios: NDArray[np.float64], scale: Scale, *, base: float) -> list[str]:
     """The name and figures, the histogram under them, and lines at p50, p90 and p99."""
-    base = top + 20 + _AREA_HEIGHT
     beyond = int(np.count_nonzero(ratios > scale.high))
     told = f"{spread.told}{f' · {beyond:,} slower, not drawn' if beyond else ''}"
-    room = scale.end + 8 - _MARGIN - text_width(told) - 16
+    width = scale.end + MARGIN + 8
     parts = [
-        text(_MARGIN, top + 15, fitted(spread.name, room), {"class": "key strong"}),
-        text(scale.end + 8, top + 15, told, {"class": "tick", "text-anchor": "end"}),
-        titled(path(_outline(ratios, scale, base), f"area {spread.kind}", closed=True), spread.name),
+        *row_head(spread.name, told, width, bottom=base - _AREA_HEIGHT),
+        titled(
+            path(_outline(ratios, scale, base), f"area {spread.kind}", closed=True), spread.name
+        ),
         line((scale.start, base), (scale.end, base), "grid"),
     ]
     for rank, style in ((50, "median"), (90, "quantile"), (99, "quantile")):
@@ -83,13 +99,13 @@ def _row(spread: Spread, ratios: np.ndarray, scale: Scale, *, top: float) -> lis
     return parts
 
 
-def _relative(samples_ns: Sequence[int]) -> np.ndarray:
+def _relative(samples_ns: Sequence[int]) -> NDArray[np.float64]:
     """The samples divided by their median, float64."""
     median = max(1, percentile(samples_ns, 50))
     return np.asarray(samples_ns, dtype=np.float64) / median
 
 
-def _range(relative: Sequence[np.ndarray]) -> tuple[float, float]:
+def _range(relative: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     """From the fastest sample of all to the largest p99, at least to +10 %, at most to +100 %."""
     low = min(float(ratios.min()) for ratios in relative)
     p99 = max(float(np.percentile(ratios, 99, method="inverted_cdf")) for ratios in relative)
@@ -97,7 +113,7 @@ def _range(relative: Sequence[np.ndarray]) -> tuple[float, float]:
     return max(0.0, low - 0.05 * (high - low)), high
 
 
-def _outline(ratios: np.ndarray, scale: Scale, base: float) -> list[tuple[float, float]]:
+def _outline(ratios: NDArray[np.float64], scale: Scale, base: float) -> list[tuple[float, float]]:
     """The histogram as a polygon of steps that stands on ``base``; its highest bin has full height."""
     counts, edges = np.histogram(ratios, bins=NUM_BINS, range=(scale.low, scale.high))
     highest = max(1, int(counts.max()))
@@ -108,7 +124,10 @@ def _outline(ratios: np.ndarray, scale: Scale, base: float) -> list[tuple[float,
     return [*points, (scale(float(edges[-1])), base)]
 
 
-def _percent_above(ratios: np.ndarray, rank: int) -> str:
+def _above_median(ratio: float) -> str:
+    return "median" if abs(ratio - 1) < 1e-9 else f"{100 * ratio - 100:+.3g} %"
+
+
+def _percent_above(ratios: NDArray[np.float64], rank: int) -> str:
     at = float(np.percentile(ratios, rank, method="inverted_cdf"))
     return f"{100 * at - 100:.3g} %"
-

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from cifar_bench.label_placement import Box, Placed, Point, Segment, place_labels
 from cifar_bench.svg import (
+    NARROW_BELOW,
     Scale,
     element,
     figure,
@@ -29,10 +30,9 @@ _KIND_NAMES: dict[MarkKind, str] = {
     "onnx": "ONNX",
     "published": "published, not measured here",
 }
-_NARROW = 560.0
 _LABEL_SIZE = 12.0
 _RADIUS = 5.5
-_PLOT_HEIGHT = 320.0
+_PLOT_HEIGHT = 360.0
 _LEFT, _RIGHT = 56.0, 14.0
 
 
@@ -91,9 +91,9 @@ def pareto_figure(marks: Sequence[Mark], axis: CostAxis, *, width: float) -> str
     Args:
         marks: at least one.
         axis: what the cost is.
-        width: of the picture; below 560 the marks carry numbers and a key names them.
+        width: of the picture; below ``NARROW_BELOW`` the marks carry numbers and a key names them.
     """
-    narrow = width < _NARROW
+    narrow = width < NARROW_BELOW
     legend, top = _legend(marks, width)
     bottom = top + _PLOT_HEIGHT
     x, y = _cost_scale(marks, width), _accuracy_scale(marks, top, bottom)
@@ -147,13 +147,11 @@ def _cost_scale(marks: Sequence[Mark], width: float) -> Scale:
 def _accuracy_scale(marks: Sequence[Mark], top: float, bottom: float) -> Scale:
     ends = [mark.interval or (mark.accuracy, mark.accuracy) for mark in marks]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
-    room = max(0.08 * (high - low), 0.002)
+    room = max(0.12 * (high - low), 0.002)
     return Scale(low=max(0.0, low - room), high=min(1.0, high + room), start=bottom, end=top)
 
 
-def _frontier_steps(
-    marks: Sequence[Mark], x: Scale, y: Scale, *, right: float
-) -> list[Point]:
+def _frontier_steps(marks: Sequence[Mark], x: Scale, y: Scale, *, right: float) -> list[Point]:
     """From each unbeaten mark to the next, right and then up, and on to the plot's edge."""
     points: list[Point] = []
     for mark in frontier(marks):

@@ -15,6 +15,10 @@ _CHARACTER_WIDTH = 0.62
 """Width of a character as a share of the font's size: DejaVu Sans' average, the widest of the usual faces."""
 
 _LINE_HEIGHT = 1.3
+NARROW_BELOW = 560.0
+"""A picture less wide than this is for a phone."""
+
+MARGIN = 12.0
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 Attributes = Mapping[str, str | float]
@@ -117,6 +121,26 @@ def text_height(size: float = FONT_SIZE) -> float:
     return size * _LINE_HEIGHT
 
 
+def head_height(width: float) -> float:
+    """How high the head of a row is in a picture of some width: see :func:`row_head`."""
+    return 38.0 if width < NARROW_BELOW else 22.0
+
+
+def row_head(name: str, told: str, width: float, *, bottom: float) -> list[str]:
+    """A row's name and, at the other end or (in a narrow picture) under it, its figures."""
+    if width < NARROW_BELOW:
+        shown = fitted(name, width - 2 * MARGIN)
+        return [
+            text(MARGIN, bottom - 21, shown, {"class": "key strong"}),
+            text(MARGIN, bottom - 6, told, {"class": "tick"}),
+        ]
+    room = width - 2 * MARGIN - text_width(told) - 16
+    return [
+        text(MARGIN, bottom - 6, fitted(name, room), {"class": "key strong"}),
+        text(width - MARGIN, bottom - 6, told, {"class": "tick", "text-anchor": "end"}),
+    ]
+
+
 def number(value: float) -> str:
     """A coordinate with at most two decimals."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"
@@ -204,7 +228,12 @@ def _linear_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
 def _logarithmic_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
     """The densest of 1-2-3-5, 1-2-5, 1-3, 1 in each decade that is not too many."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 3.0, 5.0), (1.0, 2.0, 5.0), (1.0, 3.0)):
+    for digits in (
+        (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
+        (1.0, 2.0, 3.0, 5.0),
+        (1.0, 2.0, 5.0),
+        (1.0, 3.0),
+    ):
         ticks = tuple(
             digit * 10.0**decade
             for decade in decades
