@@ -108,10 +108,15 @@ class Latency:
         return (interval[1] - interval[0]) / 2 / max(1, self.median_ns)
 
     @property
-    def is_stable(self) -> bool:
-        """Whether warm-up had ended and the median is known to ``STEADY_SHARE`` of itself."""
+    def has_steady_median(self) -> bool:
+        """Whether the median is known to ``STEADY_SHARE`` of itself."""
         share = self.interval_share
-        return self.warmed_up and share is not None and share <= STEADY_SHARE
+        return share is not None and share <= STEADY_SHARE
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether warm-up had ended and the median is steady."""
+        return self.warmed_up and self.has_steady_median
 
     @property
     def window_means_ns(self) -> tuple[float, ...]:
