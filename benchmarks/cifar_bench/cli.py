@@ -7,10 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from cifar_bench.drawing import (
+    Drawing,
+    add_drawing_options,
+    check_outputs,
+    drawing_from_arguments,
+    read_baseline,
+    read_report,
+    verdict_text,
+)
 from cifar_bench.recipe import FULL, QUICK, BenchRecipe, BenchSplit, Effort
 from cifar_bench.variants import VARIANTS
 from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
-from cifar_runtime.errors import UsageError
+from cifar_runtime.errors import GateError, UsageError
 
 if TYPE_CHECKING:
     from cifar_bench.report import Report
@@ -21,6 +30,8 @@ _EXAMPLES = """\
   cifar-bench
   cifar-bench seed-cnn-int8.tflite seed-cnn-int8.onnx --json report.json
   cifar-bench seed-cnn-int8.tflite --against seed-cnn.keras --split test
+  cifar-bench seed-cnn-int8.tflite --baseline report.json --max-slowdown 10%
+  cifar-bench --from-report report.json --html report.html
 """
 
 
@@ -33,6 +44,7 @@ class Invocation:
         command: the command line for the report, without the folders of absolute paths.
         json: where the JSON report goes: None, ``-`` for stdout, or a file.
         markdown: where the Markdown table goes, likewise.
+        drawing: what else to make of the report, and what to judge it against.
         quiet: no progress on stderr.
     """
 
@@ -40,6 +52,7 @@ class Invocation:
     command: tuple[str, ...]
     json: str | None
     markdown: str | None
+    drawing: Drawing
     quiet: bool
 
 
@@ -54,12 +67,7 @@ def parse(argv: Sequence[str]) -> Invocation:
         raise UsageError(
             f"{_PROGRAM}: --split and --eval-data both name the images.", hint="Give one of them."
         )
-    if arguments.json == _STDOUT == arguments.markdown:
-        raise UsageError(
-            f"{_PROGRAM}: --json and --markdown both claim stdout.", hint="Give one of them a FILE."
-        )
-    _check_suffix("--json", arguments.json, ".json")
-    _check_suffix("--markdown", arguments.markdown, ".md")
+    check_outputs(arguments)
     return Invocation(
         recipe=BenchRecipe(
             models=tuple(arguments.models),
@@ -76,6 +84,7 @@ def parse(argv: Sequence[str]) -> Invocation:
         command=_without_folders(argv),
         json=arguments.json,
         markdown=arguments.markdown,
+        drawing=drawing_from_arguments(arguments),
         quiet=arguments.quiet,
     )
 
@@ -87,26 +96,51 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(invocation: Invocation) -> int:
+    """Prints the whole report, whatever the verdict: a failed gate is an answer, not an error."""
+    drawing = invocation.drawing
+    baseline = read_baseline(drawing)
+    report = (
+        _measured(invocation) if drawing.from_report is None else read_report(drawing.from_report)
+    )
+    _publish(report, invocation)
+    if baseline is None:
+        return 0
+    from cifar_bench.regression import judge_regression
+
+    gates = judge_regression(baseline, report, drawing.limits)
+    has_document = _STDOUT in (invocation.json, invocation.markdown, drawing.csv)
+    stream = sys.stderr if has_document else sys.stdout
+    stream.write(verdict_text(baseline, gates))
+    return 0 if all(gate.passed for gate in gates) else GateError.exit_code
+
+
+def _measured(invocation: Invocation) -> "Report":
     from cifar_bench.bench import bench
 
     progress = None if invocation.quiet else _tell
-    _publish(bench(invocation.recipe, command=invocation.command, progress=progress), invocation)
-    return 0
+    return bench(invocation.recipe, command=invocation.command, progress=progress)
 
 
 def _publish(report: "Report", invocation: Invocation) -> None:
-    """Writes files, and one document to stdout: JSON or Markdown when asked, else the table."""
+    """Writes files, and one document to stdout: JSON, Markdown or CSV when asked, else the table."""
+    from cifar_bench.csv_table import csv_table
+    from cifar_bench.report import Report
     from cifar_bench.table import markdown_table, plain_table
 
-    on_stdout = plain_table(report)
-    for target, text in (
-        (invocation.json, report.to_text()),
-        (invocation.markdown, markdown_table(report)),
+    on_stdout, drawing = plain_table(report), invocation.drawing
+    for target, draw in (
+        (invocation.json, Report.to_text),
+        (invocation.markdown, markdown_table),
+        (drawing.csv, csv_table),
     ):
         if target == _STDOUT:
-            on_stdout = text
+            on_stdout = draw(report)
         elif target is not None:
-            _write(Path(target), text)
+            _write(Path(target), draw(report))
+    if drawing.html is not None:
+        from cifar_bench.page import html_page
+
+        _write(drawing.html, html_page(report))
     sys.stdout.write(on_stdout)
 
 
@@ -124,15 +158,6 @@ def _write(path: Path, text: str) -> None:
 
 def _tell(sentence: str) -> None:
     sys.stderr.write(f"{_PROGRAM}: {sentence}\n")
-
-
-def _check_suffix(option: str, target: str | None, suffix: str) -> None:
-    """Refuses a FILE of another kind: ``--json model.tflite`` means a model, and must not overwrite it."""
-    if target not in (None, _STDOUT) and not str(target).endswith(suffix):
-        raise UsageError(
-            f"{_PROGRAM}: {option} would write to {target}, expected a name that ends in {suffix}.",
-            hint=f"Give MODEL before {option}, or {option} FILE{suffix}.",
-        )
 
 
 def _effort(arguments: argparse.Namespace) -> Effort:
@@ -195,6 +220,7 @@ def _parser() -> Parser:
         metavar="FILE",
         help="write the table as Markdown, to stdout without FILE",
     )
+    add_drawing_options(parser)
     noise = parser.add_mutually_exclusive_group()
     noise.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
     noise.add_argument(

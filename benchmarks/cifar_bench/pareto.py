@@ -179,9 +179,15 @@ def _shape(kind: MarkKind, at: Point) -> str:
     if kind == "tflite":
         return element("circle", {"cx": x, "cy": y, "r": _RADIUS, "class": style})
     r = _RADIUS
+    half = r - 1
+    square = [
+        (x - half, y - half),
+        (x + half, y - half),
+        (x + half, y + half),
+        (x - half, y + half),
+    ]
     corners = {
-        "onnx": [(x - r + 1, y - r + 1), (x + r - 1, y - r + 1), (x + r - 1, y + r - 1)]
-        + [(x - r + 1, y + r - 1)],
+        "onnx": square,
         "keras": [(x, y - r - 0.5), (x + r, y + r - 1), (x - r, y + r - 1)],
         "published": [(x, y - r - 1), (x + r + 1, y), (x, y + r + 1), (x - r - 1, y)],
     }

@@ -1,4 +1,4 @@
-"""MLPerf Tiny's image classification references as published figures: hollow marks, where a report did not measure them.
+"""MLPerf Tiny's image classification references by their published figures, for what a report did not measure.
 
 Source: MLCommons tiny at commit 1afd2c9, benchmark/training/image_classification; sizes are the files',
 multiply-accumulates follow from their graphs. Top-1 accuracy on all 10,000 CIFAR-10 test images.

@@ -17,12 +17,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cifar_bench.conditions import machine_differences
+from cifar_bench.environment import Environment
 from cifar_bench.latency import Latency
 from cifar_bench.model_report import ModelReport
 from cifar_bench.rank_test import larger_p, ratio_interval, smallest_p
+from cifar_bench.regression_limits import RegressionLimits
 from cifar_bench.report import Report
 from cifar_bench.statistics import paired_difference_interval, percentile, wilson_interval
-from cifar_runtime.errors import InputError, UsageError
+from cifar_bench.table import microseconds, percent
+from cifar_runtime.errors import InputError
 
 SIGNIFICANCE = 0.05
 
@@ -34,24 +37,6 @@ METHODS: dict[Method, str] = {
     "mcnemar": "exact McNemar test, paired by image",
     "two-proportion": "two-proportion test, not paired: other images",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegressionLimits:
-    """How much worse a model may become.
-
-    Attributes:
-        max_slowdown: largest allowed increase of the median latency, as a share of the old one.
-        max_accuracy_drop: largest allowed fall of the accuracy, as a share: 0.005 is half a point.
-    """
-
-    max_slowdown: float = 0.1
-    max_accuracy_drop: float = 0.005
-
-    def __post_init__(self) -> None:
-        for name, share in asdict(self).items():
-            if not 0 <= share <= 1:
-                raise UsageError(f"{name} is {share}, expected a share, 0..1.", hint="10 % is 0.1.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +91,14 @@ class RegressionGate:
 
     @property
     def _change_in_words(self) -> str:
-        low, high = (100 * end for end in self.interval)
         if self.name == "latency":
-            what = f"median latency {self.old / 1000:,.4g} µs, now {self.new / 1000:,.4g} µs"
+            low, high = (100 * end for end in self.interval)
+            before, after = microseconds(round(self.old)), microseconds(round(self.new))
+            what = f"median latency {before} µs, now {after} µs"
             return f"{what} ({100 * self.change:+.1f} %, 95 % interval {low:+.1f} to {high:+.1f} %)"
-        what = f"accuracy {100 * self.old:.2f} %, now {100 * self.new:.2f} %"
-        drop = 100 * self.change + 0.0
-        return f"{what} (drop {drop:.2f} pp, 95 % interval {low:.2f} to {high:.2f} pp)"
+        what = f"accuracy {percent(self.old)} %, now {percent(self.new)} %"
+        ends = " to ".join(map(percent, self.interval))
+        return f"{what} (drop {percent(self.change)} pp, 95 % interval {ends} pp)"
 
     @property
     def _verdict(self) -> str:
@@ -140,7 +126,7 @@ def judge_regression(
         InputError: the reports come from different machines, share no model, measured a model
             differently, or hold too few rounds for any test.
     """
-    check_same_machine(old, new)
+    check_same_machine(old.environment, new.environment)
     before = {model.name: model for model in old.models}
     pairs = [(before[model.name], model) for model in new.models if model.name in before]
     if not pairs:
@@ -155,13 +141,13 @@ def judge_regression(
     return tuple(gates)
 
 
-def check_same_machine(old: Report, new: Report) -> None:
-    """Refuses reports whose times cannot be compared.
+def check_same_machine(old: Environment, new: Environment) -> None:
+    """Refuses machines whose times cannot be compared.
 
     Raises:
-        InputError: they come from different machines.
+        InputError: they differ in processor, cores or operating system.
     """
-    differences = machine_differences(old.environment, new.environment)
+    differences = machine_differences(old, new)
     if differences:
         raise InputError(
             f"the baseline was measured on another machine ({'; '.join(differences)}), "

@@ -1,5 +1,7 @@
 """What the figures of a report show: its models as marks, rows and bars. Pure: a report in, numbers and words out."""
 
+from collections.abc import Callable
+
 from cifar_bench.bars import Bar, roofline_figure
 from cifar_bench.distribution import Spread, distribution_figure
 from cifar_bench.model_report import ModelReport
@@ -10,8 +12,8 @@ from cifar_bench.scorer import ModelFile
 from cifar_bench.table import microseconds, percent
 from cifar_train.dataset import LABELS
 
-WIDE, NARROW = 960.0, 358.0
-"""Widths that a figure is drawn in: a desktop's text column and a phone's."""
+WIDE, NARROW, README_WIDTH = 960.0, 358.0, 860.0
+"""Widths that a figure is drawn in: a desktop's text column, a phone's, a README's."""
 
 
 def latency_pareto(report: Report, *, width: float) -> str:
@@ -82,6 +84,16 @@ def roofline_bars(report: Report, *, width: float) -> str | None:
         if share is not None
     ]
     return roofline_figure(bars, width=width) if bars else None
+
+
+FIGURES: dict[str, tuple[str, Callable[..., str | None]]] = {
+    "latency": ("Top-1 accuracy against median latency", latency_pareto),
+    "size": ("Top-1 accuracy against file size", size_pareto),
+    "macs": ("Top-1 accuracy against multiply-accumulates", macs_pareto),
+    "spread": ("How the latencies of single inferences are spread", latency_spreads),
+    "roofline": ("Share of this machine's ceiling that each model reaches", roofline_bars),
+}
+"""Every figure by its name: what it shows, and what draws it (report, keyword ``width``)."""
 
 
 def published_beside(report: Report) -> tuple[PublishedModel, ...]:
