@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from cifar_bench.drawing import (
+    NO_DRAWING,
     Drawing,
     add_drawing_options,
     check_outputs,
@@ -44,16 +45,16 @@ class Invocation:
         command: the command line for the report, without the folders of absolute paths.
         json: where the JSON report goes: None, ``-`` for stdout, or a file.
         markdown: where the Markdown table goes, likewise.
-        drawing: what else to make of the report, and what to judge it against.
         quiet: no progress on stderr.
+        drawing: what else to make of the report, and what to judge it against.
     """
 
     recipe: BenchRecipe
     command: tuple[str, ...]
     json: str | None
     markdown: str | None
-    drawing: Drawing
     quiet: bool
+    drawing: Drawing = NO_DRAWING
 
 
 def parse(argv: Sequence[str]) -> Invocation:
@@ -84,8 +85,8 @@ def parse(argv: Sequence[str]) -> Invocation:
         command=_without_folders(argv),
         json=arguments.json,
         markdown=arguments.markdown,
-        drawing=drawing_from_arguments(arguments),
         quiet=arguments.quiet,
+        drawing=drawing_from_arguments(arguments),
     )
 
 

@@ -43,6 +43,9 @@ class Drawing:
     limits: RegressionLimits = _DEFAULT
 
 
+NO_DRAWING = Drawing()
+
+
 def add_drawing_options(parser: Parser) -> None:
     """Adds ``--csv``, ``--html``, ``--from-report`` and the regression gate's options."""
     add = parser.add_argument_group("reports").add_argument

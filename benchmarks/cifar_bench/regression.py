@@ -3,8 +3,8 @@
 A gate fails when the measured change is beyond its limit **and** a one-sided test at 5 % finds a change for
 the worse at all: noise alone then fails at most one gate in twenty, and a real change within the limit none.
 
-- Latency: ratio of the medians of the rounds' medians. Runs of one round share their disturbances, so a
-  round is one observation; Mann-Whitney test of the rounds' medians, exact up to 50 of them.
+- Latency: ratio of the medians that the tables show. Runs of one round share their disturbances, so the test
+  takes a round for one observation: Mann-Whitney test of the rounds' medians, exact up to 50 of them.
 - Accuracy, on the same images: paired, image by image; one-sided exact McNemar test, Tango's interval. On
   other images: two-proportion test, Newcombe's interval.
 
@@ -23,7 +23,7 @@ from cifar_bench.model_report import ModelReport
 from cifar_bench.rank_test import larger_p, ratio_interval, smallest_p
 from cifar_bench.regression_limits import RegressionLimits
 from cifar_bench.report import Report
-from cifar_bench.statistics import paired_difference_interval, percentile, wilson_interval
+from cifar_bench.statistics import paired_difference_interval, wilson_interval
 from cifar_bench.table import microseconds, percent
 from cifar_runtime.errors import InputError
 
@@ -159,7 +159,7 @@ def check_same_machine(old: Environment, new: Environment) -> None:
 def _latency_gate(old: ModelReport, new: ModelReport, limit: float) -> RegressionGate:
     _check_comparable(old, new)
     before, after = _above_zero(old.latency), _above_zero(new.latency)
-    was, is_ = percentile(before, 50), percentile(after, 50)
+    was, is_ = max(1, old.latency.median_ns), max(1, new.latency.median_ns)
     low, high = ratio_interval(before, after)
     return RegressionGate(
         model=new.name,
