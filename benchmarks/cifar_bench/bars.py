@@ -68,7 +68,7 @@ def _row(bar: Bar, scale: Scale, width: float, *, top: float) -> list[str]:
     told = f"{100 * bar.share:.1f} % · {bar.told}"
     track = (scale(1.0) - scale.start, _BAR_HEIGHT)
     filled = (max(1.0, scale(bar.share) - scale.start), _BAR_HEIGHT)
-    ceiling = (scale(1.0), top - 3), (scale(1.0), top + _BAR_HEIGHT + 3)
+    ceiling = (scale(1.0), top), (scale(1.0), top + _BAR_HEIGHT + 4)
     return [
         *row_head(bar.name, told, width, bottom=top),
         rectangle((scale.start, top), track, "track"),

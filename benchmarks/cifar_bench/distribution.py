@@ -56,7 +56,7 @@ def distribution_figure(spreads: Sequence[Spread], *, width: float) -> str:
     """
     relative = [_relative(spread.samples_ns) for spread in spreads]
     low, high = _range(relative)
-    scale = Scale(low=low, high=high, start=MARGIN + 8, end=width - MARGIN - 8)
+    scale = Scale(low=low, high=high, start=MARGIN + 14, end=width - MARGIN - 14)
     head = head_height(width)
     row_height = head + _AREA_HEIGHT + 8
     bottom = row_height * len(spreads) + 6
@@ -84,7 +84,7 @@ def _row(spread: Spread, ratios: NDArray[np.float64], scale: Scale, *, base: flo
     """The name and figures, the histogram under them, and lines at p50, p90 and p99."""
     beyond = int(np.count_nonzero(ratios > scale.high))
     told = f"{spread.told}{f' · {beyond:,} slower, not drawn' if beyond else ''}"
-    width = scale.end + MARGIN + 8
+    width = scale.end + MARGIN + 14
     parts = [
         *row_head(spread.name, told, width, bottom=base - _AREA_HEIGHT),
         titled(

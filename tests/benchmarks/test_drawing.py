@@ -126,7 +126,9 @@ def test_a_slowed_model_is_exit_5_with_a_sentence_for_each_failed_gate(
     assert (ended.returncode, ended.stderr) == (5, "")
     lines = ended.stdout.splitlines()
     assert "Against the baseline of 2026-11-22T12:00:00Z: 3 of 6 gates failed." in lines
-    assert lines[-1].startswith("seed-cnn-int8: median latency 129 µs, now 193 µs (+50.0 %, 95 % interval ")
+    assert lines[-1].startswith(
+        "seed-cnn-int8: median latency 129 µs, now 193 µs (+50.0 %, 95 % interval "
+    )
     assert "failed, limit 10 % (p " in lines[-1]
     allowed = run("--from-report", slow, "--baseline", saved, "--max-slowdown", "60%")
     assert allowed.returncode == 0

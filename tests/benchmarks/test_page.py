@@ -20,6 +20,7 @@ from cifar_bench.scorer import ModelFile
 from cifar_runtime.errors import MissingDependencyError
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+HEAVY_TAIL = ((10_000, 100_000, 100_000), (100_000, 250_000, 900_000)) * 4
 PROFILE = (
     OperatorTime(operator="Conv_0", calls=100, total_ns=9_000_000),
     OperatorTime(operator="Gemm_1", calls=100, total_ns=1_000_000),
@@ -28,7 +29,7 @@ PROFILE = (
 
 @pytest.fixture
 def crowded(report: Report) -> Report:
-    """Fourteen entries: runtimes of one file side by side, close accuracies, one operator profile."""
+    """Fourteen entries: runtimes of one file side by side, close accuracies, a profile, a heavy tail."""
     models = list(report.models)
     for index in range(11):
         base = report.models[1 + index % 2]
@@ -46,6 +47,7 @@ def crowded(report: Report) -> Report:
         latency = replace(base.latency, samples_ns=samples)
         models.append(replace(base, name=name, model_file=file, latency=latency))
     models[4] = replace(models[4], profile=PROFILE)
+    models[5] = replace(models[5], latency=replace(models[5].latency, samples_ns=HEAVY_TAIL))
     return replace(report, models=tuple(models))
 
 
