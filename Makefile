@@ -38,7 +38,7 @@ lint: $(VENV)/ready
 
 check: lint test
 
-# Draws README's tables and command outputs again, from benchmarks/reports and docs/outputs.
+# Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs.
 readme: $(VENV)/installed
 	$(BIN)/python -m cifar_bench.readme
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from cifar_bench.cells import counted, microseconds, percent
 from cifar_bench.decisions_view import confusion_views, flips_views
+from cifar_bench.environment_table import environment_table
 from cifar_bench.model_report import ModelReport
 from cifar_bench.page_tables import (
     classes_table,
-    environment_table,
     latency_table,
     profile_tables,
     results_table,
@@ -29,7 +30,6 @@ from cifar_bench.report_marks import (
     size_pareto,
 )
 from cifar_bench.svg import figure_style
-from cifar_bench.table import counted, microseconds, percent
 from cifar_runtime.errors import MissingDependencyError
 
 if TYPE_CHECKING:

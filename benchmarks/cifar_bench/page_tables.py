@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cifar_bench.conditions import Conditions
+from cifar_bench.cells import NOT_APPLICABLE, counted, microseconds, percent
 from cifar_bench.cost import OperatorTime
 from cifar_bench.model_report import ModelReport
 from cifar_bench.parity import Parity
 from cifar_bench.report import Report
-from cifar_bench.table import NOT_APPLICABLE, counted, microseconds, percent
 from cifar_bench.timings import ColdStart, Energy, Preprocessing
 
 MOST_OPERATORS = 12
@@ -154,31 +153,6 @@ def profile_tables(report: Report) -> tuple[Table, ...]:
     )
 
 
-def environment_table(report: Report) -> Table:
-    """The machine, the software and the clock."""
-    machine, conditions = report.environment, report.conditions
-    load = machine.load_average
-    pinned = conditions.pinned_cpus
-    rows = [
-        ("Processor", f"{machine.cpu_model} ({machine.machine})"),
-        ("Cores in use", f"{machine.cores}"),
-        ("Instruction sets", ", ".join(machine.isa_flags) or "cannot be read"),
-        ("Governor", machine.governor or "unknown"),
-        ("Load average", "unknown" if load is None else ", ".join(f"{one:.2f}" for one in load)),
-        ("Operating system", machine.os),
-        ("Python", machine.python),
-        *((name, version) for name, version in machine.packages.items() if version is not None),
-        ("Clock", _clock_in_words(conditions)),
-        ("Held on processors", "no" if pinned is None else ", ".join(map(str, pinned))),
-    ]
-    return Table(
-        name="environment",
-        caption="Where it was measured",
-        head=("Fact", "Value"),
-        rows=tuple(rows),
-    )
-
-
 def runtime_in_words(model: ModelReport) -> str:
     """The runtime with its options."""
     options = ", ".join(
@@ -301,10 +275,3 @@ def _megabytes(size: int) -> str:
 
 def _millijoules(energy: Energy) -> str:
     return f"{1000 * energy.joules_per_inference:.3g}"
-
-
-def _clock_in_words(conditions: Conditions) -> str:
-    return (
-        f"resolution {conditions.timer_resolution_ns} ns, "
-        f"overhead {conditions.timer_overhead_ns} ns, in every sample"
-    )

@@ -16,6 +16,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from cifar_bench.cells import microseconds, percent
 from cifar_bench.conditions import machine_differences
 from cifar_bench.environment import Environment
 from cifar_bench.latency import Latency
@@ -24,7 +25,6 @@ from cifar_bench.rank_test import larger_p, ratio_interval, smallest_p
 from cifar_bench.regression_limits import RegressionLimits
 from cifar_bench.report import Report
 from cifar_bench.statistics import paired_difference_interval, wilson_interval
-from cifar_bench.table import microseconds, percent
 from cifar_runtime.errors import InputError
 
 SIGNIFICANCE = 0.05

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from cifar_bench.bars import Bar, roofline_figure
+from cifar_bench.cells import microseconds, percent
 from cifar_bench.distribution import Spread, distribution_figure
 from cifar_bench.model_report import ModelReport
 from cifar_bench.pareto import CostAxis, Mark, pareto_figure
 from cifar_bench.published import PublishedModel, not_measured
 from cifar_bench.report import Report
 from cifar_bench.scorer import ModelFile
-from cifar_bench.table import microseconds, percent
 from cifar_train.dataset import LABELS
 
 WIDE, NARROW, README_WIDTH = 960.0, 358.0, 860.0
