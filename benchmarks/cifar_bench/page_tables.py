@@ -24,7 +24,7 @@ class Table:
         name: unique within the page, of a-z, 0-9 and -.
         caption: what it shows, with units.
         head: one word or two for each column.
-        rows: cells, as many as ``head`` has; what follows a line break in a cell stands small.
+        rows: cells, as many as ``head`` has; what follows a line break, here or in ``head``, stands small.
     """
 
     name: str
@@ -92,12 +92,12 @@ def start_table(report: Report) -> Table:
     columns: list[Column] = [
         ("Import", lambda model: _milliseconds(model.startup.import_ns)),
         ("Load", lambda model: _milliseconds(model.startup.load_ns)),
-        ("First inference", lambda model: _milliseconds(model.startup.first_inference_ns)),
-        ("Whole process", lambda model: _or_dash(model.cold_start, _median_milliseconds)),
-        ("Preprocessing", lambda model: _or_dash(model.preprocessing, _median_milliseconds)),
-        ("Peak memory, MB", lambda model: _or_dash(model.startup.peak_rss_bytes, _megabytes)),
+        ("First\ninference", lambda model: _milliseconds(model.startup.first_inference_ns)),
+        ("Whole\nprocess", lambda model: _or_dash(model.cold_start, _median_milliseconds)),
+        ("Pre-\nprocessing", lambda model: _or_dash(model.preprocessing, _median_milliseconds)),
+        ("Memory,\npeak MB", lambda model: _or_dash(model.startup.peak_rss_bytes, _megabytes)),
         ("Parameters", lambda model: f"{model.cost.parameters:,}"),
-        ("Weights, bytes", lambda model: f"{model.cost.weight_bytes:,}"),
+        ("Weights,\nbytes", lambda model: f"{model.cost.weight_bytes:,}"),
         ("ECE %", lambda model: percent(model.accuracy.ece)),
     ]
     if any(model.energy for model in report.models):
@@ -112,14 +112,14 @@ def scaling_table(report: Report) -> Table | None:
     for threads in _distinct(
         latency.threads for model in report.models for latency in (model.latency, *model.threads)
     ):
-        columns.append((f"µs, {_threads_in_words(threads)}", _latency_with(threads)))
+        columns.append((f"µs\n{_threads_in_words(threads)}", _latency_with(threads)))
     if len(columns) < 2:
         columns = []
     setups = _distinct(
         (batch.batch_size, batch.threads) for model in report.models for batch in model.throughput
     )
     for batch_size, threads in setups:
-        head = f"images/s, batch {batch_size}, {_threads_in_words(threads)}"
+        head = f"images/s\nbatch {batch_size}, {_threads_in_words(threads)}"
         columns.append((head, _images_per_s(batch_size, threads)))
     if not columns:
         return None
