@@ -1,7 +1,8 @@
 """Judges a report against an older one: is a model slower, or does it decide worse, than limits allow? Pure.
 
-A gate fails when the measured change is beyond its limit **and** a one-sided test at 5 % finds a change for
-the worse at all: noise alone then fails at most one gate in twenty, and a real change within the limit none.
+A gate fails when the measured change is beyond its limit **and** a one-sided test at 2.5 % (one side of the
+95 % interval that is shown) finds a change for the worse at all: noise within a run then fails at most one
+gate in forty.
 
 - Latency: ratio of the medians that the tables show. Runs of one round share their disturbances, so the test
   takes a round for one observation: Mann-Whitney test of the rounds' medians, exact up to 50 of them.
@@ -27,7 +28,8 @@ from cifar_bench.report import Report
 from cifar_bench.statistics import paired_difference_interval, wilson_interval
 from cifar_runtime.errors import InputError
 
-SIGNIFICANCE = 0.05
+SIGNIFICANCE = 0.025
+"""One side of a 95 % interval: a gate hardly fails whose interval holds no change, or a gain."""
 
 RegressionName = Literal["latency", "accuracy"]
 Method = Literal["mann-whitney", "mcnemar", "two-proportion"]
