@@ -233,10 +233,15 @@ def browsed(crowded: Report, tmp_path: Path) -> Mapping[str, Any]:
     start = f"window.addEventListener('load', () => {{ {MEASURE} }});"
     document = f"<!DOCTYPE html><pre id=answer></pre>{frames}<script>{start}</script>"
     (tmp_path / "both.html").write_text(document, encoding="utf-8")
-    quiet = ["--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    quiet = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
     ended = subprocess.run(
         [
-            *(BROWSER, *quiet, f"--user-data-dir={tmp_path / 'profile'}"),
+            *(
+                BROWSER,
+                *quiet,
+                "--enable-logging=stderr",
+                f"--user-data-dir={tmp_path / 'profile'}",
+            ),
             *("--virtual-time-budget=20000", "--dump-dom", (tmp_path / "both.html").as_uri()),
         ],
         capture_output=True,
