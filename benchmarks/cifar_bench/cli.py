@@ -1,14 +1,26 @@
 """The command ``cifar-bench``: parses, calls :func:`cifar_bench.bench.bench`, prints. Imports numpy only to measure."""
 
+import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from cifar_bench.recipe import BenchRecipe, BenchSplit
-from cifar_runtime.command import Parser, choice, execute, positive_int
-from cifar_runtime.errors import UsageError
+from cifar_bench.drawing import (
+    NO_DRAWING,
+    Drawing,
+    add_drawing_options,
+    check_outputs,
+    drawing_from_arguments,
+    read_baseline,
+    read_report,
+    verdict_text,
+)
+from cifar_bench.recipe import FULL, QUICK, BenchRecipe, BenchSplit, Effort
+from cifar_bench.variants import VARIANTS
+from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
+from cifar_runtime.errors import GateError, UsageError
 
 if TYPE_CHECKING:
     from cifar_bench.report import Report
@@ -19,6 +31,8 @@ _EXAMPLES = """\
   cifar-bench
   cifar-bench seed-cnn-int8.tflite seed-cnn-int8.onnx --json report.json
   cifar-bench seed-cnn-int8.tflite --against seed-cnn.keras --split test
+  cifar-bench seed-cnn-int8.tflite --baseline report.json --max-slowdown 10%
+  cifar-bench --from-report report.json --html report.html
 """
 
 
@@ -28,15 +42,19 @@ class Invocation:
 
     Attributes:
         recipe: what to measure.
+        command: the command line for the report, without the folders of absolute paths.
         json: where the JSON report goes: None, ``-`` for stdout, or a file.
         markdown: where the Markdown table goes, likewise.
         quiet: no progress on stderr.
+        drawing: what else to make of the report, and what to judge it against.
     """
 
     recipe: BenchRecipe
+    command: tuple[str, ...]
     json: str | None
     markdown: str | None
     quiet: bool
+    drawing: Drawing = NO_DRAWING
 
 
 def parse(argv: Sequence[str]) -> Invocation:
@@ -46,26 +64,29 @@ def parse(argv: Sequence[str]) -> Invocation:
         UsageError: it makes no sense.
     """
     arguments = _parser().parse_args(argv)
-    if arguments.json == _STDOUT == arguments.markdown:
+    if arguments.split and arguments.eval_data:
         raise UsageError(
-            f"{_PROGRAM}: --json and --markdown both claim stdout.", hint="Give one of them a FILE."
+            f"{_PROGRAM}: --split and --eval-data both name the images.", hint="Give one of them."
         )
-    _check_suffix("--json", arguments.json, ".json")
-    _check_suffix("--markdown", arguments.markdown, ".md")
+    check_outputs(arguments)
     return Invocation(
         recipe=BenchRecipe(
             models=tuple(arguments.models),
             against=tuple(arguments.against),
-            split=arguments.split,
+            runtimes=arguments.runtimes,
+            split=arguments.split or "test-sample",
+            eval_data=arguments.eval_data,
             limit=arguments.limit,
             threads=arguments.threads,
-            warmup=arguments.warmup,
-            runs=arguments.runs,
             contract=arguments.contract,
+            profile=arguments.profile,
+            effort=_effort(arguments),
         ),
+        command=_without_folders(argv),
         json=arguments.json,
         markdown=arguments.markdown,
         quiet=arguments.quiet,
+        drawing=drawing_from_arguments(arguments),
     )
 
 
@@ -76,25 +97,51 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(invocation: Invocation) -> int:
+    """Prints the whole report, whatever the verdict: a failed gate is an answer, not an error."""
+    drawing = invocation.drawing
+    baseline = read_baseline(drawing)
+    report = (
+        _measured(invocation) if drawing.from_report is None else read_report(drawing.from_report)
+    )
+    _publish(report, invocation)
+    if baseline is None:
+        return 0
+    from cifar_bench.regression import judge_regression
+
+    gates = judge_regression(baseline, report, drawing.limits)
+    has_document = _STDOUT in (invocation.json, invocation.markdown, drawing.csv)
+    stream = sys.stderr if has_document else sys.stdout
+    stream.write(verdict_text(baseline, gates))
+    return 0 if all(gate.passed for gate in gates) else GateError.exit_code
+
+
+def _measured(invocation: Invocation) -> "Report":
     from cifar_bench.bench import bench
 
-    _publish(bench(invocation.recipe, progress=None if invocation.quiet else _tell), invocation)
-    return 0
+    progress = None if invocation.quiet else _tell
+    return bench(invocation.recipe, command=invocation.command, progress=progress)
 
 
 def _publish(report: "Report", invocation: Invocation) -> None:
-    """Writes files, and one document to stdout: JSON or Markdown when asked, else the table."""
+    """Writes files, and one document to stdout: JSON, Markdown or CSV when asked, else the table."""
+    from cifar_bench.csv_table import csv_table
+    from cifar_bench.report import Report
     from cifar_bench.table import markdown_table, plain_table
 
-    on_stdout = plain_table(report)
-    for target, text in (
-        (invocation.json, report.to_text()),
-        (invocation.markdown, markdown_table(report)),
+    on_stdout, drawing = plain_table(report), invocation.drawing
+    for target, draw in (
+        (invocation.json, Report.to_text),
+        (invocation.markdown, markdown_table),
+        (drawing.csv, csv_table),
     ):
         if target == _STDOUT:
-            on_stdout = text
+            on_stdout = draw(report)
         elif target is not None:
-            _write(Path(target), text)
+            _write(Path(target), draw(report))
+    if drawing.html is not None:
+        from cifar_bench.page import html_page
+
+        _write(drawing.html, html_page(report))
     sys.stdout.write(on_stdout)
 
 
@@ -114,13 +161,40 @@ def _tell(sentence: str) -> None:
     sys.stderr.write(f"{_PROGRAM}: {sentence}\n")
 
 
-def _check_suffix(option: str, target: str | None, suffix: str) -> None:
-    """Refuses a FILE of another kind: ``--json model.tflite`` means a model, and must not overwrite it."""
-    if target not in (None, _STDOUT) and not str(target).endswith(suffix):
-        raise UsageError(
-            f"{_PROGRAM}: {option} would write to {target}, expected a name that ends in {suffix}.",
-            hint=f"Give MODEL before {option}, or {option} FILE{suffix}.",
-        )
+def _effort(arguments: argparse.Namespace) -> Effort:
+    """``--quick`` or the full effort, changed by what was given besides."""
+    base = QUICK if arguments.quick else FULL
+    given = {
+        name: value
+        for name in ("warmup", "runs", "max_seconds", "batch_sizes", "cold_starts", "roofline")
+        if (value := getattr(arguments, name)) is not None
+    }
+    return replace(base, **given)
+
+
+def _without_folders(argv: Sequence[str]) -> tuple[str, ...]:
+    """The command with absolute paths cut down to their names: a report names no machine's folders."""
+    return (_PROGRAM, *(Path(word).name if word.startswith("/") else word for word in argv))
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    """A parser type for whole numbers above zero, separated by commas."""
+    return tuple(positive_int(word) for word in text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _seconds(text: str) -> float:
+    """A parser type for seconds from zero up, of at most a day."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds, 0 to 86400")
+    return seconds
 
 
 def _parser() -> Parser:
@@ -129,61 +203,10 @@ def _parser() -> Parser:
         description="Measure accuracy, single-image latency and size of exported models.",
         examples=_EXAMPLES,
     )
+    _add_models(parser)
+    _add_images(parser)
+    _add_effort(parser)
     add = parser.add_argument
-    add(
-        "models",
-        metavar="MODEL",
-        nargs="*",
-        type=Path,
-        help="exported .tflite or .onnx file with its card (default: the models in the package)",
-    )
-    add(
-        "--contract",
-        metavar="NAME|FILE",
-        help="of models without a card: cifar10-raw255, cifar10-unit, or a .json file",
-    )
-    add(
-        "--against",
-        metavar="CHECKPOINT",
-        action="append",
-        type=Path,
-        default=[],
-        help="Keras checkpoint to measure as well (repeatable); the first is the reference of agreement and drop",
-    )
-    add(
-        "--split",
-        type=choice(get_args(BenchSplit)),
-        default="test-sample",
-        metavar="NAME",
-        help=f"images to score: {', '.join(get_args(BenchSplit))} (default: test-sample)",
-    )
-    add(
-        "--limit",
-        type=positive_int,
-        metavar="N",
-        help="score N images only, evenly over the classes",
-    )
-    add(
-        "--threads",
-        type=positive_int,
-        default=1,
-        metavar="N",
-        help="threads per inference (default: 1)",
-    )
-    add(
-        "--warmup",
-        type=positive_int,
-        default=10,
-        metavar="N",
-        help="unmeasured inferences before each of the 10 rounds (default: 10)",
-    )
-    add(
-        "--runs",
-        type=positive_int,
-        default=1000,
-        metavar="N",
-        help="measured inferences per model (default: 1000)",
-    )
     add(
         "--json",
         nargs="?",
@@ -198,9 +221,122 @@ def _parser() -> Parser:
         metavar="FILE",
         help="write the table as Markdown, to stdout without FILE",
     )
+    add_drawing_options(parser)
     noise = parser.add_mutually_exclusive_group()
     noise.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
     noise.add_argument(
         "-v", "--verbose", action="store_true", help="show the traceback of an unexpected error"
     )
     return parser
+
+
+def _add_models(parser: Parser) -> None:
+    models = parser.add_argument_group("models")
+    add = models.add_argument
+    add(
+        "models",
+        metavar="MODEL",
+        nargs="*",
+        type=Path,
+        help="exported .tflite or .onnx file with its card, or .keras checkpoint "
+        "(default: the models in the package)",
+    )
+    add(
+        "--against",
+        metavar="MODEL",
+        action="append",
+        type=Path,
+        default=[],
+        help="checkpoint or model to measure before them (repeatable); the first is the reference "
+        "of agreement and drop",
+    )
+    add(
+        "--runtimes",
+        type=_names,
+        default=("default",),
+        metavar="NAME,...",
+        help=f"default, all, or some of {', '.join(one.name for one in VARIANTS)}",
+    )
+    add(
+        "--contract",
+        metavar="NAME|FILE",
+        help="of models without a card: cifar10-raw255, cifar10-unit, or a .json file",
+    )
+
+
+def _add_images(parser: Parser) -> None:
+    images = parser.add_argument_group("images")
+    add = images.add_argument
+    add(
+        "--split",
+        type=choice(get_args(BenchSplit)),
+        metavar="NAME",
+        help=f"images to score: {', '.join(get_args(BenchSplit))} (default: test-sample)",
+    )
+    add(
+        "--eval-data",
+        type=Path,
+        metavar="FOLDER",
+        help="images to score instead: one folder a class, named like the labels",
+    )
+    add(
+        "--limit",
+        type=positive_int,
+        metavar="N",
+        help="score N images only, evenly over the classes; the report says so",
+    )
+
+
+def _add_effort(parser: Parser) -> None:
+    effort = parser.add_argument_group("measuring")
+    add = effort.add_argument
+    add(
+        "--threads",
+        type=_counts,
+        default=(1,),
+        metavar="N,...",
+        help="threads per inference; further counts are measured as well (default: 1)",
+    )
+    add(
+        "--batch-sizes",
+        type=_counts,
+        metavar="N,...",
+        help="batches whose throughput is measured (default: 1,8,32)",
+    )
+    add(
+        "--warmup",
+        type=positive_int,
+        metavar="N",
+        help="unmeasured inferences before each round (default: 10)",
+    )
+    add(
+        "--runs",
+        type=positive_int,
+        metavar="N",
+        help="measured inferences per model in the first 10 rounds (default: 1000)",
+    )
+    add(
+        "--max-seconds",
+        type=_seconds,
+        metavar="S",
+        help="add rounds for S seconds at most, until the 95 %% interval of every median is within "
+        "2 %% (default: 30)",
+    )
+    add(
+        "--cold-starts",
+        type=whole_number,
+        metavar="N",
+        help="whole runs of cifar-classify per model (default: 5)",
+    )
+    add(
+        "--roofline",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="measure this machine's ceilings (default: yes)",
+    )
+    add("--profile", action="store_true", help="time per operator (onnxruntime only)")
+    add(
+        "--quick",
+        action="store_true",
+        help="200 inferences, no further rounds, batches, cold starts or roofline",
+    )

@@ -1,26 +1,33 @@
 """Regenerates what README.md shows of measurements and commands: ``python -m cifar_bench.readme [--check]``.
 
 Between ``<!-- table: NAME -->`` and ``<!-- /table -->`` stands the Markdown table of
-``benchmarks/reports/NAME.json``; between ``<!-- runs: NAME -->`` and ``<!-- /runs -->`` a table of the training runs
-whose cards are ``docs/runs/NAME-seed-*/card.json``; between ``<!-- output: NAME -->`` and ``<!-- /output -->``, as a
-code block, what a command printed, from ``docs/outputs/NAME.txt``. Nothing is measured here or typed by hand.
+``benchmarks/reports/NAME.json``; between ``<!-- output: NAME -->`` and ``<!-- /output -->``, as a code block,
+what a command printed, from ``docs/outputs/NAME.txt``. ``<!-- runs: NAME -->`` holds a table of the training runs
+whose cards are ``docs/runs/NAME-seed-*/card.json``, ``<!-- why: NAME -->`` holds the report's sentence on int8,
+``<!-- picture: NAME-latency -->`` (or ``-size``, ``-macs``, ``-roofline``, ``-spread``) a link to that figure,
+which is drawn to ``docs/pictures``. Nothing is measured here, and nothing is typed by hand.
 """
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cifar_runtime.command import Parser, execute
 from cifar_runtime.errors import GateError, InputError
 
+if TYPE_CHECKING:
+    from cifar_bench.report import Report
+
 _PROGRAM = "python -m cifar_bench.readme"
-_OPENING = re.compile(r"^<!-- (?:table|runs|output): .*-->$", re.MULTILINE)
+_KINDS = "table|output|runs|why|picture"
+_OPENING = re.compile(rf"^<!-- (?:{_KINDS}): .*-->$", re.MULTILINE)
 _BLOCK = re.compile(
-    r"^<!-- (?P<kind>table|runs|output): (?P<name>[a-z0-9][a-z0-9-]*) -->\n(?P<body>.*?)^<!-- /(?P=kind) -->$",
+    rf"^<!-- (?P<kind>{_KINDS}): (?P<name>[a-z0-9][a-z0-9-]*) -->\n(?P<body>.*?)^<!-- /(?P=kind) -->$",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -30,7 +37,7 @@ def with_blocks(text: str, block: Callable[[str, str], str]) -> str:
 
     Args:
         text: the README.
-        block: gives the Markdown of a kind (``table``, ``runs`` or ``output``) and a name, with a last newline.
+        block: gives the Markdown of a kind (such as ``table``) and a name, with a last newline.
 
     Raises:
         InputError: a marker has no end, or a name that is none.
@@ -53,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
-        prog=_PROGRAM, description="Regenerate the tables and command outputs in README.md."
+        prog=_PROGRAM,
+        description="Regenerate the tables, command outputs and pictures in README.md.",
     )
     parser.add_argument("--readme", type=Path, default=Path("README.md"), metavar="FILE")
     parser.add_argument(
@@ -61,6 +69,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--outputs", type=Path, default=Path("docs/outputs"), metavar="FOLDER")
     parser.add_argument("--runs", type=Path, default=Path("docs/runs"), metavar="FOLDER")
+    parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"), metavar="FOLDER")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 5 when stale")
     return parser.parse_args(argv)
 
@@ -68,20 +77,41 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def _run(arguments: argparse.Namespace) -> int:
     from cifar_runtime.files import write_atomically
 
-    old = _read(arguments.readme)
-    folders = {"table": arguments.reports, "runs": arguments.runs, "output": arguments.outputs}
-    new = with_blocks(old, lambda kind, name: _BLOCKS[kind](folders[kind], name))
-    if old == new:
+    files = _generated(arguments)
+    stale = [path for path, text in files.items() if not path.exists() or _read(path) != text]
+    if not stale:
         sys.stdout.write(f"{arguments.readme}: is up to date\n")
     elif arguments.check:
         raise GateError(
-            f"{arguments.readme}: is not what the reports and outputs give.",
+            f"{', '.join(map(str, stale))}: is not what the reports and outputs give.",
             hint=f"Run {_PROGRAM}.",
         )
-    else:
-        write_atomically(arguments.readme, new.encode())
-        sys.stdout.write(f"{arguments.readme}: was regenerated\n")
+    for path in stale:
+        write_atomically(path, files[path].encode())
+        sys.stdout.write(f"{path}: was regenerated\n")
     return 0
+
+
+def _generated(arguments: argparse.Namespace) -> dict[Path, str]:
+    """The README and its pictures as they should be, by path."""
+    pictures: dict[Path, str] = {}
+
+    def block(kind: str, name: str) -> str:
+        if kind == "output":
+            return f"```console\n{_read(arguments.outputs / f'{name}.txt').rstrip()}\n```\n"
+        if kind == "runs":
+            return _runs(arguments.runs, name)
+        if kind == "picture":
+            path = arguments.pictures / f"{name}.svg"
+            pictures[path], told = _picture(arguments.reports, name)
+            return f"![{told}]({_link(path, arguments.readme)})\n"
+        report = _report(arguments.reports, name)
+        return markdown_table(report) if kind == "table" else _why(report)
+
+    from cifar_bench.table import markdown_table
+
+    text = with_blocks(_read(arguments.readme), block)
+    return {arguments.readme: text, **pictures}
 
 
 def _filled(found: re.Match[str], block: Callable[[str, str], str]) -> str:
@@ -89,34 +119,51 @@ def _filled(found: re.Match[str], block: Callable[[str, str], str]) -> str:
     return f"<!-- {kind}: {name} -->\n{block(kind, name)}<!-- /{kind} -->"
 
 
-def _table(folder: Path, name: str) -> str:
-    from cifar_bench.report import report_from_text
-    from cifar_bench.table import markdown_table
+def _report(folder: Path, name: str) -> "Report":
+    from cifar_bench.drawing import read_report
 
-    path = folder / f"{name}.json"
-    return markdown_table(report_from_text(_read(path), origin=str(path)))
+    return read_report(folder / f"{name}.json")
 
 
 def _runs(folder: Path, name: str) -> str:
     from cifar_bench.training_table import training_table
 
-    paths = sorted(folder.glob(f"{name}-seed-*/card.json"))
-    return training_table([_document(path) for path in paths], origin=str(folder))
+    cards = [json.loads(_read(path)) for path in sorted(folder.glob(f"{name}-seed-*/card.json"))]
+    return training_table(cards, origin=str(folder))
 
 
-def _output(folder: Path, name: str) -> str:
-    return f"```console\n{_read(folder / f'{name}.txt').rstrip()}\n```\n"
+def _why(report: "Report") -> str:
+    return f"{report.why_int8 or 'No int8 and float32 model of one network were measured.'}\n"
 
 
-_BLOCKS = {"table": _table, "runs": _runs, "output": _output}
+def _picture(folder: Path, name: str) -> tuple[str, str]:
+    """The SVG file of a figure, and what it shows in words.
+
+    Raises:
+        InputError: the name ends in no figure's name, or the report has nothing to draw in it.
+    """
+    from cifar_bench.report_marks import FIGURES, README_WIDTH
+    from cifar_bench.svg import standalone
+
+    report_name, _, figure = name.rpartition("-")
+    if figure not in FIGURES:
+        raise InputError(
+            f"picture {name!r} ends in no figure's name.",
+            hint=f"Write NAME- and one of {', '.join(FIGURES)}.",
+        )
+    told, draw = FIGURES[figure]
+    markup = draw(_report(folder, report_name), width=README_WIDTH)
+    if markup is None:
+        raise InputError(
+            f"{report_name}.json: holds nothing to draw as {figure}.",
+            hint="Measure again with cifar-bench --json FILE.",
+        )
+    return standalone(markup), told
 
 
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(_read(path))
-    except ValueError as error:
-        raise InputError(f"{path}: is not JSON: {error}.", hint="Restore the file.") from error
-    return document
+def _link(path: Path, readme: Path) -> str:
+    """The path as seen from the README."""
+    return Path(os.path.relpath(path, readme.parent)).as_posix()
 
 
 def _read(path: Path) -> str:

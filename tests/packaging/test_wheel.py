@@ -66,7 +66,7 @@ def test_the_wheel_holds_exactly_these_files(wheel: Path) -> None:
     code = {
         path.relative_to(ROOT / folder).as_posix()
         for package, folder in PACKAGES.items()
-        for pattern in ("*.py", "py.typed", "*.schema.json", "contracts/*.json")
+        for pattern in ("*.py", "py.typed", "*.schema.json", "contracts/*.json", "templates/*.*")
         for path in (ROOT / folder / package).rglob(pattern)
     }
     files = set(sizes(wheel))

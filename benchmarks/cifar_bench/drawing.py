@@ -1,0 +1,186 @@
+"""What is made of a report besides its JSON and tables: the options, the files, and the verdict against a baseline.
+
+It imports nothing slow until a report is at hand.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_bench.regression_limits import RegressionLimits
+from cifar_runtime.command import Parser, share
+from cifar_runtime.errors import InputError, UsageError
+from cifar_runtime.files import read_once
+
+if TYPE_CHECKING:
+    from cifar_bench.regression import RegressionGate
+    from cifar_bench.report import Report
+
+_STDOUT = "-"
+MAX_REPORT_BYTES = 256 * 1024 * 1024
+
+_DEFAULT = RegressionLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """What to make of a report.
+
+    Attributes:
+        from_report: a saved report to draw and judge instead of measuring one; None to measure.
+        csv: where the CSV table goes: None, ``-`` for stdout, or a file.
+        html: where the HTML page goes, or None.
+        baseline: a saved report to judge against, or None.
+        limits: how much worse than the baseline a model may be.
+    """
+
+    from_report: Path | None = None
+    csv: str | None = None
+    html: Path | None = None
+    baseline: Path | None = None
+    limits: RegressionLimits = _DEFAULT
+
+
+NO_DRAWING = Drawing()
+
+
+def add_drawing_options(parser: Parser) -> None:
+    """Adds ``--csv``, ``--html``, ``--from-report`` and the regression gate's options."""
+    add = parser.add_argument_group("reports").add_argument
+    add(
+        "--csv",
+        nargs="?",
+        const=_STDOUT,
+        metavar="FILE",
+        help="write the figures as CSV, to stdout without FILE",
+    )
+    add("--html", metavar="FILE", help="write the report as a page that needs nothing else")
+    add(
+        "--from-report",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: draw and judge a report that --json FILE has written",
+    )
+    add(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="judge the models against those of the same name in an older report; exit 5 when one "
+        "is worse",
+    )
+    add(
+        "--max-slowdown",
+        type=share,
+        metavar="SHARE",
+        help="how much slower than the baseline a model may be (default: 10%%)",
+    )
+    add(
+        "--max-accuracy-drop",
+        type=share,
+        metavar="SHARE",
+        help="how much less accurate than the baseline a model may be (default: 0.5pp)",
+    )
+
+
+def drawing_from_arguments(arguments: argparse.Namespace) -> Drawing:
+    """The options that :func:`add_drawing_options` added, as data.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+    given = {
+        name: value
+        for name in ("max_slowdown", "max_accuracy_drop")
+        if (value := getattr(arguments, name)) is not None
+    }
+    if given and arguments.baseline is None:
+        raise UsageError(
+            "cifar-bench: --max-slowdown and --max-accuracy-drop limit what --baseline compares.",
+            hint="Give --baseline FILE.json as well.",
+        )
+    return Drawing(
+        from_report=arguments.from_report,
+        csv=arguments.csv,
+        html=None if arguments.html is None else Path(arguments.html),
+        baseline=arguments.baseline,
+        limits=RegressionLimits(**given),
+    )
+
+
+def check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuses two documents on stdout, files of another kind, and models beside a saved report.
+
+    Raises:
+        UsageError: that is what the command line asks for.
+    """
+    suffixes = {"json": ".json", "markdown": ".md", "csv": ".csv", "html": ".html"}
+    claiming = [f"--{name}" for name in suffixes if getattr(arguments, name) == _STDOUT]
+    if len(claiming) > 1:
+        raise UsageError(
+            f"cifar-bench: {claiming[0]} and {claiming[1]} both claim stdout.",
+            hint="Give one of them a FILE.",
+        )
+    for name, suffix in suffixes.items():
+        _check_suffix(f"--{name}", getattr(arguments, name), suffix)
+    if arguments.from_report is not None and (arguments.models or arguments.against):
+        raise UsageError(
+            "cifar-bench: --from-report measures nothing, so no models go with it.",
+            hint="Give it --html, --csv, --markdown, --json or --baseline only.",
+        )
+
+
+def read_report(path: Path) -> "Report":
+    """The report in a file.
+
+    Raises:
+        InputError: it cannot be read, or holds no report.
+    """
+    from cifar_bench.report import report_from_text
+
+    data = read_once(path, max_bytes=MAX_REPORT_BYTES, error=InputError)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: is not a benchmark report: {error}.",
+            hint="Give a file that cifar-bench --json FILE has written.",
+        ) from error
+    return report_from_text(text, origin=str(path))
+
+
+def read_baseline(drawing: Drawing) -> "Report | None":
+    """The baseline, before anything is measured in vain; None when none was asked for.
+
+    Raises:
+        InputError: it cannot be read, or is to be compared with measurements of this machine and
+            comes from another one.
+    """
+    if drawing.baseline is None:
+        return None
+    from cifar_bench.environment import read_environment
+    from cifar_bench.regression import check_same_machine
+
+    baseline = read_report(drawing.baseline)
+    if drawing.from_report is None:
+        check_same_machine(baseline.environment, read_environment())
+    return baseline
+
+
+def verdict_text(baseline: "Report", gates: "Sequence[RegressionGate]") -> str:
+    """One line for every gate, the failed ones last, with a last newline."""
+    ordered = sorted(gates, key=lambda gate: not gate.passed)
+    failed = sum(not gate.passed for gate in gates)
+    result = f"{failed} of {len(gates)} gates failed" if failed else f"{len(gates)} gates passed"
+    head = f"Against the baseline of {baseline.date}: {result}."
+    return "\n".join([head, *(gate.sentence for gate in ordered)]) + "\n"
+
+
+def _check_suffix(option: str, target: str | None, suffix: str) -> None:
+    """Refuses a FILE of another kind: ``--json model.tflite`` means a model, and must not overwrite it."""
+    if target not in (None, _STDOUT) and not str(target).endswith(suffix):
+        raise UsageError(
+            f"cifar-bench: {option} would write to {target}, expected a name that ends in {suffix}.",
+            hint=f"Give MODEL before {option}, or {option} FILE{suffix}.",
+        )

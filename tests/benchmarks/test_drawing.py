@@ -1,0 +1,178 @@
+"""Saved reports, drawn and judged by the installed command: files, streams and exit codes."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cifar_bench.cli import parse
+from cifar_bench.csv_table import csv_table
+from cifar_bench.drawing import Drawing
+from cifar_bench.page import html_page
+from cifar_bench.regression_limits import RegressionLimits
+from cifar_bench.report import Report
+from cifar_bench.table import plain_table
+from cifar_runtime.errors import UsageError
+
+SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-bench"
+
+
+@pytest.mark.parametrize(
+    ("argv", "drawing"),
+    [
+        ([], {}),
+        (["--html", "r.html", "--csv"], {"html": Path("r.html"), "csv": "-"}),
+        (
+            ["--from-report", "r.json", "--csv", "r.csv"],
+            {"from_report": Path("r.json"), "csv": "r.csv"},
+        ),
+        (["--baseline", "old.json"], {"baseline": Path("old.json")}),
+        (
+            ["--baseline", "old.json", "--max-slowdown", "25%", "--max-accuracy-drop", "1pp"],
+            {
+                "baseline": Path("old.json"),
+                "limits": RegressionLimits(max_slowdown=0.25, max_accuracy_drop=0.01),
+            },
+        ),
+    ],
+)
+def test_arguments_become_a_drawing(argv: list[str], drawing: dict[str, Any]) -> None:
+    assert parse(argv).drawing == Drawing(**drawing)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (
+            ["--max-slowdown", "10%"],
+            "cifar-bench: --max-slowdown and --max-accuracy-drop limit what --baseline compares. "
+            "Give --baseline FILE.json as well.",
+        ),
+        (
+            ["--from-report", "r.json", "m.tflite"],
+            "cifar-bench: --from-report measures nothing, so no models go with it. "
+            "Give it --html, --csv, --markdown, --json or --baseline only.",
+        ),
+        (
+            ["--csv", "--json"],
+            "cifar-bench: --json and --csv both claim stdout. Give one of them a FILE.",
+        ),
+        (
+            ["--html", "m.tflite"],
+            "cifar-bench: --html would write to m.tflite, expected a name that ends in .html. "
+            "Give MODEL before --html, or --html FILE.html.",
+        ),
+        (
+            ["--baseline", "r.json", "--max-slowdown", "10"],
+            "cifar-bench: argument --max-slowdown: '10' is not a share such as 0.005, 0.5% or "
+            "0.5pp. See cifar-bench --help.",
+        ),
+    ],
+)
+def test_arguments_that_make_no_sense_are_usage_errors(argv: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(argv)
+    assert str(caught.value) == message
+
+
+@pytest.fixture
+def saved(report: Report, tmp_path: Path) -> Path:
+    path = tmp_path / "report.json"
+    path.write_text(report.to_text())
+    return path
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def slowed(report: Report, factor: float) -> Report:
+    def scaled(samples_ns: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(int(one * factor) for one in taken) for taken in samples_ns)
+
+    models = [
+        replace(
+            model,
+            latency=replace(model.latency, samples_ns=scaled(model.latency.samples_ns)),
+        )
+        for model in report.models
+    ]
+    return replace(report, models=tuple(models))
+
+
+def test_a_saved_report_is_drawn_without_measuring(
+    saved: Path, report: Report, tmp_path: Path
+) -> None:
+    page, table = tmp_path / "report.html", tmp_path / "report.csv"
+    ended = run("--from-report", saved, "--html", page, "--csv", table)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, plain_table(report), "")
+    assert page.read_text() == html_page(report)
+    assert table.read_text() == csv_table(report)
+
+
+def test_a_slowed_model_is_exit_5_with_a_sentence_for_each_failed_gate(
+    saved: Path, report: Report, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow.json"
+    slow.write_text(slowed(report, 1.5).to_text())
+    ended = run("--from-report", slow, "--baseline", saved, "--max-slowdown", "10%")
+    assert (ended.returncode, ended.stderr) == (5, "")
+    lines = ended.stdout.splitlines()
+    assert "Against the baseline of 2026-11-22T12:00:00Z: 3 of 6 gates failed." in lines
+    assert lines[-1].startswith(
+        "seed-cnn-int8: median latency 129 µs, now 193 µs (+50.0 %, 95 % interval "
+    )
+    assert "failed, limit 10 % (p " in lines[-1]
+    allowed = run("--from-report", slow, "--baseline", saved, "--max-slowdown", "60%")
+    assert allowed.returncode == 0
+    assert "6 gates passed." in allowed.stdout
+
+
+def test_the_verdict_leaves_a_document_on_stdout_alone(
+    saved: Path, report: Report, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow.json"
+    slow.write_text(slowed(report, 1.5).to_text())
+    ended = run("--from-report", slow, "--baseline", saved, "--json")
+    assert ended.returncode == 5
+    assert json.loads(ended.stdout)["schema"] == "cifar-edge/bench/1"
+    assert "3 of 6 gates failed." in ended.stderr
+
+
+def test_a_baseline_of_another_machine_is_refused_before_anything_is_measured(
+    saved: Path, tiny_onnx: Path
+) -> None:
+    ended = run(tiny_onnx, "--baseline", saved)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert (
+        "cifar-bench: the baseline was measured on another machine (processor Exam" in ended.stderr
+    )
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe", "is not a benchmark report: 'utf-8' codec"),
+        (b"[]", "is not a benchmark report"),
+        (b'{"schema": "cifar-edge/parity/1"}', "schema is 'cifar-edge/parity/1', expected"),
+    ],
+)
+def test_a_file_that_is_no_report_is_exit_3(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_bytes(content)
+    ended = run("--from-report", path)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert message in ended.stderr
+
+
+def test_options_are_parsed_without_numpy_and_jinja2() -> None:
+    code = "import sys, cifar_bench.drawing; sys.exit(any(m in sys.modules for m in ('numpy', 'jinja2')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
