@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from cifar_bench import mlperf_cli
 from cifar_bench.recipe import BenchRecipe, BenchSplit
+from cifar_bench.target import Target, add_target_options, target_from_arguments
 from cifar_runtime.command import Parser, choice, execute, positive_int
 from cifar_runtime.errors import UsageError
 
@@ -31,12 +33,14 @@ class Invocation:
         json: where the JSON report goes: None, ``-`` for stdout, or a file.
         markdown: where the Markdown table goes, likewise.
         quiet: no progress on stderr.
+        target: the board to measure on; None for this machine.
     """
 
     recipe: BenchRecipe
     json: str | None
     markdown: str | None
     quiet: bool
+    target: Target | None = None
 
 
 def parse(argv: Sequence[str]) -> Invocation:
@@ -66,19 +70,29 @@ def parse(argv: Sequence[str]) -> Invocation:
         json=arguments.json,
         markdown=arguments.markdown,
         quiet=arguments.quiet,
+        target=target_from_arguments(arguments),
     )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    if mlperf_cli.is_asked_for(arguments):
+        return mlperf_cli.main(arguments)
     return execute(_PROGRAM, lambda: _run(parse(arguments)), argv=arguments)
 
 
 def _run(invocation: Invocation) -> int:
-    from cifar_bench.bench import bench
+    progress = None if invocation.quiet else _tell
+    if invocation.target is not None:
+        from cifar_bench.remote import bench_on
 
-    _publish(bench(invocation.recipe, progress=None if invocation.quiet else _tell), invocation)
+        report = bench_on(invocation.target, invocation.recipe, progress=progress)
+    else:
+        from cifar_bench.bench import bench
+
+        report = bench(invocation.recipe, progress=progress)
+    _publish(report, invocation)
     return 0
 
 
@@ -129,6 +143,8 @@ def _parser() -> Parser:
         description="Measure accuracy, single-image latency and size of exported models.",
         examples=_EXAMPLES,
     )
+    mlperf_cli.add_modes(parser)
+    add_target_options(parser)
     add = parser.add_argument
     add(
         "models",

@@ -65,11 +65,13 @@ class Report:
         environment: where it was measured.
         reference: name of the model that parity is against; None without one.
         models: one entry per model, Keras checkpoints first.
+        target: the board that measured, as the user named it; None for this machine.
     """
 
     environment: Environment
     reference: str | None
     models: tuple[ModelReport, ...]
+    target: str | None = None
 
     def __post_init__(self) -> None:
         names = [model.name for model in self.models]
@@ -84,6 +86,7 @@ class Report:
         """The report as JSON-ready data, schema ``cifar-edge/bench/1``."""
         return {
             "schema": SCHEMA,
+            "target": self.target,
             "environment": self.environment.to_json(),
             "reference": self.reference,
             "models": [model.to_json() for model in self.models],
@@ -115,6 +118,7 @@ def report_from_text(text: str, *, origin: str) -> Report:
         return Report(
             environment=environment_from_json(document["environment"]),
             reference=document["reference"],
+            target=document.get("target"),
             models=tuple(_model_from_json(model) for model in document["models"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
