@@ -3,7 +3,8 @@
 A command is text that ends in ``%``; the answer is lines that end in CR LF, ``m-ready`` the last. It follows the
 reference firmware, which the runner of every version 1.x was written against, with three differences, each
 where the firmware goes on in silence with something else than was meant: bytes without a ``db load``, bytes beyond
-its count, and an ``infer`` without a whole input are errors (``e-[..]``). ``exit`` is an addition.
+its count, and an ``infer`` without a whole input are errors (``e-[..]``). ``exit`` is an addition: it has
+no answer, the port goes away.
 
 Source: mlcommons/tiny, ``benchmark/api/internally_implemented.cpp`` and ``submitter_implemented.h``;
 ``benchmark/reference_submissions/image_classification/submitter_implemented.cpp`` for the results;
@@ -99,8 +100,9 @@ class Device:
 
     def _answer(self, words: list[str]) -> Iterator[str]:
         if words == [_EXIT]:
-            self.closed = True
-        elif words:
+            self.closed = True  # the port goes away, and with it what would not have been read yet
+            return
+        if words:
             yield from self._lines(words[0], words[1:])
         yield READY
 
