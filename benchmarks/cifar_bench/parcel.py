@@ -99,7 +99,7 @@ def unpack(data: bytes, folder: Path) -> Recipe:
 
 
 def _store(archive: zipfile.ZipFile, path: Path, typed: dict[str, str]) -> str:
-    stored = f"{len(typed)}/{path.name}"
+    stored = f"sent-{len(typed)}/{path.name}"
     typed[stored] = str(path)
     if path.is_dir():
         _store_folder(archive, path, stored)

@@ -94,10 +94,14 @@ def ssh_command(target: Target, *, ssh: str) -> list[str]:
         target: the board.
         ssh: the ssh client's path.
     """
+    words = ["exec", _quoted(target.python), "-c", f"'{_BOOTSTRAP}'", shlex.quote(__version__)]
+    return [ssh, "-T", *_destination(target), " ".join(words)]
+
+
+def _destination(target: Target) -> list[str]:
     port = [] if target.port is None else ["-p", str(target.port)]
     user = [] if target.user is None else ["-l", target.user]
-    words = ["exec", _quoted(target.python), "-c", f"'{_BOOTSTRAP}'", shlex.quote(__version__)]
-    return [ssh, "-T", *port, *user, "--", target.host, " ".join(words)]
+    return [*port, *user, "--", target.host]
 
 
 def _report_text(target: Target, recipe: Recipe, progress: Progress | None) -> str:
@@ -159,7 +163,7 @@ def _failure(target: Target, outcome: _Outcome) -> CifarEdgeError:
         case int(status) if status == _SSH_FAILED:
             return InputError(
                 f"{where}: cannot be reached: {words or 'ssh gives no reason'}.",
-                hint=f"Try it first: ssh {target.host} true",
+                hint=f"Try it first: {shlex.join(['ssh', *_destination(target), 'true'])}",
             )
         case int(status) if status in (_NOT_FOUND, _NOT_EXECUTABLE):
             return MissingDependencyError(
