@@ -1,108 +1,195 @@
-"""The whole benchmark as one function: a recipe in, a report out. It never prints."""
+"""The whole benchmark as one function: a recipe in, a report out. It never prints.
 
+Every model is opened in a worker process of its own, and all take turns; here no model is opened.
+"""
+
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
 
-from cifar_bench.accuracy import measure_accuracy
+from cifar_bench.cold_start import measure_cold_starts
+from cifar_bench.conditions import pinning, read_conditions
+from cifar_bench.detailed_accuracy import measure_detailed_accuracy
 from cifar_bench.environment import read_environment
-from cifar_bench.latency import ROUNDS, Clock, Latency, sample_inference
-from cifar_bench.parity import Parity, parity_from_scores
+from cifar_bench.evaluation import Evaluation
+from cifar_bench.flips import flips_from_probabilities
+from cifar_bench.jobs import Sources, cold_models, jobs_from_sources, open_sources, write_picture
+from cifar_bench.measured_model import Job, MeasuredModel
+from cifar_bench.model_report import ModelReport
+from cifar_bench.parity import parity_from_scores
+from cifar_bench.phases import (
+    Answers,
+    Extras,
+    Times,
+    ask_answers,
+    measure_extras,
+    measure_further_threads,
+    measure_times,
+)
 from cifar_bench.recipe import BenchRecipe
-from cifar_bench.report import ModelReport, Report
-from cifar_bench.scorer import Subject
-from cifar_bench.split_choice import choose_split, stratified_positions
-from cifar_bench.subject import check_fits, distinct_names, open_subjects
-from cifar_train.dataset import LABELS, Split
+from cifar_bench.report import Report
+from cifar_bench.roofline import Roofline, roofline_from_json
+from cifar_bench.subject import check_fits, distinct_names
+from cifar_bench.timings import ColdStart
+from cifar_bench.worker_process import WorkerProcess
 
 Progress = Callable[[str], None]
 
-NUM_LATENCY_IMAGES = 50
+_clock = time.perf_counter_ns
 
 
-def bench(recipe: BenchRecipe, *, progress: Progress | None = None) -> Report:
-    """Accuracy, parity and latency of everything the recipe names.
+def bench(
+    recipe: BenchRecipe,
+    *,
+    command: Sequence[str] = ("cifar_bench.bench",),
+    progress: Progress | None = None,
+) -> Report:
+    """Accuracy, parity, latency and everything else the recipe asks for.
 
     Args:
         recipe: what to measure.
+        command: the command line, for the report.
         progress: takes a sentence whenever something long begins.
 
     Raises:
-        InputError: the split was not fetched.
-        ArtefactError: a model cannot be used.
+        InputError: the images are missing.
+        ArtefactError: a model cannot be used, or its process dies.
         MissingDependencyError: keras or an interpreter is not installed.
+        UsageError: what the recipe names does not go together.
     """
-    environment = read_environment()
-    split = choose_split(recipe.split, limit=recipe.limit)
-    subjects = open_subjects(recipe, labels=LABELS)
-    for subject in subjects:
-        check_fits(subject, labels=LABELS, images=split.images)
-    models = measure(subjects, split, recipe, clock=time.perf_counter_ns, progress=progress)
+    tell = progress or _say_nothing
+    environment, date = read_environment(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    conditions = read_conditions(pinned_cpus=pinning(recipe.threads[0]))
+    sources = open_sources(recipe)
+    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder:
+        models = _measure(sources, recipe, folder=Path(folder), tell=tell)
     return Report(
+        command=tuple(command),
+        date=date,
         environment=environment,
+        conditions=conditions,
         reference=models[0].name if recipe.against else None,
+        roofline=_roofline(models, tell) if recipe.effort.roofline else None,
         models=models,
     )
 
 
-def measure(
-    subjects: Sequence[Subject],
-    split: Split,
-    recipe: BenchRecipe,
-    *,
-    clock: Clock,
-    progress: Progress | None = None,
+def _measure(
+    sources: Sources, recipe: BenchRecipe, *, folder: Path, tell: Progress
 ) -> tuple[ModelReport, ...]:
-    """One report per subject, in their order; with checkpoints, the first subject is the reference.
-
-    Args:
-        subjects: opened models, all for the split's images.
-        split: the images to score.
-        recipe: warm-up, runs, and whether there is a reference.
-        clock: nanoseconds, monotonic.
-        progress: takes a sentence whenever something long begins.
-    """
-    tell = progress or _say_nothing
-    names = distinct_names(subjects)
-    scores = []
-    for name, subject in zip(names, subjects, strict=True):
-        tell(f"scoring {len(split.labels):,} images with {name}")
-        scores.append(subject.scores(split.images))
-    parities: list[Parity | None] = [None] * len(subjects)
-    if recipe.against:
-        parities[1:] = [parity_from_scores(scores[0], other, split.labels) for other in scores[1:]]
-    tell(f"timing {recipe.runs:,} inferences of each model")
-    latencies = _latencies(subjects, split, recipe, clock=clock)
+    jobs, evaluation = jobs_from_sources(sources, recipe, folder=folder), sources.evaluation
+    picture = folder / "picture.png"
+    write_picture(evaluation, picture)
+    with ExitStack() as stack:
+        models = [
+            stack.enter_context(MeasuredModel(job, threads=recipe.threads[0])) for job in jobs
+        ]
+        for model in models:
+            check_fits(model, labels=evaluation.label_names, images=evaluation.images)
+        tell(f"timing {recipe.effort.runs:,} inferences or more of each of {_counted(models)}")
+        times = measure_times(models, recipe, clock=_clock)
+        extras = [
+            measure_extras(
+                model, one.latency, picture=picture, with_profile=recipe.profile, clock=_clock
+            )
+            for model, one in zip(models, times, strict=True)
+        ]
+        answers = []
+        for name, model in zip(_names(models), models, strict=True):
+            tell(f"scoring {len(evaluation.labels):,} images with {name}")
+            answers.append(ask_answers(model, len(evaluation.labels)))
+    further = _further_threads(jobs, recipe, tell)
+    cold = _cold_starts(jobs, sources, recipe, picture, tell)
     return tuple(
-        ModelReport(
-            name=names[index],
-            model_file=subject.model_file,
-            runtime=subject.runtime,
-            accuracy=measure_accuracy(scores[index], split.labels, split=split.name),
-            parity=parities[index],
-            latency=latencies[index],
+        _model_report(
+            model,
+            _names(models)[place],
+            measured=(times[place], *further[place]),
+            extras=extras[place],
+            cold_start=cold.get(place),
+            accuracy=(answers[place], evaluation, answers[0] if recipe.against and place else None),
         )
-        for index, subject in enumerate(subjects)
+        for place, model in enumerate(models)
     )
 
 
-def _latencies(
-    subjects: Sequence[Subject], split: Split, recipe: BenchRecipe, *, clock: Clock
-) -> tuple[Latency, ...]:
-    positions = stratified_positions(split.labels, NUM_LATENCY_IMAGES)
-    tensors = [subject.prepare(split.images[positions]) for subject in subjects]
-    samples = sample_inference(
-        subjects, tensors, runs=recipe.runs, warmup=recipe.warmup, clock=clock
+def _model_report(
+    model: MeasuredModel,
+    name: str,
+    *,
+    measured: Sequence[Times],
+    extras: Extras,
+    cold_start: ColdStart | None,
+    accuracy: tuple[Answers, Evaluation, Answers | None],
+) -> ModelReport:
+    answers, evaluation, reference = accuracy
+    return ModelReport(
+        name=name,
+        model_file=model.model_file,
+        runtime=model.runtime,
+        options=model.job.variant.options,
+        cost=extras.cost,
+        accuracy=measure_detailed_accuracy(answers.scores, answers.probabilities, evaluation),
+        parity=None
+        if reference is None
+        else parity_from_scores(reference.scores, answers.scores, evaluation.labels),
+        flips=()
+        if reference is None
+        else flips_from_probabilities(reference.probabilities, answers.probabilities, evaluation),
+        latency=measured[0].latency,
+        threads=tuple(times.latency for times in measured[1:]),
+        throughput=tuple(one for times in measured for one in times.throughput),
+        startup=model.startup,
+        cold_start=cold_start,
+        preprocessing=extras.preprocessing,
+        energy=extras.energy,
+        delegation=extras.delegation,
+        profile=extras.profile,
     )
+
+
+def _further_threads(
+    jobs: Sequence[Job], recipe: BenchRecipe, tell: Progress
+) -> tuple[tuple[Times, ...], ...]:
+    if recipe.threads[1:]:
+        tell(f"timing with {', '.join(map(str, recipe.threads[1:]))} threads")
+    return measure_further_threads(jobs, recipe, clock=_clock)
+
+
+def _cold_starts(
+    jobs: Sequence[Job], sources: Sources, recipe: BenchRecipe, picture: Path, tell: Progress
+) -> Mapping[int, ColdStart]:
+    models, starts = cold_models(jobs, sources), recipe.effort.cold_starts
+    if not starts or not models:
+        return {}
+    tell(f"starting cifar-classify {starts} times with each of {_counted(models)}")
+    taken = measure_cold_starts(list(models.values()), picture, starts=starts, clock=_clock)
+    return dict(zip(models, taken, strict=True))
+
+
+def _roofline(models: Sequence[ModelReport], tell: Progress) -> Roofline:
+    tell("measuring what this machine can do at most")
+    runtimes = sorted({model.runtime for model in models})
+    with WorkerProcess("the roofline", pinned_cpus=pinning(1)) as worker:
+        return roofline_from_json(worker.ask("roofline", runtimes=runtimes))
+
+
+def _names(models: Sequence[MeasuredModel]) -> tuple[str, ...]:
+    """A name for every model, with the variant where it is measured in several."""
+    paths = [model.job.path for model in models]
+    first = {path: models[paths.index(path)] for path in paths}
+    own = dict(zip(first, distinct_names(list(first.values())), strict=True))
     return tuple(
-        Latency(
-            threads=subject.threads,
-            warmup=recipe.warmup,
-            rounds=min(ROUNDS, recipe.runs),
-            num_images=len(positions),
-            samples_ns=taken,
-        )
-        for subject, taken in zip(subjects, samples, strict=True)
+        own[path] if paths.count(path) == 1 else f"{own[path]} ({model.job.variant.name})"
+        for path, model in zip(paths, models, strict=True)
     )
+
+
+def _counted(models: Sequence[object] | Mapping[int, object]) -> str:
+    return "one model" if len(models) == 1 else f"{len(models)} models"
 
 
 def _say_nothing(sentence: str) -> None:

@@ -70,7 +70,8 @@ def answered(parcel: bytes, *, progress: Callable[[str], None] | None = None) ->
     """
     with tempfile.TemporaryDirectory(prefix="cifar-edge-") as name:
         try:
-            return {"report": _report(unpack(parcel, Path(name)), progress)}
+            recipe, command = unpack(parcel, Path(name))
+            return {"report": _report(recipe, command, progress)}
         except CifarEdgeError as error:
             failure = error.to_json()
         except Exception as error:  # noqa: BLE001 - it is told on the other machine, by its boundary
@@ -84,14 +85,16 @@ def answered(parcel: bytes, *, progress: Callable[[str], None] | None = None) ->
     }
 
 
-def _report(recipe: Recipe, progress: Callable[[str], None] | None) -> str:
+def _report(
+    recipe: Recipe, command: tuple[str, ...], progress: Callable[[str], None] | None
+) -> str:
     if isinstance(recipe, MlperfRecipe):
         from cifar_bench.mlperf_tiny import mlperf_tiny
 
         return mlperf_tiny(recipe, progress=progress).to_text()
     from cifar_bench.bench import bench
 
-    return bench(recipe, progress=progress).to_text()
+    return bench(recipe, command=command, progress=progress).to_text()
 
 
 def _more(stream: IO[bytes], count: int) -> bytes:

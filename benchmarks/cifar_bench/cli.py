@@ -1,15 +1,22 @@
 """The command ``cifar-bench``: parses, calls :func:`cifar_bench.bench.bench`, prints. Imports numpy only to measure."""
 
+import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from cifar_bench import mlperf_cli
-from cifar_bench.recipe import BenchRecipe, BenchSplit
-from cifar_bench.target import Target, add_target_options, target_from_arguments
-from cifar_runtime.command import Parser, choice, execute, positive_int
+from cifar_bench.recipe import FULL, QUICK, BenchRecipe, BenchSplit, Effort
+from cifar_bench.target import (
+    Target,
+    add_target_options,
+    target_from_arguments,
+    without_accounts,
+)
+from cifar_bench.variants import VARIANTS
+from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
 from cifar_runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +37,7 @@ class Invocation:
 
     Attributes:
         recipe: what to measure.
+        command: the command line for the report, without the folders of absolute paths.
         json: where the JSON report goes: None, ``-`` for stdout, or a file.
         markdown: where the Markdown table goes, likewise.
         quiet: no progress on stderr.
@@ -37,6 +45,7 @@ class Invocation:
     """
 
     recipe: BenchRecipe
+    command: tuple[str, ...]
     json: str | None
     markdown: str | None
     quiet: bool
@@ -50,6 +59,10 @@ def parse(argv: Sequence[str]) -> Invocation:
         UsageError: it makes no sense.
     """
     arguments = _parser().parse_args(argv)
+    if arguments.split and arguments.eval_data:
+        raise UsageError(
+            f"{_PROGRAM}: --split and --eval-data both name the images.", hint="Give one of them."
+        )
     if arguments.json == _STDOUT == arguments.markdown:
         raise UsageError(
             f"{_PROGRAM}: --json and --markdown both claim stdout.", hint="Give one of them a FILE."
@@ -60,13 +73,16 @@ def parse(argv: Sequence[str]) -> Invocation:
         recipe=BenchRecipe(
             models=tuple(arguments.models),
             against=tuple(arguments.against),
-            split=arguments.split,
+            runtimes=arguments.runtimes,
+            split=arguments.split or "test-sample",
+            eval_data=arguments.eval_data,
             limit=arguments.limit,
             threads=arguments.threads,
-            warmup=arguments.warmup,
-            runs=arguments.runs,
             contract=arguments.contract,
+            profile=arguments.profile,
+            effort=_effort(arguments),
         ),
+        command=without_accounts(_without_folders(argv)),
         json=arguments.json,
         markdown=arguments.markdown,
         quiet=arguments.quiet,
@@ -83,15 +99,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(invocation: Invocation) -> int:
+    recipe, command = invocation.recipe, invocation.command
     progress = None if invocation.quiet else _tell
     if invocation.target is not None:
         from cifar_bench.remote import bench_on
 
-        report = bench_on(invocation.target, invocation.recipe, progress=progress)
+        report = bench_on(invocation.target, recipe, command=command, progress=progress)
     else:
         from cifar_bench.bench import bench
 
-        report = bench(invocation.recipe, progress=progress)
+        report = bench(recipe, command=command, progress=progress)
     _publish(report, invocation)
     return 0
 
@@ -137,69 +154,54 @@ def _check_suffix(option: str, target: str | None, suffix: str) -> None:
         )
 
 
+def _effort(arguments: argparse.Namespace) -> Effort:
+    """``--quick`` or the full effort, changed by what was given besides."""
+    base = QUICK if arguments.quick else FULL
+    given = {
+        name: value
+        for name in ("warmup", "runs", "max_seconds", "batch_sizes", "cold_starts", "roofline")
+        if (value := getattr(arguments, name)) is not None
+    }
+    return replace(base, **given)
+
+
+def _without_folders(argv: Sequence[str]) -> tuple[str, ...]:
+    """The command with absolute paths cut down to their names: a report names no machine's folders."""
+    return (_PROGRAM, *(Path(word).name if word.startswith("/") else word for word in argv))
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    """A parser type for whole numbers above zero, separated by commas."""
+    return tuple(positive_int(word) for word in text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _seconds(text: str) -> float:
+    """A parser type for seconds from zero up, of at most a day."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds, 0 to 86400")
+    return seconds
+
+
 def _parser() -> Parser:
     parser = Parser(
         prog=_PROGRAM,
         description="Measure accuracy, single-image latency and size of exported models.",
         examples=_EXAMPLES,
     )
-    mlperf_cli.add_modes(parser)
+    _add_models(parser)
+    _add_images(parser)
+    _add_effort(parser)
     add_target_options(parser)
+    mlperf_cli.add_modes(parser)
     add = parser.add_argument
-    add(
-        "models",
-        metavar="MODEL",
-        nargs="*",
-        type=Path,
-        help="exported .tflite or .onnx file with its card (default: the models in the package)",
-    )
-    add(
-        "--contract",
-        metavar="NAME|FILE",
-        help="of models without a card: cifar10-raw255, cifar10-unit, or a .json file",
-    )
-    add(
-        "--against",
-        metavar="CHECKPOINT",
-        action="append",
-        type=Path,
-        default=[],
-        help="Keras checkpoint to measure as well (repeatable); the first is the reference of agreement and drop",
-    )
-    add(
-        "--split",
-        type=choice(get_args(BenchSplit)),
-        default="test-sample",
-        metavar="NAME",
-        help=f"images to score: {', '.join(get_args(BenchSplit))} (default: test-sample)",
-    )
-    add(
-        "--limit",
-        type=positive_int,
-        metavar="N",
-        help="score N images only, evenly over the classes",
-    )
-    add(
-        "--threads",
-        type=positive_int,
-        default=1,
-        metavar="N",
-        help="threads per inference (default: 1)",
-    )
-    add(
-        "--warmup",
-        type=positive_int,
-        default=10,
-        metavar="N",
-        help="unmeasured inferences before each of the 10 rounds (default: 10)",
-    )
-    add(
-        "--runs",
-        type=positive_int,
-        default=1000,
-        metavar="N",
-        help="measured inferences per model (default: 1000)",
-    )
     add(
         "--json",
         nargs="?",
@@ -220,3 +222,115 @@ def _parser() -> Parser:
         "-v", "--verbose", action="store_true", help="show the traceback of an unexpected error"
     )
     return parser
+
+
+def _add_models(parser: Parser) -> None:
+    models = parser.add_argument_group("models")
+    add = models.add_argument
+    add(
+        "models",
+        metavar="MODEL",
+        nargs="*",
+        type=Path,
+        help="exported .tflite or .onnx file with its card, or .keras checkpoint "
+        "(default: the models in the package)",
+    )
+    add(
+        "--against",
+        metavar="MODEL",
+        action="append",
+        type=Path,
+        default=[],
+        help="checkpoint or model to measure before them (repeatable); the first is the reference "
+        "of agreement and drop",
+    )
+    add(
+        "--runtimes",
+        type=_names,
+        default=("default",),
+        metavar="NAME,...",
+        help=f"default, all, or some of {', '.join(one.name for one in VARIANTS)}",
+    )
+    add(
+        "--contract",
+        metavar="NAME|FILE",
+        help="of models without a card: cifar10-raw255, cifar10-unit, or a .json file",
+    )
+
+
+def _add_images(parser: Parser) -> None:
+    images = parser.add_argument_group("images")
+    add = images.add_argument
+    add(
+        "--split",
+        type=choice(get_args(BenchSplit)),
+        metavar="NAME",
+        help=f"images to score: {', '.join(get_args(BenchSplit))} (default: test-sample)",
+    )
+    add(
+        "--eval-data",
+        type=Path,
+        metavar="FOLDER",
+        help="images to score instead: one folder a class, named like the labels",
+    )
+    add(
+        "--limit",
+        type=positive_int,
+        metavar="N",
+        help="score N images only, evenly over the classes; the report says so",
+    )
+
+
+def _add_effort(parser: Parser) -> None:
+    effort = parser.add_argument_group("measuring")
+    add = effort.add_argument
+    add(
+        "--threads",
+        type=_counts,
+        default=(1,),
+        metavar="N,...",
+        help="threads per inference; further counts are measured as well (default: 1)",
+    )
+    add(
+        "--batch-sizes",
+        type=_counts,
+        metavar="N,...",
+        help="batches whose throughput is measured (default: 1,8,32)",
+    )
+    add(
+        "--warmup",
+        type=positive_int,
+        metavar="N",
+        help="unmeasured inferences before each round (default: 10)",
+    )
+    add(
+        "--runs",
+        type=positive_int,
+        metavar="N",
+        help="measured inferences per model in the first 10 rounds (default: 1000)",
+    )
+    add(
+        "--max-seconds",
+        type=_seconds,
+        metavar="S",
+        help="add rounds for S seconds at most, until the 95 %% interval of every median is within "
+        "2 %% (default: 30)",
+    )
+    add(
+        "--cold-starts",
+        type=whole_number,
+        metavar="N",
+        help="whole runs of cifar-classify per model (default: 5)",
+    )
+    add(
+        "--roofline",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="measure this machine's ceilings (default: yes)",
+    )
+    add("--profile", action="store_true", help="time per operator (onnxruntime only)")
+    add(
+        "--quick",
+        action="store_true",
+        help="200 inferences, no further rounds, batches, cold starts or roofline",
+    )

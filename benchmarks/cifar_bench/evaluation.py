@@ -2,12 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_bench.image_folder import read_image_folder
-from cifar_bench.parity_recipe import ParityRecipe
+from cifar_bench.recipe import BenchSplit
 from cifar_bench.split_choice import choose_split
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError
@@ -36,20 +38,36 @@ class Evaluation:
         return digest.hexdigest()
 
 
+class ImageChoice(Protocol):
+    """The part of a recipe that names images; see ``BenchRecipe`` and ``ParityRecipe``."""
+
+    @property
+    def split(self) -> BenchSplit:
+        """The split, when there is no folder."""
+
+    @property
+    def eval_data(self) -> Path | None:
+        """A folder of images, one folder a class."""
+
+    @property
+    def limit(self) -> int | None:
+        """At most so many images."""
+
+
 def load_evaluation(
-    recipe: ParityRecipe, *, labels: tuple[str, ...], contract: InputContract
+    recipe: ImageChoice, *, labels: tuple[str, ...], contract: InputContract | None
 ) -> Evaluation:
     """The images that the recipe names.
 
     Args:
         recipe: names a split or a folder.
         labels: the models' class names.
-        contract: how a folder's pictures are brought to the models' size.
+        contract: how a folder's pictures are brought to the models' size; None only for a split.
 
     Raises:
         InputError: the split was not fetched, or the folder does not hold images of these labels.
     """
-    if recipe.eval_data is None:
+    if recipe.eval_data is None or contract is None:
         split = choose_split(recipe.split, limit=recipe.limit)
         return Evaluation(
             name=split.name,

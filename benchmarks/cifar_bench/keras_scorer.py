@@ -8,7 +8,8 @@ import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -16,9 +17,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_bench.cost import Cost
 from cifar_bench.scorer import ModelFile
+from cifar_bench.variants import KerasCall
 from cifar_runtime.chatter import without_chatter
-from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 
 MAX_UNPACKED_BYTES = 1024**3
@@ -34,7 +37,12 @@ class KerasScorer:
     """
 
     def __init__(
-        self, path: Path, *, labels: Sequence[str] | None = None, threads: int | None = None
+        self,
+        path: Path,
+        *,
+        labels: Sequence[str] | None = None,
+        threads: int | None = None,
+        call: KerasCall = "model(x)",
     ) -> None:
         """Opens the checkpoint.
 
@@ -43,6 +51,7 @@ class KerasScorer:
             labels: class names in the order of the scores; None numbers them.
             threads: threads one inference may use; holds for the whole process, and only when
                 TensorFlow has not started working yet (see ``threads``).
+            call: what :meth:`infer` runs; scores are the same whatever it is.
 
         Raises:
             ArtefactError: not a .keras file, damaged, too large unpacked, or not an image
@@ -60,6 +69,8 @@ class KerasScorer:
                 f"{len(self._labels)} labels.",
                 hint="Measure it on images of its own classes.",
             )
+        self._call = call
+        self._run = _runner(self._model, call)
         self._name = path.stem
         self._model_file = ModelFile(
             file=path.name,
@@ -108,19 +119,57 @@ class KerasScorer:
         ]
         return np.concatenate(batches).astype(np.float32, copy=False)
 
-    def prepare(self, images: NDArray[np.uint8]) -> list[Any]:
-        """One backend tensor, float32, shape (1, height, width, 3), for every image."""
+    def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The scores where every row is a distribution, else their softmax; float64."""
+        exact = scores.astype(np.float64)
+        if exact.min() >= 0 and np.allclose(exact.sum(axis=1), 1, atol=1e-3):
+            return exact
+        exponentials = np.exp(exact - exact.max(axis=1, keepdims=True))
+        return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+    def prepare(self, images: NDArray[np.uint8]) -> Any:
+        """The images as float32, shape (n, height, width, 3): an array for ``predict``, else a tensor."""
         import keras
 
-        return [
-            keras.ops.convert_to_tensor(image[np.newaxis].astype("float32")) for image in images
-        ]
+        pixels = images.astype(np.float32)
+        return pixels if self._call == "model.predict(x)" else keras.ops.convert_to_tensor(pixels)
 
     def infer(self, tensor: Any) -> Any:
-        """``model(x, training=False)`` as a numpy array, so that asynchronous backends have finished."""
-        import keras
+        """The scores as a numpy array, so that asynchronous backends have finished."""
+        return self._run(tensor)
 
-        return keras.ops.convert_to_numpy(self._model(tensor, training=False))
+    def cost(self) -> Cost:
+        """Parameters, their bytes and the layers; a checkpoint does not state its operations."""
+        weights = self._model.weights
+        layers = Counter(type(layer).__name__ for layer in self._model.layers)
+        return Cost(
+            precision=str(self._model.compute_dtype),
+            parameters=int(self._model.count_params()),
+            macs=None,
+            weight_bytes=sum(int(weight.numpy().nbytes) for weight in weights),
+            operators=dict(layers.most_common()),
+        )
+
+
+def _runner(model: Any, call: KerasCall) -> Callable[[Any], Any]:
+    """The function of one prepared tensor that a user would call; its answer is a numpy array."""
+    import keras
+
+    if call == "model.predict(x)":
+        return lambda pixels: model.predict(pixels, batch_size=len(pixels), verbose=0)
+    if call == "model(x)":
+        return lambda tensor: keras.ops.convert_to_numpy(model(tensor, training=False))
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(
+            f"keras runs on {keras.backend.backend()}; a saved function is TensorFlow's.",
+            hint="Set KERAS_BACKEND=tensorflow, or leave keras-saved-function out.",
+        )
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder, without_chatter():
+        model.export(folder, verbose=False)
+        saved = tf.saved_model.load(folder)
+    return lambda tensor: saved.serve(tensor).numpy()
 
 
 def read_checkpoint(path: Path) -> bytes:
@@ -162,7 +211,7 @@ def open_checkpoint(data: bytes, *, path: Path) -> Any:
         ArtefactError: keras cannot open it.
         MissingDependencyError: keras is not installed.
     """
-    keras = _imported_keras()
+    keras = imported_keras()
     with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder:
         copy = Path(folder) / path.name
         copy.write_bytes(data)
@@ -201,7 +250,7 @@ def _limited_threads(threads: int | None) -> int | None:
     """The threads in force after asking for ``threads``; None where the backend decides by itself."""
     if threads is None or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return None
-    _imported_keras()
+    imported_keras()
     import tensorflow as tf
 
     try:
@@ -213,7 +262,7 @@ def _limited_threads(threads: int | None) -> int | None:
     return tf.config.threading.get_intra_op_parallelism_threads() or None
 
 
-def _imported_keras() -> ModuleType:
+def imported_keras() -> ModuleType:
     """The keras module, with its backend imported quietly.
 
     Raises:

@@ -38,7 +38,7 @@ class ArtefactEngine:
     def load(self, data: bytes) -> None:
         """Preprocesses the image as the contract says; the clock is not running."""
         image = np.frombuffer(data, dtype=np.uint8).reshape(1, *self._subject.image_shape)
-        (self._tensor,) = self._subject.prepare(image)
+        self._tensor = self._subject.prepare(image)
 
     def infer(self) -> None:
         """One inference on the loaded image."""

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_bench.accuracy import decisions
+from cifar_bench.conditions import Clock
 from cifar_bench.environment import read_environment
-from cifar_bench.latency import Clock
+from cifar_bench.jobs import default_models
 from cifar_bench.mlperf_recipe import MlperfRecipe
 from cifar_bench.mlperf_report import MlperfModel, MlperfReport, Window
-from cifar_bench.recipe import BenchRecipe
 from cifar_bench.scorer import Subject
-from cifar_bench.subject import check_fits, distinct_names, open_subjects
+from cifar_bench.subject import ArtefactSubject, check_fits, distinct_names
 from cifar_runtime.errors import CifarEdgeError
 from cifar_train.dataset import LABELS, Split, load_split
 
@@ -70,8 +70,10 @@ def mlperf_tiny(recipe: MlperfRecipe, *, progress: Progress | None = None) -> Ml
     """
     environment = read_environment()
     official = official_set(load_split("test"))
-    opening = BenchRecipe(models=recipe.models, contract=recipe.contract, threads=recipe.threads)
-    subjects = open_subjects(opening, labels=LABELS)
+    subjects = [
+        ArtefactSubject(path, contract=recipe.contract, threads=recipe.threads)
+        for path in recipe.models or default_models()
+    ]
     for subject in subjects:
         check_fits(subject, labels=LABELS, images=official.images)
     pace = Pace(
@@ -168,7 +170,10 @@ def measure_windows(
         inputs: one image for every window.
         pace: warm-up, length of a window, clock.
     """
-    tensors = [subject.prepare(np.asarray(inputs.images)) for subject in subjects]
+    images = [
+        np.asarray(inputs.images[position])[np.newaxis] for position in range(len(inputs.ids))
+    ]
+    tensors = [[subject.prepare(image) for image in images] for subject in subjects]
     taken: list[list[Window]] = [[] for _ in subjects]
     repeats = [0] * len(subjects)
     for position, image_id in enumerate(inputs.ids.tolist()):

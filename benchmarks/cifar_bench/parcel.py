@@ -1,17 +1,17 @@
 """A recipe with the files it names, as the bytes of one ZIP archive that travels to a board; pure but for reading them.
 
-A recipe is a frozen dataclass of numbers, texts, paths, and tuples of these. Each path becomes a folder of its own
-in the parcel, with the file, its card where it has one, or a whole folder of images.
+A recipe is a frozen dataclass of numbers, texts, paths, tuples of these, and further dataclasses. Each path becomes
+a folder of its own in the parcel, with the file, its card where it has one, or a whole folder of images.
 """
 
 import dataclasses
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from cifar_bench.mlperf_recipe import MlperfRecipe
 from cifar_bench.recipe import BenchRecipe
@@ -27,7 +27,7 @@ _KINDS: dict[str, type[BenchRecipe] | type[MlperfRecipe]] = {
     "mlperf-tiny": MlperfRecipe,
 }
 _REQUEST = "request.json"
-_PATH, _PATH_AS_TEXT = "path", "path-as-text"
+_PATH, _PATH_AS_TEXT, _FIELDS = "path", "path-as-text", "fields"
 _CONTRACT = "contract"  # the one field that holds a name or a file
 
 
@@ -44,8 +44,8 @@ class Parcel:
     typed: Mapping[str, str]
 
 
-def pack(recipe: Recipe) -> Parcel:
-    """The recipe and the files it names.
+def pack(recipe: Recipe, *, command: Sequence[str] = ()) -> Parcel:
+    """The recipe, the files it names, and the command line that asked for it.
 
     Raises:
         ArtefactError: a model cannot be read.
@@ -53,28 +53,16 @@ def pack(recipe: Recipe) -> Parcel:
     """
     typed: dict[str, str] = {}
     buffer = io.BytesIO()
+    (kind,) = (kind for kind, known in _KINDS.items() if isinstance(recipe, known))
     with zipfile.ZipFile(buffer, "w") as archive:
-
-        def packed(name: str, value: Any) -> Any:
-            if isinstance(value, tuple):
-                return [packed(name, item) for item in value]
-            if isinstance(value, Path):
-                return {_PATH: _store(archive, value, typed)}
-            if name == _CONTRACT and value is not None and value not in built_in_names():
-                return {_PATH_AS_TEXT: _store(archive, Path(value), typed)}
-            return value
-
-        fields = {
-            field.name: packed(field.name, getattr(recipe, field.name))
-            for field in dataclasses.fields(recipe)
-        }
-        (kind,) = (kind for kind, known in _KINDS.items() if isinstance(recipe, known))
-        archive.writestr(_REQUEST, json.dumps({"kind": kind, "recipe": fields}))
+        fields = _packed_fields(recipe, archive, typed)
+        request = {"kind": kind, "recipe": fields, "command": list(command)}
+        archive.writestr(_REQUEST, json.dumps(request))
     return Parcel(data=buffer.getvalue(), typed=typed)
 
 
-def unpack(data: bytes, folder: Path) -> Recipe:
-    """The recipe in a parcel, with its files in ``folder``.
+def unpack(data: bytes, folder: Path) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe in a parcel, with its files in ``folder``, and the command line that asked for it.
 
     Args:
         data: what :func:`pack` made.
@@ -83,19 +71,44 @@ def unpack(data: bytes, folder: Path) -> Recipe:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         archive.extractall(folder)
     request = json.loads((folder / _REQUEST).read_text(encoding="utf-8"))
+    recipe = _unpacked_fields(_KINDS[request["kind"]], request["recipe"], folder)
+    return recipe, tuple(request["command"])
 
-    def unpacked(value: Any) -> Any:
+
+def _packed_fields(part: Any, archive: zipfile.ZipFile, typed: dict[str, str]) -> dict[str, Any]:
+    def packed(name: str, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [packed(name, item) for item in value]
+        if isinstance(value, Path):
+            return {_PATH: _store(archive, value, typed)}
+        if name == _CONTRACT and value is not None and value not in built_in_names():
+            return {_PATH_AS_TEXT: _store(archive, Path(value), typed)}
+        if dataclasses.is_dataclass(value):
+            return {_FIELDS: _packed_fields(value, archive, typed)}
+        return value
+
+    return {
+        field.name: packed(field.name, getattr(part, field.name))
+        for field in dataclasses.fields(part)
+    }
+
+
+def _unpacked_fields(part: type[Any], fields: Mapping[str, Any], folder: Path) -> Any:
+    types = get_type_hints(part)
+
+    def unpacked(name: str, value: Any) -> Any:
         match value:
             case list():
-                return tuple(unpacked(item) for item in value)
+                return tuple(unpacked(name, item) for item in value)
             case {"path": str(stored)}:
                 return folder / stored
             case {"path-as-text": str(stored)}:
                 return str(folder / stored)
+            case {"fields": dict(inner)}:
+                return _unpacked_fields(types[name], inner, folder)
         return value
 
-    fields = {name: unpacked(value) for name, value in request["recipe"].items()}
-    return _KINDS[request["kind"]](**fields)
+    return part(**{name: unpacked(name, value) for name, value in fields.items()})
 
 
 def _store(archive: zipfile.ZipFile, path: Path, typed: dict[str, str]) -> str:

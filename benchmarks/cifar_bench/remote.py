@@ -11,14 +11,14 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from cifar_bench.board import PROGRESS_PREFIX, framed
 from cifar_bench.mlperf_recipe import MlperfRecipe
 from cifar_bench.mlperf_report import MlperfReport, mlperf_report_from_text
-from cifar_bench.parcel import Parcel, Recipe, pack
+from cifar_bench.parcel import Parcel, pack
 from cifar_bench.recipe import BenchRecipe
 from cifar_bench.report import Report, report_from_text
 from cifar_bench.target import Target
@@ -52,12 +52,19 @@ _BOOTSTRAP = (
 )
 
 
-def bench_on(target: Target, recipe: BenchRecipe, *, progress: Progress | None = None) -> Report:
+def bench_on(
+    target: Target,
+    recipe: BenchRecipe,
+    *,
+    command: Sequence[str] = ("cifar_bench.remote",),
+    progress: Progress | None = None,
+) -> Report:
     """What ``bench`` reports on the board, with the board named.
 
     Args:
         target: the board.
         recipe: what to measure; the paths are here, and are sent.
+        command: the command line, for the report.
         progress: takes a sentence whenever something long begins there.
 
     Raises:
@@ -65,7 +72,7 @@ def bench_on(target: Target, recipe: BenchRecipe, *, progress: Progress | None =
         ArtefactError: a model cannot be used.
         MissingDependencyError: there is no ssh here, or no such cifar-edge there.
     """
-    text = _report_text(target, recipe, progress)
+    text = _report_text(target, pack(recipe, command=command), progress)
     return dataclasses.replace(report_from_text(text, origin=target.shown), target=target.shown)
 
 
@@ -73,7 +80,7 @@ def mlperf_tiny_on(
     target: Target, recipe: MlperfRecipe, *, progress: Progress | None = None
 ) -> MlperfReport:
     """What ``mlperf_tiny`` reports on the board, with the board named; see :func:`bench_on`."""
-    text = _report_text(target, recipe, progress)
+    text = _report_text(target, pack(recipe), progress)
     report = mlperf_report_from_text(text, origin=target.shown)
     return dataclasses.replace(report, target=target.shown)
 
@@ -104,14 +111,13 @@ def _destination(target: Target) -> list[str]:
     return [*port, *user, "--", target.host]
 
 
-def _report_text(target: Target, recipe: Recipe, progress: Progress | None) -> str:
+def _report_text(target: Target, parcel: Parcel, progress: Progress | None) -> str:
     ssh = shutil.which("ssh")
     if ssh is None:
         raise MissingDependencyError(
             "--target needs the OpenSSH client, and there is no ssh here.",
             hint="apt-get install openssh-client (or your system's package of it)",
         )
-    parcel = pack(recipe)
     outcome = _run(ssh_command(target, ssh=ssh), framed(parcel.data), progress or _say_nothing)
     if outcome.status != 0:
         raise _failure(target, outcome)

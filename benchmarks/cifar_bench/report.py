@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_bench.accuracy import Accuracy, accuracy_from_json
+from cifar_bench.conditions import Conditions, conditions_from_json
 from cifar_bench.environment import Environment, environment_from_json
-from cifar_bench.latency import Latency, latency_from_json
-from cifar_bench.parity import Parity, parity_from_json
-from cifar_bench.scorer import ModelFile
+from cifar_bench.model_report import ModelReport, model_report_from_json
+from cifar_bench.roofline import Roofline, roofline_from_json, roofline_share
+from cifar_bench.why_int8 import why_int8
 from cifar_runtime.errors import InputError
 
 SCHEMA = "cifar-edge/bench/1"
@@ -23,53 +23,26 @@ _INTEGER_LIST = re.compile(r"\[\s+(-?\d+(?:,\s+-?\d+)*)\s+\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelReport:
-    """What was measured of one model.
-
-    Attributes:
-        name: what tables call it, different for every model of a report.
-        model_file: the file measured.
-        runtime: what executed it.
-        accuracy: on the report's split.
-        parity: against the report's reference; None without one, and for the reference itself.
-        latency: of single-image inference.
-    """
-
-    name: str
-    model_file: ModelFile
-    runtime: str
-    accuracy: Accuracy
-    parity: Parity | None
-    latency: Latency
-
-    def to_json(self) -> dict[str, Any]:
-        """The measurement as JSON-ready data."""
-        return {
-            "name": self.name,
-            "file": self.model_file.file,
-            "format": self.model_file.format,
-            "size_bytes": self.model_file.size_bytes,
-            "sha256": self.model_file.sha256,
-            "runtime": self.runtime,
-            "accuracy": self.accuracy.to_json(),
-            "parity": None if self.parity is None else self.parity.to_json(),
-            "latency": self.latency.to_json(),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One benchmark run.
 
     Attributes:
+        command: the command line that made it, without folders.
+        date: when it was begun, UTC, ISO 8601.
         environment: where it was measured.
+        conditions: how times were taken.
         reference: name of the model that parity is against; None without one.
-        models: one entry per model, Keras checkpoints first.
+        roofline: what the machine can do at most; None where it was not measured.
+        models: one entry per model and runtime variant, the reference first.
         target: the board that measured, as the user named it; None for this machine.
     """
 
+    command: tuple[str, ...]
+    date: str
     environment: Environment
+    conditions: Conditions
     reference: str | None
+    roofline: Roofline | None
     models: tuple[ModelReport, ...]
     target: str | None = None
 
@@ -79,21 +52,38 @@ class Report:
             raise ValueError(f"models named {names}, expected one or more different names")
         if self.reference is not None and self.reference not in names:
             raise ValueError(f"reference {self.reference!r} is not among {names}")
-        if len({(model.accuracy.split, model.accuracy.seen) for model in self.models}) != 1:
+        if len({(model.accuracy.images_sha256, model.accuracy.seen) for model in self.models}) != 1:
             raise ValueError("the models were not scored on the same images")
+
+    @property
+    def why_int8(self) -> str | None:
+        """Why int8 is faster here than float32, or is not; None without such a pair of models."""
+        return why_int8(self.models, isa_flags=self.environment.isa_flags)
+
+    def roofline_share(self, model: ModelReport) -> float | None:
+        """The model's multiply-accumulates per second as a share of its runtime's ceiling, 0..1."""
+        return roofline_share(self.roofline, model)
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON-ready data, schema ``cifar-edge/bench/1``."""
         return {
             "schema": SCHEMA,
+            "command": list(self.command),
+            "date": self.date,
             "target": self.target,
             "environment": self.environment.to_json(),
+            "conditions": self.conditions.to_json(),
             "reference": self.reference,
-            "models": [model.to_json() for model in self.models],
+            "roofline": None if self.roofline is None else self.roofline.to_json(),
+            "why_int8": self.why_int8,
+            "models": [
+                {**model.to_json(), "roofline_share": self.roofline_share(model)}
+                for model in self.models
+            ],
         }
 
     def to_text(self) -> str:
-        """The report as indented JSON text, the samples of a model on one line."""
+        """The report as indented JSON text, every list of integers on one line."""
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         return _INTEGER_LIST.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
@@ -115,28 +105,20 @@ def report_from_text(text: str, *, origin: str) -> Report:
             raise InputError(
                 f"{origin}: schema is {document['schema']!r}, expected {SCHEMA!r}.", hint=hint
             )
-        return Report(
-            environment=environment_from_json(document["environment"]),
-            reference=document["reference"],
-            target=document.get("target"),
-            models=tuple(_model_from_json(model) for model in document["models"]),
-        )
+        return _report_from_json(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{origin}: is not a benchmark report: {error!r}.", hint=hint) from error
 
 
-def _model_from_json(document: Mapping[str, Any]) -> ModelReport:
-    parity = document["parity"]
-    return ModelReport(
-        name=document["name"],
-        model_file=ModelFile(
-            file=document["file"],
-            format=document["format"],
-            size_bytes=int(document["size_bytes"]),
-            sha256=document["sha256"],
-        ),
-        runtime=document["runtime"],
-        accuracy=accuracy_from_json(document["accuracy"]),
-        parity=None if parity is None else parity_from_json(parity),
-        latency=latency_from_json(document["latency"]),
+def _report_from_json(document: Mapping[str, Any]) -> Report:
+    roofline = document["roofline"]
+    return Report(
+        command=tuple(str(word) for word in document["command"]),
+        date=str(document["date"]),
+        environment=environment_from_json(document["environment"]),
+        conditions=conditions_from_json(document["conditions"]),
+        reference=document["reference"],
+        target=document["target"],
+        roofline=None if roofline is None else roofline_from_json(roofline),
+        models=tuple(model_report_from_json(model) for model in document["models"]),
     )

@@ -4,7 +4,6 @@ It holds Protocols and the identity of a model file; it never opens one (see ``s
 ``keras_scorer``).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -76,8 +75,11 @@ class Subject(Scorer, Protocol):
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the images that ``scores`` takes."""
 
-    def prepare(self, images: NDArray[np.uint8]) -> Sequence[Any]:
-        """One ready input tensor, batch size 1, for every image.
+    def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities, float64, in the shape of the scores, 0..1."""
+
+    def prepare(self, images: NDArray[np.uint8]) -> Any:
+        """The images as one ready input tensor, whatever that is for the runtime.
 
         Args:
             images: uint8, shape (n, height, width, 3), RGB, 0..255.

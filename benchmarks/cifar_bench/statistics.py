@@ -92,6 +92,28 @@ def percentile(samples: Sequence[int], percent: int) -> int:
     return sorted(samples)[rank - 1]
 
 
+def median_interval(values: Sequence[int]) -> tuple[int, int] | None:
+    """A 95 % interval of the median that the values were drawn around; None of fewer than six values.
+
+    Its ends are two of the values, chosen by the binomial distribution of how many lie below the
+    median: nothing is assumed about how they are distributed, and the real confidence is 95 % or
+    more.
+
+    Source: W. J. Conover, Practical Nonparametric Statistics, 3rd edition, section 3.2 (confidence
+        interval for a quantile).
+    """
+    count = len(values)
+    tail, rank = 0, 0
+    # The largest rank whose two tails together hold at most 5 %.
+    while 2 * (tail + math.comb(count, rank)) * 20 <= 1 << count:
+        tail += math.comb(count, rank)
+        rank += 1
+    if rank == 0:
+        return None
+    ordered = sorted(values)
+    return ordered[rank - 1], ordered[count - rank]
+
+
 def _tango_statistic(losses: int, gains: int, pairs: int, difference: float) -> float:
     """Standardised distance of the observed difference from a supposed one; falls with it."""
     observed = losses - gains - pairs * difference

@@ -1,21 +1,20 @@
-"""Opens what a recipe names: exported models through cifar_runtime, checkpoints through keras."""
+"""An exported model as a subject, and the checks and names that all subjects share."""
 
-import importlib.util
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_bench.keras_scorer import KerasScorer
-from cifar_bench.recipe import BenchRecipe
-from cifar_bench.scorer import ModelFile, Subject
-from cifar_runtime.artefact import card_path
-from cifar_runtime.classifier import Classifier
+from cifar_bench.scorer import ModelFile
+from cifar_runtime.artefact import Artefact, card_path, open_artefact
+from cifar_runtime.classifier import dequantize, probabilities_from_scores
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.preprocess import input_table
+from cifar_runtime.session import DEFAULT_OPTIONS, SessionOptions, open_session
 
 
 class ArtefactSubject:
@@ -23,58 +22,66 @@ class ArtefactSubject:
 
     def __init__(
         self,
-        model: Path | None,
+        model: Path,
         *,
         contract: str | None = None,
-        runtime: Literal["auto", "tflite", "onnx"] = "auto",
         threads: int = 1,
+        options: SessionOptions = DEFAULT_OPTIONS,
+        tried: bool = False,
     ) -> None:
-        """Opens the model, or the default model of ``runtime`` for None.
+        """Opens the model.
 
-        A stated contract is for a model without a card; one with a card has its own.
+        Args:
+            model: a .tflite or .onnx file.
+            contract: for a model without a card; one with a card has its own.
+            threads: threads one inference may use.
+            options: how the interpreter is set up.
+            tried: a foreign model has been tried in a process with limits already.
 
         Raises:
             ArtefactError: the model or its card cannot be used.
             MissingDependencyError: its interpreter is not installed.
         """
-        needs_contract = model is not None and not card_path(model).exists()
-        self._classifier = Classifier(
-            model, contract=contract if needs_contract else None, runtime=runtime, threads=threads
-        )
+        artefact = open_measured(model, contract=contract)
+        self._artefact = replace(artefact, foreign=False) if tried else artefact
+        self._session = open_session(self._artefact, threads=threads, options=options)
         self._threads = threads
-        artefact = self._classifier.artefact
-        self._contract = artefact.contract
-        self._model_file = ModelFile(
-            file=artefact.path.name,
-            format=artefact.format,
-            size_bytes=len(artefact.data),
-            sha256=artefact.sha256,
-        )
+        self._table = input_table(artefact.contract.input)
+
+    @property
+    def artefact(self) -> Artefact:
+        """The opened artefact."""
+        return self._artefact
 
     @property
     def name(self) -> str:
         """The name in the model's card."""
-        return self._classifier.name
+        return self._artefact.name
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The class names in the model's contract."""
-        return self._classifier.labels
+        return self.contract.labels
 
     @property
     def contract(self) -> Contract:
         """How the model is fed and read."""
-        return self._contract
+        return self._artefact.contract
 
     @property
     def model_file(self) -> ModelFile:
         """The model's file."""
-        return self._model_file
+        return ModelFile(
+            file=self._artefact.path.name,
+            format=self._artefact.format,
+            size_bytes=len(self._artefact.data),
+            sha256=self._artefact.sha256,
+        )
 
     @property
     def runtime(self) -> str:
         """The interpreter."""
-        return self._classifier.session.runtime
+        return self._session.runtime
 
     @property
     def threads(self) -> int | None:
@@ -84,47 +91,63 @@ class ArtefactSubject:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) in the model's contract."""
-        return self._contract.input.shape
+        return self.contract.input.shape
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Scores, float32, shape (n, num_classes), of images, uint8, shape (n, height, width, 3)."""
-        return self._classifier.scores(images)
+        return dequantize(self._session.run(np.take(self._table, images)), self.contract.output)
 
-    def prepare(self, images: NDArray[np.uint8]) -> list[Any]:
-        """One input tensor in the contract's dtype, shape (1, height, width, 3), for every image."""
-        table = input_table(self._contract.input)
-        return [table[image][np.newaxis] for image in images]
+    def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities, float64, in the shape of the scores, as the contract says."""
+        return probabilities_from_scores(scores, self.contract.output)
+
+    def prepare(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """The images as one input tensor in the contract's dtype, shape (n, height, width, 3)."""
+        return np.ascontiguousarray(np.take(self._table, images))
 
     def infer(self, tensor: Any) -> Any:
         """``session.run`` on one tensor."""
-        return self._classifier.session.run(tensor)
+        return self._session.run(tensor)
 
 
-def open_subjects(recipe: BenchRecipe, *, labels: tuple[str, ...]) -> tuple[Subject, ...]:
-    """Everything the recipe names, checkpoints first.
-
-    Args:
-        recipe: names the models; none means the runtime's default ones.
-        labels: class names of the images that will be scored.
+def open_measured(model: Path, *, contract: str | None) -> Artefact:
+    """The artefact of a model; a stated contract is for one without a card and else left aside.
 
     Raises:
-        ArtefactError: a model cannot be used.
-        MissingDependencyError: keras or an interpreter is not installed.
+        ArtefactError: the model or its card cannot be used.
     """
-    checkpoints = [
-        KerasScorer(path, labels=labels, threads=recipe.threads) for path in recipe.against
-    ]
-    if recipe.models:
-        exported = [
-            ArtefactSubject(path, contract=recipe.contract, threads=recipe.threads)
-            for path in recipe.models
-        ]
-    else:
-        exported = _default_subjects(threads=recipe.threads)
-    return (*checkpoints, *exported)
+    return open_artefact(model, contract=None if card_path(model).exists() else contract)
 
 
-def distinct_names(subjects: Sequence[Subject]) -> tuple[str, ...]:
+class Named(Protocol):
+    """What a name in a table is made from."""
+
+    @property
+    def name(self) -> str:
+        """The model's own name."""
+
+    @property
+    def model_file(self) -> ModelFile:
+        """The model's file."""
+
+
+class Fitting(Protocol):
+    """What has to suit the images."""
+
+    @property
+    def model_file(self) -> ModelFile:
+        """The model's file."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, in the order of the scores."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+
+
+def distinct_names(subjects: Sequence[Named]) -> tuple[str, ...]:
     """A name for every subject: its own; where others share it, with its format, then with a number."""
     names = [subject.name for subject in subjects]
     with_formats = [
@@ -139,7 +162,7 @@ def distinct_names(subjects: Sequence[Subject]) -> tuple[str, ...]:
     )
 
 
-def check_fits(subject: Subject, *, labels: tuple[str, ...], images: NDArray[np.uint8]) -> None:
+def check_fits(subject: Fitting, *, labels: tuple[str, ...], images: NDArray[np.uint8]) -> None:
     """Refuses a subject that was made for other classes or for images of another size.
 
     Raises:
@@ -158,13 +181,3 @@ def check_fits(subject: Subject, *, labels: tuple[str, ...], images: NDArray[np.
             f"{images.shape[1:]}.",
             hint=hint,
         )
-
-
-def _default_subjects(*, threads: int) -> list[ArtefactSubject]:
-    subjects = []
-    if importlib.util.find_spec("ai_edge_litert"):
-        subjects.append(ArtefactSubject(None, runtime="tflite", threads=threads))
-    if importlib.util.find_spec("onnxruntime"):
-        subjects.append(ArtefactSubject(None, runtime="onnx", threads=threads))
-    # With neither, the runtime's own error says what to install.
-    return subjects or [ArtefactSubject(None, threads=threads)]

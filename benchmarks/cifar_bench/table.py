@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from cifar_bench.report import ModelReport, Report
+from cifar_bench.model_report import ModelReport
+from cifar_bench.report import Report
 
 NOT_APPLICABLE = "-"
 
@@ -100,7 +101,7 @@ def _measured_how(report: Report) -> list[str]:
     return [
         f"Accuracy: percent, split {accuracy.split}, {counted(accuracy.seen, 'image')}.",
         f"Latency: one inference of one ready image, microseconds, {_threads(report.models)}, "
-        f"{counted(len(latency.samples_ns), 'run')}.",
+        f"{counted(len(latency.samples), 'run')}.",
         f"Machine: {machine.cpu_model}, {counted(machine.cores, 'core')}"
         f"{_load(machine.load_average)}, {machine.os}, {machine.python}.",
     ]

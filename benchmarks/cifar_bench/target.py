@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cifar_runtime.command import Parser
@@ -56,6 +57,13 @@ def target_from_text(text: str, *, python: str = DEFAULT_PYTHON) -> Target:
             hint="Keys and jump hosts belong in ~/.ssh/config.",
         )
     return Target(user=match["user"], host=match["host"].strip("[]"), port=port, python=python)
+
+
+def without_accounts(words: Sequence[str]) -> tuple[str, ...]:
+    """A command line in which every target is as reports show it: without user and port."""
+    return tuple(
+        _TARGET.sub(lambda found: f"ssh://{found['host'].strip('[]')}", word) for word in words
+    )
 
 
 def add_target_options(parser: Parser) -> None:

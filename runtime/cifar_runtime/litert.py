@@ -31,12 +31,12 @@ class LiteRTSession:
 
     runtime: RuntimeName
 
-    def __init__(self, artefact: Artefact, *, threads: int) -> None:
+    def __init__(self, artefact: Artefact, *, threads: int, xnnpack: bool = True) -> None:
         self.runtime = "litert"
         self._input = stated_input(artefact.contract)
         self._output = stated_output(artefact.contract)
         self._lock = threading.Lock()
-        self._interpreter: Any = _open_interpreter(artefact, threads)
+        self._interpreter: Any = _open_interpreter(artefact, threads, xnnpack=xnnpack)
         self._input_index, self._output_index = _checked_indices(self._interpreter, artefact)
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
@@ -67,18 +67,23 @@ class LiteRTSession:
         return scores
 
 
-def _open_interpreter(artefact: Artefact, threads: int) -> Any:
+def _open_interpreter(artefact: Artefact, threads: int, *, xnnpack: bool) -> Any:
     try:
         with without_chatter():
-            from ai_edge_litert.interpreter import Interpreter
+            from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError as error:
         raise MissingDependencyError(
             f"{artefact.path}: needs LiteRT, which cannot be imported: {error}.",
             hint="pip install ai-edge-litert",
         ) from error
+    own_kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         with without_chatter():
-            interpreter = Interpreter(model_content=artefact.data, num_threads=threads)
+            interpreter = Interpreter(
+                model_content=artefact.data,
+                num_threads=threads,
+                experimental_op_resolver_type=OpResolverType.AUTO if xnnpack else own_kernels,
+            )
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ArtefactError(

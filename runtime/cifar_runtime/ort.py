@@ -14,7 +14,7 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.chatter import without_chatter
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
 from cifar_runtime.onnx_wire import has_external_data
-from cifar_runtime.session import RuntimeName
+from cifar_runtime.session import GraphOptimization, RuntimeName
 from cifar_runtime.tensors import (
     TensorFacts,
     check_agreement,
@@ -26,6 +26,12 @@ from cifar_runtime.tensors import (
 # Enough to amortise a call, small enough that the activations of a large split stay out of memory.
 _MAX_BATCH = 64
 _FATAL_ONLY = 4
+OPTIMIZATION_LEVELS = {
+    "none": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
 _DTYPES = {"tensor(float)": "float32", "tensor(int8)": "int8", "tensor(uint8)": "uint8"}
 
 
@@ -34,7 +40,9 @@ class OrtSession:
 
     runtime: RuntimeName
 
-    def __init__(self, artefact: Artefact, *, threads: int) -> None:
+    def __init__(
+        self, artefact: Artefact, *, threads: int, graph_optimization: GraphOptimization = "all"
+    ) -> None:
         self.runtime = "onnxruntime"
         self._path = artefact.path
         self._input = stated_input(artefact.contract)
@@ -44,7 +52,7 @@ class OrtSession:
                 f"{artefact.path}: keeps weights in other files, expected all of them inside.",
                 hint="Save the model without external data.",
             )
-        self._session: Any = _open_onnxruntime(artefact, threads)
+        self._session: Any = _open_onnxruntime(artefact, threads, graph_optimization)
         self._input_name, max_batch = _checked_input(self._session, artefact)
         self._max_batch = max_batch or _MAX_BATCH
 
@@ -80,7 +88,9 @@ class OrtSession:
         return scores
 
 
-def _open_onnxruntime(artefact: Artefact, threads: int) -> Any:
+def _open_onnxruntime(
+    artefact: Artefact, threads: int, graph_optimization: GraphOptimization
+) -> Any:
     # Read at import: without it onnxruntime starts a thread, writes to ~/.cache and calls home.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
@@ -95,6 +105,9 @@ def _open_onnxruntime(artefact: Artefact, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
+    options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, OPTIMIZATION_LEVELS[graph_optimization]
+    )
     try:
         with without_chatter():
             return onnxruntime.InferenceSession(

@@ -3,6 +3,7 @@
 It knows which interpreter runs which format; it imports none (see ``litert`` and ``ort``).
 """
 
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
 from numpy.typing import NDArray
@@ -13,6 +14,23 @@ from cifar_runtime.errors import UsageError
 
 RuntimeChoice = Literal["auto", "tflite", "onnx"]
 RuntimeName = Literal["litert", "onnxruntime"]
+GraphOptimization = Literal["none", "basic", "extended", "all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """How an interpreter is set up; the defaults are what a device should use.
+
+    Attributes:
+        xnnpack: LiteRT may hand operators to XNNPACK; without it its own kernels run them all.
+        graph_optimization: how far onnxruntime rewrites the graph before running it.
+    """
+
+    xnnpack: bool = True
+    graph_optimization: GraphOptimization = "all"
+
+
+DEFAULT_OPTIONS = SessionOptions()
 
 
 class Session(Protocol):
@@ -46,7 +64,11 @@ class Session(Protocol):
 
 
 def open_session(
-    artefact: Artefact, *, runtime: RuntimeChoice = "auto", threads: int = 1
+    artefact: Artefact,
+    *,
+    runtime: RuntimeChoice = "auto",
+    threads: int = 1,
+    options: SessionOptions = DEFAULT_OPTIONS,
 ) -> Session:
     """An open session for the artefact, in the interpreter of its format.
 
@@ -56,6 +78,7 @@ def open_session(
         artefact: the model to run.
         runtime: ``auto``, or the format whose interpreter must be used.
         threads: worker threads inside the interpreter, 1 or more.
+        options: further set-up, for measuring what the defaults are worth.
 
     Raises:
         UsageError: ``runtime`` cannot run this format, or ``threads`` is not positive.
@@ -72,10 +95,10 @@ def open_session(
     if artefact.format == "tflite":
         from cifar_runtime.litert import LiteRTSession
 
-        return LiteRTSession(artefact, threads=threads)
+        return LiteRTSession(artefact, threads=threads, xnnpack=options.xnnpack)
     from cifar_runtime.ort import OrtSession
 
-    return OrtSession(artefact, threads=threads)
+    return OrtSession(artefact, threads=threads, graph_optimization=options.graph_optimization)
 
 
 def check_runtime(runtime: str, model_format: ModelFormat, *, name: str) -> None:

@@ -13,12 +13,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_bench.accuracy import Accuracy
+from cifar_bench.conditions import Conditions
+from cifar_bench.cost import Cost, Delegation
+from cifar_bench.detailed_accuracy import measure_detailed_accuracy
 from cifar_bench.environment import Environment
+from cifar_bench.evaluation import Evaluation
+from cifar_bench.flips import flips_from_probabilities
 from cifar_bench.latency import Latency
-from cifar_bench.parity import Parity
-from cifar_bench.report import ModelReport, Report
+from cifar_bench.model_report import ModelReport
+from cifar_bench.parity import parity_from_scores
+from cifar_bench.report import Report
+from cifar_bench.roofline import Ceiling, Roofline
 from cifar_bench.scorer import ModelFile, SubjectFormat
+from cifar_bench.timings import ColdStart, Preprocessing, Startup, Throughput
 from cifar_runtime.embedding import sealed
 from cifar_train.dataset import LABELS
 
@@ -60,9 +67,30 @@ def fake_subject() -> type[FakeSubject]:
     return FakeSubject
 
 
+NUM_IMAGES = 1000
+# Where a model of the example decides for the class after the right one, and after that one.
+REFERENCE_WRONG = range(180)
+INT8_WRONG = (*range(2, 180), *range(180, 185))
+INT8_FURTHER_WRONG = range(10, 15)
+
+
+@pytest.fixture(scope="session")
+def evaluation() -> Evaluation:
+    """1,000 smooth pictures of a seeded generator, the ten classes in turns."""
+    generator = np.random.default_rng(3)
+    corners = generator.integers(0, 256, (NUM_IMAGES, 4, 4, 3))
+    images = np.kron(corners, np.ones((1, 8, 8, 1))).astype(np.uint8)
+    labels = np.arange(NUM_IMAGES, dtype=np.int64) % 10
+    return Evaluation(name="test-sample", images=images, labels=labels, label_names=LABELS)
+
+
 @pytest.fixture
-def report() -> Report:
-    """A checkpoint and two exported models, with figures chosen to be easy to compute by hand."""
+def report(evaluation: Evaluation) -> Report:
+    """A checkpoint and two exported models, with figures chosen to be easy to compute by hand.
+
+    The reference decides 820 of 1,000 rightly; float32 decides like it; int8 turns 5 to wrong, 2 to
+    right, and 5 from one wrong class to another.
+    """
     environment = Environment(
         os="Linux 6.8",
         machine="x86_64",
@@ -74,49 +102,132 @@ def report() -> Report:
         python="CPython 3.11.7",
         packages={"numpy": "2.4.6", "tensorflow": None},
     )
+    reference = _scores(evaluation, REFERENCE_WRONG)
+    int8 = _scores(evaluation, INT8_WRONG, INT8_FURTHER_WRONG)
     return Report(
+        command=("cifar-bench", "seed-cnn-int8.tflite", "--against", "seed-cnn.keras"),
+        date="2026-11-22T12:00:00Z",
         environment=environment,
+        conditions=Conditions(timer_resolution_ns=10, timer_overhead_ns=60, pinned_cpus=(1,)),
         reference="seed-cnn",
+        roofline=_roofline(),
         models=(
-            _model("seed-cnn", "keras", 820, None, 3_000_000),
-            _model("seed-cnn-float32", "tflite", 820, _parity(820, 1000, 0, 0), 168_400),
-            _model("seed-cnn-int8", "tflite", 817, _parity(817, 988, 5, 2), 79_900),
+            _model("seed-cnn", "keras", evaluation, reference, None, 3_000_000),
+            _model("seed-cnn-float32", "tflite", evaluation, reference, reference, 168_400),
+            _model("seed-cnn-int8", "tflite", evaluation, int8, reference, 79_900),
         ),
     )
 
 
+def _scores(
+    evaluation: Evaluation, wrong: Sequence[int], further_wrong: Sequence[int] = ()
+) -> NDArray[np.float32]:
+    """Probabilities: 0.82 (exactly 0.8203125) for the decision, the rest even."""
+    decided = evaluation.labels.copy()
+    decided[list(wrong)] += 1
+    decided[list(further_wrong)] += 1
+    scores = np.full((len(decided), 10), (1 - 0.8203125) / 9, dtype=np.float32)
+    scores[np.arange(len(decided)), decided % 10] = 0.8203125
+    return scores
+
+
+def _roofline() -> Roofline:
+    """64 G multiply-accumulates a second in float32, 128 G in int8, 8 GB/s."""
+    macs = 64 * 1024 * 1024
+    ceilings = (("float32", 1_048_576), ("int8", 524_288))
+    return Roofline(
+        ceilings=tuple(
+            Ceiling(
+                runtime="litert",
+                precision=precision,  # type: ignore[arg-type]
+                macs=macs,
+                samples_ns=(fastest_ns + 9, fastest_ns, fastest_ns + 4),
+            )
+            for precision, fastest_ns in ceilings
+        ),
+        copied_bytes=64_000_000,
+        copy_samples_ns=(8_100_000, 8_000_000, 7_900_000),
+    )
+
+
 def _model(
-    name: str, model_format: SubjectFormat, correct: int, parity: Parity | None, fastest_ns: int
+    name: str,
+    model_format: SubjectFormat,
+    evaluation: Evaluation,
+    scores: NDArray[np.float32],
+    reference: NDArray[np.float32] | None,
+    fastest_ns: int,
 ) -> ModelReport:
+    exported = model_format != "keras"
+    precision = "int8" if "int8" in name else "float32"
     return ModelReport(
         name=name,
         model_file=ModelFile(
             file=f"{name}.{model_format}", format=model_format, size_bytes=397_432, sha256="ab" * 32
         ),
-        runtime="keras/tensorflow" if model_format == "keras" else "litert",
-        accuracy=Accuracy(correct=correct, seen=1000, split="test-sample"),
-        parity=parity,
-        latency=Latency(
-            threads=1,
-            warmup=10,
-            rounds=10,
-            num_images=50,
-            samples_ns=tuple(fastest_ns + 1000 * i for i in range(100)),
+        runtime="litert" if exported else "keras/tensorflow",
+        options={"xnnpack": True} if exported else {"call": "model(x)"},
+        cost=Cost(
+            precision=precision,
+            parameters=381_066,
+            macs=17_940_000 if exported else None,
+            weight_bytes=381_774 if precision == "int8" else 1_524_264,
+            operators={"CONV_2D": 3, "MAX_POOL_2D": 3, "FULLY_CONNECTED": 1, "SOFTMAX": 1},
         ),
+        accuracy=measure_detailed_accuracy(scores, scores.astype(np.float64), evaluation),
+        parity=None
+        if reference is None
+        else parity_from_scores(reference, scores, evaluation.labels),
+        flips=()
+        if reference is None
+        else flips_from_probabilities(
+            reference.astype(np.float64), scores.astype(np.float64), evaluation
+        ),
+        latency=_latency(fastest_ns, threads=1),
+        threads=(_latency(fastest_ns * 2 // 3, threads=2),),
+        throughput=tuple(
+            Throughput(
+                batch_size=size,
+                threads=1,
+                samples_ns=tuple(fastest_ns * size + 500 * i for i in (3, 1, 2)),
+            )
+            for size in (1, 8, 32)
+        ),
+        startup=Startup(
+            import_ns=60_000_000 if exported else 4_000_000_000,
+            load_ns=2_500_000,
+            first_inference_ns=fastest_ns * 5,
+            peak_rss_bytes=41_000_000 if exported else 612_000_000,
+        ),
+        cold_start=ColdStart(samples_ns=(161_000_000, 158_000_000, 170_000_000))
+        if exported
+        else None,
+        preprocessing=Preprocessing(picture_size=(320, 320), samples_ns=(900_000, 880_000, 910_000))
+        if exported
+        else None,
+        energy=None,
+        delegation=Delegation(
+            delegated={"CONV_2D": 3, "MAX_POOL_2D": 3, "FULLY_CONNECTED": 1},
+            fallback={"SOFTMAX": 1},
+        )
+        if exported
+        else None,
+        profile=None,
     )
 
 
-def _parity(correct: int, agreeing: int, to_wrong: int, to_right: int) -> Parity:
-    return Parity(
-        reference_correct=820,
-        candidate_correct=correct,
-        agreeing=agreeing,
-        flips_to_wrong=to_wrong,
-        flips_to_right=to_right,
-        seen=1000,
-        max_score_error=0.125,
-        mean_score_error=0.0625,
-        sqnr_db=None if agreeing == 1000 else 40.0,
+def _latency(fastest_ns: int, *, threads: int) -> Latency:
+    """100 runs that each take a microsecond more than the one before, in ten rounds."""
+    return Latency(
+        threads=threads,
+        warmup=10,
+        warmup_runs=40,
+        warmed_up=True,
+        num_images=50,
+        samples_ns=tuple(
+            tuple(fastest_ns + 1000 * i for i in range(start, start + 10))
+            for start in range(0, 100, 10)
+        ),
     )
 
 

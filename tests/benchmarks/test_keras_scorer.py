@@ -28,7 +28,7 @@ def test_scores_are_those_of_raw_pixels(
     scores = scorer.scores(images)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, expected, atol=1e-5)
-    np.testing.assert_allclose(scorer.infer(scorer.prepare(images)[7]), expected[7:8], atol=1e-5)
+    np.testing.assert_allclose(scorer.infer(scorer.prepare(images[7:8])), expected[7:8], atol=1e-5)
 
 
 def test_a_checkpoint_is_known_by_its_file(tiny_keras: Path) -> None:

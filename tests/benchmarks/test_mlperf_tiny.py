@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cifar_bench.mlperf_cli import ScoreInvocation, parse_score
 from cifar_bench.mlperf_recipe import MlperfRecipe
@@ -25,7 +26,7 @@ from cifar_bench.report import Report
 from cifar_bench.scorer import ModelFile
 from cifar_bench.target import Target
 from cifar_runtime.errors import CifarEdgeError, InputError, UsageError
-from cifar_train.dataset import Split, load_split
+from cifar_train.dataset import LABELS, Split, load_split
 
 PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
 needs_peers = pytest.mark.skipif(not PEERS.exists(), reason="the MLPerf Tiny models are not here")
@@ -42,30 +43,56 @@ OFFICIAL_CLASSES = (
 def a_split(count: int = 5) -> Split:
     return Split(
         name="some",
-        images=np.zeros((count, 32, 32, 3), dtype=np.uint8),
+        images=np.full((32, 32, 3, count), np.arange(count) % 256, dtype=np.uint8).transpose(
+            3, 0, 1, 2
+        ),
         labels=np.arange(count, dtype=np.uint8) % 10,
         ids=np.arange(100, 100 + count, dtype=np.int64),
     )
 
 
-class Timed:
-    """A clock, and a way to make a subject's inferences last on it."""
+class TimedSubject:
+    """Knows its scores, and how long each inference lasts on a clock that only it moves."""
 
-    def __init__(self) -> None:
-        self.now_ns = 0
+    runtime = "fake"
+    threads = 1
+    labels = LABELS
+    image_shape = (32, 32, 3)
 
-    def clock(self) -> int:
+    def __init__(self, name: str, clock: "Hand", cost_ns: Callable[[int], int]) -> None:
+        self.name = name
+        self.model_file = ModelFile(
+            file=f"{name}.tflite", format="tflite", size_bytes=1234, sha256="0" * 64
+        )
+        self.answers = np.eye(10, dtype=np.float32)
+        self.shown: list[int] = []
+        self._clock = clock
+        self._cost_ns = cost_ns
+
+    def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert len(images) == len(self.answers)
+        return self.answers
+
+    def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        return scores.astype(np.float64)
+
+    def prepare(self, images: NDArray[np.uint8]) -> int:
+        assert images.shape == (1, 32, 32, 3)
+        return int(images[0, 0, 0, 0])
+
+    def infer(self, tensor: int) -> int:
+        self._clock.now_ns += self._cost_ns(len(self.shown))
+        self.shown.append(tensor)
+        return tensor
+
+
+class Hand:
+    """The hand of a clock."""
+
+    now_ns = 0
+
+    def __call__(self) -> int:
         return self.now_ns
-
-    def slow_down(self, subject: Any, cost_ns: Callable[[], int]) -> Any:
-        infer = subject.infer
-
-        def slow(tensor: Any) -> Any:
-            self.now_ns += cost_ns()
-            return infer(tensor)
-
-        subject.infer = slow
-        return subject
 
 
 @pytest.mark.full_data
@@ -95,13 +122,13 @@ def test_ic01_scores_as_on_the_official_runner(name: str) -> None:
     assert len(model.windows) == 5
 
 
-def test_every_window_lasts_at_least_as_long_as_asked(fake_subject: Any) -> None:
-    timed = Timed()
+def test_every_window_lasts_at_least_as_long_as_asked() -> None:
+    hand = Hand()
     subjects = [
-        timed.slow_down(fake_subject("fast", np.eye(10)), lambda: 1_000),
-        timed.slow_down(fake_subject("slow", np.eye(10)), lambda: 70_000),
+        TimedSubject("fast", hand, lambda _: 1_000),
+        TimedSubject("slow", hand, lambda _: 70_000),
     ]
-    pace = Pace(warmup=3, window_ns=1_000_000, clock=timed.clock)
+    pace = Pace(warmup=3, window_ns=1_000_000, clock=hand)
     fast, slow = measure_windows(subjects, a_split(), pace)
     assert [window.image_id for window in fast] == [100, 101, 102, 103, 104]
     assert {window.throughput_per_s for window in fast} == {1e6}
@@ -109,35 +136,33 @@ def test_every_window_lasts_at_least_as_long_as_asked(fake_subject: Any) -> None
     assert min(window.duration_ns for window in (*fast, *slow)) >= 1_000_000
 
 
-def test_a_window_that_ended_too_early_is_taken_again_with_more_repeats(fake_subject: Any) -> None:
-    timed = Timed()
-    subject = fake_subject("warms up", np.eye(10))
+def test_a_window_that_ended_too_early_is_taken_again_with_more_repeats() -> None:
+    hand = Hand()
     # Slow at first, as a governor that has not raised the clock yet: the first forecast is too low.
-    timed.slow_down(subject, lambda: 9_000 if len(subject.diary) < 30 else 1_000)
-    (windows,) = measure_windows(
-        [subject], a_split(), Pace(warmup=1, window_ns=1_000_000, clock=timed.clock)
-    )
+    subject = TimedSubject("warms up", hand, lambda run: 9_000 if run < 30 else 1_000)
+    pace = Pace(warmup=1, window_ns=1_000_000, clock=hand)
+    (windows,) = measure_windows([subject], a_split(), pace)
     assert len(windows) == 5
     assert min(window.duration_ns for window in windows) >= 1_000_000
 
 
-def test_each_window_has_its_own_input_after_its_own_warmup(fake_subject: Any) -> None:
-    timed = Timed()
-    subject = timed.slow_down(fake_subject("one", np.eye(10)), lambda: 1_000_000)
-    measure_windows([subject], a_split(), Pace(warmup=4, window_ns=1, clock=timed.clock))
-    shown = [tensor for _, tensor in subject.diary]
+def test_each_window_has_its_own_input_after_its_own_warmup() -> None:
+    hand = Hand()
+    subject = TimedSubject("one", hand, lambda _: 1_000_000)
+    measure_windows([subject], a_split(), Pace(warmup=4, window_ns=1, clock=hand))
     # One inference is a window here; the first input has the trial that foretells it as well.
-    assert [shown.count(position) for position in range(5)] == [4 + 1 + 1, 5, 5, 5, 5]
+    assert [subject.shown.count(position) for position in range(5)] == [4 + 1 + 1, 5, 5, 5, 5]
+    assert subject.shown == sorted(subject.shown)
 
 
-def test_a_model_is_measured_as_counts_and_windows(fake_subject: Any) -> None:
-    timed = Timed()
+def test_a_model_is_measured_as_counts_and_windows() -> None:
+    hand = Hand()
     official = a_split(count=20)
-    answers = np.eye(10, dtype=np.float32)[official.labels]
-    answers[0] = answers[1]
-    subject = timed.slow_down(fake_subject("one", answers), lambda: 500_000)
+    subject = TimedSubject("one", hand, lambda _: 500_000)
+    subject.answers = np.eye(10, dtype=np.float32)[official.labels]
+    subject.answers[0] = subject.answers[1]
     said: list[str] = []
-    pace = Pace(warmup=1, window_ns=1_000_000, clock=timed.clock)
+    pace = Pace(warmup=1, window_ns=1_000_000, clock=hand)
     (model,) = measure([subject], official, pace, progress=said.append)
     assert (model.correct, model.seen, model.split) == (19, 20, "some")
     assert [window.image_id for window in model.windows] == [100, 101, 102, 103, 104]

@@ -1,6 +1,7 @@
 """What travels to a board and comes back: a recipe with its files, framed in bytes, and an answer."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from cifar_bench.board import answered, framed, received
 from cifar_bench.mlperf_recipe import MlperfRecipe
 from cifar_bench.parcel import pack, unpack
-from cifar_bench.recipe import BenchRecipe
+from cifar_bench.recipe import QUICK, BenchRecipe, Effort
 from cifar_bench.report import report_from_text
 from cifar_runtime.errors import ArtefactError
 
@@ -27,14 +28,22 @@ def test_models_travel_with_their_cards_each_in_a_folder_of_its_own(tmp_path: Pa
         (tmp_path / name / "m.tflite").write_bytes(name.encode())
     (tmp_path / "a" / "m.tflite.json").write_bytes(b"card of a")
     recipe = BenchRecipe(
-        models=(tmp_path / "a" / "m.tflite", tmp_path / "b" / "m.tflite"), split="test", limit=3
+        models=(tmp_path / "a" / "m.tflite", tmp_path / "b" / "m.tflite"),
+        split="test",
+        limit=3,
+        effort=Effort(runs=7, batch_sizes=(1, 2)),
     )
-    parcel = pack(recipe)
+    parcel = pack(recipe, command=["cifar-bench", "m.tflite"])
     there = tmp_path / "there"
     there.mkdir()
-    assert unpack(parcel.data, there) == BenchRecipe(
-        models=(there / "sent-0" / "m.tflite", there / "sent-1" / "m.tflite"), split="test", limit=3
+    recipe_there, command = unpack(parcel.data, there)
+    assert recipe_there == BenchRecipe(
+        models=(there / "sent-0" / "m.tflite", there / "sent-1" / "m.tflite"),
+        split="test",
+        limit=3,
+        effort=Effort(runs=7, batch_sizes=(1, 2)),
     )
+    assert command == ("cifar-bench", "m.tflite")
     assert contents(there) == {
         "sent-0/m.tflite": b"a",
         "sent-0/m.tflite.json": b"card of a",
@@ -52,11 +61,10 @@ def test_a_contract_travels_by_name_or_as_a_file(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.mkdir()
     by_name = MlperfRecipe(contract="cifar10-unit", window_seconds=0.25)
-    assert unpack(pack(by_name).data, there) == by_name
+    assert unpack(pack(by_name).data, there) == (by_name, ())
     as_file = MlperfRecipe(contract=str(contract))
-    assert unpack(pack(as_file).data, there) == MlperfRecipe(
-        contract=str(there / "sent-0/mine.json")
-    )
+    as_file_there = MlperfRecipe(contract=str(there / "sent-0" / "mine.json"))
+    assert unpack(pack(as_file).data, there) == (as_file_there, ())
     assert contents(there) == {"sent-0/mine.json": b"{}"}
 
 
@@ -65,7 +73,8 @@ def test_a_folder_of_images_travels_whole(tmp_path: Path) -> None:
     (tmp_path / "images" / "cat" / "1.png").write_bytes(b"one")
     there = tmp_path / "there"
     there.mkdir()
-    unpack(pack(BenchRecipe(models=(tmp_path / "images",))).data, there)
+    recipe, _ = unpack(pack(BenchRecipe(eval_data=tmp_path / "images")).data, there)
+    assert recipe == BenchRecipe(eval_data=there / "sent-0" / "images")
     assert contents(there) == {"sent-0/images/cat/1.png": b"one"}
 
 
@@ -96,11 +105,12 @@ def test_a_line_that_breaks_is_an_interrupt(sent: bytes) -> None:
 
 def test_a_parcel_is_answered_with_a_report(tiny_onnx: Path) -> None:
     said: list[str] = []
-    recipe = BenchRecipe(models=(tiny_onnx,), limit=10, runs=2)
-    answer = answered(pack(recipe).data, progress=said.append)
+    recipe = BenchRecipe(models=(tiny_onnx,), limit=10, effort=replace(QUICK, runs=10))
+    answer = answered(pack(recipe, command=["cifar-bench", "x"]).data, progress=said.append)
     report = report_from_text(answer["report"], origin="answer")
     assert [model.name for model in report.models] == ["tiny-float32"]
-    assert said[0] == "scoring 10 images with tiny-float32"
+    assert report.command == ("cifar-bench", "x")
+    assert "scoring 10 images with tiny-float32" in said
 
 
 @pytest.mark.parametrize(

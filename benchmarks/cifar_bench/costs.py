@@ -1,0 +1,51 @@
+"""Reads what an exported model costs out of its file: parameters, multiply-accumulates, precision."""
+
+from cifar_bench.cost import Cost
+from cifar_runtime.artefact import Artefact
+from cifar_runtime.graph import Graph
+from cifar_runtime.info import graph_of
+
+_INTEGERS = ("int8", "uint8")
+
+
+def cost_of(artefact: Artefact) -> Cost:
+    """The cost of one inference of one image, from the file alone.
+
+    Raises:
+        ArtefactError: the file is damaged.
+    """
+    graph = graph_of(artefact)
+    return Cost(
+        precision=precision_of(graph),
+        parameters=graph.num_parameters,
+        macs=graph.macs,
+        weight_bytes=graph.parameter_bytes,
+        operators=graph.operator_counts,
+    )
+
+
+def precision_of(graph: Graph) -> str:
+    """What the network computes in: float32, float16, int8, or ``mixed`` where weights and values differ.
+
+    Most weights' type decides, and for integer weights the values they are multiplied with.
+    """
+    weights: dict[str, int] = {}
+    for tensor in graph.parameters:
+        weights[tensor.dtype] = weights.get(tensor.dtype, 0) + (tensor.num_elements or 0)
+    if not weights:
+        return "mixed"
+    dtype = max(weights, key=lambda name: weights[name])
+    if dtype not in _INTEGERS:
+        return dtype
+    return "int8" if _values_are_int8(graph) else "mixed"
+
+
+def _values_are_int8(graph: Graph) -> bool:
+    """ONNX quantizes values by operators of their own, TFLite types them."""
+    operators = graph.operator_counts
+    if "QuantizeLinear" in operators or "QLinearConv" in operators:
+        return True
+    multiplied = [
+        graph.tensors[operator.inputs[0]].dtype for operator in graph.operators if operator.macs
+    ]
+    return bool(multiplied) and all(dtype in _INTEGERS for dtype in multiplied)

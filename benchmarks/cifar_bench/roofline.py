@@ -1,0 +1,114 @@
+"""What this machine can do at most, measured, so that a model's time means something. Data; it runs nothing.
+
+A model's share of the ceiling is its achieved multiply-accumulates per second over those of a big matrix
+product, run by the same runtime in the same precision on one thread.
+
+Source: S. Williams, A. Waterman and D. Patterson, "Roofline: an insightful visual performance model",
+    Communications of the ACM 52 (2009) 65-76.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from cifar_bench.model_report import ModelReport
+from cifar_bench.statistics import percentile
+
+CeilingPrecision = Literal["float32", "int8"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """A big matrix product, repeated on one thread.
+
+    Attributes:
+        runtime: what executed it: litert or onnxruntime.
+        precision: of its weights and activations.
+        macs: multiply-accumulates of one product.
+        samples_ns: one duration per product, nanoseconds.
+    """
+
+    runtime: str
+    precision: CeilingPrecision
+    macs: int
+    samples_ns: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(CeilingPrecision) or not self.samples_ns:
+            raise ValueError(f"a ceiling of {self.precision!r} with {len(self.samples_ns)} samples")
+
+    @property
+    def macs_per_s(self) -> float:
+        """Multiply-accumulates in one second, from the fastest product: a ceiling is what can be had."""
+        return self.macs / min(self.samples_ns) * 1e9
+
+    def to_json(self) -> dict[str, Any]:
+        """The samples, and what follows from them, as JSON-ready data."""
+        return {
+            "runtime": self.runtime,
+            "precision": self.precision,
+            "macs": self.macs,
+            "macs_per_s": self.macs_per_s,
+            "samples_ns": list(self.samples_ns),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roofline:
+    """The ceilings of one machine.
+
+    Attributes:
+        ceilings: one for each runtime and precision that could be measured.
+        copied_bytes: size of the buffer that was copied, beyond the last-level cache.
+        copy_samples_ns: one duration per copy, nanoseconds.
+    """
+
+    ceilings: tuple[Ceiling, ...]
+    copied_bytes: int
+    copy_samples_ns: tuple[int, ...]
+
+    @property
+    def copy_bytes_per_s(self) -> float:
+        """Bytes copied in one second (each is read once and written once), from the typical copy."""
+        return self.copied_bytes / percentile(self.copy_samples_ns, 50) * 1e9
+
+    def to_json(self) -> dict[str, Any]:
+        """The samples, and what follows from them, as JSON-ready data."""
+        return {
+            "ceilings": [one.to_json() for one in self.ceilings],
+            "copied_bytes": self.copied_bytes,
+            "copy_bytes_per_s": self.copy_bytes_per_s,
+            "copy_samples_ns": list(self.copy_samples_ns),
+        }
+
+
+def roofline_share(roofline: Roofline | None, model: ModelReport) -> float | None:
+    """A model's multiply-accumulates per second as a share of its runtime's ceiling, 0..1.
+
+    None where either is unknown, or where the model ran with another number of threads than the
+    ceiling's one.
+    """
+    precision = model.cost.precision
+    if roofline is None or model.macs_per_s is None or model.latency.threads != 1:
+        return None
+    for ceiling in roofline.ceilings:
+        if (ceiling.runtime, ceiling.precision) == (model.runtime, precision):
+            return model.macs_per_s / ceiling.macs_per_s
+    return None
+
+
+def roofline_from_json(document: Mapping[str, Any]) -> Roofline:
+    """The roofline that ``to_json`` wrote; only raw samples are read."""
+    return Roofline(
+        ceilings=tuple(
+            Ceiling(
+                runtime=str(one["runtime"]),
+                precision=one["precision"],
+                macs=int(one["macs"]),
+                samples_ns=tuple(int(sample) for sample in one["samples_ns"]),
+            )
+            for one in document["ceilings"]
+        ),
+        copied_bytes=int(document["copied_bytes"]),
+        copy_samples_ns=tuple(int(sample) for sample in document["copy_samples_ns"]),
+    )

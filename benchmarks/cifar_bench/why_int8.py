@@ -1,0 +1,67 @@
+"""Says in one sentence why int8 is faster than float32 on this machine, or is not, from measured facts."""
+
+from collections.abc import Sequence
+
+from cifar_bench.model_report import ModelReport
+
+INT8_DOT_FLAGS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+"""Instructions that multiply and add several int8 pairs at once (Linux's names)."""
+
+_EQUAL_SHARE = 0.05
+
+
+def why_int8(models: Sequence[ModelReport], *, isa_flags: tuple[str, ...]) -> str | None:
+    """The sentence about the fastest int8 and float32 entries of one runtime; None without a pair.
+
+    Args:
+        models: everything measured in one run.
+        isa_flags: what the processor has.
+    """
+    pair = _pair(models)
+    if pair is None:
+        return None
+    float32, int8 = pair
+    ratio = float32.latency.median_ns / max(1, int8.latency.median_ns)
+    reasons = "; ".join([_instructions(isa_flags), *_delegated(int8)])
+    return f"{_verdict(ratio)} in {int8.runtime} ({int8.name} against {float32.name}): {reasons}."
+
+
+def _pair(models: Sequence[ModelReport]) -> tuple[ModelReport, ModelReport] | None:
+    """The float32 and int8 entries with the same operators' work: same runtime, options and MACs."""
+    for int8 in models:
+        for float32 in models:
+            if (
+                (int8.cost.precision, float32.cost.precision) == ("int8", "float32")
+                and (int8.runtime, int8.options) == (float32.runtime, float32.options)
+                and int8.cost.macs is not None
+                and int8.cost.macs == float32.cost.macs
+            ):
+                return float32, int8
+    return None
+
+
+def _verdict(ratio: float) -> str:
+    if ratio >= 1 + _EQUAL_SHARE:
+        return f"int8 is {ratio:.2f} times as fast as float32"
+    if ratio <= 1 / (1 + _EQUAL_SHARE):
+        return f"int8 is slower than float32, {1 / ratio:.2f} times its time,"
+    return "int8 and float32 take the same time within 5 %"
+
+
+def _instructions(isa_flags: tuple[str, ...]) -> str:
+    if not isa_flags:
+        return "the processor's instruction sets cannot be read here"
+    fast = [flag for flag in INT8_DOT_FLAGS if flag in isa_flags]
+    if fast:
+        return f"this processor multiplies int8 with {', '.join(fast)}"
+    has = next((flag for flag in ("avx512f", "avx2", "asimd") if flag in isa_flags), isa_flags[-1])
+    return (
+        f"this processor has no int8 dot product ({has} is its widest vector set), "
+        "so int8 is widened before it is multiplied, while float32 has fused multiply-add"
+        if "fma" in isa_flags
+        else f"this processor has no int8 dot product ({has} is its widest vector set)"
+    )
+
+
+def _delegated(model: ModelReport) -> list[str]:
+    return [] if model.delegation is None else [model.delegation.sentence]
