@@ -63,12 +63,13 @@ def is_asked_for(argv: Sequence[str]) -> bool:
 
 def add_modes(parser: Parser) -> None:
     """Names the two modes in the help of ``cifar-bench``; each has a help of its own."""
-    parser.add_argument(
+    add = parser.add_argument_group("MLPerf Tiny").add_argument
+    add(
         SCORE_OPTION,
         action="store_true",
         help="score as MLPerf Tiny does (see cifar-bench --mlperf-tiny --help)",
     )
-    parser.add_argument(
+    add(
         DUT_OPTION,
         action="store_true",
         help="serve one MODEL to MLCommons' runner on a pseudo-terminal",

@@ -68,12 +68,13 @@ def without_accounts(words: Sequence[str]) -> tuple[str, ...]:
 
 def add_target_options(parser: Parser) -> None:
     """Adds ``--target`` and ``--target-python``."""
-    parser.add_argument(
+    add = parser.add_argument_group("another machine").add_argument
+    add(
         "--target",
         metavar="ssh://[USER@]HOST[:PORT]",
         help="measure on that board, where the same cifar-edge is installed",
     )
-    parser.add_argument(
+    add(
         "--target-python",
         metavar="PATH",
         help=f"the board's Python that has cifar-edge (default: {DEFAULT_PYTHON})",

@@ -208,6 +208,7 @@ def test_a_model_is_measured_on_the_board_and_nothing_stays_there(
     assert ended.returncode == 0, ended.stderr
     assert "cifar-bench: scoring 20 images with tiny-float32\n" in ended.stderr
     assert "\ntiny-float32" in ended.stdout
+    assert f"CPython {sys.version.split()[0]}, ssh://localhost.\n" in ended.stdout
     report = report_from_text(target.read_text(), origin="report")
     assert report.target == "ssh://localhost"
     assert report.models[0].accuracy.seen == 20
