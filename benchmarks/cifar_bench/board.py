@@ -1,7 +1,8 @@
 """The board's side of ``--target``: one parcel in on stdin, one report out on stdout; run by ``remote`` over ssh.
 
 stdin is a line with the parcel's size in bytes, then the parcel, and stays open: when it ends early, the line has
-broken, and the run ends. Everything on the board happens in one temporary folder that is removed at the end.
+broken, and the run ends. The answer is the last line on stdout. What is sent lies in one temporary folder that is
+removed at the end.
 """
 
 import json
@@ -37,7 +38,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT_CODE
     with os.fdopen(answers, "wb") as stream:
-        stream.write(json.dumps(answer).encode())
+        stream.write(b"\n%b\n" % json.dumps(answer).encode())
     return 0
 
 

@@ -87,7 +87,7 @@ def mlperf_tiny_on(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """How one ssh ended: its exit status, the board's stdout, and the last line that is no progress."""
+    """How one ssh ended: its exit status, the last line on stdout, and the last on stderr that is no progress."""
 
     status: int
     answer: bytes
@@ -138,7 +138,10 @@ def _run(command: list[str], request: bytes, tell: Progress) -> _Outcome:
             process.kill()
             process.communicate()
         answers.seek(0)
-        return _Outcome(status=status, answer=answers.read(), last_words=last_words)
+        # Whatever a shell's start-up file prints there comes before the answer.
+        lines = answers.read().split(b"\n")
+    answer = next((line for line in reversed(lines) if line), b"")
+    return _Outcome(status=status, answer=answer, last_words=last_words)
 
 
 def _send(stream: IO[bytes] | None, request: bytes) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cifar_bench.cli import parse
+from cifar_bench.mlperf_report import mlperf_report_from_text
 from cifar_bench.remote import ssh_command
 from cifar_bench.report import report_from_text
 from cifar_bench.target import Target, target_from_text, without_accounts
@@ -291,6 +293,33 @@ def test_mlperf_tiny_needs_the_data_on_the_board(board: Board, tiny_onnx: Path) 
     assert ended.stderr.endswith(" Run cifar-data fetch, once, while online.\n")
 
 
+@needs_sshd
+@pytest.mark.full_data
+def test_mlperf_tiny_is_measured_on_the_board(
+    board: Board, tiny_onnx: Path, tmp_path: Path
+) -> None:
+    python = _script(tmp_path / "python", f'exec env -u CIFAR_EDGE_CACHE {sys.executable} "$@"')
+    options = ["--window-seconds", "0.01", "--json", "-q", "--target-python", python]
+    ended = board.bench("--mlperf-tiny", tiny_onnx, "--target", board.url, *options)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    report = mlperf_report_from_text(ended.stdout, origin="stdout")
+    assert (report.target, report.window_seconds) == ("ssh://localhost", 0.01)
+    assert [(model.name, model.seen) for model in report.models] == [("tiny-float32", 200)]
+
+
+@needs_sshd
+def test_what_a_start_up_file_prints_is_no_part_of_the_answer(
+    board: Board, tiny_onnx: Path, tmp_path: Path
+) -> None:
+    python = _script(
+        tmp_path / "python", f'echo Welcome, you have mail; exec {sys.executable} "$@"'
+    )
+    options = ["--limit", "10", "--quick", "--runs", "10", "-q", "--target-python", python]
+    ended = board.bench(tiny_onnx, "--target", board.url, *options)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "\ntiny-float32" in ended.stdout
+
+
 @pytest.fixture
 def bare_python(tmp_path: Path) -> Path:
     """A Python that has nothing: neither an environment nor the board's search path."""
@@ -366,8 +395,9 @@ def test_without_an_ssh_client(tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @needs_sshd
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
 def test_when_the_line_breaks_the_board_stops_and_removes_what_it_was_sent(
-    board: Board, tiny_onnx: Path
+    board: Board, tiny_onnx: Path, by: signal.Signals
 ) -> None:
     options = [
         "--quick",
@@ -383,7 +413,9 @@ def test_when_the_line_breaks_the_board_stops_and_removes_what_it_was_sent(
         assert run.stderr is not None
         assert run.stderr.readline().startswith(b"cifar-bench: timing 100,000,000 inferences")
         assert list(board.temporary.iterdir())
-        run.kill()
+        run.send_signal(by)
+        run.stderr.read()
+    assert run.returncode == (130 if by == signal.SIGINT else -by)
     deadline = time.monotonic() + 60
     while list(board.temporary.iterdir()):
         assert time.monotonic() < deadline, "the board still has its folder"
