@@ -21,7 +21,7 @@ from cifar_bench.conditions import Clock
 from cifar_bench.environment import read_environment
 from cifar_bench.jobs import default_models
 from cifar_bench.mlperf_recipe import MlperfRecipe
-from cifar_bench.mlperf_report import MlperfModel, MlperfReport, Window
+from cifar_bench.mlperf_report import OFFICIAL_NUM_WINDOWS, MlperfModel, MlperfReport, Window
 from cifar_bench.scorer import Subject
 from cifar_bench.subject import ArtefactSubject, check_fits, distinct_names
 from cifar_runtime.errors import CifarEdgeError
@@ -29,7 +29,6 @@ from cifar_train.dataset import LABELS, Split, load_split
 
 Progress = Callable[[str], None]
 
-NUM_WINDOWS = 5
 OFFICIAL_SEED = 8108
 IMAGES_PER_CLASS = 20
 OFFICIAL_SET = "mlperf-tiny-200"
@@ -116,7 +115,7 @@ def official_set(test: Split) -> Split:
         raise CifarEdgeError(
             f"NumPy {np.__version__} draws other images than MLPerf Tiny's official 200: their ids' "
             f"sha256 is {official.ids_sha256()}, expected {OFFICIAL_IDS_SHA256}.",
-            hint="Use a NumPy from 2.0 to 2.4.",
+            hint="Install NumPy 2.4.6, which draws them.",
         )
     return official
 
@@ -143,7 +142,9 @@ def measure(
         tell(f"scoring {len(official.labels)} images with {name}")
         scores = subject.scores(np.asarray(official.images))
         correct.append(int(np.count_nonzero(decisions(scores, official.labels) == official.labels)))
-    tell(f"timing {NUM_WINDOWS} windows of {pace.window_ns / _NANOSECONDS:g} s of each model")
+    tell(
+        f"timing {OFFICIAL_NUM_WINDOWS} windows of {pace.window_ns / _NANOSECONDS:g} s of each model"
+    )
     windows = measure_windows(subjects, official.take(_first_five(), name="inputs"), pace)
     return tuple(
         MlperfModel(
@@ -190,7 +191,7 @@ def measure_windows(
 
 def _first_five() -> NDArray[np.int64]:
     # The runner's DataSet counts from the first line of y_labels.csv: loop 5 sees the first five images.
-    return np.arange(NUM_WINDOWS, dtype=np.int64)
+    return np.arange(OFFICIAL_NUM_WINDOWS, dtype=np.int64)
 
 
 def _time_window(subject: Subject, tensor: Any, repeats: int, pace: Pace) -> tuple[int, int]:
