@@ -91,6 +91,8 @@ def _measure(
             check_fits(model, labels=evaluation.label_names, images=evaluation.images)
         tell(f"timing {recipe.effort.runs:,} inferences or more of each of {_counted(models)}")
         times = measure_times(models, recipe, clock=_clock)
+        if recipe.profile and any(model.runtime == "litert" for model in models):
+            tell("LiteRT's Python interface offers no times per operator")
         extras = [
             measure_extras(
                 model, one.latency, picture=picture, with_profile=recipe.profile, clock=_clock

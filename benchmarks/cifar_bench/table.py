@@ -1,14 +1,18 @@
 """Draws a report as a table for a terminal or as Markdown. Pure: a report in, text out."""
 
-import math
 from collections.abc import Sequence
 
+from cifar_bench.cells import NOT_APPLICABLE, aligned, counted, microseconds, percent
+from cifar_bench.details import (
+    DETAILS_CAPTION,
+    detail_rows,
+    half_width,
+    machine_notes,
+    steadiness_notes,
+    thread_rows,
+)
 from cifar_bench.model_report import ModelReport
 from cifar_bench.report import Report
-
-NOT_APPLICABLE = "-"
-
-_GAP = "  "
 
 
 def plain_table(report: Report) -> str:
@@ -16,11 +20,18 @@ def plain_table(report: Report) -> str:
     header = ["model", "top-1", "95 %", "correct"]
     if report.reference is not None:
         header += ["agree", "drop"]
-    header += ["min", "median", "p90", "p99", "bytes"]
+    header += ["min", "median", "±", "p90", "p99", "bytes"]
     rows = [_plain_row(model, report.reference) for model in report.models]
-    lines = [*_measured_how(report), "", *aligned([header, *rows])]
-    notes = _parity_notes(report)
-    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+    parts = [
+        _measured_how(report),
+        aligned([header, *rows]),
+        [DETAILS_CAPTION, *aligned(detail_rows(report))],
+        aligned(thread_rows(report)),
+        _parity_notes(report),
+        machine_notes(report),
+        steadiness_notes(report),
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 def markdown_table(report: Report) -> str:
@@ -35,24 +46,6 @@ def markdown_table(report: Report) -> str:
     return "\n".join([*table, "", " ".join(_measured_how(report))]) + "\n"
 
 
-def percent(share: float) -> str:
-    """A share, 0..1, as percent (or a difference as percentage points) with two decimals, no unit."""
-    # Adding zero turns the minus zero of a tiny negative difference into zero.
-    return f"{round(100 * share, 2) + 0.0:.2f}"
-
-
-def microseconds(duration_ns: int) -> str:
-    """A duration as microseconds with three significant digits, no unit: 0.512, 38.2, 1,230."""
-    value = duration_ns / 1000
-    if value == 0:
-        return "0"
-    magnitude = math.floor(math.log10(value))
-    rounded = round(value, 2 - magnitude)
-    # Rounding up can add a digit: 99.96 becomes 100, not 100.0.
-    decimals = max(0, 2 - math.floor(math.log10(rounded)))
-    return f"{rounded:,.{decimals}f}"
-
-
 def _plain_row(model: ModelReport, reference: str | None) -> list[str]:
     low, high = model.accuracy.interval
     row = [
@@ -63,7 +56,8 @@ def _plain_row(model: ModelReport, reference: str | None) -> list[str]:
     ]
     if reference is not None:
         row += _parity_cells(model, with_interval=False)
-    return row + _cost_cells(model)
+    cells = _cost_cells(model)
+    return [*row, *cells[:2], half_width(model.latency), *cells[2:]]
 
 
 def _markdown_row(model: ModelReport, reference: str | None) -> list[str]:
@@ -101,7 +95,7 @@ def _measured_how(report: Report) -> list[str]:
     return [
         f"Accuracy: percent, split {accuracy.split}, {counted(accuracy.seen, 'image')}.",
         f"Latency: one inference of one ready image, microseconds, {_threads(report.models)}, "
-        f"{counted(len(latency.samples), 'run')}.",
+        f"{counted(len(latency.samples), 'run')} in {counted(len(latency.samples_ns), 'round')}.",
         f"Machine: {machine.cpu_model}, {counted(machine.cores, 'core')}"
         f"{_load(machine.load_average)}, {machine.os}, {machine.python}"
         f"{'' if report.target is None else f', {report.target}'}.",
@@ -132,20 +126,3 @@ def _parity_notes(report: Report) -> list[str]:
                 f"{model.parity.flips_to_wrong:,} turned wrong, {model.parity.flips_to_right:,} right"
             )
     return notes
-
-
-def counted(count: int, noun: str) -> str:
-    """The count with its noun, in the plural unless it is one."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines: the first column to the left, numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        _GAP.join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]

@@ -1,12 +1,16 @@
 """Says in one sentence why int8 is faster than float32 on this machine, or is not, from measured facts."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from cifar_bench.model_report import ModelReport
+
+Outcome = Literal["faster", "slower", "equal"]
 
 INT8_DOT_FLAGS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 """Instructions that multiply and add several int8 pairs at once (Linux's names)."""
 
+_VECTOR_FLAGS = ("avx512f", "avx2", "avx", "asimd")
 _EQUAL_SHARE = 0.05
 
 
@@ -22,8 +26,9 @@ def why_int8(models: Sequence[ModelReport], *, isa_flags: tuple[str, ...]) -> st
         return None
     float32, int8 = pair
     ratio = float32.latency.median_ns / max(1, int8.latency.median_ns)
-    reasons = "; ".join([_instructions(isa_flags), *_delegated(int8)])
-    return f"{_verdict(ratio)} in {int8.runtime} ({int8.name} against {float32.name}): {reasons}."
+    outcome = _outcome(ratio)
+    facts = "; ".join([_instructions(isa_flags, outcome), *_delegated(int8)])
+    return f"{_verdict(outcome, ratio)} in {int8.runtime} ({int8.name} against {float32.name}): {facts}."
 
 
 def _pair(models: Sequence[ModelReport]) -> tuple[ModelReport, ModelReport] | None:
@@ -40,26 +45,37 @@ def _pair(models: Sequence[ModelReport]) -> tuple[ModelReport, ModelReport] | No
     return None
 
 
-def _verdict(ratio: float) -> str:
-    if ratio >= 1 + _EQUAL_SHARE:
-        return f"int8 is {ratio:.2f} times as fast as float32"
-    if ratio <= 1 / (1 + _EQUAL_SHARE):
-        return f"int8 is slower than float32, {1 / ratio:.2f} times its time,"
-    return "int8 and float32 take the same time within 5 %"
+def _outcome(ratio: float) -> Outcome:
+    if 1 / (1 + _EQUAL_SHARE) < ratio < 1 + _EQUAL_SHARE:
+        return "equal"
+    return "faster" if ratio > 1 else "slower"
 
 
-def _instructions(isa_flags: tuple[str, ...]) -> str:
+def _verdict(outcome: Outcome, ratio: float) -> str:
+    return {
+        "faster": f"int8 is {ratio:.2f} times as fast as float32",
+        "slower": f"int8 is slower than float32, {1 / ratio:.2f} times its time,",
+        "equal": f"int8 and float32 take the same time within {100 * _EQUAL_SHARE:g} %",
+    }[outcome]
+
+
+def _instructions(isa_flags: tuple[str, ...], outcome: Outcome) -> str:
+    """What the processor multiplies int8 with; ``although`` where that speaks against the verdict."""
     if not isa_flags:
         return "the processor's instruction sets cannot be read here"
     fast = [flag for flag in INT8_DOT_FLAGS if flag in isa_flags]
+    although = "although " if outcome == ("slower" if fast else "faster") else ""
     if fast:
-        return f"this processor multiplies int8 with {', '.join(fast)}"
-    has = next((flag for flag in ("avx512f", "avx2", "asimd") if flag in isa_flags), isa_flags[-1])
+        return f"{although}this processor multiplies int8 with {', '.join(fast)}"
+    widest = next((flag for flag in _VECTOR_FLAGS if flag in isa_flags), isa_flags[-1])
+    lacking = (
+        f"{although}this processor has no int8 dot product ({widest} is its widest vector set)"
+    )
+    if outcome != "slower" or "fma" not in isa_flags:
+        return lacking
     return (
-        f"this processor has no int8 dot product ({has} is its widest vector set), "
-        "so int8 is widened before it is multiplied, while float32 has fused multiply-add"
-        if "fma" in isa_flags
-        else f"this processor has no int8 dot product ({has} is its widest vector set)"
+        f"{lacking}, so int8 is widened before it is multiplied, "
+        "while float32 has fused multiply-add"
     )
 
 

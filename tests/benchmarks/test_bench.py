@@ -1,60 +1,29 @@
-"""The benchmark itself, on fakes for order and counts and on a tiny real model for the whole road."""
+"""The benchmark itself, on tiny real models for the whole road."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cifar_bench.bench import bench, measure
-from cifar_bench.recipe import BenchRecipe
+from cifar_bench.bench import bench
+from cifar_bench.recipe import QUICK, BenchRecipe, Effort
+from cifar_bench.report import report_from_text
 from cifar_bench.subject import check_fits, distinct_names
+from cifar_bench.variants import variants_from_names
 from cifar_runtime.errors import ArtefactError, UsageError
-from cifar_train.dataset import LABELS, Split
+from cifar_train.dataset import LABELS
 
 # TensorFlow 2.21's tensors answer numpy 2 in the old way; the warning is about its code, not ours.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
 
-SPLIT = Split(
-    name="four",
-    images=np.zeros((4, 32, 32, 3), dtype=np.uint8),
-    labels=np.array([0, 1, 2, 3], dtype=np.uint8),
-    ids=np.arange(4),
-)
-
 
 def scores(decided: list[int]) -> Any:
     return np.eye(10, dtype=np.float32)[decided]
-
-
-def test_the_first_checkpoint_is_the_reference_of_all_others(fake_subject: Any) -> None:
-    subjects = [
-        fake_subject(name="reference", answers=scores([0, 1, 2, 9])),
-        fake_subject(name="worse", answers=scores([0, 1, 9, 9])),
-        fake_subject(name="better", answers=scores([0, 1, 2, 3])),
-    ]
-    recipe = BenchRecipe(against=(Path("reference.keras"),), warmup=1, runs=20)
-    reference, worse, better = measure(subjects, SPLIT, recipe, clock=iter(range(1000)).__next__)
-    assert reference.parity is None
-    assert worse.parity is not None
-    assert better.parity is not None
-    assert (worse.accuracy.correct, worse.accuracy.seen, worse.accuracy.split) == (2, 4, "four")
-    assert (worse.parity.flips_to_wrong, worse.parity.agreeing) == (1, 3)
-    assert (better.parity.flips_to_right, better.parity.accuracy_drop) == (1, -0.25)
-    assert better.latency.samples_ns == (1,) * 20
-    assert (better.latency.num_images, better.latency.rounds) == (4, 10)
-
-
-def test_without_a_checkpoint_there_is_no_parity(fake_subject: Any) -> None:
-    (only,) = measure(
-        [fake_subject(name="a", answers=scores([0, 0, 0, 0]))],
-        SPLIT,
-        BenchRecipe(warmup=1, runs=3),
-        clock=iter(range(1000)).__next__,
-    )
-    assert (only.parity, only.accuracy.correct, only.latency.rounds) == (None, 1, 3)
 
 
 def test_models_that_share_a_name_are_told_apart_by_format_and_number(fake_subject: Any) -> None:
@@ -90,30 +59,77 @@ def test_a_model_of_another_task_is_refused(
         check_fits(
             fake_subject(name="m", answers=scores([0]), **changes),
             labels=LABELS,
-            images=SPLIT.images,
+            images=np.zeros((1, 32, 32, 3), dtype=np.uint8),
         )
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("field", ["limit", "threads", "warmup", "runs"])
-def test_a_recipe_refuses_numbers_below_one(field: str) -> None:
-    with pytest.raises(UsageError, match=f"{field} is 0, expected 1 or more"):
-        BenchRecipe(**{field: 0})
-
-
-def test_a_recipe_refuses_an_unknown_split() -> None:
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"limit": 0}, "limit is 0, expected 1 or more"),
+        ({"threads": (1, 0)}, "threads is 0, expected 1 or more"),
+        ({"threads": ()}, "threads are none, expected one or more different numbers"),
+        ({"threads": (2, 2)}, "threads are 2, 2, expected one or more different numbers"),
+        ({"split": "train"}, "split is 'train', expected one of test-sample, test, validation"),
+        ({"runtimes": ("litert-xnnpack",)}, "did you mean litert-no-xnnpack?"),
+    ],
+)
+def test_a_recipe_refuses_what_makes_no_sense(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        BenchRecipe(split="train")  # type: ignore[arg-type]
-    assert str(caught.value) == (
-        "split is 'train', expected one of test-sample, test, validation. Give one of these."
+        BenchRecipe(**values)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values", [{"warmup": 0}, {"runs": 0}, {"batch_sizes": (8, 0)}, {"max_seconds": -1.0}]
+)
+def test_an_effort_refuses_numbers_below_its_least(values: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(values))} is"):
+        Effort(**values)
+
+
+def test_all_runtimes_of_a_format_are_measured_under_names_that_tell_them_apart(
+    tiny_onnx: Path,
+) -> None:
+    names = [variant.name for variant in variants_from_names(["all"]) if variant.format == "onnx"]
+    effort = Effort(warmup=1, runs=6, max_seconds=0, batch_sizes=(3,), cold_starts=0)
+    report = bench(
+        BenchRecipe(
+            models=(tiny_onnx,),
+            runtimes=("all",),
+            limit=20,
+            threads=(1, 2),
+            profile=True,
+            effort=effort,
+        )
     )
+    assert [model.name for model in report.models] == [f"tiny-float32 ({name})" for name in names]
+    assert [model.options["graph_optimization"] for model in report.models] == [
+        "all",
+        "extended",
+        "basic",
+        "none",
+    ]
+    assert len({model.accuracy.wrong for model in report.models}) == 1
+    for model in report.models:
+        assert [latency.threads for latency in (model.latency, *model.threads)] == [1, 2]
+        assert [(one.batch_size, one.threads) for one in model.throughput] == [(3, 1), (3, 2)]
+        assert model.profile is not None
+        assert {"Gemm", "Softmax"} <= {one.operator for one in model.profile}
+        assert {one.calls for one in model.profile if one.operator == "Gemm"} == {100}
+    assert report.roofline is not None
+    assert [one.runtime for one in report.roofline.ceilings] == ["onnxruntime", "onnxruntime"]
+    assert report_from_text(report.to_text(), origin="it") == report
 
 
 def test_an_exported_model_decides_like_its_keras_checkpoint(
     tiny_onnx: Path, tiny_keras: Path
 ) -> None:
     told: list[str] = []
-    recipe = BenchRecipe(models=(tiny_onnx,), against=(tiny_keras,), limit=200, warmup=1, runs=20)
+    recipe = BenchRecipe(
+        models=(tiny_onnx,), against=(tiny_keras,), limit=200, effort=replace(QUICK, runs=20)
+    )
     report = bench(recipe, progress=told.append)
     keras_report, onnx_report = report.models
     assert (report.reference, keras_report.name, onnx_report.name) == (
@@ -125,12 +141,58 @@ def test_an_exported_model_decides_like_its_keras_checkpoint(
     assert (onnx_report.parity.agreeing, onnx_report.parity.seen) == (200, 200)
     assert onnx_report.parity.max_score_error < 1e-5
     assert onnx_report.accuracy.split == "test-sample[:200]"
+    assert onnx_report.flips == ()
     assert (onnx_report.runtime, onnx_report.latency.threads) == ("onnxruntime", 1)
     assert onnx_report.model_file.size_bytes == tiny_onnx.stat().st_size
     assert keras_report.runtime == "keras/tensorflow"
-    assert len(keras_report.latency.samples_ns) == 20
+    assert keras_report.cost.operators == {"GlobalAveragePooling2D": 1, "Dense": 1}
+    assert (keras_report.cost.parameters, keras_report.cost.weight_bytes) == (40, 160)
+    assert len(keras_report.latency.samples) == 20
+    assert keras_report.startup.peak_rss_bytes is not None
+    assert onnx_report.startup.peak_rss_bytes is not None
+    assert keras_report.startup.peak_rss_bytes > 2 * onnx_report.startup.peak_rss_bytes
     assert told == [
+        "timing 20 inferences or more of each of 2 models",
         "scoring 200 images with tiny",
         "scoring 200 images with tiny-float32",
-        "timing 20 inferences of each model",
     ]
+
+
+def test_a_model_can_be_the_reference_and_a_folder_the_images(
+    tiny_onnx: Path, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    folder, copy = tmp_path / "pictures", tmp_path / tiny_onnx.name
+    for index, label in enumerate(LABELS):
+        (folder / label).mkdir(parents=True)
+        pixels = np.full((48, 64, 3), 25 * index, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / label / "one.png")
+    for path in (tiny_onnx, tiny_onnx.with_name(f"{tiny_onnx.name}.json")):
+        shutil.copy(path, tmp_path)
+    report = bench(
+        BenchRecipe(
+            models=(tiny_onnx,), against=(copy,), eval_data=folder, effort=replace(QUICK, runs=4)
+        )
+    )
+    reference, candidate = report.models
+    assert (reference.name, candidate.name) == ("tiny-float32 #1", "tiny-float32 #2")
+    assert (candidate.accuracy.split, candidate.accuracy.seen) == ("pictures", 10)
+    assert candidate.parity is not None
+    assert (candidate.parity.agreeing, candidate.parity.max_score_error) == (10, 0)
+    assert candidate.accuracy == reference.accuracy
+
+
+def test_a_runtime_that_runs_none_of_the_formats_is_a_usage_error(tiny_onnx: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        bench(BenchRecipe(models=(tiny_onnx,), runtimes=("litert", "keras"), limit=10))
+    assert str(caught.value) == (
+        f"{tiny_onnx}: none of the runtimes litert, keras runs a onnx model. "
+        "Name one that does, or leave --runtimes out."
+    )
+
+
+def test_a_folder_of_images_needs_an_exported_model(tiny_keras: Path, tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(UsageError, match="holds the classes cat, but no exported model says"):
+        bench(BenchRecipe(models=(tiny_keras,), eval_data=tmp_path))

@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cifar_bench.cli import Invocation, parse
-from cifar_bench.recipe import BenchRecipe
+from cifar_bench.recipe import QUICK, BenchRecipe, Effort
 from cifar_bench.report import report_from_text
 from cifar_runtime.errors import UsageError
 
@@ -28,11 +29,24 @@ SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-bench"
             {},
         ),
         (["--split", "test", "--limit", "9"], {"split": "test", "limit": 9}, {}),
+        (["--eval-data", "photos"], {"eval_data": Path("photos")}, {}),
         (
-            ["--threads", "2", "--warmup", "3", "--runs", "4"],
-            {"threads": 2, "warmup": 3, "runs": 4},
+            ["--runtimes", "litert,keras", "--profile"],
+            {"runtimes": ("litert", "keras"), "profile": True},
             {},
         ),
+        (
+            ["--threads", "2,1", "--warmup", "3", "--runs", "4", "--max-seconds", "0.5"],
+            {"threads": (2, 1), "effort": Effort(warmup=3, runs=4, max_seconds=0.5)},
+            {},
+        ),
+        (
+            ["--batch-sizes", "16", "--cold-starts", "0", "--no-roofline"],
+            {"effort": Effort(batch_sizes=(16,), cold_starts=0, roofline=False)},
+            {},
+        ),
+        (["--quick"], {"effort": QUICK}, {}),
+        (["--quick", "--runs", "9"], {"effort": replace(QUICK, runs=9)}, {}),
         (["--json", "-q"], {}, {"json": "-", "quiet": True}),
         (["--json", "r.json", "--markdown"], {}, {"json": "r.json", "markdown": "-"}),
     ],
@@ -41,7 +55,14 @@ def test_arguments_become_an_invocation(
     argv: list[str], recipe: dict[str, Any], rest: dict[str, Any]
 ) -> None:
     defaults: dict[str, Any] = {"json": None, "markdown": None, "quiet": False}
-    assert parse(argv) == Invocation(recipe=BenchRecipe(**recipe), **{**defaults, **rest})
+    assert parse(argv) == Invocation(
+        recipe=BenchRecipe(**recipe), command=("cifar-bench", *argv), **{**defaults, **rest}
+    )
+
+
+def test_the_reports_command_names_no_folder_of_this_machine() -> None:
+    argv = ["/home/someone/m.tflite", "models/n.onnx", "--json", "/tmp/r.json"]  # noqa: S108
+    assert parse(argv).command == ("cifar-bench", "m.tflite", "models/n.onnx", "--json", "r.json")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +84,20 @@ def test_arguments_become_an_invocation(
             "Give MODEL before --json, or --json FILE.json.",
         ),
         (
+            ["--split", "test", "--eval-data", "photos"],
+            "cifar-bench: --split and --eval-data both name the images. Give one of them.",
+        ),
+        (
+            ["--threads", "1,x"],
+            "cifar-bench: argument --threads: 'x' is not a whole number above zero. "
+            "See cifar-bench --help.",
+        ),
+        (
+            ["--max-seconds", "nan"],
+            "cifar-bench: argument --max-seconds: 'nan' is not a number of seconds, 0 to 86400. "
+            "See cifar-bench --help.",
+        ),
+        (
             ["--json", "--markdown"],
             "cifar-bench: --json and --markdown both claim stdout. Give one of them a FILE.",
         ),
@@ -82,16 +117,16 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_script_prints_one_table_and_writes_the_report(tiny_onnx: Path, tmp_path: Path) -> None:
     target = tmp_path / "report.json"
-    ended = run(tiny_onnx, "--limit", "50", "--runs", "20", "--json", target)
+    ended = run(tiny_onnx, "--limit", "50", "--quick", "--runs", "20", "--json", target)
     assert ended.returncode == 0, ended.stderr
     assert "Accuracy: percent, split test-sample[:50], 50 images.\n" in ended.stdout
-    assert ended.stdout.splitlines()[-1].startswith("tiny-float32  ")
+    assert ended.stdout.count("\ntiny-float32  ") == 2
     assert ended.stderr == (
+        "cifar-bench: timing 20 inferences or more of each of one model\n"
         "cifar-bench: scoring 50 images with tiny-float32\n"
-        "cifar-bench: timing 20 inferences of each model\n"
     )
     (model,) = report_from_text(target.read_text(), origin="report").models
-    assert (model.name, model.accuracy.seen, len(model.latency.samples_ns)) == (
+    assert (model.name, model.accuracy.seen, len(model.latency.samples)) == (
         "tiny-float32",
         50,
         20,
@@ -99,7 +134,7 @@ def test_the_script_prints_one_table_and_writes_the_report(tiny_onnx: Path, tmp_
 
 
 def test_json_on_stdout_is_one_document_and_quiet_is_quiet(tiny_onnx: Path) -> None:
-    ended = run(tiny_onnx, "--limit", "10", "--runs", "5", "--json", "-q")
+    ended = run(tiny_onnx, "--limit", "10", "--quick", "--runs", "5", "--json", "-q")
     assert (ended.returncode, ended.stderr) == (0, "")
     document = json.loads(ended.stdout)
     assert document["schema"] == "cifar-edge/bench/1"
@@ -162,7 +197,7 @@ def test_nothing_heavy_is_imported_before_it_is_asked_for(
 def test_measuring_exported_models_imports_no_tensorflow(tiny_onnx: Path) -> None:
     program = (
         "import sys\nfrom cifar_bench.cli import main\n"
-        f"code = main([{str(tiny_onnx)!r}, '--limit', '5', '--runs', '2', '-q'])\n"
+        f"code = main([{str(tiny_onnx)!r}, '--limit', '5', '--quick', '--runs', '2', '-q'])\n"
         "sys.exit(code or ('tensorflow' in sys.modules) or ('keras' in sys.modules))"
     )
     ended = subprocess.run(
@@ -175,9 +210,9 @@ def test_a_checkpoint_is_measured_beside_the_models_without_a_word_from_tensorfl
     tiny_onnx: Path, tiny_keras: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
-    options = ["--limit", "50", "--runs", "5", "--warmup", "1", "--threads", "1", "-q"]
+    options = ["--limit", "50", "--quick", "--runs", "5", "--warmup", "1", "--threads", "1", "-q"]
     ended = run(tiny_onnx, "--against", tiny_keras, *options)
     assert (ended.returncode, ended.stderr) == (0, "")
     # One thread for both: TensorFlow obeyed, else the line would name each model's threads.
-    assert "microseconds, 1 thread, 5 runs." in ended.stdout
-    assert ended.stdout.splitlines()[-2] == "Against tiny:"
+    assert "microseconds, 1 thread, 5 runs in 5 rounds." in ended.stdout
+    assert "\nAgainst tiny:\ntiny-float32: drop 0.00 points" in ended.stdout

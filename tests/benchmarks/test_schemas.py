@@ -36,8 +36,35 @@ def written(command: str, *arguments: str | Path) -> dict[str, Any]:
 
 def test_bench_reports_follow_their_schema(report: Report, tiny_onnx: Path) -> None:
     validator("bench").validate(json.loads(report.to_text()))
-    real = written("cifar-bench", tiny_onnx, "--limit", "20", "--runs", "10")
+    few = ["--limit", "20", "--runs", "10", "--max-seconds", "0", "--cold-starts", "1"]
+    real = written("cifar-bench", tiny_onnx, *few, "--profile")
     validator("bench").validate(real)
+    assert real["models"][0]["cold_start"]["median_ns"] > 0
+    assert real["models"][0]["preprocessing"]["picture_size"] == [320, 320]
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "value"),
+    [
+        ((), "extra", 1),
+        ((), "date", "yesterday"),
+        (("models", 0), "file", "models/net.keras"),
+        (("models", 0, "latency"), "samples_ns", [1, 2]),
+        (("models", 0, "accuracy"), "confidence_bins", []),
+        (("models", 2, "flips", 0), "position", -1),
+        (("roofline", "ceilings", 0), "precision", "int16"),
+    ],
+)
+def test_the_schema_refuses_what_is_not_a_bench_report(
+    report: Report, place: tuple[Any, ...], key: str, value: Any
+) -> None:
+    document = json.loads(report.to_text())
+    part: Any = document
+    for step in place:
+        part = part[step]
+    part[key] = value
+    with pytest.raises(jsonschema.ValidationError):
+        validator("bench").validate(document)
 
 
 @pytest.mark.parametrize("limit", ["0", "1"])

@@ -8,6 +8,7 @@ import pytest
 
 from cifar_bench.statistics import (
     exact_mcnemar_p,
+    median_interval,
     paired_difference_interval,
     percentile,
     wilson_interval,
@@ -156,3 +157,13 @@ def test_percentile_is_the_nearest_rank(samples: list[int], percent: int, expect
 def test_percentile_refuses_what_has_none(samples: list[int], percent: int) -> None:
     with pytest.raises(ValueError, match="percentile of"):
         percentile(samples, percent)
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 8, 9, 10, 12, 20, 30, 50, 100])
+def test_the_medians_interval_is_the_shortest_that_the_sign_test_allows(count: int) -> None:
+    """The rank is the largest that at most 2.5 % of fair coin series fall below."""
+    interval = median_interval(list(range(count, 0, -1)))
+    below = [Fraction(sum(comb(count, k) for k in range(rank)), 2**count) for rank in range(count)]
+    rank = max(rank for rank in range(count) if below[rank] <= Fraction(1, 40))
+    assert interval == (None if rank == 0 else (rank, count + 1 - rank))
+    assert (rank == 0) == (count < 6)

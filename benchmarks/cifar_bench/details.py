@@ -1,0 +1,132 @@
+"""What a terminal shows below the first table: cost and start, threads, ceilings, and unsteady times."""
+
+import textwrap
+
+from cifar_bench.cells import NOT_APPLICABLE, microseconds, percent
+from cifar_bench.latency import STEADY_SHARE, Latency
+from cifar_bench.model_report import ModelReport
+from cifar_bench.report import Report
+from cifar_bench.timings import Throughput
+
+_SHOWN_OPERATORS = 3
+_WIDTH = 110
+
+DETAILS_CAPTION = (
+    "Start, one picture's preprocessing: microseconds. Memory: a fresh process after one inference. "
+    "Images/s: best batch."
+)
+
+
+def half_width(latency: Latency) -> str:
+    """Half the 95 % interval of the median as percent of it; ``-`` where there is none."""
+    share = latency.interval_share
+    return NOT_APPLICABLE if share is None else f"{100 * share:.1f}%"
+
+
+def detail_rows(report: Report) -> list[list[str]]:
+    """A header and a row for every model: start, memory, batches, operations."""
+    header = ["model", "load", "first", "cold start", "preprocess", "peak MB", "images/s"]
+    header += ["parameters", "MMACs", "GMAC/s", "of ceiling"]
+    return [header, *(_detail_row(report, model) for model in report.models)]
+
+
+def _detail_row(report: Report, model: ModelReport) -> list[str]:
+    start, cost, share = model.startup, model.cost, report.roofline_share(model)
+    return [
+        model.name,
+        microseconds(start.load_ns),
+        microseconds(start.first_inference_ns),
+        NOT_APPLICABLE if model.cold_start is None else microseconds(model.cold_start.median_ns),
+        NOT_APPLICABLE
+        if model.preprocessing is None
+        else microseconds(model.preprocessing.median_ns),
+        NOT_APPLICABLE if start.peak_rss_bytes is None else f"{start.peak_rss_bytes / 1e6:.0f}",
+        _best_throughput(model.throughput),
+        f"{cost.parameters:,}",
+        NOT_APPLICABLE if cost.macs is None else f"{cost.macs / 1e6:.2f}",
+        NOT_APPLICABLE if model.macs_per_s is None else f"{model.macs_per_s / 1e9:.1f}",
+        NOT_APPLICABLE if share is None else f"{100 * share:.0f}%",
+    ]
+
+
+def _best_throughput(throughput: tuple[Throughput, ...]) -> str:
+    """The most images in a second, and the batch size that gave it."""
+    if not throughput:
+        return NOT_APPLICABLE
+    best = max(throughput, key=lambda one: one.images_per_s)
+    return f"{best.images_per_s:,.0f} @{best.batch_size}"
+
+
+def thread_rows(report: Report) -> list[list[str]]:
+    """A header and a row of medians by thread count for every model; none with one count."""
+    counts = [latency.threads for latency in _by_threads(report.models[0])]
+    if len(counts) < 2:
+        return []
+    header = ["median by threads", *(str(count or "own choice") for count in counts)]
+    return [
+        header,
+        *(
+            [model.name, *(microseconds(latency.median_ns) for latency in _by_threads(model))]
+            for model in report.models
+        ),
+    ]
+
+
+def _by_threads(model: ModelReport) -> tuple[Latency, ...]:
+    return (model.latency, *model.threads)
+
+
+def machine_notes(report: Report) -> list[str]:
+    """The ceilings, why int8 is fast or slow, and the operators that take the most time."""
+    notes = []
+    if report.roofline is not None:
+        ceilings = [
+            f"{one.runtime} {one.precision} {one.macs_per_s / 1e9:.1f}"
+            for one in report.roofline.ceilings
+        ]
+        copied = f"copying memory {report.roofline.copy_bytes_per_s / 1e9:.1f} GB/s"
+        measured = f"GMAC/s: {', '.join(ceilings)}; " if ceilings else ""
+        notes.append(f"Ceilings of one thread: {measured}{copied}.")
+    if report.why_int8 is not None:
+        notes += textwrap.wrap(report.why_int8, _WIDTH)
+    for model in report.models:
+        if model.energy is not None:
+            joules = model.energy.joules_per_inference
+            notes.append(f"{model.name}: {joules * 1e6:,.0f} microjoules per inference (package)")
+        if model.profile:
+            notes.append(f"{model.name}: {_slowest(model)}")
+    return notes
+
+
+def _slowest(model: ModelReport) -> str:
+    profile = sorted(model.profile or (), key=lambda one: -one.total_ns)
+    whole = sum(one.total_ns for one in profile) or 1
+    shares = (f"{one.operator} {percent(one.total_ns / whole)} %" for one in profile)
+    return ", ".join(list(shares)[:_SHOWN_OPERATORS]) + " of its operators' time"
+
+
+def steadiness_notes(report: Report) -> list[str]:
+    """Which medians are not steady, and what to do; nothing when all are."""
+    unsteady = [
+        f"{model.name} ({_why_unsteady(model.latency)})"
+        for model in report.models
+        if not model.latency.is_stable
+    ]
+    if not unsteady:
+        return []
+    sentence = (
+        f"Not steady, 95 % interval wanted within {100 * STEADY_SHARE:g} % of the median: "
+        f"{', '.join(unsteady)}."
+    )
+    return [
+        *textwrap.wrap(sentence, _WIDTH),
+        "Close other programs, fix the processor's frequency, or measure longer: --max-seconds 120.",
+    ]
+
+
+def _why_unsteady(latency: Latency) -> str:
+    if not latency.warmed_up:
+        return "still getting faster after warm-up"
+    if latency.interval_share is None:
+        return "too few rounds for an interval"
+    return half_width(latency)

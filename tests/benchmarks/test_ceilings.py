@@ -1,0 +1,70 @@
+"""The handwritten matrix products compute what NumPy computes, and a model's share follows from them."""
+
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cifar_bench.ceilings import litert_product, measure_roofline, onnxruntime_product
+from cifar_bench.matrix_models import weights
+from cifar_bench.report import Report
+from cifar_bench.roofline import CeilingPrecision, roofline_from_json
+
+SIZE = 16
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_litert_multiplies_by_the_transposed_weights(precision: CeilingPrecision) -> None:
+    pytest.importorskip("ai_edge_litert")
+    left = np.random.default_rng(2).integers(-8, 9, (SIZE, SIZE))
+    given = left.astype(np.int8 if precision == "int8" else np.float32)
+    exact = left @ weights(precision, SIZE).T.astype(np.float64)
+    np.testing.assert_allclose(
+        litert_product(precision, SIZE)(given), expected(exact, precision, -128, 127), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_onnxruntime_multiplies_by_the_weights(precision: CeilingPrecision) -> None:
+    pytest.importorskip("onnxruntime")
+    left = np.random.default_rng(2).integers(0, 9, (SIZE, SIZE))
+    given = left.astype(np.uint8 if precision == "int8" else np.float32)
+    exact = left @ weights(precision, SIZE).astype(np.float64)
+    np.testing.assert_allclose(
+        onnxruntime_product(precision, SIZE)(given), expected(exact, precision, 0, 255), atol=1e-4
+    )
+
+
+def expected(exact: Any, precision: str, low: int, high: int) -> Any:
+    """All scales are 0.5, so a step of the product is half a step of left times right."""
+    return np.clip(np.rint(exact / 2), low, high) if precision == "int8" else exact
+
+
+def test_the_roofline_holds_what_was_measured_and_survives_json() -> None:
+    pytest.importorskip("onnxruntime")
+    ticks = count(0, 7)
+    roofline = measure_roofline(
+        ("onnxruntime", "keras/tensorflow"), clock=lambda: next(ticks), size=8, copied_bytes=1000
+    )
+    assert [(one.runtime, one.precision, one.macs) for one in roofline.ceilings] == [
+        ("onnxruntime", "float32", 512),
+        ("onnxruntime", "int8", 512),
+    ]
+    assert roofline.ceilings[0].macs_per_s == pytest.approx(512 / 7e-9)
+    assert roofline.copy_bytes_per_s == pytest.approx(1000 / 7e-9)
+    document = roofline.to_json()
+    document["ceilings"][0]["macs_per_s"] = 1
+    assert roofline_from_json(document) == roofline
+
+
+def test_a_models_share_is_its_rate_over_its_runtimes_ceiling_of_one_thread(report: Report) -> None:
+    """17.94 M MACs in 129 us are 139.3 G a second; the int8 ceiling is 2^26 in 524,288 ns: 128 G."""
+    keras, _, int8 = report.models
+    assert int8.latency.median_ns == 128_900
+    assert report.roofline_share(int8) == pytest.approx(17.94e6 / 128.9e-6 / (2**26 / 524_288e-9))
+    assert report.roofline_share(keras) is None
+    two_threads = replace(int8, latency=replace(int8.latency, threads=2))
+    assert report.roofline_share(two_threads) is None
+    assert replace(report, roofline=None).roofline_share(int8) is None
