@@ -2,9 +2,9 @@
 
 import shlex
 
+from cifar_bench.cells import aligned, counted, microseconds, percent
 from cifar_bench.mlperf_recipe import OFFICIAL_WINDOW_SECONDS, MlperfRecipe
 from cifar_bench.mlperf_report import MlperfModel, MlperfReport
-from cifar_bench.table import aligned, counted, microseconds, percent
 
 _HEADER = ["model", "runtime", "inf/s", "latency µs", "top-1", "95 %", "correct", "bytes"]
 
