@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
+from cifar_bench.cells import NOT_APPLICABLE, aligned, counted, percent
 from cifar_bench.explain import Explanation
 from cifar_bench.gate import Gate
 from cifar_bench.layer_error import LayerErrors
 from cifar_bench.parity import ClassParity
 from cifar_bench.parity_report import CandidateVerdict, ParityReport
-from cifar_bench.table import NOT_APPLICABLE, aligned, counted, percent
 
 MAX_NAME = 30
 MAX_LAYERS = 12
