@@ -24,7 +24,7 @@ demo: $(VENV)/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; export PATH; set -ex; \
 	cifar-export --format tflite --quantize int8 --eval-split test-sample --output .demo --force; \
 	cifar-classify train/cifar_train/samples/images --model .demo/seed-cnn-int8.tflite; \
-	cifar-bench .demo/seed-cnn-int8.tflite --against train/cifar_train/checkpoints/seed-cnn.keras
+	cifar-bench .demo/seed-cnn-int8.tflite --against train/cifar_train/checkpoints/seed-cnn.keras --quick
 
 test: $(VENV)/ready
 	$(BIN)/pytest

@@ -88,7 +88,7 @@ def machine_notes(report: Report) -> list[str]:
         measured = f"GMAC/s: {', '.join(ceilings)}; " if ceilings else ""
         notes.append(f"Ceilings of one thread: {measured}{copied}.")
     if report.why_int8 is not None:
-        notes += textwrap.wrap(report.why_int8, _WIDTH)
+        notes += textwrap.wrap(report.why_int8, _WIDTH, break_on_hyphens=False)
     for model in report.models:
         if model.energy is not None:
             joules = model.energy.joules_per_inference
@@ -119,7 +119,7 @@ def steadiness_notes(report: Report) -> list[str]:
         f"{', '.join(unsteady)}."
     )
     return [
-        *textwrap.wrap(sentence, _WIDTH),
+        *textwrap.wrap(sentence, _WIDTH, break_on_hyphens=False),
         "Close other programs, fix the processor's frequency, or measure longer: --max-seconds 120.",
     ]
 

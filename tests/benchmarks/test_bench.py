@@ -176,7 +176,10 @@ def test_a_model_can_be_the_reference_and_a_folder_the_images(
         )
     )
     reference, candidate = report.models
-    assert (reference.name, candidate.name) == ("tiny-float32 #1", "tiny-float32 #2")
+    assert (reference.name, candidate.name) == (
+        "tiny-float32.onnx #1",
+        "tiny-float32.onnx #2",
+    )
     assert (candidate.accuracy.split, candidate.accuracy.seen) == ("pictures", 10)
     assert candidate.parity is not None
     assert (candidate.parity.agreeing, candidate.parity.max_score_error) == (10, 0)

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cifar_bench.keras_scorer import KerasScorer, read_checkpoint
+from cifar_bench.variants import KerasCall
 from cifar_runtime.errors import ArtefactError
 
 # TensorFlow 2.21's tensors answer numpy 2 in the old way; the warning is about its code, not ours.
@@ -29,6 +30,23 @@ def test_scores_are_those_of_raw_pixels(
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, expected, atol=1e-5)
     np.testing.assert_allclose(scorer.infer(scorer.prepare(images[7:8])), expected[7:8], atol=1e-5)
+
+
+@pytest.mark.parametrize("call", ["model(x)", "model.predict(x)", "saved function"])
+def test_every_way_to_call_the_model_gives_its_scores(tiny_keras: Path, call: KerasCall) -> None:
+    images = np.random.default_rng(1).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
+    scorer = KerasScorer(tiny_keras, call=call)
+    answer = scorer.infer(scorer.prepare(images))
+    assert isinstance(answer, np.ndarray)
+    np.testing.assert_allclose(answer, scorer.scores(images), atol=1e-6)
+
+
+def test_probabilities_are_the_scores_where_these_are_distributions(tiny_keras: Path) -> None:
+    scorer = KerasScorer(tiny_keras)
+    distributions = np.array([[0.25, 0.75], [1.0, 0.0]], dtype=np.float32)
+    np.testing.assert_array_equal(scorer.probabilities(distributions), distributions)
+    logits = np.array([[0.0, np.log(3)]], dtype=np.float32)
+    np.testing.assert_allclose(scorer.probabilities(logits), [[0.25, 0.75]], atol=1e-7)
 
 
 def test_a_checkpoint_is_known_by_its_file(tiny_keras: Path) -> None:

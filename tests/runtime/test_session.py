@@ -12,8 +12,9 @@ import pytest
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.chatter import without_chatter
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
+from cifar_runtime.litert import LiteRTSession
 from cifar_runtime.onnx_wire import has_external_data
-from cifar_runtime.session import open_session
+from cifar_runtime.session import SessionOptions, open_session
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (150, 6, 8, 3), dtype=np.uint8)
 CENTRED = (IMAGES.astype(np.float64) - 128) / 64
@@ -37,6 +38,38 @@ def test_onnxruntime_scores_are_the_channel_means(publish: Any, batch: int | str
     assert session.runtime == "onnxruntime"
     assert raw.dtype == np.float32
     np.testing.assert_allclose(raw, CENTRED.mean(axis=(1, 2)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SessionOptions(xnnpack=False),
+        SessionOptions(graph_optimization="none"),
+        SessionOptions(graph_optimization="basic"),
+        SessionOptions(graph_optimization="extended"),
+    ],
+)
+def test_every_way_to_set_an_interpreter_up_gives_the_same_scores(
+    any_model: Path, options: SessionOptions
+) -> None:
+    """Within one step of an int8 output."""
+    artefact = open_artefact(any_model)
+    images = np.random.default_rng(1).integers(-100, 100, IMAGES.shape)
+    batch = images.astype(artefact.contract.input.dtype)
+    usual = open_session(artefact).run(batch).astype(np.float64)
+    atol = 1 if artefact.contract.output.dtype == "int8" else 1e-5
+    np.testing.assert_allclose(
+        open_session(artefact, options=options).run(batch), usual, rtol=1e-5, atol=atol
+    )
+
+
+@pytest.mark.parametrize(("xnnpack", "delegates"), [(True, 1), (False, 0)])
+def test_litert_hands_operators_to_xnnpack_only_when_it_may(
+    tflite_model: Path, *, xnnpack: bool, delegates: int
+) -> None:
+    session = LiteRTSession(open_artefact(tflite_model), threads=1, xnnpack=xnnpack)
+    operators = session._interpreter._get_ops_details()
+    assert [one["op_name"] for one in operators].count("DELEGATE") == delegates
 
 
 def test_a_model_fixed_to_batch_four_is_refused(publish: Any) -> None:
