@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from cifar_bench import mlperf_cli
 from cifar_bench.drawing import (
     NO_DRAWING,
     Drawing,
@@ -18,6 +19,12 @@ from cifar_bench.drawing import (
     verdict_text,
 )
 from cifar_bench.recipe import FULL, QUICK, BenchRecipe, BenchSplit, Effort
+from cifar_bench.target import (
+    Target,
+    add_target_options,
+    target_from_arguments,
+    without_accounts,
+)
 from cifar_bench.variants import VARIANTS
 from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
 from cifar_runtime.errors import GateError, UsageError
@@ -47,6 +54,7 @@ class Invocation:
         markdown: where the Markdown table goes, likewise.
         quiet: no progress on stderr.
         drawing: what else to make of the report, and what to judge it against.
+        target: the board to measure on; None for this machine.
     """
 
     recipe: BenchRecipe
@@ -55,6 +63,7 @@ class Invocation:
     markdown: str | None
     quiet: bool
     drawing: Drawing = NO_DRAWING
+    target: Target | None = None
 
 
 def parse(argv: Sequence[str]) -> Invocation:
@@ -82,17 +91,20 @@ def parse(argv: Sequence[str]) -> Invocation:
             profile=arguments.profile,
             effort=_effort(arguments),
         ),
-        command=_without_folders(argv),
+        command=without_accounts(_without_folders(argv)),
         json=arguments.json,
         markdown=arguments.markdown,
         quiet=arguments.quiet,
         drawing=drawing_from_arguments(arguments),
+        target=target_from_arguments(arguments),
     )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    if mlperf_cli.is_asked_for(arguments):
+        return mlperf_cli.main(arguments)
     return execute(_PROGRAM, lambda: _run(parse(arguments)), argv=arguments)
 
 
@@ -116,10 +128,15 @@ def _run(invocation: Invocation) -> int:
 
 
 def _measured(invocation: Invocation) -> "Report":
+    recipe, command = invocation.recipe, invocation.command
+    progress = None if invocation.quiet else _tell
+    if invocation.target is not None:
+        from cifar_bench.remote import bench_on
+
+        return bench_on(invocation.target, recipe, command=command, progress=progress)
     from cifar_bench.bench import bench
 
-    progress = None if invocation.quiet else _tell
-    return bench(invocation.recipe, command=invocation.command, progress=progress)
+    return bench(recipe, command=command, progress=progress)
 
 
 def _publish(report: "Report", invocation: Invocation) -> None:
@@ -206,6 +223,8 @@ def _parser() -> Parser:
     _add_models(parser)
     _add_images(parser)
     _add_effort(parser)
+    add_target_options(parser)
+    mlperf_cli.add_modes(parser)
     add = parser.add_argument
     add(
         "--json",

@@ -54,7 +54,7 @@ def open_sources(recipe: BenchRecipe) -> Sources:
         MissingDependencyError: no interpreter is installed.
         UsageError: a folder of images, but no exported model that says how to fit them.
     """
-    models = recipe.models or _default_models()
+    models = recipe.models or default_models()
     paths = tuple(dict.fromkeys((*recipe.against, *models)))
     artefacts = {}
     for path in paths:
@@ -144,7 +144,8 @@ def _evaluation(recipe: BenchRecipe, artefacts: Sequence[Artefact]) -> Evaluatio
     return load_evaluation(recipe, labels=LABELS, contract=None)
 
 
-def _default_models() -> tuple[Path, ...]:
+def default_models() -> tuple[Path, ...]:
+    """The packaged models that the installed interpreters run."""
     installed = [
         default_model(runtime)  # type: ignore[arg-type]
         for runtime, package in _INTERPRETERS.items()

@@ -34,6 +34,7 @@ class Report:
         reference: name of the model that parity is against; None without one.
         roofline: what the machine can do at most; None where it was not measured.
         models: one entry per model and runtime variant, the reference first.
+        target: the board that measured, as the user named it; None for this machine.
     """
 
     command: tuple[str, ...]
@@ -43,6 +44,7 @@ class Report:
     reference: str | None
     roofline: Roofline | None
     models: tuple[ModelReport, ...]
+    target: str | None = None
 
     def __post_init__(self) -> None:
         names = [model.name for model in self.models]
@@ -68,6 +70,7 @@ class Report:
             "schema": SCHEMA,
             "command": list(self.command),
             "date": self.date,
+            "target": self.target,
             "environment": self.environment.to_json(),
             "conditions": self.conditions.to_json(),
             "reference": self.reference,
@@ -115,6 +118,7 @@ def _report_from_json(document: Mapping[str, Any]) -> Report:
         environment=environment_from_json(document["environment"]),
         conditions=conditions_from_json(document["conditions"]),
         reference=document["reference"],
+        target=document["target"],
         roofline=None if roofline is None else roofline_from_json(roofline),
         models=tuple(model_report_from_json(model) for model in document["models"]),
     )

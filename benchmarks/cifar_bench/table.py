@@ -97,7 +97,8 @@ def _measured_how(report: Report) -> list[str]:
         f"Latency: one inference of one ready image, microseconds, {_threads(report.models)}, "
         f"{counted(len(latency.samples), 'run')} in {counted(len(latency.samples_ns), 'round')}.",
         f"Machine: {machine.cpu_model}, {counted(machine.cores, 'core')}"
-        f"{_load(machine.load_average)}, {machine.os}, {machine.python}.",
+        f"{_load(machine.load_average)}, {machine.os}, {machine.python}"
+        f"{'' if report.target is None else f', {report.target}'}.",
     ]
 
 
