@@ -99,8 +99,11 @@ def test_a_command_line_is_a_recipe(argv: list[str], expected: ClassifyRecipe) -
         (["a.png", "--json", "--jsonl"], "not allowed with argument --json"),
         (["a.png", "-q", "-v"], "not allowed with argument -q"),
         (["a.png", "--wrong"], "unrecognized arguments: --wrong"),
-        (["a.png", "--json", "b.png"], "--json is 'b.png', expected a file that ends in .json"),
-        (["--json", "b.png"], "--json is 'b.png', expected a file that ends in .json"),
+        (
+            ["a.png", "--json", "b.png"],
+            "--json would write to b.png, expected a name that ends in .json",
+        ),
+        (["--json", "b.png"], "--json would write to b.png, expected a name that ends in .json"),
     ],
 )
 def test_a_senseless_command_line_says_why(argv: list[str], message: str) -> None:

@@ -73,7 +73,7 @@ def test_a_command_line_is_a_recipe(argv: list[str], changes: dict[str, Any]) ->
 
 
 def test_json_never_writes_over_a_model() -> None:
-    with pytest.raises(UsageError, match=r"expected a file that ends in \.json"):
+    with pytest.raises(UsageError, match=r"expected a name that ends in \.json"):
         parse(["--json", "model.tflite"])
 
 
