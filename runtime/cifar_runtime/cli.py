@@ -274,7 +274,7 @@ def _write_table(
     results: Iterator[Result],
 ) -> int:
     names = [_printable(path) for path in paths]
-    widths = max(map(len, [*names, "image"])), max(map(len, [*classifier.labels, "label"]))
+    widths = max(map(len, [*names, "image"])), _label_width(classifier)
     heading = f"{'image':<{widths[0]}}  {'label':<{widths[1]}}  probability\n"
     failed = False
     for name, result in zip(names, results, strict=True):
@@ -285,11 +285,28 @@ def _write_table(
             failed = True
             sys.stderr.write(f"{PROGRAM}: {result.outcome}\n")
             continue
-        for label, probability in result.outcome.ranked[: recipe.top_k]:
+        for label, probability in _rows(result.outcome, recipe.top_k):
             percent = f"{100 * probability:.2f} %"
             sys.stdout.write(f"{name:<{widths[0]}}  {label:<{widths[1]}}  {percent:>11}\n")
         sys.stdout.flush()
     return _exit_code(failed=failed)
+
+
+def _label_width(classifier: "Classifier") -> int:
+    labels = ["label", *classifier.labels]
+    if classifier.artefact.contract.output.abstention_threshold is not None:
+        labels += [_unsure(label) for label in classifier.labels]
+    return max(map(len, labels))
+
+
+def _rows(prediction: "Prediction", top_k: int) -> Iterator[tuple[str, float]]:
+    """What the table says of an image: labels with probabilities; of an unsure answer, that it is."""
+    for rank, (label, probability) in enumerate(prediction.ranked[:top_k]):
+        yield (_unsure(label) if prediction.abstained and rank == 0 else label), probability
+
+
+def _unsure(label: str) -> str:
+    return f"unsure ({label}?)"
 
 
 def _json_from_result(result: Result, top_k: int) -> dict[str, Any]:
@@ -301,6 +318,7 @@ def _json_from_result(result: Result, top_k: int) -> dict[str, Any]:
         "label": prediction.label,
         "index": prediction.index,
         "probability": prediction.probability,
+        "abstained": prediction.abstained,
         "ranked": [
             {"label": label, "probability": probability}
             for label, probability in prediction.ranked[:top_k]

@@ -152,6 +152,13 @@ def _contract_lines(contract: "Contract") -> Iterator[str]:
     )
     yield f"            {image.resize}, then antialiased {image.resize_filter} to that size"
     yield f"output      {scores.kind}, {scores.dtype} of {len(contract.labels)}{_grid(scores)}"
+    calibrated = {
+        "temperature": scores.temperature,
+        "unsure below a probability of": scores.abstention_threshold,
+    }
+    stated = [f"{name} {value:.6g}" for name, value in calibrated.items() if value is not None]
+    if stated:
+        yield f"            {', '.join(stated)}"
     yield from _wrapped("labels", contract.labels)
 
 

@@ -84,6 +84,13 @@ def test_the_description_for_people(model: Path, capsys: pytest.CaptureFixture[s
     assert (out, err) == (TABLE.format(sha256=card["model"]["sha256"]), "")
 
 
+def test_what_was_calibrated_is_described(publish: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    path = publish.onnx(contract=publish.calibrated(temperature=1.25, threshold=0.5))
+    assert main([str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "            temperature 1.25, unsure below a probability of 0.5" in lines
+
+
 def test_the_self_test_says_bit_for_bit(
     artefact_of_this_version: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
