@@ -28,12 +28,12 @@ from cifar_bench.target import (
 from cifar_bench.variants import VARIANTS
 from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
 from cifar_runtime.errors import GateError, UsageError
+from cifar_runtime.result_file import STDOUT, write_result_file
 
 if TYPE_CHECKING:
     from cifar_bench.report import Report
 
 _PROGRAM = "cifar-bench"
-_STDOUT = "-"
 _EXAMPLES = """\
   cifar-bench
   cifar-bench seed-cnn-int8.tflite seed-cnn-int8.onnx --json report.json
@@ -121,7 +121,7 @@ def _run(invocation: Invocation) -> int:
     from cifar_bench.regression import judge_regression
 
     gates = judge_regression(baseline, report, drawing.limits)
-    has_document = _STDOUT in (invocation.json, invocation.markdown, drawing.csv)
+    has_document = STDOUT in (invocation.json, invocation.markdown, drawing.csv)
     stream = sys.stderr if has_document else sys.stdout
     stream.write(verdict_text(baseline, gates))
     return 0 if all(gate.passed for gate in gates) else GateError.exit_code
@@ -151,27 +151,15 @@ def _publish(report: "Report", invocation: Invocation) -> None:
         (invocation.markdown, markdown_table),
         (drawing.csv, csv_table),
     ):
-        if target == _STDOUT:
+        if target == STDOUT:
             on_stdout = draw(report)
         elif target is not None:
-            _write(Path(target), draw(report))
+            write_result_file(target, draw(report))
     if drawing.html is not None:
         from cifar_bench.page import html_page
 
-        _write(drawing.html, html_page(report))
+        write_result_file(drawing.html, html_page(report))
     sys.stdout.write(on_stdout)
-
-
-def _write(path: Path, text: str) -> None:
-    from cifar_runtime.files import write_atomically
-
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be written: {error.strerror}.",
-            hint="Give a file in a writable folder.",
-        ) from error
 
 
 def _tell(sentence: str) -> None:
@@ -229,14 +217,14 @@ def _parser() -> Parser:
     add(
         "--json",
         nargs="?",
-        const=_STDOUT,
+        const=STDOUT,
         metavar="FILE",
         help="write the report as JSON, to stdout without FILE",
     )
     add(
         "--markdown",
         nargs="?",
-        const=_STDOUT,
+        const=STDOUT,
         metavar="FILE",
         help="write the table as Markdown, to stdout without FILE",
     )

@@ -13,12 +13,12 @@ from cifar_bench.regression_limits import RegressionLimits
 from cifar_runtime.command import Parser, share
 from cifar_runtime.errors import InputError, UsageError
 from cifar_runtime.files import read_once
+from cifar_runtime.result_file import STDOUT, check_result_file
 
 if TYPE_CHECKING:
     from cifar_bench.regression import RegressionGate
     from cifar_bench.report import Report
 
-_STDOUT = "-"
 MAX_REPORT_BYTES = 256 * 1024 * 1024
 
 _DEFAULT = RegressionLimits()
@@ -52,7 +52,7 @@ def add_drawing_options(parser: Parser) -> None:
     add(
         "--csv",
         nargs="?",
-        const=_STDOUT,
+        const=STDOUT,
         metavar="FILE",
         help="write the figures as CSV, to stdout without FILE",
     )
@@ -116,14 +116,17 @@ def check_outputs(arguments: argparse.Namespace) -> None:
         UsageError: that is what the command line asks for.
     """
     suffixes = {"json": ".json", "markdown": ".md", "csv": ".csv", "html": ".html"}
-    claiming = [f"--{name}" for name in suffixes if getattr(arguments, name) == _STDOUT]
+    claiming = [f"--{name}" for name in suffixes if getattr(arguments, name) == STDOUT]
     if len(claiming) > 1:
         raise UsageError(
             f"cifar-bench: {claiming[0]} and {claiming[1]} both claim stdout.",
             hint="Give one of them a FILE.",
         )
     for name, suffix in suffixes.items():
-        _check_suffix(f"--{name}", getattr(arguments, name), suffix)
+        target = getattr(arguments, name)
+        check_result_file(
+            f"--{name}", target, suffix=suffix, program="cifar-bench", operands="MODEL"
+        )
     if arguments.from_report is not None and (arguments.models or arguments.against):
         raise UsageError(
             "cifar-bench: --from-report measures nothing, so no models go with it.",
@@ -175,12 +178,3 @@ def verdict_text(baseline: "Report", gates: "Sequence[RegressionGate]") -> str:
     result = f"{failed} of {len(gates)} gates failed" if failed else f"{len(gates)} gates passed"
     head = f"Against the baseline of {baseline.date}: {result}."
     return "\n".join([head, *(gate.sentence for gate in ordered)]) + "\n"
-
-
-def _check_suffix(option: str, target: str | None, suffix: str) -> None:
-    """Refuses a FILE of another kind: ``--json model.tflite`` means a model, and must not overwrite it."""
-    if target not in (None, _STDOUT) and not str(target).endswith(suffix):
-        raise UsageError(
-            f"cifar-bench: {option} would write to {target}, expected a name that ends in {suffix}.",
-            hint=f"Give MODEL before {option}, or {option} FILE{suffix}.",
-        )

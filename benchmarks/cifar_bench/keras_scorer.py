@@ -113,11 +113,7 @@ class KerasScorer:
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Scores, float32, shape (n, num_classes), of images, uint8 RGB, shape (n, height, width, 3)."""
-        batches = [
-            self._model.predict_on_batch(images[start : start + _BATCH_SIZE].astype(np.float32))
-            for start in range(0, len(images), _BATCH_SIZE)
-        ]
-        return np.concatenate(batches).astype(np.float32, copy=False)
+        return scores_in_batches(self._model, images)
 
     def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """The scores where every row is a distribution, else their softmax; float64."""
@@ -170,6 +166,20 @@ def _runner(model: Any, call: KerasCall) -> Callable[[Any], Any]:
         model.export(folder, verbose=False)
         saved = tf.saved_model.load(folder)
     return lambda tensor: saved.serve(tensor).numpy()
+
+
+def scores_in_batches(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A Keras model's scores, float32, shape (n, num_classes), of raw pixels.
+
+    Args:
+        model: takes float32, 0..255, shape (n, height, width, 3).
+        images: uint8 RGB, shape (n, height, width, 3), n above zero.
+    """
+    batches = [
+        model.predict_on_batch(images[start : start + _BATCH_SIZE].astype(np.float32))
+        for start in range(0, len(images), _BATCH_SIZE)
+    ]
+    return np.concatenate(batches).astype(np.float32, copy=False)
 
 
 def read_checkpoint(path: Path) -> bytes:

@@ -19,7 +19,7 @@ from cifar_bench.mlperf_recipe import (
 )
 from cifar_bench.target import Target, add_target_options, target_from_arguments
 from cifar_runtime.command import Parser, execute, positive_int
-from cifar_runtime.errors import UsageError
+from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
 
 if TYPE_CHECKING:
     from cifar_bench.mlperf_report import MlperfReport
@@ -28,7 +28,6 @@ SCORE_OPTION = "--mlperf-tiny"
 DUT_OPTION = "--mlperf-tiny-dut"
 
 _PROGRAM = "cifar-bench"
-_STDOUT = "-"
 _SCORE_EXAMPLES = """\
   cifar-bench --mlperf-tiny seed-cnn-int8.tflite --json score.json
   cifar-bench --mlperf-tiny pretrainedResnet_quant.tflite --contract cifar10-raw255
@@ -84,11 +83,7 @@ def parse_score(argv: Sequence[str]) -> ScoreInvocation:
     """
     arguments = _score_parser().parse_args(argv)
     target = arguments.json
-    if target not in (None, _STDOUT) and not target.endswith(".json"):
-        raise UsageError(
-            f"{_PROGRAM}: --json would write to {target}, expected a name that ends in .json.",
-            hint="Give MODEL before --json, or --json FILE.json.",
-        )
+    check_result_file("--json", target, suffix=".json", program=_PROGRAM, operands="MODEL")
     return ScoreInvocation(
         recipe=MlperfRecipe(
             models=tuple(arguments.models),
@@ -138,23 +133,11 @@ def _publish(report: "MlperfReport", invocation: ScoreInvocation) -> None:
     from cifar_bench.mlperf_table import mlperf_table
 
     on_stdout = mlperf_table(report, invocation.recipe)
-    if invocation.json == _STDOUT:
+    if invocation.json == STDOUT:
         on_stdout = report.to_text()
     elif invocation.json is not None:
-        _write(Path(invocation.json), report.to_text())
+        write_result_file(invocation.json, report.to_text())
     sys.stdout.write(on_stdout)
-
-
-def _write(path: Path, text: str) -> None:
-    from cifar_runtime.files import write_atomically
-
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be written: {error.strerror}.",
-            hint="Give a file in a writable folder.",
-        ) from error
 
 
 def _serve(argv: Sequence[str]) -> int:
@@ -210,7 +193,7 @@ def _score_parser() -> Parser:
     add(
         "--json",
         nargs="?",
-        const=_STDOUT,
+        const=STDOUT,
         metavar="FILE",
         help="write the report as JSON, to stdout without FILE",
     )

@@ -105,10 +105,9 @@ def _generated(arguments: argparse.Namespace) -> dict[Path, str]:
             path = arguments.pictures / f"{name}.svg"
             pictures[path], told = _picture(arguments.reports, name)
             return f"![{told}]({_link(path, arguments.readme)})\n"
-        report = _report(arguments.reports, name)
-        return markdown_table(report) if kind == "table" else _why(report)
-
-    from cifar_bench.table import markdown_table
+        if kind == "table":
+            return _table(arguments.reports, name)
+        return _why(_report(arguments.reports, name))
 
     text = with_blocks(_read(arguments.readme), block)
     return {arguments.readme: text, **pictures}
@@ -123,6 +122,18 @@ def _report(folder: Path, name: str) -> "Report":
     from cifar_bench.drawing import read_report
 
     return read_report(folder / f"{name}.json")
+
+
+def _table(folder: Path, name: str) -> str:
+    from cifar_bench.matrix import MATRIX_SCHEMA, markdown_matrix, matrix_from_text
+    from cifar_bench.report import report_from_text
+    from cifar_bench.table import markdown_table
+
+    path = folder / f"{name}.json"
+    text = _read(path)
+    if f'"{MATRIX_SCHEMA}"' in text:
+        return markdown_matrix(matrix_from_text(text, origin=str(path)))
+    return markdown_table(report_from_text(text, origin=str(path)))
 
 
 def _runs(folder: Path, name: str) -> str:

@@ -55,6 +55,10 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
             },
         ),
         (
+            "--contract cifar10-unit --output-kind logits",
+            {"contract": "cifar10-unit", "output_kind": "logits"},
+        ),
+        (
             "--eval-split test-sample --force -v",
             {"eval_split": "test-sample", "force": True, "verbose": True},
         ),
@@ -85,6 +89,18 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
             "--qat",
             "QAT with --quantize none: it trains for int8, expected one of int8, int8-float-io among them. "
             "Give --quantize int8, or leave --qat out.",
+        ),
+        *(
+            (
+                f"--contract mine.json {flag}={value}",
+                f"--contract mine.json and {flag} both state what the checkpoint takes and says. "
+                f"Leave {flag} out, and state it in the contract.",
+            )
+            for flag, value in (
+                ("--labels", "l.txt"),
+                ("--input-range", "0..255"),
+                ("--resize-filter", "bicubic"),
+            )
         ),
         ("--qat-epochs 2", "cifar-export: --qat-epochs without --qat trains nothing. Add --qat."),
         (
@@ -150,6 +166,11 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
         ("-o d --max-accuracy-drop lots", "'lots' is not a share such as 0.005, 0.5% or 0.5pp"),
         ("-o d --seed -1", "'-1' is not a whole number from zero up"),
         ("-o d --calibration-samples 0", "'0' is not a whole number above zero"),
+        (
+            "-o d --json mine.keras",
+            "--json would write to mine.keras, expected a name that ends in .json. "
+            "Give CHECKPOINT before --json, or --json FILE.json.",
+        ),
     ],
 )
 def test_a_senseless_command_line_says_what_would_make_sense(line: str, message: str) -> None:
