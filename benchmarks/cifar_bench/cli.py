@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, get_args
 from cifar_bench.recipe import BenchRecipe, BenchSplit
 from cifar_runtime.command import Parser, choice, execute, positive_int
 from cifar_runtime.errors import UsageError
+from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
 
 if TYPE_CHECKING:
     from cifar_bench.report import Report
 
 _PROGRAM = "cifar-bench"
-_STDOUT = "-"
 _EXAMPLES = """\
   cifar-bench
   cifar-bench seed-cnn-int8.tflite seed-cnn-int8.onnx --json report.json
@@ -46,12 +46,15 @@ def parse(argv: Sequence[str]) -> Invocation:
         UsageError: it makes no sense.
     """
     arguments = _parser().parse_args(argv)
-    if arguments.json == _STDOUT == arguments.markdown:
+    if arguments.json == STDOUT == arguments.markdown:
         raise UsageError(
             f"{_PROGRAM}: --json and --markdown both claim stdout.", hint="Give one of them a FILE."
         )
-    _check_suffix("--json", arguments.json, ".json")
-    _check_suffix("--markdown", arguments.markdown, ".md")
+    for option, target, suffix in (
+        ("--json", arguments.json, ".json"),
+        ("--markdown", arguments.markdown, ".md"),
+    ):
+        check_result_file(option, target, suffix=suffix, program=_PROGRAM, operands="MODEL")
     return Invocation(
         recipe=BenchRecipe(
             models=tuple(arguments.models),
@@ -91,36 +94,15 @@ def _publish(report: "Report", invocation: Invocation) -> None:
         (invocation.json, report.to_text()),
         (invocation.markdown, markdown_table(report)),
     ):
-        if target == _STDOUT:
+        if target == STDOUT:
             on_stdout = text
         elif target is not None:
-            _write(Path(target), text)
+            write_result_file(target, text)
     sys.stdout.write(on_stdout)
-
-
-def _write(path: Path, text: str) -> None:
-    from cifar_runtime.files import write_atomically
-
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be written: {error.strerror}.",
-            hint="Give a file in a writable folder.",
-        ) from error
 
 
 def _tell(sentence: str) -> None:
     sys.stderr.write(f"{_PROGRAM}: {sentence}\n")
-
-
-def _check_suffix(option: str, target: str | None, suffix: str) -> None:
-    """Refuses a FILE of another kind: ``--json model.tflite`` means a model, and must not overwrite it."""
-    if target not in (None, _STDOUT) and not str(target).endswith(suffix):
-        raise UsageError(
-            f"{_PROGRAM}: {option} would write to {target}, expected a name that ends in {suffix}.",
-            hint=f"Give MODEL before {option}, or {option} FILE{suffix}.",
-        )
 
 
 def _parser() -> Parser:
@@ -187,14 +169,14 @@ def _parser() -> Parser:
     add(
         "--json",
         nargs="?",
-        const=_STDOUT,
+        const=STDOUT,
         metavar="FILE",
         help="write the report as JSON, to stdout without FILE",
     )
     add(
         "--markdown",
         nargs="?",
-        const=_STDOUT,
+        const=STDOUT,
         metavar="FILE",
         help="write the table as Markdown, to stdout without FILE",
     )

@@ -12,6 +12,7 @@ from cifar_bench.parity_recipe import ParityRecipe
 from cifar_bench.recipe import BenchSplit
 from cifar_runtime.command import Parser, choice, execute, positive_int, share
 from cifar_runtime.errors import GateError, UsageError
+from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
 
 if TYPE_CHECKING:
     from cifar_bench.explain import Explanation
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from cifar_bench.score_models import OpenModels
 
 _PROGRAM = "cifar-parity"
-_STDOUT = "-"
 _EXAMPLES = """\
   cifar-parity seed-cnn.keras seed-cnn-int8.tflite
   cifar-parity seed-cnn.keras seed-cnn-float32.tflite seed-cnn-int8.tflite --split test -v
@@ -56,8 +56,11 @@ def parse(argv: Sequence[str]) -> Invocation:
         UsageError: it makes no sense.
     """
     arguments = _parser().parse_args(argv)
-    _check_suffix("--json", arguments.json, ".json")
-    _check_suffix("--save-outputs", arguments.save_outputs, ".npz")
+    for option, target, suffix in (
+        ("--json", arguments.json, ".json"),
+        ("--save-outputs", arguments.save_outputs, ".npz"),
+    ):
+        check_result_file(option, target, suffix=suffix, program=_PROGRAM, operands="the models")
     return Invocation(
         source=_source(arguments),
         limits=Limits(
@@ -91,7 +94,7 @@ def _run(invocation: Invocation) -> int:
         opened = open_models(invocation.source)
         outputs = score_models(opened, progress=None if invocation.quiet else _tell)
         if invocation.save_outputs is not None:
-            _write(invocation.save_outputs, outputs.to_bytes())
+            write_result_file(invocation.save_outputs, outputs.to_bytes())
         report = report_from_outputs(outputs, invocation.limits)
         explanations = _explanations(invocation.source, opened, report, verbose=invocation.verbose)
     _publish(report, explanations, invocation.json)
@@ -125,11 +128,11 @@ def _publish(
     from cifar_bench.parity_report import report_text
     from cifar_bench.parity_table import plain_report
 
-    if json_target == _STDOUT:
+    if json_target == STDOUT:
         sys.stdout.write(report_text(report, explanations))
         return
     if json_target is not None:
-        _write(Path(json_target), report_text(report, explanations).encode())
+        write_result_file(json_target, report_text(report, explanations))
     sys.stdout.write(_printable(plain_report(report, explanations)))
 
 
@@ -140,18 +143,6 @@ def _printable(text: str) -> str:
     except UnicodeEncodeError:
         return text.replace("✓", "pass").replace("✗", "FAIL").replace("…", "~")
     return text
-
-
-def _write(path: Path, data: bytes) -> None:
-    from cifar_runtime.files import write_atomically
-
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be written: {error.strerror}.",
-            hint="Give a file in a writable folder.",
-        ) from error
 
 
 def _tell(sentence: str) -> None:
@@ -188,15 +179,6 @@ def _source(arguments: argparse.Namespace) -> ParityRecipe | Path:
         limit=arguments.limit,
         threads=arguments.threads,
     )
-
-
-def _check_suffix(option: str, target: str | None, suffix: str) -> None:
-    """Refuses a FILE of another kind: ``--json model.tflite`` means a model, and must not overwrite it."""
-    if target not in (None, _STDOUT) and not str(target).endswith(suffix):
-        raise UsageError(
-            f"{_PROGRAM}: {option} would write to {target}, expected a name that ends in {suffix}.",
-            hint=f"Give the models before {option}, or {option} FILE{suffix}.",
-        )
 
 
 def _parser() -> Parser:
@@ -290,7 +272,7 @@ def _add_results(parser: Parser) -> None:
     add(
         "--json",
         nargs="?",
-        const=_STDOUT,
+        const=STDOUT,
         metavar="FILE",
         help="write the report as JSON, to stdout without FILE",
     )

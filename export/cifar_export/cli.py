@@ -33,6 +33,7 @@ from cifar_runtime.command import (
 )
 from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
 from cifar_runtime.errors import UsageError
+from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
 
 if TYPE_CHECKING:
     from cifar_export.plan import PlannedArtefact
@@ -48,7 +49,6 @@ EXAMPLES = """\
   cifar-export mine.keras --labels labels.txt --input-range=-1..1 --calibration-data train \
       --eval-data test --quantize int8 -o models
 """
-_STDOUT = "-"
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -64,7 +64,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_qat_arguments(parser)
     _add_gate_arguments(parser)
     _add_output_arguments(parser)
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    check_result_file(
+        "--json", options.json, suffix=".json", program=PROGRAM, operands="CHECKPOINT"
+    )
+    return options
 
 
 def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecipe:
@@ -169,23 +173,11 @@ def _report(results: tuple[ExportResult, ...], json_target: str | None) -> None:
 def _put_json(document: dict[str, Any], target: str | None) -> bool:
     """Writes the document where it was asked for, and says whether stdout now holds it."""
     text = json.dumps(document, indent=1) + "\n"
-    if target == _STDOUT:
+    if target == STDOUT:
         sys.stdout.write(text)
     elif target is not None:
-        _write(Path(target), text)
-    return target == _STDOUT
-
-
-def _write(path: Path, text: str) -> None:
-    from cifar_runtime.files import write_atomically
-
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be written: {error.strerror}.",
-            hint="Give a file in a writable folder.",
-        ) from error
+        write_result_file(target, text)
+    return target == STDOUT
 
 
 def _print_lines(results: tuple[ExportResult, ...]) -> None:
@@ -362,7 +354,7 @@ def _add_output_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--json",
         nargs="?",
-        const=_STDOUT,
+        const=STDOUT,
         metavar="FILE",
         help="the result as JSON, to stdout without FILE",
     )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _MODELS = Path(__file__).parent / "models"
 _DEFAULT_NAME = "seed-cnn-int8"
+# What a probability of zero stands for where its logarithm is needed: an int8 score cannot say less than 1/256.
+_LEAST_PROBABILITY = 1e-12
 _INTERPRETERS = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
 
 
@@ -36,14 +38,17 @@ class Prediction:
     Attributes:
         label: the most probable label; of equal ones, the one with the lowest index.
         index: its index in the model's labels.
-        probability: 0..1.
+        probability: 0..1, at the temperature of the contract.
         ranked: every (label, probability), most probable first.
+        abstained: whether the probability is below what the contract calls a sure answer: then the label is
+            only the best guess. Never, where the contract has no threshold.
     """
 
     label: str
     index: int
     probability: float
     ranked: tuple[tuple[str, float], ...]
+    abstained: bool = False
 
 
 class Classifier:
@@ -133,7 +138,11 @@ class Classifier:
         for row, image in enumerate(images):
             pixels[row] = fit_picture(_picture(image), contract.input)
         probabilities = probabilities_from_scores(self.scores(pixels), contract.output)
-        return [prediction_from_probabilities(row, self.labels) for row in probabilities]
+        threshold = contract.output.abstention_threshold
+        return [
+            prediction_from_probabilities(row, self.labels, abstention_threshold=threshold)
+            for row in probabilities
+        ]
 
 
 def default_model(runtime: RuntimeChoice = "auto") -> Path:
@@ -166,22 +175,41 @@ def dequantize(raw: NDArray[Any], contract: OutputContract) -> NDArray[np.float3
 def probabilities_from_scores(
     scores: NDArray[np.float32], contract: OutputContract
 ) -> NDArray[np.float64]:
-    """Probabilities, float64, shape (n, num_classes): the softmax of logits, or the scores."""
+    """Probabilities, float64, shape (n, num_classes), at the contract's temperature.
+
+    The softmax of logits, or the scores; see :class:`OutputContract` for the temperature.
+    """
     exact = scores.astype(np.float64)
+    temperature = contract.temperature
     if contract.kind == "probabilities":
-        return exact
-    exponentials = np.exp(exact - exact.max(axis=1, keepdims=True))
+        if temperature is None:
+            return exact
+        exact = np.log(np.maximum(exact, _LEAST_PROBABILITY))  # logits, but for a constant
+    exponentials = np.exp((exact - exact.max(axis=1, keepdims=True)) / (temperature or 1.0))
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
 def prediction_from_probabilities(
-    probabilities: NDArray[np.float64], labels: tuple[str, ...]
+    probabilities: NDArray[np.float64],
+    labels: tuple[str, ...],
+    *,
+    abstention_threshold: float | None = None,
 ) -> Prediction:
-    """The prediction in one row of probabilities, shape (num_classes,); ties: the lowest index."""
+    """The prediction in one row of probabilities, shape (num_classes,); ties: the lowest index.
+
+    Args:
+        probabilities: float64, 0..1.
+        labels: a name for each.
+        abstention_threshold: smallest probability of a sure answer; None: any.
+    """
     order = np.argsort(-probabilities, kind="stable")
     ranked = tuple((labels[i], float(probabilities[i])) for i in order)
     return Prediction(
-        label=ranked[0][0], index=int(order[0]), probability=ranked[0][1], ranked=ranked
+        label=ranked[0][0],
+        index=int(order[0]),
+        probability=ranked[0][1],
+        ranked=ranked,
+        abstained=abstention_threshold is not None and ranked[0][1] < abstention_threshold,
     )
 
 

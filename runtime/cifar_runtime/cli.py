@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cifar_runtime.command import Parser, choice, execute, positive_int
 from cifar_runtime.errors import InputError, UsageError
+from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +86,10 @@ def parse(argv: Sequence[str]) -> ClassifyRecipe:
     options = _parser().parse_intermixed_args(argv)
     from pathlib import Path  # after --help has left
 
-    json_path = _json_path(options.json)  # first: --json photo.png has taken the only image
+    # First: --json photo.png has taken the only image.
+    check_result_file(
+        "--json", options.json, suffix=".json", program=PROGRAM, operands="the images"
+    )
     if not options.inputs:
         raise UsageError(
             f"{PROGRAM}: the following arguments are required: IMAGE.",
@@ -97,7 +101,7 @@ def parse(argv: Sequence[str]) -> ClassifyRecipe:
         contract=options.contract,
         top_k=options.top_k,
         output="jsonl" if options.jsonl else "table" if options.json is None else "json",
-        json_path=json_path,
+        json_path=None if options.json in (None, STDOUT) else Path(options.json),
         threads=options.threads,
         runtime=options.runtime,
         verbosity=-1 if options.quiet else 1 if options.verbose else 0,
@@ -148,7 +152,7 @@ def _parser() -> Parser:
     )
     add("-k", "--top-k", type=positive_int, default=1, metavar="K", help="labels an image (1)")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", nargs="?", const=STDIN, metavar="FILE", help="one JSON document")
+    form.add_argument("--json", nargs="?", const=STDOUT, metavar="FILE", help="one JSON document")
     form.add_argument("--jsonl", action="store_true", help="one JSON line an image, as it goes")
     add("--threads", type=positive_int, default=1, metavar="N", help="interpreter threads (1)")
     add(
@@ -162,20 +166,6 @@ def _parser() -> Parser:
     level.add_argument("-q", "--quiet", action="store_true", help="no heading, no notes")
     level.add_argument("-v", "--verbose", action="store_true", help="note the model; tracebacks")
     return parser
-
-
-def _json_path(value: str | None) -> "Path | None":
-    from pathlib import Path
-
-    if value is None or value == STDIN:
-        return None
-    if not value.endswith(".json"):
-        # --json photo.png would otherwise overwrite the photo.
-        raise UsageError(
-            f"{PROGRAM}: --json is '{value}', expected a file that ends in .json.",
-            hint="Put --json after the images to write to stdout.",
-        )
-    return Path(value)
 
 
 def _model_note(classifier: "Classifier", recipe: ClassifyRecipe) -> str:
@@ -262,19 +252,8 @@ def _write_document(
     if recipe.json_path is None:
         sys.stdout.write(text)
     else:
-        _write_file(recipe.json_path, text)
+        write_result_file(recipe.json_path, text)
     return _exit_code(failed=any(result.failed for result in results))
-
-
-def _write_file(path: "Path", text: str) -> None:
-    from cifar_runtime.files import write_atomically
-
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written: {error.strerror}.", hint="Give another --json file."
-        ) from error
 
 
 def _write_lines(results: Iterator[Result], top_k: int) -> int:
@@ -295,7 +274,7 @@ def _write_table(
     results: Iterator[Result],
 ) -> int:
     names = [_printable(path) for path in paths]
-    widths = max(map(len, [*names, "image"])), max(map(len, [*classifier.labels, "label"]))
+    widths = max(map(len, [*names, "image"])), _label_width(classifier)
     heading = f"{'image':<{widths[0]}}  {'label':<{widths[1]}}  probability\n"
     failed = False
     for name, result in zip(names, results, strict=True):
@@ -306,11 +285,28 @@ def _write_table(
             failed = True
             sys.stderr.write(f"{PROGRAM}: {result.outcome}\n")
             continue
-        for label, probability in result.outcome.ranked[: recipe.top_k]:
+        for label, probability in _rows(result.outcome, recipe.top_k):
             percent = f"{100 * probability:.2f} %"
             sys.stdout.write(f"{name:<{widths[0]}}  {label:<{widths[1]}}  {percent:>11}\n")
         sys.stdout.flush()
     return _exit_code(failed=failed)
+
+
+def _label_width(classifier: "Classifier") -> int:
+    labels = ["label", *classifier.labels]
+    if classifier.artefact.contract.output.abstention_threshold is not None:
+        labels += [_unsure(label) for label in classifier.labels]
+    return max(map(len, labels))
+
+
+def _rows(prediction: "Prediction", top_k: int) -> Iterator[tuple[str, float]]:
+    """What the table says of an image: labels with probabilities; of an unsure answer, that it is."""
+    for rank, (label, probability) in enumerate(prediction.ranked[:top_k]):
+        yield (_unsure(label) if prediction.abstained and rank == 0 else label), probability
+
+
+def _unsure(label: str) -> str:
+    return f"unsure ({label}?)"
 
 
 def _json_from_result(result: Result, top_k: int) -> dict[str, Any]:
@@ -322,6 +318,7 @@ def _json_from_result(result: Result, top_k: int) -> dict[str, Any]:
         "label": prediction.label,
         "index": prediction.index,
         "probability": prediction.probability,
+        "abstained": prediction.abstained,
         "ranked": [
             {"label": label, "probability": probability}
             for label, probability in prediction.ranked[:top_k]

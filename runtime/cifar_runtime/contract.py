@@ -76,8 +76,11 @@ class OutputContract:
         dtype: element type of the tensor.
         scale: real units per integer step; None for float32.
         zero_point: integer that stands for real 0; None for float32.
-        temperature: what logits are divided by before the softmax; None: nothing was calibrated.
-        abstention_threshold: smallest probability of a sure answer; None likewise.
+        temperature: what logits are divided by before the softmax, so that probabilities are as often right
+            as they say; probabilities p become p ** (1 / temperature), normalised, which is the same. None:
+            not calibrated. Source: C. Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+        abstention_threshold: smallest probability, after the temperature, of a sure answer, 0..1; below it the
+            runtime abstains. None: it never does.
     """
 
     kind: ScoreKind
@@ -89,12 +92,14 @@ class OutputContract:
 
     def __post_init__(self) -> None:
         _check_choice("output.kind", self.kind, get_args(ScoreKind))
-        # Ignoring them would show other probabilities than the card promises.
-        for name in ("temperature", "abstention_threshold"):
-            if getattr(self, name) is not None:
-                raise _invalid(
-                    f"output.{name}", getattr(self, name), "null: this version applies none"
-                )
+        if self.temperature is not None:
+            _check_numbers("output.temperature", self.temperature)
+            if not self.temperature > 0:
+                raise _invalid("output.temperature", self.temperature, "a number above zero")
+        if self.abstention_threshold is not None:
+            _check_numbers("output.abstention_threshold", self.abstention_threshold)
+            if not 0 <= self.abstention_threshold <= 1:
+                raise _invalid("output.abstention_threshold", self.abstention_threshold, "0..1")
         _check_quantization("output", self.dtype, self.scale, self.zero_point)
 
 

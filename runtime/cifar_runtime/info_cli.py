@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cifar_runtime.command import Parser, execute
-from cifar_runtime.errors import GateError, InputError, UsageError
+from cifar_runtime.errors import GateError
+from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from cifar_runtime.info import ModelInfo
 
 PROGRAM = "cifar-info"
-STDOUT = "-"
 _EXAMPLES = """\
   cifar-info                                     the packaged model
   cifar-info model.tflite --self-test            does it still give the scores in its card, here?
@@ -58,12 +58,7 @@ def parse(argv: Sequence[str]) -> InfoRecipe:
         UsageError: the command line makes no sense.
     """
     options = _parser().parse_args(argv)
-    if options.json not in (None, STDOUT) and not options.json.endswith(".json"):
-        # --json model.tflite would otherwise overwrite the model.
-        raise UsageError(
-            f"{PROGRAM}: --json is '{options.json}', expected a file that ends in .json.",
-            hint="Put --json after the model to write to stdout.",
-        )
+    check_result_file("--json", options.json, suffix=".json", program=PROGRAM, operands="MODEL")
     from pathlib import Path  # after --help has left
 
     return InfoRecipe(
@@ -123,16 +118,7 @@ def _print(info: "ModelInfo", recipe: InfoRecipe) -> None:
     if recipe.json == STDOUT:
         sys.stdout.write(text)
         return
-    from pathlib import Path
-
-    from cifar_runtime.files import write_atomically
-
-    try:
-        write_atomically(Path(recipe.json), text.encode())
-    except OSError as error:
-        raise InputError(
-            f"{recipe.json}: cannot be written: {error.strerror}.", hint="Give another --json file."
-        ) from error
+    write_result_file(recipe.json, text)
 
 
 def _lines(info: "ModelInfo", *, verbose: bool) -> Iterator[str]:
@@ -166,6 +152,13 @@ def _contract_lines(contract: "Contract") -> Iterator[str]:
     )
     yield f"            {image.resize}, then antialiased {image.resize_filter} to that size"
     yield f"output      {scores.kind}, {scores.dtype} of {len(contract.labels)}{_grid(scores)}"
+    calibrated = {
+        "temperature": scores.temperature,
+        "unsure below a probability of": scores.abstention_threshold,
+    }
+    stated = [f"{name} {value:.6g}" for name, value in calibrated.items() if value is not None]
+    if stated:
+        yield f"            {', '.join(stated)}"
     yield from _wrapped("labels", contract.labels)
 
 

@@ -137,6 +137,11 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
         ("-o d --max-accuracy-drop lots", "'lots' is not a share such as 0.005, 0.5% or 0.5pp"),
         ("-o d --seed -1", "'-1' is not a whole number from zero up"),
         ("-o d --calibration-samples 0", "'0' is not a whole number above zero"),
+        (
+            "-o d --json mine.keras",
+            "--json would write to mine.keras, expected a name that ends in .json. "
+            "Give CHECKPOINT before --json, or --json FILE.json.",
+        ),
     ],
 )
 def test_a_senseless_command_line_says_what_would_make_sense(line: str, message: str) -> None:

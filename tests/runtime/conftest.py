@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,12 @@ class Publisher:
     ) -> Path:
         """An .onnx; its contract, bytes or the card's fields changed on request."""
         return self._write("model.onnx", data or tiny_onnx(), contract or float_contract(), card)
+
+    def calibrated(self, *, temperature: float, threshold: float) -> Contract:
+        """The contract of the tiny .onnx with a temperature and a threshold."""
+        contract = float_contract()
+        output = replace(contract.output, temperature=temperature, abstention_threshold=threshold)
+        return replace(contract, output=output)
 
     def tflite_bytes(self) -> bytes:
         """The bytes of the tiny .tflite, without a document inside."""

@@ -151,6 +151,54 @@ def test_probabilities_stay_as_they_are() -> None:
     ]
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_a_temperature_divides_logits_before_the_softmax(temperature: float) -> None:
+    scores = np.array([[2.0, -1.0, 0.5]], np.float32)
+    total = sum(math.exp(score / temperature) for score in (2.0, -1.0, 0.5))
+    expected = [math.exp(score / temperature) / total for score in (2.0, -1.0, 0.5)]
+    found = probabilities_from_scores(scores, output(temperature=temperature))
+    np.testing.assert_allclose(found, [expected], rtol=1e-12)
+    softmax = probabilities_from_scores(scores, output()).astype(np.float32)
+    again = output(kind="probabilities", temperature=temperature)
+    np.testing.assert_allclose(probabilities_from_scores(softmax, again), [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e3])
+@pytest.mark.parametrize("row", [[0.0, 0.0], [0.0, 1.0], [0.25, 0.75]])
+def test_an_extreme_temperature_still_gives_probabilities(
+    temperature: float, row: list[float]
+) -> None:
+    """An int8 softmax gives zeros, whose logarithm is none."""
+    contract = output(kind="probabilities", temperature=temperature)
+    found = probabilities_from_scores(np.array([row], np.float32), contract)
+    assert np.isfinite(found).all()
+    assert found.sum() == pytest.approx(1)
+    assert found.argmax() == np.argmax(row)
+
+
+@pytest.mark.parametrize(("threshold", "abstained"), [(None, False), (0.9, False), (0.91, True)])
+def test_below_the_threshold_the_label_is_a_guess(
+    *, threshold: float | None, abstained: bool
+) -> None:
+    found = prediction_from_probabilities(
+        np.array([0.1, 0.9]), ("a", "b"), abstention_threshold=threshold
+    )
+    assert (found.label, found.probability, found.abstained) == ("b", 0.9, abstained)
+
+
+def test_a_calibrated_artefact_says_when_it_is_unsure(publish: Any) -> None:
+    """Logits -2, 1, 0 at temperature 3: the best of them has a probability of 0.467."""
+    pixels = np.zeros((6, 8, 3), np.uint8)
+    pixels[..., 1], pixels[..., 2] = 192, 128
+    best = math.exp(1 / 3) / (math.exp(-2 / 3) + math.exp(1 / 3) + 1)
+    for threshold, abstained in ((best - 0.01, False), (best + 0.01, True)):
+        path = publish.onnx(contract=publish.calibrated(temperature=3.0, threshold=threshold))
+        prediction = Classifier(path).classify(pixels)
+        assert prediction.label == "green"
+        assert prediction.probability == pytest.approx(best, abs=1e-6)
+        assert prediction.abstained == abstained
+
+
 def test_predictions_are_values() -> None:
     row = np.array([0.1, 0.9])
     assert prediction_from_probabilities(row, ("a", "b")) == Prediction(

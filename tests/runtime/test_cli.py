@@ -99,8 +99,11 @@ def test_a_command_line_is_a_recipe(argv: list[str], expected: ClassifyRecipe) -
         (["a.png", "--json", "--jsonl"], "not allowed with argument --json"),
         (["a.png", "-q", "-v"], "not allowed with argument -q"),
         (["a.png", "--wrong"], "unrecognized arguments: --wrong"),
-        (["a.png", "--json", "b.png"], "--json is 'b.png', expected a file that ends in .json"),
-        (["--json", "b.png"], "--json is 'b.png', expected a file that ends in .json"),
+        (
+            ["a.png", "--json", "b.png"],
+            "--json would write to b.png, expected a name that ends in .json",
+        ),
+        (["--json", "b.png"], "--json would write to b.png, expected a name that ends in .json"),
     ],
 )
 def test_a_senseless_command_line_says_why(argv: list[str], message: str) -> None:
@@ -124,6 +127,21 @@ def test_top_k_gives_more_rows_and_q_no_heading(tflite_model: Path, folder: Path
     assert [row[0] for row in rows] == ["red.png"] * 3
     assert rows[0][1] == "red"
     assert {row[1] for row in rows} == {"red", "green", "blue"}
+
+
+def test_an_unsure_answer_is_said_to_be_one_in_every_form(publish: Any, folder: Path) -> None:
+    model = publish.onnx(contract=publish.calibrated(temperature=50.0, threshold=0.5))
+    table = classify("red.png", "-m", model, "-k", "2", cwd=folder)
+    lines = table.stdout.splitlines()
+    assert lines[0] == "image    label            probability"
+    assert lines[1].split()[:3] == ["red.png", "unsure", "(red?)"]
+    assert lines[2].split()[1] in ("green", "blue")
+    assert len({len(line) for line in lines}) == 1
+    document = json.loads(classify("red.png", "-m", model, "--json", cwd=folder).stdout)
+    line = json.loads(classify("red.png", "-m", model, "--jsonl", cwd=folder).stdout)
+    for found in (document["results"][0], line):
+        assert (found["label"], found["abstained"]) == ("red", True)
+        assert 1 / 3 < found["probability"] < 0.5
 
 
 def test_a_folder_is_its_image_files_sorted(any_model: Path, folder: Path) -> None:

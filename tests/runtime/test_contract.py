@@ -24,6 +24,18 @@ def test_a_contract_survives_json(any_model: Path) -> None:
     assert contract_from_json(contract.to_json()) == contract
 
 
+def test_temperature_and_threshold_survive_json_and_older_cards_lack_them(
+    document: dict[str, Any],
+) -> None:
+    document["output"] |= {"temperature": 1.5, "abstention_threshold": 0.4}
+    calibrated = contract_from_json(document)
+    assert (calibrated.output.temperature, calibrated.output.abstention_threshold) == (1.5, 0.4)
+    assert contract_from_json(json.loads(json.dumps(calibrated.to_json()))) == calibrated
+    del document["output"]["temperature"], document["output"]["abstention_threshold"]
+    plain = contract_from_json(document).output
+    assert plain.temperature is plain.abstention_threshold is None
+
+
 @pytest.mark.parametrize(
     ("part", "field", "value"),
     [
@@ -43,6 +55,12 @@ def test_a_contract_survives_json(any_model: Path) -> None:
         ("output", "kind", "scores"),
         ("output", "dtype", "float64"),
         ("output", "zero_point", 0.5),
+        ("output", "temperature", 0),
+        ("output", "temperature", "1"),
+        ("output", "temperature", float("inf")),
+        ("output", "abstention_threshold", 1.01),
+        ("output", "abstention_threshold", -0.1),
+        ("output", "abstention_threshold", True),
         ("output", "surprise", 1),
         (None, "labels", "red"),
         (None, "labels", ["red"]),

@@ -73,7 +73,7 @@ def test_a_command_line_is_a_recipe(argv: list[str], changes: dict[str, Any]) ->
 
 
 def test_json_never_writes_over_a_model() -> None:
-    with pytest.raises(UsageError, match=r"expected a file that ends in \.json"):
+    with pytest.raises(UsageError, match=r"expected a name that ends in \.json"):
         parse(["--json", "model.tflite"])
 
 
@@ -82,6 +82,13 @@ def test_the_description_for_people(model: Path, capsys: pytest.CaptureFixture[s
     assert main([str(model)]) == 0
     out, err = capsys.readouterr()
     assert (out, err) == (TABLE.format(sha256=card["model"]["sha256"]), "")
+
+
+def test_what_was_calibrated_is_described(publish: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    path = publish.onnx(contract=publish.calibrated(temperature=1.25, threshold=0.5))
+    assert main([str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "            temperature 1.25, unsure below a probability of 0.5" in lines
 
 
 def test_the_self_test_says_bit_for_bit(

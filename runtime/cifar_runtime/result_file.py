@@ -1,0 +1,51 @@
+"""Where a command's result goes: stdout or a FILE that was asked for. Like ``command``, nothing slow is imported."""
+
+from typing import TYPE_CHECKING
+
+from cifar_runtime.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STDOUT = "-"
+
+
+def check_result_file(
+    option: str, target: str | None, *, suffix: str, program: str, operands: str
+) -> None:
+    """Refuses a FILE of another kind: ``--json model.tflite`` means a model, and must not overwrite it.
+
+    Args:
+        option: the flag, such as ``--json``.
+        target: what was given with it: None, ``-`` for stdout, or a file.
+        suffix: what the file's name must end in.
+        program: the command, for the message.
+        operands: what the command takes besides options, for the message.
+
+    Raises:
+        UsageError: the file has another suffix.
+    """
+    if target not in (None, STDOUT) and not str(target).endswith(suffix):
+        raise UsageError(
+            f"{program}: {option} would write to {target}, expected a name that ends in {suffix}.",
+            hint=f"Give {operands} before {option}, or {option} FILE{suffix}.",
+        )
+
+
+def write_result_file(path: "str | Path", data: str | bytes) -> None:
+    """Writes a result, so that a kill never leaves a half; text as UTF-8.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from pathlib import Path  # after --help has left
+
+    from cifar_runtime.files import write_atomically
+
+    try:
+        write_atomically(Path(path), data.encode() if isinstance(data, str) else data)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written: {error.strerror}.",
+            hint="Give a file in a writable folder.",
+        ) from error
