@@ -142,4 +142,4 @@ def _coloured(weights: NDArray[np.float64], random: Random) -> NDArray[np.uint8]
     """A mixture of two random colours, uint8, shape (height, width, 3); ``weights`` in 0..1."""
     first, second = random.uniform(0, 255, size=(2, 3))
     mixed = weights[..., np.newaxis] * first + (1 - weights[..., np.newaxis]) * second
-    return np.rint(mixed).astype(np.uint8)
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
