@@ -102,11 +102,7 @@ class KerasScorer:
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Scores, float32, shape (n, num_classes), of images, uint8 RGB, shape (n, height, width, 3)."""
-        batches = [
-            self._model.predict_on_batch(images[start : start + _BATCH_SIZE].astype(np.float32))
-            for start in range(0, len(images), _BATCH_SIZE)
-        ]
-        return np.concatenate(batches).astype(np.float32, copy=False)
+        return scores_in_batches(self._model, images)
 
     def prepare(self, images: NDArray[np.uint8]) -> list[Any]:
         """One backend tensor, float32, shape (1, height, width, 3), for every image."""
@@ -121,6 +117,20 @@ class KerasScorer:
         import keras
 
         return keras.ops.convert_to_numpy(self._model(tensor, training=False))
+
+
+def scores_in_batches(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A Keras model's scores, float32, shape (n, num_classes), of raw pixels.
+
+    Args:
+        model: takes float32, 0..255, shape (n, height, width, 3).
+        images: uint8 RGB, shape (n, height, width, 3), n above zero.
+    """
+    batches = [
+        model.predict_on_batch(images[start : start + _BATCH_SIZE].astype(np.float32))
+        for start in range(0, len(images), _BATCH_SIZE)
+    ]
+    return np.concatenate(batches).astype(np.float32, copy=False)
 
 
 def read_checkpoint(path: Path) -> bytes:

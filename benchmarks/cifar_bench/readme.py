@@ -86,11 +86,15 @@ def _filled(found: re.Match[str], block: Callable[[str, str], str]) -> str:
 
 
 def _table(folder: Path, name: str) -> str:
+    from cifar_bench.matrix import MATRIX_SCHEMA, markdown_matrix, matrix_from_text
     from cifar_bench.report import report_from_text
     from cifar_bench.table import markdown_table
 
     path = folder / f"{name}.json"
-    return markdown_table(report_from_text(_read(path), origin=str(path)))
+    text = _read(path)
+    if f'"{MATRIX_SCHEMA}"' in text:
+        return markdown_matrix(matrix_from_text(text, origin=str(path)))
+    return markdown_table(report_from_text(text, origin=str(path)))
 
 
 def _output(folder: Path, name: str) -> str:

@@ -4,36 +4,32 @@ Both become layers of a Keras model, so that everything behind (the reference, f
 model of raw pixels. The model given is not changed.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
-from cifar_export.recipe import InputRange
 from cifar_export.trace import call_copy, functional_from, replay
 from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import ArtefactError
 
-# What a pixel is multiplied by, and what is added then.
-_MAPPINGS: Mapping[InputRange, tuple[float, float]] = {
-    "0..255": (1.0, 0.0),
-    "0..1": (1 / 255, 0.0),
-    "-1..1": (1 / 127.5, -1.0),
-}
+RAW_PIXELS = (1.0, 0.0)
 
 
 def adapted(
-    model: Any, *, input_range: InputRange = "0..255", output_kind: ScoreKind | None = None
+    model: Any,
+    *,
+    mapping: tuple[float, float] = RAW_PIXELS,
+    output_kind: ScoreKind | None = None,
 ) -> Any:
     """The model as one of raw pixels that returns scores of the wanted kind.
 
     Args:
         model: a Sequential or functional Keras model with one input and one output.
-        input_range: what it takes for pixels 0..255.
+        mapping: what it takes for a pixel, 0..255: the pixel times the first, plus the second.
         output_kind: probabilities or logits; None for what it returns.
 
     Raises:
         ArtefactError: logits are wanted of a model that ends in another activation than softmax.
     """
-    if input_range == "0..255" and output_kind is None:
+    if mapping == RAW_PIXELS and output_kind is None:
         return model
     activation = _last_activation(model)
     if output_kind == "logits" and activation not in ("softmax", "linear"):
@@ -44,7 +40,7 @@ def adapted(
         )
     return _rebuilt(
         functional_from(model),
-        mapping=None if input_range == "0..255" else _MAPPINGS[input_range],
+        mapping=None if mapping == RAW_PIXELS else mapping,
         output_kind=output_kind,
     )
 

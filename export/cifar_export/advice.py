@@ -4,11 +4,28 @@ import shlex
 from dataclasses import replace
 
 from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe
-from cifar_export.recipe import TRAINABLE, ExportRecipe, QatRecipe, Quantize
+from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, QatRecipe, Quantize
 
 
-def advice(recipe: ExportRecipe, failed: tuple[Quantize, ...]) -> str:
-    """One sentence for an export some of whose artefacts failed their gate."""
+def advice(
+    recipe: ExportRecipe, failed: tuple[Quantize, ...], *, calibration_is_unlike: bool = False
+) -> str:
+    """What to do about an export some of whose artefacts failed their gate.
+
+    Args:
+        recipe: the export.
+        failed: their precisions.
+        calibration_is_unlike: the images that set their ranges are of another kind than those compared on.
+    """
+    if calibration_is_unlike and recipe.eval_data is not None:
+        return "Give --calibration-data a few hundred typical training images."
+    if calibration_is_unlike:
+        calibrated = tuple(name for name in dict.fromkeys(failed) if name in CALIBRATED)
+        own = replace(recipe, quantize=calibrated, calibration_data=None)
+        return (
+            "Give --calibration-data a few hundred typical training images, or leave it out for "
+            f"CIFAR-10's. Next: {command(own)}"
+        )
     trainable = tuple(precision for precision in dict.fromkeys(failed) if precision in TRAINABLE)
     if trainable and recipe.qat is None and recipe.eval_data is None:
         trained = replace(recipe, quantize=trainable, qat=QatRecipe())
@@ -37,6 +54,7 @@ def arguments(recipe: ExportRecipe) -> list[str]:
         "--quantize": ",".join(recipe.quantize) if recipe.quantize != default.quantize else None,
     }
     plain = (
+        "contract",
         "labels",
         "input_range",
         "output_kind",

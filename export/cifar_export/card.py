@@ -9,10 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.converted import Converted, Quantization
-from cifar_export.recipe import ExportRecipe
 from cifar_runtime import __version__
 from cifar_runtime.artefact import CARD_SCHEMA
-from cifar_runtime.contract import Contract, InputContract, ModelFormat, OutputContract, ScoreKind
+from cifar_runtime.contract import (
+    Contract,
+    InputContract,
+    ModelFormat,
+    OutputContract,
+    ResizeFilter,
+    ScoreKind,
+)
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.golden import GoldenVectors
 from cifar_runtime.preprocess import input_table
@@ -23,7 +29,7 @@ _TOOLS: Mapping[ModelFormat, tuple[str, ...]] = {
 }
 
 
-def pixel_contract(shape: tuple[int, int, int], recipe: ExportRecipe) -> InputContract:
+def pixel_contract(shape: tuple[int, int, int], resize_filter: ResizeFilter) -> InputContract:
     """The contract of a float32 input of raw pixels."""
     return InputContract(
         shape=shape,
@@ -32,7 +38,7 @@ def pixel_contract(shape: tuple[int, int, int], recipe: ExportRecipe) -> InputCo
         offset=0.0,
         scale=None,
         zero_point=None,
-        resize_filter=recipe.resize_filter,
+        resize_filter=resize_filter,
     )
 
 

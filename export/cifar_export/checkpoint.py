@@ -5,17 +5,27 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cifar_export.adapt import adapted
-from cifar_export.recipe import ExportRecipe
 from cifar_export.streams import quiet_conversion
+from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import read_once
 
+# Where Keras looks for a function that a configuration names. Source: keras 3.15, serialization_lib.BUILTIN_MODULES.
+_FUNCTION_MODULES = (
+    "activations",
+    "constraints",
+    "initializers",
+    "losses",
+    "metrics",
+    "optimizers",
+    "regularizers",
+)
 _MAX_CARD_BYTES = 16 * 1024 * 1024
 
 
@@ -64,6 +74,7 @@ def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
     refuse_custom_objects(data, path=path)
     with quiet_conversion(verbose=verbose):
         select_backend("tensorflow", "auto")
+        _refuse_custom_functions(data, path=path)
         model = keras_scorer.open_checkpoint(data, path=path)
     image_shape, num_classes = _checked_shapes(model, path)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -77,15 +88,15 @@ def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
     )
 
 
-def adapted_checkpoint(checkpoint: Checkpoint, recipe: ExportRecipe) -> Checkpoint:
-    """The checkpoint as one of raw pixels that returns what the recipe wants.
+def adapted_checkpoint(
+    checkpoint: Checkpoint, *, mapping: tuple[float, float], output_kind: ScoreKind | None
+) -> Checkpoint:
+    """The checkpoint as one of raw pixels that returns what is wanted; see :func:`cifar_export.adapt.adapted`.
 
     Raises:
         ArtefactError: logits are wanted of a model that ends in another activation than softmax.
     """
-    model = adapted(
-        checkpoint.model, input_range=recipe.input_range, output_kind=recipe.output_kind
-    )
+    model = adapted(checkpoint.model, mapping=mapping, output_kind=output_kind)
     return replace(checkpoint, model=model)
 
 
@@ -104,30 +115,58 @@ def refuse_custom_objects(data: bytes, *, path: Path) -> None:
         raise ArtefactError(
             f"{path}: has no readable config.json: {cause}.", hint="Save the model again."
         ) from cause
-    for item in _serialized_objects(config):
+    for item, name in _serialized_objects(config):
         module = item["module"]
+        if item["class_name"] == "Lambda":
+            raise ArtefactError(
+                f"{path}: layer '{name}' is a Lambda, which holds Python code, expected built-in layers only.",
+                hint="Replace it by Keras layers or keras.ops functions, and save the model again.",
+            )
         if isinstance(module, str) and module.split(".")[0] in ("keras", "builtins"):
             continue
-        settings = item.get("config")
-        name = settings.get("name") if isinstance(settings, dict) else None
+        what = "the model" if name is None else f"layer '{name}'"
         raise ArtefactError(
-            f"{path}: layer '{name}' is a {item['class_name']}, which is not Keras' own, "
+            f"{path}: {what} is a {item['class_name']}, which is not Keras' own, "
             "expected built-in layers only.",
             hint="Build the model from Keras layers and save it again.",
         )
 
 
-def _serialized_objects(root: Any) -> Iterator[dict[str, Any]]:
-    """Every class that a Keras configuration names, outermost first."""
-    waiting = [root]
+def _refuse_custom_functions(data: bytes, *, path: Path) -> None:
+    """Checks that the functions a .keras file names, such as activations, are Keras' own; imports keras.
+
+    Raises:
+        ArtefactError: one is not.
+    """
+    import keras
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        config = json.loads(archive.read("config.json"))
+    for item, name in _serialized_objects(config):
+        function = item.get("config")
+        if item["class_name"] != "function" or not isinstance(function, str):
+            continue
+        if not any(hasattr(getattr(keras, module), function) for module in _FUNCTION_MODULES):
+            raise ArtefactError(
+                f"{path}: layer '{name}' uses the function {function}, which is not Keras' own, "
+                "expected built-in ones only.",
+                hint="Use one of keras.activations, and save the model again.",
+            )
+
+
+def _serialized_objects(root: Any) -> Iterator[tuple[dict[str, Any], object]]:
+    """Every class that a Keras configuration names, outermost first, with the name of the layer it is or is in."""
+    waiting: list[tuple[Any, object]] = [(root, None)]
     while waiting:
-        item = waiting.pop()
+        item, name = waiting.pop()
         if isinstance(item, dict):
             if "class_name" in item and "module" in item:
-                yield item
-            waiting.extend(item.values())
+                settings = item.get("config")
+                name = settings.get("name", name) if isinstance(settings, dict) else name
+                yield item, name
+            waiting.extend((value, name) for value in item.values())
         elif isinstance(item, list):
-            waiting.extend(item)
+            waiting.extend((value, name) for value in item)
 
 
 def read_training_card(path: Path, *, sha256: str) -> Mapping[str, Any] | None:
@@ -175,10 +214,16 @@ def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
         )
     if len(inputs) != 1 or len(outputs) != 1:
         raise ArtefactError(
-            f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs, expected one of each.",
+            f"{path}: has {len(inputs)} inputs ({_layer_names(model.inputs)}) and {len(outputs)} outputs "
+            f"({_layer_names(model.outputs)}), expected one of each.",
             hint="Export a classifier of single images.",
         )
     return _image_shape(inputs[0], path), _num_classes(outputs[0], path)
+
+
+def _layer_names(tensors: Iterable[Any]) -> str:
+    """The names of the layers that give the tensors."""
+    return ", ".join(tensor._keras_history.operation.name for tensor in tensors)
 
 
 def _image_shape(shape: tuple[int | None, ...], path: Path) -> tuple[int, int, int]:

@@ -80,6 +80,7 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
         output=options.output,
         formats=options.format,
         quantize=options.quantize,
+        contract=options.contract,
         labels=options.labels,
         input_range=options.input_range,
         output_kind=options.output_kind,
@@ -242,6 +243,12 @@ def _add_model_arguments(parser: Parser) -> None:
         "w8a16 is int16x8, w8a32 is dynamic (default: none, which is float32)",
     )
     parser.add_argument(
+        "--contract",
+        metavar="NAME|FILE",
+        help="what states the checkpoint's input mapping, resize filter and labels at once: cifar10-raw255, "
+        "cifar10-unit, or a .json file (instead of --labels, --input-range and --resize-filter)",
+    )
+    parser.add_argument(
         "--labels",
         type=Path,
         metavar="FILE",
@@ -250,7 +257,6 @@ def _add_model_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--input-range",
         type=choice(get_args(InputRange)),
-        default="0..255",
         metavar="0..255|0..1|-1..1",
         help="what the checkpoint takes for pixels 0 to 255 (default: 0..255)",
     )
@@ -354,7 +360,6 @@ def _add_gate_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--resize-filter",
         type=choice(get_args(ResizeFilter)),
-        default="bicubic",
         metavar="bilinear|bicubic|lanczos",
         help="how the runtime will scale pictures to the input's size (default: bicubic)",
     )

@@ -1,10 +1,14 @@
 """One folded model to one file: which converter makes which pair of format and precision."""
 
+from typing import Any
+
+from cifar_export.calibration import Feed
 from cifar_export.converted import Converted
+from cifar_export.culprit import with_layer_name
 from cifar_export.job import Job
 from cifar_export.onnx_float import onnx_float16, onnx_float32
 from cifar_export.onnx_int8 import onnx_dynamic, onnx_int8
-from cifar_export.recipe import Quantize
+from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
 from cifar_export.tflite import (
     tflite_dynamic,
     tflite_float16,
@@ -13,46 +17,59 @@ from cifar_export.tflite import (
     tflite_int16x8,
 )
 from cifar_runtime.contract import ModelFormat
+from cifar_runtime.errors import ArtefactError
 
 
 def convert(job: Job, model_format: ModelFormat, quantize: Quantize) -> Converted:
     """The converted model.
 
     Raises:
-        ArtefactError: an operator cannot be converted.
+        ArtefactError: a layer cannot be converted.
         InputError: calibration images are missing or do not decode.
     """
-    return (_tflite if model_format == "tflite" else _onnx)(job, quantize)
+    recipe, name = job.recipe, job.checkpoint.name
+    model = job.folded(quantize).model
+    feed = job.feed(quantize) if quantize in CALIBRATED else None
+
+    def make(part: Any, images: Feed | None) -> Converted:
+        if model_format == "tflite":
+            return _tflite(part, images, quantize, verbose=recipe.verbose)
+        return _onnx(part, images, quantize, recipe, name=name)
+
+    try:
+        return make(model, feed)
+    except ArtefactError as error:
+        raise with_layer_name(error, model, make) from error
 
 
-def _tflite(job: Job, quantize: Quantize) -> Converted:
-    model, verbose = job.folded(quantize).model, job.recipe.verbose
+def _tflite(model: Any, feed: Feed | None, quantize: Quantize, *, verbose: bool) -> Converted:
     if quantize == "none":
         return tflite_float32(model, verbose=verbose)
     if quantize == "fp16":
         return tflite_float16(model, verbose=verbose)
-    if quantize == "dynamic":
+    if quantize == "dynamic" or feed is None:
         return tflite_dynamic(model, verbose=verbose)
-    feed = job.feed(quantize)
     if quantize == "int16x8":
         return tflite_int16x8(model, feed, verbose=verbose)
     return tflite_int8(model, feed, float_io=quantize == "int8-float-io", verbose=verbose)
 
 
-def _onnx(job: Job, quantize: Quantize) -> Converted:
-    name, verbose = job.checkpoint.name, job.recipe.verbose
-    floats = onnx_float32(job.folded(quantize).model, verbose=verbose)
+def _onnx(
+    model: Any, feed: Feed | None, quantize: Quantize, recipe: ExportRecipe, *, name: str
+) -> Converted:
+    verbose = recipe.verbose
+    floats = onnx_float32(model, verbose=verbose)
     if quantize == "none":
         return floats
     if quantize == "fp16":
         return onnx_float16(floats, model_name=name, verbose=verbose)
-    if quantize == "dynamic":
+    if quantize == "dynamic" or feed is None:
         return onnx_dynamic(floats, model_name=name, verbose=verbose)
     return onnx_int8(
         floats,
-        job.feed(quantize),
+        feed,
         model_name=name,
         float_io=quantize == "int8-float-io",
-        method=job.recipe.calibration_method,
+        method=recipe.calibration_method,
         verbose=verbose,
     )

@@ -1,5 +1,6 @@
 """The names of a checkpoint's classes and the labelled images that its artefacts are measured on."""
 
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -15,8 +16,15 @@ from cifar_train.dataset import IMAGE_SHAPE, LABELS, Split
 _MAX_LABELS_BYTES = 1024 * 1024
 
 
-def class_labels(recipe: ExportRecipe, checkpoint: Checkpoint) -> tuple[str, ...]:
+def class_labels(
+    recipe: ExportRecipe, checkpoint: Checkpoint, *, stated: tuple[str, ...] | None
+) -> tuple[str, ...]:
     """One name for each score.
+
+    Args:
+        recipe: names a file of labels, and images to verify on.
+        checkpoint: has the scores.
+        stated: what a contract says; None where there is none, or no contract.
 
     Raises:
         InputError: the file of labels cannot be read or does not fit the model.
@@ -27,10 +35,12 @@ def class_labels(recipe: ExportRecipe, checkpoint: Checkpoint) -> tuple[str, ...
         raise UsageError(
             f"{checkpoint.path}: takes {checkpoint.image_shape} and gives {checkpoint.num_classes} scores, "
             f"not {IMAGE_SHAPE} and {len(LABELS)} as CIFAR-10, so there are no images to verify the export on.",
-            hint="Give --labels FILE and --eval-data DIR (class folders).",
+            hint="Give --labels FILE (or --contract FILE) and --eval-data DIR (class folders).",
         )
-    if recipe.labels is not None:
-        return _labels_from_file(recipe, checkpoint)
+    labels = stated if recipe.labels is None else _labels_from_file(recipe.labels, checkpoint)
+    if labels is not None:
+        _refuse_other_classes(recipe, labels)
+        return labels
     if recipe.eval_data is not None:
         raise UsageError(
             f"{recipe.eval_data}: is given for evaluation without the order of its classes.",
@@ -57,10 +67,22 @@ def refuse_foreign_calibration(
         )
 
 
-def _labels_from_file(recipe: ExportRecipe, checkpoint: Checkpoint) -> tuple[str, ...]:
-    path = recipe.labels
-    if path is None:
-        raise TypeError("the recipe names no file of labels")
+def _refuse_other_classes(recipe: ExportRecipe, labels: tuple[str, ...]) -> None:
+    """Checks that other classes than CIFAR-10's bring images of their own."""
+    source = recipe.labels or recipe.contract
+    if recipe.eval_data is None and labels != LABELS:
+        raise UsageError(
+            f"{source}: its classes are not CIFAR-10's, which the export would be verified on.",
+            hint="Give --eval-data DIR (class folders).",
+        )
+    if recipe.qat is not None and labels != LABELS:
+        raise UsageError(
+            f"QAT trains on CIFAR-10's train split, but {source} names other classes.",
+            hint="Leave --qat out.",
+        )
+
+
+def _labels_from_file(path: Path, checkpoint: Checkpoint) -> tuple[str, ...]:
     data = read_once(path, max_bytes=_MAX_LABELS_BYTES, error=InputError)
     try:
         lines = data.decode("utf-8").splitlines()
@@ -74,11 +96,6 @@ def _labels_from_file(recipe: ExportRecipe, checkpoint: Checkpoint) -> tuple[str
             f"{path}: names {len(set(labels))} different classes, expected {checkpoint.num_classes}, "
             "one a line, as the model has scores.",
             hint="List them in the order of the scores.",
-        )
-    if recipe.eval_data is None and labels != LABELS:
-        raise UsageError(
-            f"{path}: its classes are not CIFAR-10's, which the export would be verified on.",
-            hint="Give --eval-data DIR (class folders).",
         )
     return labels
 

@@ -6,7 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from cifar_bench.table import counted
 from cifar_export.advice import advice
+from cifar_export.calibration_look import calibration_is_unlike, look_of
 from cifar_export.card import card_document, licence_of, output_contract, quantized_contract
 from cifar_export.convert import convert
 from cifar_export.converted import Converted
@@ -65,12 +69,32 @@ def export(
         else:
             failures.append((quantize, outcome))
     if failures:
-        raise ExportGateError(
-            "; ".join(sentence for _, sentence in failures) + "; not published.",
-            hint=advice(recipe, tuple(quantize for quantize, _ in failures)),
-            results=tuple(results),
-        )
+        raise _gate_error(job, failures, tuple(results))
     return tuple(results)
+
+
+def _gate_error(
+    job: Job, failures: list[tuple[Quantize, str]], results: tuple[ExportResult, ...]
+) -> ExportGateError:
+    """What failed, what its ranges come from, and what to try next."""
+    recipe = job.recipe
+    failed = tuple(quantize for quantize, _ in failures)
+    sentences = ["; ".join(sentence for _, sentence in failures) + "; not published."]
+    is_unlike = False
+    if recipe.calibration_data is not None and set(failed) & set(CALIBRATED):
+        calibration = job.calibration()
+        own = calibration.images[: len(calibration.ids)]
+        found, expected = look_of(own), look_of(np.asarray(job.split.images))
+        is_unlike = calibration_is_unlike(found, expected)
+        unlike = f", which look unlike those of {job.split.name} ({expected})" if is_unlike else ""
+        sentences.append(
+            f"Ranges come from {counted(len(own), 'image')} of {recipe.calibration_data} ({found}){unlike}."
+        )
+    return ExportGateError(
+        " ".join(sentences),
+        hint=advice(recipe, failed, calibration_is_unlike=is_unlike),
+        results=results,
+    )
 
 
 def check_installed(recipe: ExportRecipe) -> None:
@@ -160,7 +184,11 @@ def _contract(job: Job, converted: Converted, quantize: Quantize) -> Contract:
         pixels = quantized_contract(
             job.pixels, converted.input, multiplier=folded.multiplier, offset=folded.offset
         )
-    output = output_contract(job.reference, converted.output)
+    output = replace(
+        output_contract(job.reference, converted.output),
+        temperature=job.statement.temperature,
+        abstention_threshold=job.statement.abstention_threshold,
+    )
     return Contract(input=pixels, output=output, labels=job.labels)
 
 

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_bench.keras_scorer import scores_in_batches
 from cifar_export.calibration import Calibration, Feed, load_calibration
-from cifar_export.card import pixel_contract
+from cifar_export.card import output_contract, pixel_contract
 from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpoint
 from cifar_export.evaluation import class_labels, evaluation_split, refuse_foreign_calibration
 from cifar_export.evidence import EvidenceImages, load_evidence_images
 from cifar_export.fold import Folded, RescalingRule, fold
 from cifar_export.qat import Trained, qat_data, trained
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
+from cifar_export.statement import Statement, check_kind, statement_of
 from cifar_runtime.contract import InputContract
 from cifar_train.dataset import Split
 
@@ -27,6 +29,7 @@ class Job:
     Attributes:
         recipe: what was asked for.
         checkpoint: the model to export, of raw pixels.
+        statement: what the user said of it.
         labels: a name for each score.
         split: the images to verify on.
         reference: the checkpoint's scores of them, float32, shape (n, num_classes).
@@ -36,6 +39,7 @@ class Job:
 
     recipe: ExportRecipe
     checkpoint: Checkpoint
+    statement: Statement
     labels: tuple[str, ...]
     split: Split
     reference: NDArray[np.float32]
@@ -48,7 +52,7 @@ class Job:
     @property
     def pixels(self) -> InputContract:
         """The contract of a float32 input of raw pixels."""
-        return pixel_contract(self.checkpoint.image_shape, self.recipe)
+        return pixel_contract(self.checkpoint.image_shape, self.statement.resize_filter)
 
     def folded(self, quantize: Quantize) -> Folded:
         """The folded model; for calibrated precisions without a leading Rescaling, so that the input stays exact.
@@ -108,34 +112,42 @@ def open_job(recipe: ExportRecipe, say: Callable[[str], None]) -> Job:
         UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
     """
     say(f"opening {recipe.checkpoint}")
-    checkpoint = adapted_checkpoint(
-        open_checkpoint(recipe.checkpoint, verbose=recipe.verbose), recipe
-    )
-    labels = class_labels(recipe, checkpoint)
+    checkpoint, statement = open_stated(recipe)
+    labels = class_labels(recipe, checkpoint, stated=statement.labels)
     refuse_foreign_calibration(recipe, checkpoint, labels)
-    contract = pixel_contract(checkpoint.image_shape, recipe)
+    contract = pixel_contract(checkpoint.image_shape, statement.resize_filter)
     split = evaluation_split(recipe, labels=labels, contract=contract)
-    score = partial(keras_scores, checkpoint)
+    score = partial(scores_in_batches, checkpoint.model)
+    say(f"Keras' decisions on {len(split.labels)} images of {split.name}")
+    reference = score(np.asarray(split.images))
+    check_kind(recipe, statement, found=output_contract(reference, None).kind)
     if recipe.confidence is not None or recipe.robustness is not None:
         say("images for confidence and robustness")
     evidence = load_evidence_images(
         recipe, labels=labels, contract=contract, gate=split, reference=score
     )
-    say(f"Keras' decisions on {len(split.labels)} images of {split.name}")
     return Job(
         recipe=recipe,
         checkpoint=checkpoint,
+        statement=statement,
         labels=labels,
         split=split,
-        reference=score(split.images),
+        reference=reference,
         evidence=evidence,
         say=say,
     )
 
 
-def keras_scores(checkpoint: Checkpoint, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The checkpoint's scores, float32, shape (n, num_classes), of uint8 images, shape (n, height, width, 3)."""
-    scores = checkpoint.model.predict(
-        np.asarray(images).astype(np.float32), batch_size=250, verbose=0
+def open_stated(recipe: ExportRecipe) -> tuple[Checkpoint, Statement]:
+    """The checkpoint as one of raw pixels that returns what the recipe wants, and what was stated of it.
+
+    Raises:
+        ArtefactError: the checkpoint or the contract cannot be used, or they do not fit.
+        UsageError: the contract is neither a built-in name nor a .json file.
+    """
+    checkpoint = open_checkpoint(recipe.checkpoint, verbose=recipe.verbose)
+    statement = statement_of(recipe, checkpoint)
+    adapted = adapted_checkpoint(
+        checkpoint, mapping=statement.mapping, output_kind=recipe.output_kind
     )
-    return np.asarray(scores, dtype=np.float32)
+    return adapted, statement

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,10 +83,17 @@ def checked_bytes(proto: Any, *, model_name: str) -> bytes:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ArtefactError(
-            f"{model_name}: onnx.checker refuses the conversion: {error}.",
-            hint="Report it, with the model.",
+            f"{model_name}: onnx.checker refuses the conversion: {_reason(error)}.",
+            hint="Replace the operator it names, or export --format tflite.",
         ) from error
     return bytes(proto.SerializeToString(deterministic=True))
+
+
+def _reason(error: Exception) -> str:
+    """The operator that ONNX lacks, or the checker's words on one line."""
+    words = " ".join(str(error).split())
+    unknown = re.search(r"No Op registered for (\w+)", words)
+    return f"it has no operator {unknown[1]}" if unknown else words[:300].rstrip(".")
 
 
 def _convert(model: Any) -> Any:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from cifar_export.adapt import output_kind_of
-from cifar_export.checkpoint import adapted_checkpoint, open_checkpoint
 from cifar_export.evaluation import class_labels, refuse_foreign_calibration
 from cifar_export.export import check_installed
 from cifar_export.fold import fold
+from cifar_export.job import open_stated
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
 from cifar_export.verify import limits_for
 from cifar_runtime.contract import ModelFormat
@@ -65,10 +65,8 @@ def plan(
     """
     check_installed(recipe)
     (progress or (lambda _: None))(f"opening {recipe.checkpoint}")
-    checkpoint = adapted_checkpoint(
-        open_checkpoint(recipe.checkpoint, verbose=recipe.verbose), recipe
-    )
-    labels = class_labels(recipe, checkpoint)
+    checkpoint, statement = open_stated(recipe)
+    labels = class_labels(recipe, checkpoint, stated=statement.labels)
     refuse_foreign_calibration(recipe, checkpoint, labels)
     stripped = fold(checkpoint.model, rescaling="strip")
     height, width, channels = checkpoint.image_shape

@@ -75,8 +75,10 @@ class ExportRecipe:
         output: the folder to publish into; made when missing.
         formats: file formats.
         quantize: precisions.
+        contract: what states the checkpoint's input mapping, resize filter, labels and calibrated confidence: a
+            built-in contract's name, or a JSON file; None for the three fields that state them one by one.
         labels: a file of class names, one a line, in the order of the scores; None for CIFAR-10's.
-        input_range: what the checkpoint takes for pixels 0..255; the artefact's contract does the rest.
+        input_range: what the checkpoint takes for pixels 0..255; None for 0..255.
         output_kind: what the artefact returns; None for what the checkpoint does.
         calibration_samples: images that set the ranges of an int8 model.
         calibration_data: a folder of such images; None for CIFAR-10's train split.
@@ -90,8 +92,8 @@ class ExportRecipe:
         eval_data: a folder of class folders to measure on instead; None for CIFAR-10.
         confidence: how probabilities are calibrated, and when the artefact abstains; None for neither.
         robustness: which images are corrupted to see how accuracy holds; None for none.
-        resize_filter: how the runtime scales pictures to the input's size. Antialiased bicubic: bilinear blurs
-            the little that 32 pixels show, and lanczos rings around edges.
+        resize_filter: how the runtime scales pictures to the input's size; None for antialiased bicubic: bilinear
+            blurs the little that 32 pixels show, and lanczos rings around edges.
         force: replace a different artefact of the same name.
         verbose: pass the converters' messages on to stderr.
     """
@@ -100,8 +102,9 @@ class ExportRecipe:
     output: Path
     formats: tuple[ModelFormat, ...] = ("tflite",)
     quantize: tuple[Quantize, ...] = ("none",)
+    contract: str | None = None
     labels: Path | None = None
-    input_range: InputRange = "0..255"
+    input_range: InputRange | None = None
     output_kind: ScoreKind | None = None
     calibration_samples: int = 512
     calibration_data: Path | None = None
@@ -114,7 +117,7 @@ class ExportRecipe:
     eval_data: Path | None = None
     confidence: ConfidenceRecipe | None = None
     robustness: RobustnessRecipe | None = None
-    resize_filter: ResizeFilter = "bicubic"
+    resize_filter: ResizeFilter | None = None
     force: bool = False
     verbose: bool = False
 
@@ -122,7 +125,8 @@ class ExportRecipe:
         _check_choices("format", self.formats, get_args(ModelFormat))
         _check_choices("quantize", self.quantize, get_args(Quantize))
         _check_choices("eval split", (self.eval_split,), get_args(EvalSplit))
-        _check_choices("input range", (self.input_range,), get_args(InputRange))
+        if self.input_range is not None:
+            _check_choices("input range", (self.input_range,), get_args(InputRange))
         _check_choices(
             "calibration method", (self.calibration_method,), get_args(CalibrationMethod)
         )
@@ -131,6 +135,7 @@ class ExportRecipe:
         self._check_pairs()
         self._check_data()
         check_evidence(self.confidence, self.robustness, eval_data=self.eval_data)
+        self._check_contract()
         if self.calibration_samples < 1 or self.seed < 0:
             raise UsageError(
                 f"calibration samples {self.calibration_samples} and seed {self.seed} choose no images.",
@@ -184,6 +189,17 @@ class ExportRecipe:
                 hint="Calibrate on training images.",
             )
 
+    def _check_contract(self) -> None:
+        if self.contract is None:
+            return
+        for name in ("labels", "input_range", "resize_filter"):
+            if getattr(self, name) is not None:
+                flag = f"--{name.replace('_', '-')}"
+                raise UsageError(
+                    f"--contract {self.contract} and {flag} both state what the checkpoint takes and says.",
+                    hint=f"Leave {flag} out, and state it in the contract.",
+                )
+
     def trains(self, precision: Quantize) -> bool:
         """Whether artefacts of this precision are trained first."""
         return self.qat is not None and precision in TRAINABLE
@@ -196,6 +212,7 @@ class ExportRecipe:
     def to_json(self) -> dict[str, Any]:
         """What shaped the artefact, as JSON-ready data: no folders of this machine."""
         return {
+            "contract": None if self.contract is None else Path(self.contract).name,
             "input_range": self.input_range,
             "output_kind": self.output_kind,
             "calibration_method": self.calibration_method,

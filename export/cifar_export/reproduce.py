@@ -54,7 +54,10 @@ def _export_in_child(recipe: ExportRecipe) -> None:
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise CifarEdgeError(f"the second export failed with exit code {done.returncode}: {last}")
+        raise CifarEdgeError(
+            f"the second export failed with exit code {done.returncode}: {last}",
+            hint="Run the export again without --check-reproducible to see its whole message.",
+        )
 
 
 def _are_equal(path: Path, folder: Path) -> bool:

@@ -41,19 +41,60 @@ def stated_contract(
         ArtefactError: the contract cannot be read, is incomplete, or the model is damaged.
         UsageError: it is neither a built-in name nor a .json file.
     """
+    graph = _checked_graph(model, data, model_format)
+    image, scores = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    kind = {"kind": "probabilities" if _ends_in_softmax(graph) else "logits"}
+    return completed_contract(
+        stated, model, input_facts=_tensor_facts(image), output_facts=kind | _tensor_facts(scores)
+    )
+
+
+def completed_contract(
+    stated: str | Path,
+    model: Path,
+    *,
+    input_facts: Mapping[str, Any],
+    output_facts: Mapping[str, Any],
+) -> Contract:
+    """The contract that a user states, with what it leaves out; what it states stands.
+
+    Args:
+        stated: a built-in name, or a JSON file.
+        model: for messages.
+        input_facts: fields of its input that the model tells itself.
+        output_facts: of its output, likewise.
+
+    Raises:
+        ArtefactError: the contract cannot be read or is incomplete.
+        UsageError: it is neither a built-in name nor a .json file.
+    """
     location = _location(stated)
     text = read_once(location, max_bytes=MAX_CONTRACT_BYTES, error=ArtefactError)
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _wrong(location, f"is not valid JSON: {error}") from error
+        raise wrong_contract(location, f"is not valid JSON: {error}") from error
     if not isinstance(document, dict):
-        raise _wrong(location, "is not a JSON object")
-    graph = _checked_graph(model, data, model_format)
+        raise wrong_contract(location, "is not a JSON object")
     try:
-        return contract_from_json(_completed(document, graph))
+        return contract_from_json(
+            {
+                **document,
+                "input": {**input_facts, **_part(document, "input")},
+                "output": {**output_facts, **_part(document, "output")},
+            }
+        )
     except ArtefactError as error:
-        raise _wrong(location, f"does not fit {model.name}: {error.message.rstrip('.')}") from error
+        what = f"does not fit {model.name}: {error.message.rstrip('.')}"
+        raise wrong_contract(location, what) from error
+
+
+def wrong_contract(stated: str | Path, what: str) -> ArtefactError:
+    """The error that says what is wrong with a stated contract, and where to start."""
+    return ArtefactError(
+        f"{stated}: {what}.",
+        hint=f"Start from a copy of {_FOLDER / 'cifar10-raw255.json'} and state what differs.",
+    )
 
 
 def _location(stated: str | Path) -> Path:
@@ -93,17 +134,6 @@ def _graph(data: bytes, model_format: ModelFormat) -> Graph:
     return onnx_graph(data)
 
 
-def _completed(document: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
-    """The document with what it leaves out; what it states stands, and is checked by the session."""
-    image, scores = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
-    kind = {"kind": "probabilities" if _ends_in_softmax(graph) else "logits"}
-    return {
-        **document,
-        "input": {**_tensor_facts(image), **_part(document, "input")},
-        "output": {**kind, **_tensor_facts(scores), **_part(document, "output")},
-    }
-
-
 def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     part = document.get(name, {})
     if not isinstance(part, dict):
@@ -130,10 +160,3 @@ def _ends_in_softmax(graph: Graph) -> bool:
         index = operator.inputs[0]
     operator = makers.get(index)
     return operator is not None and operator.name.upper() == "SOFTMAX"
-
-
-def _wrong(location: Path, what: str) -> ArtefactError:
-    return ArtefactError(
-        f"{location}: {what}.",
-        hint=f"Start from a copy of {_FOLDER / 'cifar10-raw255.json'} and state what differs.",
-    )

@@ -49,10 +49,9 @@ def test_an_archive_that_unpacks_to_more_than_a_gibibyte_is_refused(tmp_path: Pa
 
 
 def _two_inputs(keras: Any) -> Any:
-    inputs = [keras.Input((8, 8, 3)), keras.Input((8, 8, 3))]
-    return keras.Model(
-        inputs, keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Add()(inputs)))
-    )
+    inputs = [keras.Input((8, 8, 3), name=name) for name in ("left", "right")]
+    flat = keras.layers.Flatten()(keras.layers.Add()(inputs))
+    return keras.Model(inputs, keras.layers.Dense(2, name="head")(flat))
 
 
 def _grey(keras: Any) -> Any:
@@ -66,7 +65,10 @@ def _map_out(keras: Any) -> Any:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (_two_inputs, "has 2 inputs and 1 outputs, expected one of each"),
+        (
+            _two_inputs,
+            r"has 2 inputs \(left, right\) and 1 outputs \(head\), expected one of each",
+        ),
         (_grey, r"its input has the shape \(None, 8, 8, 1\), expected \(any, height, width, 3\)"),
         (_map_out, r"its output has the shape \(None, 6, 6, 2\), expected \(any, classes\)"),
     ],
@@ -102,3 +104,58 @@ def test_a_custom_layer_is_named(save: Save, tmp_path: Path) -> None:
         f"{tmp_path / 'custom.keras'}: layer 'odd_one' is a Mystery, which is not Keras' own, "
         "expected built-in layers only. Build the model from Keras layers and save it again."
     )
+
+
+def test_a_lambda_is_named(save: Save, tmp_path: Path) -> None:
+    import keras
+
+    doubling = keras.layers.Lambda(lambda tensor: tensor * 2, name="doubling")
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), doubling, keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    save(model, tmp_path / "lambda.keras")
+    with pytest.raises(ArtefactError) as caught:
+        open_checkpoint(tmp_path / "lambda.keras")
+    assert str(caught.value) == (
+        f"{tmp_path / 'lambda.keras'}: layer 'doubling' is a Lambda, which holds Python code, expected "
+        "built-in layers only. Replace it by Keras layers or keras.ops functions, and save the model again."
+    )
+
+
+def test_a_subclassed_model_is_named(save: Save, tmp_path: Path) -> None:
+    import keras
+
+    class Classifier(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(name="my_classifier")
+            self.flat, self.head = keras.layers.Flatten(), keras.layers.Dense(2)
+
+        def call(self, images: Any) -> Any:
+            return self.head(self.flat(images))
+
+    model = Classifier()
+    model(keras.ops.zeros((1, 8, 8, 3)))
+    save(model, tmp_path / "own.keras")
+    with pytest.raises(ArtefactError, match="the model is a Classifier, which is not Keras' own"):
+        open_checkpoint(tmp_path / "own.keras")
+
+
+def test_an_activation_of_ones_own_is_named(save: Save, tmp_path: Path) -> None:
+    import keras
+
+    def squashed(tensor: Any) -> Any:
+        return keras.ops.tanh(tensor)
+
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(2, 3, activation=squashed, name="first"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    save(model, tmp_path / "own.keras")
+    with pytest.raises(
+        ArtefactError, match="layer 'first' uses the function squashed, which is not Keras' own"
+    ):
+        open_checkpoint(tmp_path / "own.keras")

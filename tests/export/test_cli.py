@@ -64,6 +64,10 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
         ),
         ("--robustness sample", {"robustness": RobustnessRecipe(images=None)}),
         (
+            "--contract cifar10-unit --output-kind logits",
+            {"contract": "cifar10-unit", "output_kind": "logits"},
+        ),
+        (
             "--eval-split test-sample --force -v",
             {"eval_split": "test-sample", "force": True, "verbose": True},
         ),
@@ -94,6 +98,18 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
             "--qat",
             "QAT with --quantize none: it trains for int8, expected one of int8, int8-float-io among them. "
             "Give --quantize int8, or leave --qat out.",
+        ),
+        *(
+            (
+                f"--contract mine.json {flag}={value}",
+                f"--contract mine.json and {flag} both state what the checkpoint takes and says. "
+                f"Leave {flag} out, and state it in the contract.",
+            )
+            for flag, value in (
+                ("--labels", "l.txt"),
+                ("--input-range", "0..255"),
+                ("--resize-filter", "bicubic"),
+            )
         ),
         ("--qat-epochs 2", "cifar-export: --qat-epochs without --qat trains nothing. Add --qat."),
         (

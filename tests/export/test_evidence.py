@@ -240,6 +240,21 @@ def test_images_that_the_gate_measures_do_not_fit_confidence(
         export(replace(recipe, confidence=ConfidenceRecipe(data=tmp_path)))
 
 
+@pytest.mark.parametrize("stated", ["temperature", "abstention_threshold"])
+def test_what_a_contract_states_is_not_fitted(
+    recipe: ExportRecipe, stated: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "contract.json"
+    image = {"multiplier": 1.0, "offset": 0.0}
+    path.write_text(json.dumps({"input": image, "output": {stated: 0.5}, "labels": LABELS}))
+    with pytest.raises(UsageError) as caught:
+        export(replace(recipe, labels=None, contract=path))
+    assert str(caught.value) == (
+        f"{path}: states a temperature or an abstention threshold, and --confidence would fit both. "
+        "Leave --confidence out, or these two out of the contract."
+    )
+
+
 def test_without_the_fetched_data_set_confidence_is_exit_code_3(
     checkpoint: Path,
     tmp_path: Path,

@@ -1,6 +1,8 @@
 """A model that knows nothing of CIFAR-10: other sizes, labels, input range and images; and what is refused."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,96 @@ def test_mobilenet_v2_is_exported_with_its_own_labels_and_images(
         np.testing.assert_allclose(scores, np.asarray(expected), rtol=0, atol=tolerance)
 
 
+def _contract(folder: Path, **parts: Any) -> str:
+    """A contract of the MobileNet above, with parts of it changed, as a file."""
+    document = {
+        "input": {"multiplier": 1 / 127.5, "offset": -1.0, "resize_filter": "lanczos"},
+        "output": {"temperature": 1.5, "abstention_threshold": 0.3},
+        "labels": LABELS,
+    }
+    path = folder / "trees.json"
+    path.write_text(json.dumps({**document, **parts}))
+    return str(path)
+
+
+def test_a_contract_states_input_mapping_resize_labels_and_confidence(
+    mobilenet: Path, folders: Path, tmp_path: Path
+) -> None:
+    """And the model is the one that the options state one by one."""
+    settings: dict[str, Any] = {"output": tmp_path, "resize_filter": "lanczos", "force": True}
+    (by_options,) = export(_recipe(mobilenet, folders, **settings))
+    expected = Classifier(by_options.path)
+    picture = np.random.default_rng(2).integers(0, 256, (1, 96, 96, 3), dtype=np.uint8)
+    scores = expected.scores(picture)
+    stated = {"labels": None, "input_range": None, "resize_filter": None}
+    (by_contract,) = export(
+        _recipe(mobilenet, folders, **{**settings, **stated}, contract=_contract(tmp_path))
+    )
+    found = Classifier(by_contract.path)
+    np.testing.assert_array_equal(found.scores(picture), scores)
+    wanted, contract = expected.artefact.contract, found.artefact.contract
+    assert (contract.input, contract.labels) == (wanted.input, wanted.labels)
+    assert (contract.output.temperature, contract.output.abstention_threshold) == (1.5, 0.3)
+    assert found.artefact.card["provenance"]["recipe"]["contract"] == "trees.json"
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"labels": LABELS[:4]}, "does not fit tree.keras: its number of labels is 4, expected 5."),
+        (
+            {"input": {"shape": [32, 32, 3], "multiplier": 1, "offset": 0}},
+            "does not fit tree.keras: its input.shape is (32, 32, 3), expected (96, 96, 3).",
+        ),
+        (
+            {"input": {"dtype": "int8", "scale": 1, "zero_point": 0, "multiplier": 1, "offset": 0}},
+            "does not fit tree.keras: its input.dtype is int8, expected float32.",
+        ),
+        (
+            {"input": {"multiplier": 1}},
+            "does not fit tree.keras: the contract is incomplete or has an unknown field: ",
+        ),
+        ({"output": {"kind": "logits"}}, "states logits, but the checkpoint gives probabilities."),
+    ],
+)
+def test_a_contract_of_another_checkpoint_is_refused(
+    parts: dict[str, Any], message: str, mobilenet: Path, folders: Path, tmp_path: Path
+) -> None:
+    contract = _contract(tmp_path, **parts)
+    with pytest.raises(ArtefactError) as caught:
+        export(_recipe(mobilenet, folders, labels=None, input_range=None, contract=contract))
+    assert caught.value.message.startswith(f"{contract}: {message}")
+    assert caught.value.hint
+
+
+def test_the_built_in_contract_of_0_to_1_is_that_input_range(save: Save, tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Conv2D(8, 5, strides=4, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10),
+        ]
+    )
+    save(model, tmp_path / "unit.keras")
+    recipe = ExportRecipe(
+        checkpoint=tmp_path / "unit.keras", output=tmp_path, eval_split="test-sample"
+    )
+    (by_range,) = export(replace(recipe, input_range="0..1"))
+    (by_name,) = export(replace(recipe, contract="cifar10-unit", force=True))
+    assert by_name.accuracy == by_range.accuracy
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    np.testing.assert_allclose(
+        Classifier(by_name.path).scores(images),
+        np.asarray(model(images.astype(np.float32) / 255)),
+        atol=1e-5,
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -148,7 +240,7 @@ def test_an_adapted_model_computes_the_same(head: str, input_range: Any, kind: A
         input_range
     ]
     given = np.asarray(model(pixels * multiplier + offset))
-    found = np.asarray(adapted(model, input_range=input_range, output_kind=kind)(pixels))
+    found = np.asarray(adapted(model, mapping=(multiplier, offset), output_kind=kind)(pixels))
     is_softmax = {None: head != "none", "probabilities": True, "logits": False}[kind]
     assert np.allclose(found.sum(axis=1), 1) == is_softmax
     np.testing.assert_allclose(

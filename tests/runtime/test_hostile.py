@@ -10,7 +10,9 @@ from types import ModuleType
 
 import pytest
 
+from cifar_runtime import command
 from cifar_runtime.cli import main
+from cifar_runtime.errors import CifarEdgeError
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-classify"
 ARTEFACTS = Path(__file__).parent / "artefacts" / "v1"
@@ -61,6 +63,14 @@ def test_a_hostile_file_ends_with_its_exit_code(
     case = CASES[name]
     hostile.prepare(tmp_path, ARTEFACTS)
     monkeypatch.chdir(tmp_path)
+    errors: list[CifarEdgeError] = []
+    report = command._report
+
+    def spied(program: str, error: CifarEdgeError, *, as_json: bool) -> None:
+        errors.append(error)
+        report(program, error, as_json=as_json)
+
+    monkeypatch.setattr(command, "_report", spied)
     arguments = case.write(tmp_path)
     began = _cpu_seconds()
     code = main(arguments)
@@ -70,6 +80,7 @@ def test_a_hostile_file_ends_with_its_exit_code(
     assert case.says in err
     assert err.startswith("cifar-classify: ")
     assert len(err.splitlines()) == 1
+    assert all(error.hint for error in errors), "a refusal says what to do"
     assert seconds < MAX_CPU_SECONDS
 
 

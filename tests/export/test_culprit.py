@@ -1,0 +1,74 @@
+"""A model that a converter cannot take is refused with exit code 4 and the name of the layer."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cifar_export.export import export
+from cifar_export.recipe import ExportRecipe
+from cifar_runtime.errors import ArtefactError
+
+Save = Callable[[Any, Path], None]
+
+
+def _elu(keras: Any, tensor: Any) -> Any:
+    return keras.layers.Activation("elu", name="bent")(tensor)
+
+
+def _erf(keras: Any, tensor: Any) -> Any:
+    return keras.ops.erf(tensor)
+
+
+def _erfinv(keras: Any, tensor: Any) -> Any:
+    return keras.ops.erfinv(tensor)
+
+
+@pytest.mark.parametrize(
+    ("build", "fmt", "precision", "message"),
+    [
+        (
+            _elu,
+            "tflite",
+            "int8",
+            "layer 'bent': its int8 file holds the operator ELU, expected integer builtins only.",
+        ),
+        (
+            _erf,
+            "tflite",
+            "none",
+            "layer 'erf': TensorFlow Lite cannot convert it: it has no form of tf.Erf.",
+        ),
+        (
+            _erfinv,
+            "onnx",
+            "none",
+            "layer 'erfinv': onnx.checker refuses the conversion: it has no operator Erfinv.",
+        ),
+    ],
+)
+def test_the_layer_that_cannot_be_converted_is_named(
+    build: Any, fmt: Any, precision: Any, message: str, save: Save, tmp_path: Path
+) -> None:
+    import keras
+
+    inputs = keras.Input((32, 32, 3))
+    tensor = keras.layers.Conv2D(4, 5, strides=4, activation="relu")(inputs)
+    tensor = keras.layers.Flatten()(build(keras, tensor))
+    model = keras.Model(inputs, keras.layers.Dense(10)(tensor), name="odd")
+    save(model, tmp_path / "odd.keras")
+    with pytest.raises(ArtefactError) as caught:
+        export(
+            ExportRecipe(
+                checkpoint=tmp_path / "odd.keras",
+                output=tmp_path,
+                formats=(fmt,),
+                quantize=(precision,),
+                calibration_samples=8,
+                eval_split="test-sample",
+            )
+        )
+    assert caught.value.exit_code == 4
+    assert caught.value.message.startswith(f"odd: {message}")
+    assert caught.value.hint
