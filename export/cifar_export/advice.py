@@ -3,6 +3,7 @@
 import shlex
 from dataclasses import replace
 
+from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, QatRecipe, Quantize
 
 
@@ -79,6 +80,8 @@ def arguments(recipe: ExportRecipe) -> list[str]:
         str(recipe.checkpoint),
         *texts,
         *_qat_arguments(recipe.qat),
+        *_confidence_arguments(recipe.confidence),
+        *_robustness_arguments(recipe.robustness),
         *(["--force"] if recipe.force else []),
         *(["--verbose"] if recipe.verbose else []),
         f"--output={recipe.output}",
@@ -98,3 +101,16 @@ def _qat_arguments(qat: QatRecipe | None) -> list[str]:
             if getattr(qat, name) != getattr(default, name)
         ),
     ]
+
+
+def _confidence_arguments(confidence: ConfidenceRecipe | None) -> list[str]:
+    if confidence is None:
+        return []
+    data = [] if confidence.data is None else [f"--confidence-data={confidence.data}"]
+    return ["--confidence", f"--coverage={confidence.coverage}", *data]
+
+
+def _robustness_arguments(robustness: RobustnessRecipe | None) -> list[str]:
+    if robustness is None:
+        return []
+    return [f"--robustness={robustness.images or 'sample'}"]

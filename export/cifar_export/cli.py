@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe
 from cifar_export.recipe import (
     ALIASES,
     CalibrationMethod,
@@ -63,6 +64,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_calibration_arguments(parser)
     _add_qat_arguments(parser)
     _add_gate_arguments(parser)
+    _add_evidence_arguments(parser)
     _add_output_arguments(parser)
     options = parser.parse_args(argv)
     check_result_file(
@@ -91,6 +93,8 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
         min_agreement=options.min_agreement,
         eval_split=options.eval_split,
         eval_data=options.eval_data,
+        confidence=_confidence_from(options),
+        robustness=options.robustness,
         resize_filter=options.resize_filter,
         force=options.force,
         verbose=options.verbose,
@@ -109,6 +113,19 @@ def _qat_from(options: argparse.Namespace) -> QatRecipe | None:
             raise UsageError(f"{PROGRAM}: {flag} without --qat trains nothing.", hint="Add --qat.")
         return None
     return QatRecipe(**stated)
+
+
+def _confidence_from(options: argparse.Namespace) -> ConfidenceRecipe | None:
+    stated = {"coverage": options.coverage, "data": options.confidence_data}
+    chosen = {name: value for name, value in stated.items() if value is not None}
+    if options.confidence:
+        return ConfidenceRecipe(**chosen)
+    if chosen:
+        flag = "--coverage" if "coverage" in chosen else "--confidence-data"
+        raise UsageError(
+            f"{PROGRAM}: {flag} without --confidence fits nothing.", hint="Add --confidence."
+        )
+    return None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -158,6 +175,8 @@ def _plan_lines(artefact: "PlannedArtefact") -> str:
         "gives": artefact.gives,
         "training": artefact.training,
         "calibration": artefact.calibration,
+        "confidence": artefact.confidence,
+        "robustness": artefact.robustness,
         "gate": f"drop <= {100 * artefact.max_accuracy_drop:g} points, "
         f"agreement >= {artefact.min_agreement:.1%}",
     }
@@ -346,6 +365,34 @@ def _add_gate_arguments(parser: Parser) -> None:
     )
 
 
+def _add_evidence_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--confidence",
+        action="store_true",
+        help="fit a temperature and a threshold for 'unsure' on the artefact's own scores of the validation split, "
+        "and measure both (needs cifar-data fetch)",
+    )
+    parser.add_argument(
+        "--coverage",
+        type=share,
+        metavar="0.95",
+        help="share of those images that keep an answer (default: 95%%)",
+    )
+    parser.add_argument(
+        "--confidence-data",
+        type=Path,
+        metavar="DIR",
+        help="fit on this folder instead: one folder a class, no image of --eval-data",
+    )
+    parser.add_argument(
+        "--robustness",
+        type=_robustness,
+        metavar="N|sample",
+        help="measure under noise, blur, contrast, brightness, JPEG and shift, for the card: on N images of the "
+        "validation split (or of --eval-data), or on the packaged sample",
+    )
+
+
 def _add_output_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print what would be made, and write nothing"
@@ -392,3 +439,12 @@ def _positive_float(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
     return value
+
+
+def _robustness(text: str) -> RobustnessRecipe:
+    if text == "sample":
+        return RobustnessRecipe(images=None)
+    try:
+        return RobustnessRecipe(images=positive_int(text))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, nor 'sample'") from error

@@ -14,6 +14,7 @@ from cifar_export.calibration_look import calibration_is_unlike, look_of
 from cifar_export.card import card_document, licence_of, output_contract, quantized_contract
 from cifar_export.convert import convert
 from cifar_export.converted import Converted
+from cifar_export.evidence import Evidence, gather_evidence
 from cifar_export.job import Job, open_job
 from cifar_export.publish import make_folder, place, publish, write_artefact, write_document
 from cifar_export.recipe import (
@@ -120,12 +121,14 @@ def _export_one(job: Job, model_format: ModelFormat, quantize: Quantize) -> Expo
     converted = convert(job, model_format, quantize)
     contract = _contract(job, converted, quantize)
 
-    def seal(verification: Verification | None) -> tuple[bytes, dict[str, Any]]:
+    def seal(
+        verification: Verification | None, evidence: Evidence | None
+    ) -> tuple[bytes, dict[str, Any]]:
         document = card_document(
             target=target,
             converted=converted,
-            contract=contract,
-            provenance=_provenance(job, quantize, verification),
+            contract=contract if evidence is None else evidence.contract,
+            provenance=_provenance(job, quantize, verification, evidence),
             golden=None if verification is None else verification.golden,
             licence=licence_of(job.checkpoint.training_card),
         )
@@ -134,19 +137,22 @@ def _export_one(job: Job, model_format: ModelFormat, quantize: Quantize) -> Expo
     failed = target.with_name(f"{target.name}.failed.parity.json")
     with staging_folder(recipe.output) as folder:
         staged = folder / target.name
-        write_artefact(staged, *seal(None))
+        write_artefact(staged, *seal(None, None))
         verification = verify(staged, job.reference, job.split, limits_for(recipe, quantize))
-        data, card = seal(verification)
         if not verification.passed:
+            _, card = seal(verification, None)
             write_document(folder / failed.name, _failure(card))
             place(folder / failed.name, failed)
             sentences = ", ".join(gate.sentence for gate in verification.gates)
             return f"{target.name} on {verification.parity.seen} images of {verification.split}: {sentences}"
+        evidence = gather_evidence(staged, contract, job.evidence, recipe)
+        data, card = seal(verification, evidence)
         write_artefact(staged, data, card)
         publish(staged, target, force=recipe.force)
     failed.unlink(missing_ok=True)
     remark = _REMARKS.get((model_format, quantize))
-    return _result(target, card, verification, remarks=() if remark is None else (remark,))
+    remarks = (*(() if remark is None else (remark,)), *evidence.remarks)
+    return _result(target, card, verification, remarks=remarks)
 
 
 def _result(
@@ -186,7 +192,9 @@ def _contract(job: Job, converted: Converted, quantize: Quantize) -> Contract:
     return Contract(input=pixels, output=output, labels=job.labels)
 
 
-def _provenance(job: Job, quantize: Quantize, verification: Verification | None) -> dict[str, Any]:
+def _provenance(
+    job: Job, quantize: Quantize, verification: Verification | None, evidence: Evidence | None
+) -> dict[str, Any]:
     checkpoint = job.checkpoint
     return {
         "checkpoint": {
@@ -202,4 +210,5 @@ def _provenance(job: Job, quantize: Quantize, verification: Verification | None)
         "preparation_for_int8": job.preparation(quantize),
         "training_for_int8": job.training_report(quantize),
         "parity": None if verification is None else verification.to_json(),
+        **({} if evidence is None else evidence.documents),
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from cifar_export.calibration import Calibration, Feed, load_calibration
 from cifar_export.card import output_contract, pixel_contract
 from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpoint
 from cifar_export.evaluation import class_labels, evaluation_split, refuse_foreign_calibration
+from cifar_export.evidence import EvidenceImages, load_evidence_images
 from cifar_export.fold import Folded, RescalingRule, fold
 from cifar_export.qat import Trained, qat_data, trained
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
@@ -32,6 +34,7 @@ class Job:
         labels: a name for each score.
         split: the images to verify on.
         reference: the checkpoint's scores of them, float32, shape (n, num_classes).
+        evidence: the images of what else the card says.
         say: told in a few words what begins.
     """
 
@@ -41,6 +44,7 @@ class Job:
     labels: tuple[str, ...]
     split: Split
     reference: NDArray[np.float32]
+    evidence: EvidenceImages
     say: Callable[[str], None]
     _folded: dict[RescalingRule, Folded] = field(default_factory=dict)
     _untrained: Untrained | None = None
@@ -122,7 +126,7 @@ def open_job(recipe: ExportRecipe, say: Callable[[str], None]) -> Job:
 
     Raises:
         ArtefactError: the checkpoint cannot be used.
-        InputError: labels or evaluation images are missing or do not fit.
+        InputError: labels or images to measure on are missing or do not fit.
         UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
     """
     say(f"opening {recipe.checkpoint}")
@@ -131,9 +135,15 @@ def open_job(recipe: ExportRecipe, say: Callable[[str], None]) -> Job:
     refuse_foreign_calibration(recipe, checkpoint, labels)
     contract = pixel_contract(checkpoint.image_shape, statement.resize_filter)
     split = evaluation_split(recipe, labels=labels, contract=contract)
+    score = partial(scores_in_batches, checkpoint.model)
     say(f"Keras' decisions on {len(split.labels)} images of {split.name}")
-    reference = scores_in_batches(checkpoint.model, np.asarray(split.images))
+    reference = score(np.asarray(split.images))
     check_kind(recipe, statement, found=output_contract(reference, None).kind)
+    if recipe.confidence is not None or recipe.robustness is not None:
+        say("images for confidence and robustness")
+    evidence = load_evidence_images(
+        recipe, labels=labels, contract=contract, gate=split, reference=score
+    )
     return Job(
         recipe=recipe,
         checkpoint=checkpoint,
@@ -141,6 +151,7 @@ def open_job(recipe: ExportRecipe, say: Callable[[str], None]) -> Job:
         labels=labels,
         split=split,
         reference=reference,
+        evidence=evidence,
         say=say,
     )
 

@@ -26,6 +26,8 @@ class PlannedArtefact:
         gives: its output in words.
         calibration: which images set its ranges, in words; None where none do.
         training: how it is trained first, in words; None where it is not.
+        confidence: what its temperature and threshold are fitted on, in words; None where they are not.
+        robustness: which images are corrupted, in words; None where none are.
         max_accuracy_drop: the gate's limit, 0..1.
         min_agreement: the gate's limit, 0..1.
     """
@@ -36,6 +38,8 @@ class PlannedArtefact:
     gives: str
     calibration: str | None
     training: str | None
+    confidence: str | None
+    robustness: str | None
     max_accuracy_drop: float
     min_agreement: float
 
@@ -81,6 +85,8 @@ def plan(
             gives=f"{dtype} {kind} of {len(labels)} classes",
             calibration=_calibration(recipe) if quantize in CALIBRATED else None,
             training=_training(recipe) if recipe.trains(quantize) else None,
+            confidence=_confidence(recipe),
+            robustness=_robustness(recipe),
             max_accuracy_drop=limits.max_accuracy_drop,
             min_agreement=limits.min_agreement,
         )
@@ -106,3 +112,19 @@ def _training(recipe: ExportRecipe) -> str:
     if qat is None:
         raise TypeError("the recipe trains nothing")
     return f"{qat.backend}, {qat.epochs} epochs of CIFAR-10's train split"
+
+
+def _confidence(recipe: ExportRecipe) -> str | None:
+    if recipe.confidence is None:
+        return None
+    source = recipe.confidence.data or "CIFAR-10's validation split"
+    return f"fitted on {source}, {100 * recipe.confidence.coverage:g}% of it answered"
+
+
+def _robustness(recipe: ExportRecipe) -> str | None:
+    if recipe.robustness is None:
+        return None
+    if recipe.robustness.images is None:
+        return "on the packaged sample"
+    source = recipe.eval_data or "CIFAR-10's validation split"
+    return f"on {recipe.robustness.images} images of {source}"

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe, check_evidence
 from cifar_runtime.command import not_one_of
 from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
 from cifar_runtime.errors import GateError, UsageError
@@ -89,6 +90,8 @@ class ExportRecipe:
             0.999 for none, 0.998 for fp16.
         eval_split: where both are measured; ``auto`` is the full test split when it was fetched.
         eval_data: a folder of class folders to measure on instead; None for CIFAR-10.
+        confidence: how probabilities are calibrated, and when the artefact abstains; None for neither.
+        robustness: which images are corrupted to see how accuracy holds; None for none.
         resize_filter: how the runtime scales pictures to the input's size; None for antialiased bicubic: bilinear
             blurs the little that 32 pixels show, and lanczos rings around edges.
         force: replace a different artefact of the same name.
@@ -112,6 +115,8 @@ class ExportRecipe:
     min_agreement: float | None = None
     eval_split: EvalSplit = "auto"
     eval_data: Path | None = None
+    confidence: ConfidenceRecipe | None = None
+    robustness: RobustnessRecipe | None = None
     resize_filter: ResizeFilter | None = None
     force: bool = False
     verbose: bool = False
@@ -129,6 +134,7 @@ class ExportRecipe:
             _check_choices("output kind", (self.output_kind,), get_args(ScoreKind))
         self._check_pairs()
         self._check_data()
+        check_evidence(self.confidence, self.robustness, eval_data=self.eval_data)
         self._check_contract()
         if self.calibration_samples < 1 or self.seed < 0:
             raise UsageError(
@@ -216,6 +222,8 @@ class ExportRecipe:
             "max_accuracy_drop": self.max_accuracy_drop,
             "min_agreement": self.min_agreement,
             "eval_split": self.eval_split,
+            "confidence": None if self.confidence is None else self.confidence.to_json(),
+            "robustness": None if self.robustness is None else self.robustness.to_json(),
             "resize_filter": self.resize_filter,
         }
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from cifar_export.adapt import output_kind_of
 from cifar_export.checkpoint import Checkpoint
 from cifar_export.recipe import ExportRecipe, InputRange
-from cifar_runtime.contract import ResizeFilter, ScoreKind
-from cifar_runtime.errors import ArtefactError
+from cifar_runtime.contract import OutputContract, ResizeFilter, ScoreKind
+from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.stated_contract import completed_contract, wrong_contract
 
 # What a pixel is multiplied by, and what is added then.
@@ -45,7 +45,7 @@ def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
 
     Raises:
         ArtefactError: the contract cannot be read, or is not one of this checkpoint.
-        UsageError: it is neither a built-in name nor a .json file.
+        UsageError: it is neither a built-in name nor a .json file, or states what the export is to fit.
     """
     if recipe.contract is None:
         return Statement(
@@ -64,6 +64,7 @@ def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
         output_facts={**plain, "kind": output_kind_of(checkpoint.model)},
     )
     image, scores = contract.input, contract.output
+    _refuse_two_confidences(recipe, scores)
     found = (checkpoint.image_shape, checkpoint.num_classes, "float32", "float32")
     stated = (image.shape, len(contract.labels), image.dtype, scores.dtype)
     names = ("input.shape", "number of labels", "input.dtype", "output.dtype")
@@ -98,4 +99,13 @@ def check_kind(recipe: ExportRecipe, statement: Statement, *, found: ScoreKind) 
         raise ArtefactError(
             f"{recipe.contract}: states {statement.kind}, but the checkpoint gives {found}.",
             hint="State what it gives, and convert it by --output-kind.",
+        )
+
+
+def _refuse_two_confidences(recipe: ExportRecipe, stated: OutputContract) -> None:
+    states_one = stated.temperature is not None or stated.abstention_threshold is not None
+    if recipe.confidence is not None and states_one:
+        raise UsageError(
+            f"{recipe.contract}: states a temperature or an abstention threshold, and --confidence would fit both.",
+            hint="Leave --confidence out, or these two out of the contract.",
         )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _MODELS = Path(__file__).parent / "models"
 _DEFAULT_NAME = "seed-cnn-int8"
-# What a probability of zero stands for where its logarithm is needed: an int8 score cannot say less than 1/256.
+# What a probability of zero stands for where its logarithm is needed.
 _LEAST_PROBABILITY = 1e-12
 _INTERPRETERS = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
 
@@ -184,9 +184,16 @@ def probabilities_from_scores(
     if contract.kind == "probabilities":
         if temperature is None:
             return exact
-        exact = np.log(np.maximum(exact, _LEAST_PROBABILITY))  # logits, but for a constant
+        exact = np.log(
+            np.maximum(exact, _least_probability(contract))
+        )  # logits, but for a constant
     exponentials = np.exp((exact - exact.max(axis=1, keepdims=True)) / (temperature or 1.0))
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def _least_probability(contract: OutputContract) -> float:
+    """A quantized zero stands for anything below half a step: for the middle of that."""
+    return _LEAST_PROBABILITY if contract.scale is None else contract.scale / 4
 
 
 def prediction_from_probabilities(

@@ -179,6 +179,7 @@ def _provenance_lines(card: Mapping[str, Any]) -> Iterator[str]:
     if parity.get("seen") and "candidate_correct" in parity:
         share = parity["candidate_correct"] / parity["seen"]
         yield f"accuracy    {share:.2%} of {parity['seen']:,} images of {parity.get('split')}"
+    yield from _evidence_lines(provenance)
     yield f"licence     {card.get('licence') or 'not stated'}"
     golden = card.get("golden_vectors")
     if golden:
@@ -196,6 +197,39 @@ def _self_test_line(result: "Replay") -> str:
         f"self-test   {verdict}: scores differ by up to {result.max_error:.3g}, allowed are "
         f"{result.tolerance:.3g}; {result.decisions_kept} of {result.num_vectors} decisions kept"
     )
+
+
+def _evidence_lines(provenance: Mapping[str, Any]) -> Iterator[str]:
+    """What the exporter measured of confidence and robustness, in the words of the card's schema."""
+    for name, lines_of in (("confidence", _confidence_lines), ("robustness", _robustness_lines)):
+        try:
+            lines = lines_of(provenance.get(name) or {})
+        except (KeyError, TypeError, ValueError):  # nothing was measured, or another version did
+            continue
+        yield from lines
+
+
+def _confidence_lines(confidence: Mapping[str, Any]) -> list[str]:
+    measured, images = confidence["measured"], confidence["images"]
+    right = measured["selective_accuracy"]
+    return [
+        f"confidence  answers {measured['coverage']:.2%} of {images['num_images']:,} images of "
+        f"{images['split']}{'' if right is None else f', {right:.2%} of them right'}",
+        f"            calibration error {measured['ece_before']:.2%}, with the temperature "
+        f"{measured['ece_after']:.2%}",
+        *(
+            f"            answers {one['accepted']} of {one['seen']} images of {one['source']}, wrongly"
+            for one in confidence["false_acceptance"]
+        ),
+    ]
+
+
+def _robustness_lines(robustness: Mapping[str, Any]) -> list[str]:
+    artefact, images = robustness["artefact"], robustness["images"]
+    return [
+        f"robustness  {artefact['corrupted_accuracy']:.2%} under {len(artefact['corruptions'])} corruptions "
+        f"of {images['num_images']:,} images of {images['split']}; undamaged {artefact['clean_accuracy']:.2%}"
+    ]
 
 
 def _wrapped(title: str, words: Sequence[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from cifar_export.advice import advice, arguments
 from cifar_export.cli import main, parse, recipe_from
+from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe
 from cifar_export.recipe import ExportRecipe, QatRecipe
 from cifar_runtime.errors import UsageError
 
@@ -54,6 +55,15 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
                 "resize_filter": "lanczos",
             },
         ),
+        ("--confidence", {"confidence": ConfidenceRecipe()}),
+        (
+            "--confidence --coverage 90% --confidence-data d --robustness 500",
+            {
+                "confidence": ConfidenceRecipe(coverage=0.9, data=Path("d")),
+                "robustness": RobustnessRecipe(images=500),
+            },
+        ),
+        ("--robustness sample", {"robustness": RobustnessRecipe(images=None)}),
         (
             "--contract cifar10-unit --output-kind logits",
             {"contract": "cifar10-unit", "output_kind": "logits"},
@@ -103,6 +113,19 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
             )
         ),
         ("--qat-epochs 2", "cifar-export: --qat-epochs without --qat trains nothing. Add --qat."),
+        (
+            "--coverage 90%",
+            "cifar-export: --coverage without --confidence fits nothing. Add --confidence.",
+        ),
+        (
+            "--confidence-data d",
+            "cifar-export: --confidence-data without --confidence fits nothing. Add --confidence.",
+        ),
+        (
+            "--confidence --coverage 0",
+            "coverage is 0.0, expected a share above 0, up to 1. "
+            "95% leaves 19 of 20 images their answer.",
+        ),
         (
             "--quantize int8 --labels l --eval-data d --calibration-data d",
             "d: is given for calibration and for evaluation, expected different images. "
@@ -154,6 +177,17 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     assert (err, output.exists()) == ("", False)
 
 
+def test_a_dry_run_names_the_images_of_confidence_and_robustness(
+    checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    measured = ["--confidence", "--coverage", "90%", "--robustness", "500"]
+    assert main([str(checkpoint), "-o", str(tmp_path), *measured, "--dry-run", "-q"]) == 0
+    assert capfd.readouterr().out.splitlines()[-3:-1] == [
+        "  confidence   fitted on CIFAR-10's validation split, 90% of it answered",
+        "  robustness   on 500 images of CIFAR-10's validation split",
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -164,6 +198,8 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
             "'int4' is not one of none, fp16, dynamic, int8, int8-float-io, int16x8; did you mean int8?",
         ),
         ("-o d --max-accuracy-drop lots", "'lots' is not a share such as 0.005, 0.5% or 0.5pp"),
+        ("-o d --coverage 95", "'95' is not a share such as 0.005, 0.5% or 0.5pp"),
+        ("-o d --robustness many", "'many' is not a whole number above zero, nor 'sample'"),
         ("-o d --seed -1", "'-1' is not a whole number from zero up"),
         ("-o d --calibration-samples 0", "'0' is not a whole number above zero"),
         (

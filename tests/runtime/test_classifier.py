@@ -176,6 +176,15 @@ def test_an_extreme_temperature_still_gives_probabilities(
     assert found.argmax() == np.argmax(row)
 
 
+def test_at_a_temperature_an_int8_zero_counts_as_the_middle_of_what_rounds_to_zero() -> None:
+    """255/256 and zero: at temperature 1 the zero is a quarter of 1/256."""
+    contract = output(
+        kind="probabilities", dtype="int8", scale=1 / 256, zero_point=-128, temperature=1.0
+    )
+    found = probabilities_from_scores(np.array([[255 / 256, 0.0]], np.float32), contract)
+    np.testing.assert_allclose(found, [[255 / 255.25, 0.25 / 255.25]], rtol=1e-12)
+
+
 @pytest.mark.parametrize(("threshold", "abstained"), [(None, False), (0.9, False), (0.91, True)])
 def test_below_the_threshold_the_label_is_a_guess(
     *, threshold: float | None, abstained: bool

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +37,29 @@ def model() -> Path:
     return V1 / "tiny-int8.tflite"
 
 
-@pytest.fixture
-def spoilt(tmp_path: Path, publish: Any) -> Path:
-    """An artefact whose golden scores are not those that its model gives."""
+def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """The kept .onnx artefact with another card, inside the file and beside it."""
     source = V1 / "tiny-float32.onnx"
     card = json.loads(card_path(source).read_text())
-    card["golden_vectors"]["scores"][3][0] += 0.5
+    change(card)
     onnx = pytest.importorskip("onnx")
     bare = onnx.load_from_string(source.read_bytes())
     del bare.metadata_props[:]
     data, new_card = sealed(bare.SerializeToString(), "onnx", document_of_card(card))
-    path = tmp_path / source.name
+    path = folder / source.name
     path.write_bytes(data)
     card_path(path).write_text(json.dumps(new_card))
-    del publish
     return path
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path) -> Path:
+    """An artefact whose golden scores are not those that its model gives."""
+
+    def spoil(card: dict[str, Any]) -> None:
+        card["golden_vectors"]["scores"][3][0] += 0.5
+
+    return rewritten(tmp_path, spoil)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +98,42 @@ def test_what_was_calibrated_is_described(publish: Any, capsys: pytest.CaptureFi
     assert main([str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "            temperature 1.25, unsure below a probability of 0.5" in lines
+
+
+def test_what_was_measured_beyond_accuracy_is_described(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = {"coverage": 0.95, "selective_accuracy": 0.8, "ece_before": 0.04, "ece_after": 0.01}
+    confidence = {
+        "images": {"split": "validation", "num_images": 5000},
+        "measured": measured,
+        "false_acceptance": [{"source": "noise", "seen": 500, "accepted": 20}],
+    }
+    robustness = {
+        "images": {"split": "validation[:300]", "num_images": 300},
+        "artefact": {"corrupted_accuracy": 0.6, "clean_accuracy": 0.75, "corruptions": [{}] * 6},
+    }
+    found = {"confidence": confidence, "robustness": robustness}
+    path = rewritten(tmp_path, lambda card: card["provenance"].update(found))
+    assert main([str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("confidence"))
+    assert lines[first : first + 4] == [
+        "confidence  answers 95.00% of 5,000 images of validation, 80.00% of them right",
+        "            calibration error 4.00%, with the temperature 1.00%",
+        "            answers 20 of 500 images of noise, wrongly",
+        "robustness  60.00% under 6 corruptions of 300 images of validation[:300]; undamaged 75.00%",
+    ]
+
+
+@pytest.mark.parametrize("found", [{}, {"measured": 3}, [], "much"])
+def test_a_card_of_another_version_is_described_without_what_it_says_otherwise(
+    found: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evidence = {"confidence": found, "robustness": found}
+    path = rewritten(tmp_path, lambda card: card["provenance"].update(evidence))
+    assert main([str(path)]) == 0
+    assert "robustness" not in capsys.readouterr().out
 
 
 def test_the_self_test_says_bit_for_bit(

@@ -1,0 +1,189 @@
+"""Measures models under corruptions beside their checkpoint: ``python -m cifar_bench.robustness``.
+
+It parses, runs and prints; the damage is in ``corruptions``, the counting in ``robustness_counts``.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from cifar_bench.parity_recipe import ParityRecipe
+from cifar_bench.recipe import BenchSplit
+from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
+from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cifar_bench.robustness_report import RobustnessReport
+
+_PROGRAM = "python -m cifar_bench.robustness"
+_EXAMPLES = """\
+  python -m cifar_bench.robustness seed-cnn-int8.tflite --against seed-cnn.keras
+  python -m cifar_bench.robustness seed-cnn-int8.tflite --against seed-cnn.keras --split validation \\
+      --limit 1000 --json robustness.json
+"""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line as a namespace.
+
+    Raises:
+        UsageError: it makes no sense.
+    """
+    options = _parser().parse_args(argv)
+    check_result_file(
+        "--json", options.json, suffix=".json", program=_PROGRAM, operands="the models"
+    )
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+
+
+def measure_robustness(
+    recipe: ParityRecipe, *, seed: int, progress: "Callable[[str], None] | None" = None
+) -> "RobustnessReport":
+    """The accuracy of the recipe's models on the same damaged images.
+
+    Args:
+        recipe: names the models, the reference first, and the images.
+        seed: of the damage.
+        progress: takes a sentence whenever a corruption begins.
+
+    Raises:
+        ArtefactError: a model cannot be used, or is made for other labels or sizes than the first.
+        InputError: the images are missing, or do not decode.
+        MissingDependencyError: keras or an interpreter is not installed.
+    """
+    from cifar_bench.environment import read_environment
+    from cifar_bench.robustness_counts import decisions_of, robustness_from_decisions
+    from cifar_bench.robustness_report import ModelRobustness, RobustnessReport
+    from cifar_bench.score_models import open_models
+    from cifar_bench.subject import distinct_names
+
+    opened = open_models(recipe)
+    subjects, evaluation = opened.subjects, opened.evaluation
+    decided = decisions_of(
+        [subject.scores for subject in subjects],
+        evaluation.images,
+        evaluation.labels,
+        seed=seed,
+        progress=progress,
+    )
+    models = tuple(
+        ModelRobustness(
+            name=name,
+            model_file=subject.model_file,
+            runtime=subject.runtime,
+            robustness=robustness_from_decisions(
+                decided[index], evaluation.labels, reference=decided[0] if index else None
+            ),
+        )
+        for index, (name, subject) in enumerate(
+            zip(distinct_names(subjects), subjects, strict=True)
+        )
+    )
+    return RobustnessReport(
+        environment=read_environment(),
+        split=evaluation.name,
+        images_sha256=evaluation.sha256(),
+        seed=seed,
+        models=models,
+    )
+
+
+def _run(argv: Sequence[str]) -> int:
+    options = parse(argv)
+    recipe = ParityRecipe(
+        reference=options.against,
+        candidates=tuple(options.models),
+        split=options.split or "test-sample",
+        eval_data=options.eval_data,
+        limit=options.limit,
+        threads=options.threads,
+    )
+    report = measure_robustness(
+        recipe, seed=options.seed, progress=None if options.quiet else _tell
+    )
+    from cifar_bench.robustness_report import plain_robustness
+
+    if options.json == STDOUT:
+        sys.stdout.write(report.to_text())
+        return 0
+    if options.json is not None:
+        write_result_file(options.json, report.to_text())
+    sys.stdout.write(plain_robustness(report))
+    return 0
+
+
+def _tell(sentence: str) -> None:
+    sys.stderr.write(f"{_PROGRAM}: {sentence}\n")
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog=_PROGRAM,
+        description="Measure accuracy on corrupted images (noise, blur, contrast, brightness, JPEG, shift; five "
+        "severities) of exported models and of the checkpoint they come from, side by side.",
+        examples=_EXAMPLES,
+    )
+    add = parser.add_argument
+    add(
+        "models",
+        metavar="MODEL",
+        nargs="+",
+        type=Path,
+        help="one or more of .tflite or .onnx with their cards, or .keras",
+    )
+    add(
+        "--against",
+        metavar="CHECKPOINT",
+        type=Path,
+        required=True,
+        help="the model they are compared with: a .keras file, or any exported one",
+    )
+    images = parser.add_mutually_exclusive_group()
+    images.add_argument(
+        "--split",
+        type=choice(get_args(BenchSplit)),
+        metavar="NAME",
+        help=f"images to damage: {', '.join(get_args(BenchSplit))} (default: test-sample)",
+    )
+    images.add_argument(
+        "--eval-data",
+        type=Path,
+        metavar="DIR",
+        help="your own images instead: one folder a class, named like the model's labels",
+    )
+    add(
+        "--limit", type=positive_int, metavar="N", help="use N images only, evenly over the classes"
+    )
+    add("--seed", type=whole_number, default=0, metavar="N", help="of the damage (default: 0)")
+    add(
+        "--threads",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="threads per inference (default: 1)",
+    )
+    add(
+        "--json",
+        nargs="?",
+        const=STDOUT,
+        metavar="FILE.json",
+        help="write the report as JSON, to stdout without FILE",
+    )
+    add("-q", "--quiet", action="store_true", help="no progress on stderr")
+    add("-v", "--verbose", action="store_true", help="the traceback of an unexpected error")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
