@@ -11,27 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_bench.accuracy import Accuracy, decisions
+from cifar_bench.confidence_bins import (
+    ConfidenceBin,
+    confidence_bins,
+    expected_calibration_error,
+)
 from cifar_bench.evaluation import Evaluation
 
-NUM_CONFIDENCE_BINS = 15
-"""Equally wide bins of the expected calibration error, as in the paper that made it common."""
-
 TOP_K = (2, 5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfidenceBin:
-    """The images whose decision got a probability within one bin.
-
-    Attributes:
-        seen: images in the bin.
-        correct: those decided rightly.
-        confidence_sum: the sum of the decisions' probabilities.
-    """
-
-    seen: int
-    correct: int
-    confidence_sum: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +47,7 @@ class DetailedAccuracy:
         wrong: positions of the images decided wrongly, ascending, in the order of the set.
         top_k: for each k, images whose class is among the k highest scores; k below the number of
             classes.
-        confidence_bins: ``NUM_CONFIDENCE_BINS`` bins of width 1/15, the lowest confidence first.
+        confidence_bins: bins of width 1/15, the lowest confidence first.
     """
 
     split: str
@@ -124,15 +111,8 @@ class DetailedAccuracy:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error, 0..1, over the confidence bins.
-
-        The mean over all images of |accuracy - mean confidence| of the image's bin.
-
-        Source: C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural
-            networks", ICML 2017, equation 3.
-        """
-        gaps = sum(abs(bin_.correct - bin_.confidence_sum) for bin_ in self.confidence_bins)
-        return gaps / self.seen
+        """Expected calibration error, 0..1, over the confidence bins."""
+        return expected_calibration_error(self.confidence_bins)
 
     def to_json(self) -> dict[str, Any]:
         """The counts, and what follows from them, as JSON-ready data."""
@@ -194,7 +174,7 @@ def measure_detailed_accuracy(
         confusion=tuple(tuple(row) for row in confusion.reshape(classes, classes).tolist()),
         wrong=tuple(np.flatnonzero(decided != labels).tolist()),
         top_k={k: _in_top_k(scores, labels, k) for k in TOP_K if k < classes},
-        confidence_bins=_confidence_bins(confidences, decided == labels),
+        confidence_bins=confidence_bins(confidences, decided == labels),
     )
 
 
@@ -202,19 +182,3 @@ def _in_top_k(scores: NDArray[np.float32], labels: NDArray[np.int64], k: int) ->
     """Images whose class is among the k best; ties rank the lower index first, as decisions do."""
     best = np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :k]
     return int(np.count_nonzero((best == labels[:, np.newaxis]).any(axis=1)))
-
-
-def _confidence_bins(
-    confidences: NDArray[np.float64], right: NDArray[np.bool_]
-) -> tuple[ConfidenceBin, ...]:
-    """Bins (0, 1/15], (1/15, 2/15], ...; a quantized 0 falls into the first, 256/256 into the last."""
-    places = np.ceil(np.clip(confidences, 0, 1) * NUM_CONFIDENCE_BINS).astype(int)
-    places = np.clip(places - 1, 0, NUM_CONFIDENCE_BINS - 1)
-    seen, correct, total = (
-        np.bincount(places, weights=weights, minlength=NUM_CONFIDENCE_BINS)
-        for weights in (None, right.astype(float), confidences)
-    )
-    return tuple(
-        ConfidenceBin(seen=int(a), correct=int(b), confidence_sum=float(c))
-        for a, b, c in zip(seen, correct, total, strict=True)
-    )
