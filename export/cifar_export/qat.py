@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from cifar_export.calibration import Feed
 from cifar_export.fold import Folded
 from cifar_export.recipe import QatRecipe
-from cifar_train.dataset import Split, load_split
+from cifar_runtime.errors import InputError
+from cifar_train.dataset import Split, dataset_folder, is_available, load_split
 
 _WATCHED_IMAGES = 2000
 
@@ -43,6 +44,19 @@ class Trained:
 
     folded: Folded
     report: dict[str, Any]
+
+
+def check_data_set() -> None:
+    """Checks for the images before anything slow begins.
+
+    Raises:
+        InputError: CIFAR-10 was not fetched.
+    """
+    if not is_available():
+        raise InputError(
+            f"--qat trains on CIFAR-10's train split, which is not in {dataset_folder()}.",
+            hint="Run cifar-data fetch, once, while online, or leave --qat out.",
+        )
 
 
 def qat_data() -> QatData:

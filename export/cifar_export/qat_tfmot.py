@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from cifar_export.adapt import adapted
 from cifar_export.calibration import Feed
 from cifar_export.qat import QatData
-from cifar_export.qat_keras import observed_ranges
+from cifar_export.qat_keras import linear_units, observed_ranges
 from cifar_export.recipe import QatRecipe
 from cifar_export.trace import call_copy, functional_from, replay, trace
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
@@ -79,7 +80,7 @@ def train(
         "image_shape": list(logits.inputs[0].shape[1:]),
         "multiplier": feed.multiplier,
         "offset": feed.offset,
-        "epochs": recipe.epochs,
+        "steps": recipe.steps,
         "learning_rate": recipe.learning_rate,
         "batch_size": recipe.batch_size,
         "seed": seed,
@@ -91,6 +92,13 @@ def train(
         np.savez(
             folder / "weights.npz",
             **{f"{i}": weight for i, weight in enumerate(logits.get_weights())},
+        )
+        units = [asdict(unit) for unit in linear_units(logits, feed)]
+        np.savez(
+            folder / "units.npz",
+            **{
+                f"{i} {name}": array for i, unit in enumerate(units) for name, array in unit.items()
+            },
         )
         _run_child(folder, model_name=model.name, say=say)
         with np.load(folder / "trained.npz", allow_pickle=False) as found:

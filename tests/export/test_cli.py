@@ -33,10 +33,10 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
         ("--quantize 8,w8a16,w8a32", {"quantize": ("int8", "int16x8", "dynamic")}),
         ("--quantize int8,w8a8", {"quantize": ("int8",)}),
         (
-            "--quantize int8 --qat --qat-backend tfmot --qat-epochs 3 --qat-learning-rate 1e-5",
+            "--quantize int8 --qat --qat-backend tfmot --qat-steps 3 --qat-learning-rate 1e-5",
             {
                 "quantize": ("int8",),
-                "qat": QatRecipe(backend="tfmot", epochs=3, learning_rate=1e-5),
+                "qat": QatRecipe(backend="tfmot", steps=3, learning_rate=1e-5),
             },
         ),
         (
@@ -85,7 +85,7 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
             "QAT with --quantize none: it trains for int8, expected one of int8, int8-float-io among them. "
             "Give --quantize int8, or leave --qat out.",
         ),
-        ("--qat-epochs 2", "cifar-export: --qat-epochs without --qat trains nothing. Add --qat."),
+        ("--qat-steps 2", "cifar-export: --qat-steps without --qat trains nothing. Add --qat."),
         (
             "--quantize int8 --labels l --eval-data d --calibration-data d",
             "d: is given for calibration and for evaluation, expected different images. "

@@ -18,6 +18,7 @@ from cifar_export.recipe import ExportRecipe, QatRecipe
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import InputError
 from cifar_train import shipped
+from cifar_train.dataset import dataset_folder
 
 HAS_TFMOT = importlib.util.find_spec("tensorflow_model_optimization") is not None
 BACKENDS = [
@@ -69,7 +70,7 @@ def test_training_keeps_the_best_state_and_the_model_it_was_given(
         folded = fold(_chain(), rescaling="strip")  # it takes no branches of negated channels
     before = [weight.copy() for weight in folded.model.get_weights()]
     said: list[str] = []
-    recipe = QatRecipe(backend=backend, batch_size=32)
+    recipe = QatRecipe(backend=backend, steps=8, batch_size=32)
     result = trained(folded, recipe, feed=feed, data=data, seed=0, say=said.append)
     for old, new in zip(before, folded.model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -77,12 +78,15 @@ def test_training_keeps_the_best_state_and_the_model_it_was_given(
     assert [weight.shape for weight in after] == [weight.shape for weight in before]
     assert result.report["steps"] == 8
     looks = result.report["looks"]
-    assert [look["step"] for look in looks] == [0, 2, 4, 6, 8]
+    assert [look["step"] for look in looks] == list(range(9))
     best = min(looks, key=lambda look: look["divergence"])
     has_moved = any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+    assert result.report["kept_step"] == best["step"]
     assert has_moved == (best["step"] > 0)
     assert max(np.abs(new - old).max() for old, new in zip(before, after, strict=True)) < 1
-    assert said[0].startswith("QAT: 8 steps; agreement ")
+    assert len(said) == len(looks)
+    assert said[0].startswith("QAT: step 0 of 8: agreement ")
+    assert said[8].startswith("QAT: step 8 of 8: loss ")
 
 
 def _chain() -> Any:
@@ -102,7 +106,7 @@ def _chain() -> Any:
 
 
 def test_the_same_seed_trains_the_same_weights(folded: Folded, feed: Feed, data: QatData) -> None:
-    recipe = QatRecipe(batch_size=64)
+    recipe = QatRecipe(steps=4, batch_size=64)
     first, second = (
         trained(folded, recipe, feed=feed, data=data, seed=5, say=lambda _: None) for _ in range(2)
     )
@@ -116,13 +120,14 @@ def test_an_int8_export_can_be_trained_first(
     checkpoint: Path, data: QatData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cifar_export.job.qat_data", lambda: data)
+    monkeypatch.setattr("cifar_export.export.check_data_set", lambda: None)
     results = export(
         ExportRecipe(
             checkpoint=checkpoint,
             output=tmp_path,
             formats=("tflite", "onnx"),
             quantize=("int8",),
-            qat=QatRecipe(batch_size=64),
+            qat=QatRecipe(steps=4, batch_size=64),
             calibration_samples=128,
             eval_split="test-sample",
             max_accuracy_drop=0.03,
@@ -139,12 +144,18 @@ def test_an_int8_export_can_be_trained_first(
         assert provenance["training_for_int8"]["steps"] == 4
 
 
-def test_training_needs_the_data_set(
+def test_training_needs_the_data_set_before_anything_slow(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path))
     recipe = ExportRecipe(
         checkpoint=checkpoint, output=tmp_path / "out", quantize=("int8",), qat=QatRecipe()
     )
-    with pytest.raises(InputError, match="Run cifar-data fetch, once, while online"):
-        export(recipe)
+    said: list[str] = []
+    with pytest.raises(InputError) as caught:
+        export(recipe, progress=said.append)
+    assert str(caught.value) == (
+        f"--qat trains on CIFAR-10's train split, which is not in {dataset_folder()}. "
+        "Run cifar-data fetch, once, while online, or leave --qat out."
+    )
+    assert (caught.value.exit_code, said) == (3, [])
