@@ -174,6 +174,7 @@ def _provenance(job: Job, quantize: Quantize, verification: Verification | None)
         "folding": [
             {"layer": note.layer, "action": note.action} for note in job.folded(quantize).notes
         ],
+        "preparation_for_int8": job.preparation(quantize),
         "training_for_int8": job.training_report(quantize),
         "parity": None if verification is None else verification.to_json(),
     }

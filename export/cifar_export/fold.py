@@ -179,7 +179,7 @@ class _Folding:
             self._absorb(linear, state)
         edit = self._edit(call)
         edit.action, edit.linear = "linear", linear
-        activation = _activation_of(call.layer)
+        activation = activation_of(call.layer)
         since = (call,) if activation == "relu" else ()
         head = linear if activation in ("linear", "relu") else None
         return _State(producer=call.index, head=head, since=since)
@@ -265,7 +265,7 @@ class _Folding:
         return _State(producer=call.index, owed=owed, head=head, since=state.since)
 
     def _activation(self, call: Call, state: _State) -> _State:
-        activation = _activation_of(call.layer)
+        activation = activation_of(call.layer)
         if activation == "linear":
             return self._identity(call, state)
         if activation not in ("relu", "leaky_relu"):
@@ -295,7 +295,7 @@ class _Folding:
             and state.head is not None
             and state.head.kind == "Conv2D"
             and len(state.since) == 1
-            and _activation_of(state.since[0].layer) == "relu"
+            and activation_of(state.since[0].layer) == "relu"
         )
 
     def _split(self, call: Call, state: _State) -> _State:
@@ -342,7 +342,7 @@ def batch_norm_affine(layer: Any) -> tuple[Vector, Vector]:
     return scale, beta - scale * mean
 
 
-def _activation_of(layer: Any) -> str:
+def activation_of(layer: Any) -> str:
     """``linear``, ``relu``, ``leaky_relu``, or another name, which folding treats as unknown."""
     kind = type(layer).__name__
     if kind == "ReLU":

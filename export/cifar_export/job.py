@@ -13,7 +13,8 @@ from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpo
 from cifar_export.evaluation import class_labels, evaluation_split, refuse_foreign_calibration
 from cifar_export.fold import Folded, RescalingRule, fold
 from cifar_export.qat import Trained, qat_data, trained
-from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
+from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
+from cifar_export.untrained import Untrained, untrained
 from cifar_runtime.contract import InputContract
 from cifar_train.dataset import Split
 
@@ -38,6 +39,7 @@ class Job:
     reference: NDArray[np.float32]
     say: Callable[[str], None]
     _folded: dict[RescalingRule, Folded] = field(default_factory=dict)
+    _untrained: Untrained | None = None
     _trained: Trained | None = None
     _calibration: Calibration | None = None
 
@@ -49,11 +51,19 @@ class Job:
     def folded(self, quantize: Quantize) -> Folded:
         """The folded model; for calibrated precisions without a leading Rescaling, so that the input stays exact.
 
-        Where the recipe says so, with weights that were trained for int8.
+        For int8 its weights are prepared for that, or trained where the recipe says so.
         """
         if self.recipe.trains(quantize):
             return self._trained_once().folded
+        if quantize in TRAINABLE:
+            return self._untrained_once().folded
         return self._folded_once("strip" if quantize in CALIBRATED else "keep")
+
+    def preparation(self, quantize: Quantize) -> dict[str, Any] | None:
+        """What was done for int8 without training; None where that was not tried."""
+        if quantize not in TRAINABLE or self.recipe.trains(quantize):
+            return None
+        return self._untrained_once().report
 
     def training_report(self, quantize: Quantize) -> dict[str, Any] | None:
         """How the model was trained for int8; None where it was not."""
@@ -63,6 +73,14 @@ class Job:
         if rescaling not in self._folded:
             self._folded[rescaling] = fold(self.checkpoint.model, rescaling=rescaling)
         return self._folded[rescaling]
+
+    def _untrained_once(self) -> Untrained:
+        if self._untrained is None:
+            folded = self._folded_once("strip")
+            self._untrained = untrained(folded, self._feed_of(folded))
+            num_folded = _batch_norms(self.checkpoint.model) - _batch_norms(folded.model)
+            self.say(f"for int8: folded {num_folded} BatchNorms, {self._untrained.summary}")
+        return self._untrained
 
     def _trained_once(self) -> Trained:
         if self.recipe.qat is None:
@@ -128,3 +146,7 @@ def keras_scores(checkpoint: Checkpoint, images: NDArray[np.uint8]) -> NDArray[n
         np.asarray(images).astype(np.float32), batch_size=250, verbose=0
     )
     return np.asarray(scores, dtype=np.float32)
+
+
+def _batch_norms(model: Any) -> int:
+    return sum(type(layer).__name__ == "BatchNormalization" for layer in model.layers)

@@ -103,6 +103,12 @@ def test_the_card_says_where_everything_comes_from(
         assert provenance["parity"]["split"] == "test-sample"
         assert provenance["parity"]["seen"] == 1000
         assert provenance["folding"][0]["layer"] == "rescaling"
+        prepared = provenance["preparation_for_int8"]
+        if result.name.endswith("int8"):
+            assert len(prepared["equalized"]) == 4
+            assert len(prepared["corrected_biases"]) == 4
+        else:
+            assert prepared is None
         assert str(checkpoint.parent) not in json.dumps(card)
 
 

@@ -1,0 +1,80 @@
+"""Bias correction takes out the mean error of int8 where it counts, and leaves the given model alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cifar_export.bias_correction import correct_biases
+from cifar_export.calibration import Feed
+from cifar_export.fold import fold
+from cifar_export.tflite import tflite_int8
+from cifar_train import shipped
+
+
+@pytest.fixture(scope="module")
+def model(small_model: Any) -> Any:
+    return fold(small_model, rescaling="strip").model
+
+
+@pytest.fixture(scope="module")
+def feed() -> Feed:
+    return Feed(images=shipped.calibration_sample().images[:128], multiplier=1 / 64, offset=-2.0)
+
+
+def test_the_model_given_keeps_its_weights_and_kernels_stay(model: Any, feed: Feed) -> None:
+    before = [weight.copy() for weight in model.get_weights()]
+    corrected = correct_biases(model, feed).model
+    for old, new, other in zip(before, model.get_weights(), corrected.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+        if old.ndim > 1:
+            np.testing.assert_array_equal(old, other)
+
+
+def test_a_converted_file_loses_most_of_its_mean_error(model: Any, feed: Feed) -> None:
+    """Measured on the real file, not on the simulation that found the errors."""
+    logits = _logits(model)
+    before = _mean_errors(logits, logits, feed)
+    after = _mean_errors(logits, correct_biases(logits, feed).model, feed)
+    assert np.abs(after).mean() < np.abs(before).mean() / 2
+
+
+def test_a_channel_that_never_passes_its_relu_keeps_its_bias(feed: Feed) -> None:
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="first")(inputs)
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    kernel, bias = model.get_layer("first").get_weights()
+    bias[1] = -1000
+    model.get_layer("first").set_weights([kernel, bias])
+    corrected = correct_biases(model, feed)
+    assert corrected.errors["first"][1] == 0
+    assert np.all(corrected.errors["first"][[0, 2, 3]] != 0)
+    assert corrected.model.get_layer("first").get_weights()[1][1] == -1000
+
+
+def _logits(model: Any) -> Any:
+    from cifar_export.adapt import adapted
+
+    return adapted(model, output_kind="logits")
+
+
+def _mean_errors(reference: Any, model: Any, feed: Feed) -> NDArray[np.float64]:
+    """Of each score of the model's int8 file, over the calibration images."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=tflite_int8(model, feed, float_io=True).data)
+    interpreter.allocate_tensors()
+    taken = interpreter.get_input_details()[0]["index"]
+    given = interpreter.get_output_details()[0]["index"]
+    found = []
+    for image in feed.batches(1):
+        interpreter.set_tensor(taken, image)
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(given)[0])
+    wanted = np.asarray(reference(np.concatenate(list(feed.batches(64)))))
+    return np.asarray((np.array(found, dtype=np.float64) - wanted).mean(axis=0))

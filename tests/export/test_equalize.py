@@ -1,0 +1,153 @@
+"""Equalizing changes no score of the float model, leaves alone what it must, and makes int8 decide more alike."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cifar_export.calibration import Feed, reaching_both_ends
+from cifar_export.equalize import equalize, wiring_of
+from cifar_export.fold import fold
+from cifar_export.trace import functional_from, trace
+from cifar_train import shipped
+
+Build = Callable[[Any, Any], Any]
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.uint8]:
+    return np.asarray(shipped.test_sample().images[::16])
+
+
+@pytest.fixture(scope="module")
+def feed() -> Feed:
+    images, _ = reaching_both_ends(shipped.calibration_sample().images[:64])
+    return Feed(images=images, multiplier=1 / 64, offset=-2.0)
+
+
+def _notebook_like(x: Any, layers: Any) -> Any:
+    for filters, kernel_size in ((8, 5), (12, 3), (6, 3)):
+        x = layers.Conv2D(filters, kernel_size, activation="relu")(x)
+        x = layers.BatchNormalization(momentum=0.0)(x)
+        x = layers.MaxPooling2D(2)(x) if filters != 6 else x
+    return layers.Flatten()(x)
+
+
+def _same_padding(x: Any, layers: Any) -> Any:
+    x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.AveragePooling2D(3, strides=2, padding="same")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x)
+    x = layers.LeakyReLU(negative_slope=0.1)(x)
+    x = layers.Conv2D(6, 3, padding="same")(x)
+    x = layers.ReLU()(layers.MaxPooling2D(3, strides=2, padding="same")(x))
+    return layers.GlobalMaxPooling2D()(x)
+
+
+def _residual(x: Any, layers: Any) -> Any:
+    x = layers.Conv2D(8, 3, activation="relu", name="stem")(x)
+    y = layers.Conv2D(6, 3, padding="same", activation="relu", name="inner")(x)
+    y = layers.Conv2D(8, 3, padding="same", name="outer")(y)
+    return layers.GlobalAveragePooling2D()(layers.ReLU()(layers.Add()([x, y])))
+
+
+def _clipped(x: Any, layers: Any) -> Any:
+    x = layers.ReLU(max_value=6.0)(layers.Conv2D(8, 3, name="clipped")(x))
+    x = layers.Conv2D(8, 3, activation="tanh", name="bent")(x)
+    return layers.GlobalAveragePooling2D()(x)
+
+
+def _two_users(x: Any, layers: Any) -> Any:
+    x = layers.Conv2D(8, 3, activation="relu", name="shared")(x)
+    left = layers.GlobalMaxPooling2D()(layers.Conv2D(4, 3, name="left")(x))
+    right = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(x))
+    return layers.Concatenate()([left, right])
+
+
+def _uneven(build: Build) -> Any:
+    """A model with random weights whose channels differ by factors of up to a thousand."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((32, 32, 3))
+    model = keras.Model(inputs, layers.Dense(10, name="scores")(build(inputs, layers)))
+    random = np.random.default_rng(5)
+    for layer in model.layers:
+        weights = layer.get_weights()
+        if type(layer).__name__ == "BatchNormalization":
+            size = len(weights[0])
+            weights[0] = random.uniform(-2.0, 2.0, size) * (np.arange(size) != 1)
+            weights[1:3] = random.normal(size=(2, size))
+            weights[3] = 10.0 ** random.uniform(-3, 1, size)
+            layer.set_weights(weights)
+        elif type(layer).__name__ == "Conv2D":
+            gains = 10.0 ** random.uniform(-1.5, 1.5, weights[0].shape[-1])
+            layer.set_weights([weights[0] * gains, random.normal(size=weights[1].shape) * gains])
+    return fold(model).model
+
+
+@pytest.mark.parametrize(
+    "build",
+    [_notebook_like, _same_padding, _residual, _clipped, _two_users],
+    ids=lambda build: build.__name__,
+)
+def test_scores_are_unchanged(build: Build, images: NDArray[np.uint8], feed: Feed) -> None:
+    model = _uneven(build)
+    before = [weight.copy() for weight in model.get_weights()]
+    equalized = equalize(model, feed)
+    pixels = (images / 64.0 - 2.0).astype(np.float32)
+    expected, found = np.asarray(model(pixels)), np.asarray(equalized.model(pixels))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize(
+    ("build", "expected"),
+    [
+        (_residual, {"inner"}),
+        (_clipped, set()),
+        (_two_users, {"shared", "left", "conv2d"}),
+    ],
+    ids=["residual", "clipped", "two users"],
+)
+def test_only_channels_whose_every_user_takes_gains_are_rescaled(
+    build: Build, expected: set[str], feed: Feed
+) -> None:
+    import keras
+
+    keras.backend.clear_session()
+    assert set(equalize(_uneven(build), feed).gains) == expected
+
+
+def test_ranges_become_more_equal(feed: Feed) -> None:
+    model = _uneven(_two_users)
+    equalized = equalize(model, feed).model
+    assert _spread(equalized, feed) == pytest.approx(_spread(model, feed) ** 0.5, rel=0.5)
+
+
+def test_equalizing_twice_changes_nothing_more(feed: Feed) -> None:
+    once = equalize(_uneven(_same_padding), feed)
+    twice = equalize(once.model, feed)
+    for gains in twice.gains.values():
+        np.testing.assert_allclose(gains / np.median(gains), 1, rtol=1.0)
+
+
+def test_a_negated_branch_is_rescaled_with_the_rest(small_model: Any) -> None:
+    folded = fold(small_model, rescaling="strip")
+    wiring = wiring_of(trace(functional_from(folded.model)))
+    names = {wiring.linears[index].layer.name for index in wiring.free}
+    assert len(names) == 4
+    assert {name.rsplit("_", 1)[-1] for name in names} >= {"minimum", "maximum", "negated"}
+
+
+def _spread(model: Any, feed: Feed) -> float:
+    """The largest channel range of the first convolution over the median one."""
+    import keras
+
+    probe = keras.Model(model.inputs[0], model.layers[1].output)
+    batch = next(feed.batches(65))
+    ranges = np.asarray(probe(batch)).max(axis=(0, 1, 2))
+    return float(ranges.max() / np.median(ranges))
