@@ -30,7 +30,7 @@ from cifar_export.distillation import (
     sentence,
     views,
 )
-from cifar_export.qat import QatData
+from cifar_export.qat import Lesson
 from cifar_export.recipe import QatRecipe
 from cifar_export.scaled_adam import ScaledAdam, Units, units_of
 from cifar_export.trace import call_copy, functional_from, replay, trace
@@ -45,39 +45,40 @@ Range = tuple[float, float]
 
 
 def train(
-    model: Any,
-    recipe: QatRecipe,
-    *,
-    feed: Feed,
-    data: QatData,
-    seed: int,
-    say: Callable[[str], None],
+    model: Any, recipe: QatRecipe, lesson: Lesson, *, say: Callable[[str], None]
 ) -> tuple[Any, dict[str, Any]]:
-    """A copy of the folded model with trained weights, and how it went, JSON-ready.
+    """A copy of ``model`` with trained weights, and how it went, JSON-ready.
 
-    The arguments are those of :func:`cifar_export.qat.trained`.
+    Args:
+        model: a folded model to start at.
+        recipe: how to train.
+        lesson: what to train on.
+        say: told how training goes.
     """
-    teacher = adapted(functional_from(model), output_kind="logits")
-    student = _Student(teacher, feed)
-    watched = _as_input(data.validation, feed)
+    teacher = adapted(functional_from(lesson.teacher), output_kind="logits")
+    student = _Student(adapted(functional_from(model), output_kind="logits"), lesson.feed)
+    watched = _as_input(lesson.data.validation, lesson.feed)
     wanted = teacher.predict(watched, batch_size=LOOK_BATCH, verbose=0)
-    num_steps = recipe.steps
-    step = _training_step(teacher, student, linear_units(teacher, feed))
     looks, losses = [look_at(0, wanted, student.logits(watched))], list[float]()
     kept = student.weights()
-    say(sentence(looks[0], num_steps=num_steps, num_images=len(watched), loss=None))
-    batches = views(data.train, batch_size=recipe.batch_size, num_batches=num_steps, seed=seed)
+    say(sentence(looks[0], num_steps=recipe.steps, num_images=len(watched), loss=None))
+    step = _training_step(teacher, student)
+    batches = views(
+        lesson.data.train,
+        batch_size=recipe.batch_size,
+        num_batches=recipe.steps,
+        seed=lesson.seed,
+    )
     for number, images in enumerate(batches, start=1):
-        losses.append(
-            step(_as_input(images, feed), rate_at(number, num_steps, recipe.learning_rate))
-        )
-        if not is_look(number, num_steps):
+        rate = rate_at(number, recipe.steps, recipe.learning_rate)
+        losses.append(step(_as_input(images, lesson.feed), rate))
+        if not is_look(number, recipe.steps):
             continue
         looks.append(look_at(number, wanted, student.logits(watched)))
         if best(looks) is looks[-1]:
             kept = student.weights()
-        mean_loss = float(np.mean(losses))
-        say(sentence(looks[-1], num_steps=num_steps, num_images=len(watched), loss=mean_loss))
+        loss = float(np.mean(losses))
+        say(sentence(looks[-1], num_steps=recipe.steps, num_images=len(watched), loss=loss))
         losses.clear()
     result = replay(model, call_copy)
     result.set_weights(kept)
@@ -90,6 +91,7 @@ class _Student:
     def __init__(self, model: Any, feed: Feed) -> None:
         self.model, self._probe, indices = _probed(model)
         self._feed = feed
+        self.units = linear_units(self.model, feed)
         self._ranges = _range_variables(indices)
         self.rounded = _with_rounded_activations(self.model, self._ranges)
         self._rounded_kernels = {
@@ -240,12 +242,12 @@ def _rounded_calls(model: Any) -> frozenset[int]:
 
 
 def _training_step(
-    teacher: Any, student: _Student, units: list[Units]
+    teacher: Any, student: _Student
 ) -> Callable[[NDArray[np.float32], float], float]:
     """One step: gradients at the rounded weights move the float ones (the straight-through estimator)."""
     import tensorflow as tf
 
-    adam = ScaledAdam(_variables(student.model), units)
+    adam = ScaledAdam(_variables(student.model), student.units)
     at_rounded = [
         variable
         for pair in _variables(student.rounded)

@@ -32,46 +32,49 @@ def main(folder: Path) -> None:
     from tensorflow_model_optimization.python.core.quantization.keras.quantize import quantize_model
 
     request = json.loads((folder / "request.json").read_text())
-    with np.load(folder / "weights.npz", allow_pickle=False) as stored:
-        weights = [stored[f"{index}"] for index in range(len(stored.files))]
-    with np.load(folder / "units.npz", allow_pickle=False) as stored:
-        request["units"] = [
-            Units(**{name: stored[f"{index} {name}"] for name in Units.__slots__})
-            for index in range(len(stored.files) // len(Units.__slots__))
-        ]
     with np.load(folder / "data.npz", allow_pickle=False) as stored:
         images, watched = stored["train"], _as_input(stored["validation"], request)
     tf_keras.utils.set_random_seed(request["seed"])
-    teacher = _built(request)
-    teacher.set_weights(weights)
-    student_source = _built(request)
-    student_source.set_weights(weights)
-    student = quantize_model(student_source)
+    teacher = _built(request, "teacher")
+    teacher.set_weights(_stored(folder / "teacher.npz"))
+    source = _built(request, "student")
+    source.set_weights(_stored(folder / "student.npz"))
+    student = quantize_model(source)
     _set_ranges(student, request, watched[:2])
+    units = _stored(folder / "units.npz")
+    request["units"] = [
+        Units(mean_input=mean, kernel=kernel, bias=bias)
+        for mean, kernel, bias in zip(units[::3], units[1::3], units[2::3], strict=True)
+    ]
     trained, how = _train(teacher, student, request, images, watched)
     arrays: dict[str, Any] = {f"{index}": weight for index, weight in enumerate(trained)}
     np.savez(folder / "trained.npz", **arrays)
     (folder / "report.json").write_text(json.dumps(how))
 
 
-def _built(request: dict[str, Any]) -> Any:
-    """The described model in tf_keras."""
+def _stored(path: Path) -> list[NDArray[np.float32]]:
+    with np.load(path, allow_pickle=False) as stored:
+        return [stored[f"{index}"] for index in range(len(stored.files))]
+
+
+def _built(request: dict[str, Any], which: str) -> Any:
+    """The described teacher or student in tf_keras."""
     from tf_keras import Input, Model, layers
 
     image = Input(tuple(request["image_shape"]))
     tensors: dict[int, Any] = {}
-    for described in request["layers"]:
+    for described in request[which]:
         inputs = [tensors.setdefault(number, image) for number in described["inputs"]]
         layer = getattr(layers, described["kind"])(name=described["name"], **described["settings"])
         tensors[described["output"]] = layer(inputs if len(inputs) > 1 else inputs[0])
-    return Model(image, tensors[request["layers"][-1]["output"]])
+    return Model(image, tensors[request[which][-1]["output"]])
 
 
 def _set_ranges(student: Any, request: dict[str, Any], images: NDArray[np.float32]) -> None:
     """Starts at the ranges of kernels and of calibration: the package's own start at +-6 agree with nothing."""
     student(images, training=True)
     pixels = (request["offset"], request["offset"] + 255 * request["multiplier"])
-    stated = {f"quant_{layer['name']}": layer["range"] for layer in request["layers"]}
+    stated = {f"quant_{layer['name']}": layer["range"] for layer in request["student"]}
     for layer in student.layers:
         name = layer.name
         wanted = pixels if name == "quantize_layer" else stated.get(name)

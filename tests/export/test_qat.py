@@ -12,7 +12,7 @@ from cifar_export.calibration import Feed
 from cifar_export.checkpoint import open_checkpoint
 from cifar_export.export import export
 from cifar_export.fold import Folded, fold
-from cifar_export.qat import QatData, trained
+from cifar_export.qat import Lesson, QatData, trained
 from cifar_export.qat_keras import observed_ranges, rounded_to_int8
 from cifar_export.recipe import ExportRecipe, QatRecipe
 from cifar_runtime.artefact import card_path
@@ -71,11 +71,16 @@ def test_training_keeps_the_best_state_and_the_model_it_was_given(
     before = [weight.copy() for weight in folded.model.get_weights()]
     said: list[str] = []
     recipe = QatRecipe(backend=backend, steps=8, batch_size=32)
-    result = trained(folded, recipe, feed=feed, data=data, seed=0, say=said.append)
+    lesson = Lesson(teacher=folded.model, feed=feed, data=data, seed=0)
+    result = trained(folded, recipe, lesson, say=said.append)
     for old, new in zip(before, folded.model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     after = result.folded.model.get_weights()
     assert [weight.shape for weight in after] == [weight.shape for weight in before]
+    kinds = [
+        [type(layer) for layer in model.layers] for model in (folded.model, result.folded.model)
+    ]
+    assert kinds[0] == kinds[1], "fake quantization must not reach a converter (toolchain trap 3)"
     assert result.report["steps"] == 8
     looks = result.report["looks"]
     assert [look["step"] for look in looks] == list(range(9))
@@ -107,9 +112,8 @@ def _chain() -> Any:
 
 def test_the_same_seed_trains_the_same_weights(folded: Folded, feed: Feed, data: QatData) -> None:
     recipe = QatRecipe(steps=4, batch_size=64)
-    first, second = (
-        trained(folded, recipe, feed=feed, data=data, seed=5, say=lambda _: None) for _ in range(2)
-    )
+    lesson = Lesson(teacher=folded.model, feed=feed, data=data, seed=5)
+    first, second = (trained(folded, recipe, lesson, say=lambda _: None) for _ in range(2))
     for one, other in zip(
         first.folded.model.get_weights(), second.folded.model.get_weights(), strict=True
     ):
@@ -142,6 +146,7 @@ def test_an_int8_export_can_be_trained_first(
         provenance = json.loads(card_path(result.path).read_text())["provenance"]
         assert provenance["recipe"]["qat"]["backend"] == "keras"
         assert provenance["training_for_int8"]["steps"] == 4
+        assert provenance["preparation_for_int8"]["equalized"]
 
 
 def test_training_needs_the_data_set_before_anything_slow(
