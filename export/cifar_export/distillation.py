@@ -73,6 +73,14 @@ def sentence(look: Look, *, num_steps: int, num_images: int, loss: float | None)
     )
 
 
+def verdict(looks: list[Look]) -> str:
+    """Which state is kept, in words."""
+    kept = best(looks)
+    if kept.step == 0:
+        return "QAT: no step came nearer to the float model than the start: that is kept, untrained"
+    return f"QAT: kept the state of step {kept.step}, the nearest to the float model"
+
+
 def is_look(step: int, num_steps: int) -> bool:
     """Whether validation is looked at behind this step."""
     return step % max(1, num_steps // LOOKS) == 0 or step == num_steps

@@ -28,6 +28,7 @@ from cifar_export.distillation import (
     rate_at,
     report,
     sentence,
+    verdict,
     views,
 )
 from cifar_export.qat import Lesson
@@ -80,6 +81,7 @@ def train(
         loss = float(np.mean(losses))
         say(sentence(looks[-1], num_steps=recipe.steps, num_images=len(watched), loss=loss))
         losses.clear()
+    say(verdict(looks))
     result = replay(model, call_copy)
     result.set_weights(kept)
     return result, report(looks, num_images=len(watched))

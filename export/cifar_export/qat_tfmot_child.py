@@ -21,6 +21,7 @@ from cifar_export.distillation import (
     rate_at,
     report,
     sentence,
+    verdict,
     views,
 )
 from cifar_export.scaled_adam import ScaledAdam, Units
@@ -115,6 +116,7 @@ def _train(
         mean_loss = float(np.mean(losses))
         _say(sentence(looks[-1], num_steps=num_steps, num_images=len(watched), loss=mean_loss))
         losses.clear()
+    _say(verdict(looks))
     return kept, report(looks, num_images=len(watched))
 
 

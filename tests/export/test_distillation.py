@@ -5,7 +5,17 @@ from math import cos, log, pi, sqrt
 import numpy as np
 import pytest
 
-from cifar_export.distillation import Look, best, is_look, look_at, rate_at, report, sentence, views
+from cifar_export.distillation import (
+    Look,
+    best,
+    is_look,
+    look_at,
+    rate_at,
+    report,
+    sentence,
+    verdict,
+    views,
+)
 from cifar_export.scaled_adam import ScaledAdam, Units, units_of
 
 
@@ -29,6 +39,10 @@ def test_the_state_of_least_divergence_is_kept_and_reported() -> None:
         for step, agreement, divergence in ((0, 0.9, 0.3), (4, 0.8, 0.1), (8, 0.95, 0.2))
     ]
     assert best(looks).step == 4
+    assert verdict(looks) == "QAT: kept the state of step 4, the nearest to the float model"
+    assert verdict(looks[:1]) == (
+        "QAT: no step came nearer to the float model than the start: that is kept, untrained"
+    )
     found = report(looks, num_images=50)
     assert (found["steps"], found["kept_step"], found["validation_images"]) == (8, 4, 50)
     assert found["looks"][1] == {"step": 4, "agreement": 0.8, "divergence": 0.1}
