@@ -31,7 +31,7 @@ def advice(
         trained = replace(recipe, quantize=trainable, qat=QatRecipe())
         return f"Next: {command(trained)}"
     if trainable and recipe.qat is not None:
-        longer = replace(recipe.qat, epochs=2 * recipe.qat.epochs)
+        longer = replace(recipe.qat, steps=2 * recipe.qat.steps)
         return f"Next: {command(replace(recipe, quantize=trainable, qat=longer))}"
     if trainable:
         more = replace(
@@ -92,7 +92,7 @@ def _qat_arguments(qat: QatRecipe | None) -> list[str]:
     if qat is None:
         return []
     default = QatRecipe()
-    fields = ("backend", "epochs", "learning_rate", "batch_size")
+    fields = ("backend", "steps", "learning_rate", "batch_size")
     return [
         "--qat",
         *(

@@ -314,13 +314,16 @@ def _add_qat_arguments(parser: Parser) -> None:
         help="what simulates int8 while training (default: keras)",
     )
     parser.add_argument(
-        "--qat-epochs", type=positive_int, metavar="N", help="passes over the split (default: 1)"
+        "--qat-steps",
+        type=positive_int,
+        metavar="N",
+        help=f"batches to train on (default: {QatRecipe().steps})",
     )
     parser.add_argument(
         "--qat-learning-rate",
         type=_positive_float,
         metavar="RATE",
-        help=f"largest step, as a share of a weight tensor's norm (default: {QatRecipe().learning_rate:g})",
+        help=f"largest step, as a share of a channel's weights (default: {QatRecipe().learning_rate:g})",
     )
     parser.add_argument(
         "--qat-batch-size",

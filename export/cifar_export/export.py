@@ -17,6 +17,7 @@ from cifar_export.converted import Converted
 from cifar_export.evidence import Evidence, gather_evidence
 from cifar_export.job import Job, open_job
 from cifar_export.publish import make_folder, place, publish, write_artefact, write_document
+from cifar_export.qat import check_data_set
 from cifar_export.recipe import (
     CALIBRATED,
     ExportGateError,
@@ -52,11 +53,13 @@ def export(
 
     Raises:
         ArtefactError: the checkpoint cannot be used or converted, or a different artefact is in the way.
-        InputError: calibration or evaluation images are missing or do not decode.
+        InputError: training, calibration or evaluation images are missing or do not decode.
         ExportGateError: an artefact decides too differently; those that pass are published nevertheless.
         MissingDependencyError: a converter or interpreter is not installed.
     """
     check_installed(recipe)
+    if recipe.qat is not None:
+        check_data_set()
     job = open_job(recipe, progress or (lambda _: None))
     make_folder(recipe.output)
     sweep(recipe.output)

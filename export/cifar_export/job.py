@@ -15,7 +15,7 @@ from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpo
 from cifar_export.evaluation import class_labels, evaluation_split, refuse_foreign_calibration
 from cifar_export.evidence import EvidenceImages, load_evidence_images
 from cifar_export.fold import Folded, RescalingRule, fold
-from cifar_export.qat import Trained, qat_data, trained
+from cifar_export.qat import Lesson, Trained, qat_data, trained
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
 from cifar_export.statement import Statement, check_kind, statement_of
 from cifar_export.untrained import Untrained, untrained
@@ -68,8 +68,8 @@ class Job:
         return self._folded_once("strip" if quantize in CALIBRATED else "keep")
 
     def preparation(self, quantize: Quantize) -> dict[str, Any] | None:
-        """What was done for int8 without training; None where that was not tried."""
-        if quantize not in TRAINABLE or self.recipe.trains(quantize):
+        """What was done for int8 without training, or before it; None where that was not tried."""
+        if quantize not in TRAINABLE:
             return None
         return self._untrained_once().report
 
@@ -94,15 +94,14 @@ class Job:
         if self.recipe.qat is None:
             raise TypeError("the recipe trains nothing")
         if self._trained is None:
-            folded = self._folded_once("strip")
-            self._trained = trained(
-                folded,
-                self.recipe.qat,
+            start, folded = self._untrained_once().folded, self._folded_once("strip")
+            lesson = Lesson(
+                teacher=folded.model,
                 feed=self._feed_of(folded),
                 data=qat_data(),
                 seed=self.recipe.seed,
-                say=self.say,
             )
+            self._trained = trained(start, self.recipe.qat, lesson, say=self.say)
         return self._trained
 
     def calibration(self) -> Calibration:

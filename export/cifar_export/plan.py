@@ -111,7 +111,7 @@ def _training(recipe: ExportRecipe) -> str:
     qat = recipe.qat
     if qat is None:
         raise TypeError("the recipe trains nothing")
-    return f"{qat.backend}, {qat.epochs} epochs of CIFAR-10's train split"
+    return f"{qat.backend}, {qat.steps} steps of {qat.batch_size} images of CIFAR-10's train split"
 
 
 def _confidence(recipe: ExportRecipe) -> str | None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from cifar_export.calibration import Feed
 from cifar_export.fold import Folded
 from cifar_export.recipe import QatRecipe
-from cifar_train.dataset import Split, load_split
+from cifar_runtime.errors import InputError
+from cifar_train.dataset import Split, dataset_folder, is_available, load_split
 
 _WATCHED_IMAGES = 2000
 
@@ -33,6 +34,23 @@ class QatData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What a backend trains on.
+
+    Attributes:
+        teacher: the float model whose decisions are to be kept, of the same input as the one in training.
+        feed: calibration images, which set the ranges of activations.
+        data: what to train and to choose on.
+        seed: of the order of images.
+    """
+
+    teacher: Any
+    feed: Feed
+    data: QatData
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """What training made.
 
@@ -43,6 +61,19 @@ class Trained:
 
     folded: Folded
     report: dict[str, Any]
+
+
+def check_data_set() -> None:
+    """Checks for the images before anything slow begins.
+
+    Raises:
+        InputError: CIFAR-10 was not fetched.
+    """
+    if not is_available():
+        raise InputError(
+            f"--qat trains on CIFAR-10's train split, which is not in {dataset_folder()}.",
+            hint="Run cifar-data fetch, once, while online, or leave --qat out.",
+        )
 
 
 def qat_data() -> QatData:
@@ -58,22 +89,14 @@ def qat_data() -> QatData:
 
 
 def trained(
-    folded: Folded,
-    recipe: QatRecipe,
-    *,
-    feed: Feed,
-    data: QatData,
-    seed: int,
-    say: Callable[[str], None],
+    start: Folded, recipe: QatRecipe, lesson: Lesson, *, say: Callable[[str], None]
 ) -> Trained:
-    """The folded model after quantization-aware training; the one given is not changed.
+    """The model after quantization-aware training; the one given is not changed.
 
     Args:
-        folded: the model to be quantized.
+        start: the model to be quantized, prepared for it.
         recipe: how to train.
-        feed: calibration images, which set the ranges of activations.
-        data: what to train and to choose on.
-        seed: of the order of images.
+        lesson: what to train on.
         say: told how training goes.
 
     Raises:
@@ -83,8 +106,8 @@ def trained(
         from cifar_export.qat_tfmot import train
     else:
         from cifar_export.qat_keras import train
-    model, report = train(folded.model, recipe, feed=feed, data=data, seed=seed, say=say)
-    return Trained(folded=replace(folded, model=model), report=report)
+    model, report = train(start.model, recipe, lesson, say=say)
+    return Trained(folded=replace(start, model=model), report=report)
 
 
 def _first_of_each(split: Split, count: int) -> NDArray[np.uint8]:

@@ -6,10 +6,11 @@ Gradients pass rounding straight through. Ranges are measured again at every loo
 will measure them again at the end.
 
 Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
-2018, section 3 (simulated quantization); Hinton et al., "Distilling the Knowledge in a Neural Network", 2015.
+2018, section 3 (simulated quantization).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,109 +18,107 @@ from numpy.typing import NDArray
 
 from cifar_export.adapt import adapted
 from cifar_export.calibration import Feed
-from cifar_export.qat import QatData
+from cifar_export.distillation import (
+    LOOK_BATCH,
+    TEMPERATURE,
+    as_input,
+    best,
+    is_look,
+    look_at,
+    rate_at,
+    report,
+    sentence,
+    verdict,
+    views,
+)
+from cifar_export.qat import Lesson
 from cifar_export.recipe import QatRecipe
-from cifar_export.trace import call_copy, replay, trace
+from cifar_export.scaled_adam import ScaledAdam, Units, units_of
+from cifar_export.trace import call_copy, functional_from, replay, trace
 
-_LOOKS_PER_EPOCH = 4
-_BATCH = 250
 _PROBE_BATCH = 64
 _LINEAR = ("Conv2D", "DepthwiseConv2D", "Dense")
 _SAME_VALUES = ("MaxPooling2D", "GlobalMaxPooling2D", "Flatten", "Reshape", "Dropout")
+# The axes of each kernel that share a scale.
+_SHARED_AXES = {"Conv2D": (0, 1, 2), "DepthwiseConv2D": (0, 1), "Dense": (0, 1)}
 
 Range = tuple[float, float]
 
 
 def train(
-    model: Any,
-    recipe: QatRecipe,
-    *,
-    feed: Feed,
-    data: QatData,
-    seed: int,
-    say: Callable[[str], None],
+    model: Any, recipe: QatRecipe, lesson: Lesson, *, say: Callable[[str], None]
 ) -> tuple[Any, dict[str, Any]]:
-    """A copy of the folded model with trained weights, and how it went, JSON-ready.
+    """A copy of ``model`` with trained weights, and how it went, JSON-ready.
 
-    The arguments are those of :func:`cifar_export.qat.trained`.
+    Args:
+        model: a folded model to start at.
+        recipe: how to train.
+        lesson: what to train on.
+        say: told how training goes.
     """
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    student = _Student(replay(adapted(model, output_kind="logits"), call_copy), feed)
-    teacher = adapted(model, output_kind="logits")
-    watched = _as_input(data.validation, feed)
-    wanted = teacher.predict(watched, batch_size=_BATCH, verbose=0)
-    steps = recipe.epochs * (len(data.train) // recipe.batch_size)
-    step = _training_step(teacher, student, _optimizer(recipe, steps))
-    best, best_weights = student.look(watched, wanted), student.weights()
-    looks = [{"step": 0, **best}]
-    say(f"QAT: {steps} steps; agreement {best['agreement']:.2%} on validation before")
-    interval = max(1, steps // (recipe.epochs * _LOOKS_PER_EPOCH))
-    for number, images in enumerate(_batches(data.train, recipe, seed), start=1):
-        step(_as_input(images, feed))
-        if number % interval and number != steps:
-            continue
-        found = student.look(watched, wanted)
-        looks.append({"step": number, **found})
-        say(f"QAT: step {number} of {steps}: agreement {found['agreement']:.2%} on validation")
-        if found["divergence"] < best["divergence"]:
-            best, best_weights = found, student.weights()
-    result = replay(model, call_copy)
-    result.set_weights(best_weights)
-    return result, {"steps": steps, "validation_images": len(watched), "looks": looks}
-
-
-def _optimizer(recipe: QatRecipe, steps: int) -> Any:
-    """Moves each weight tensor by a share of its own norm: folded tensors differ by factors of a thousand.
-
-    Adam's steps of one size for all undid the first layer at once (seed-cnn: agreement 98.8 % to 93 % in 5 steps).
-
-    Source: You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes", 2020 (LAMB).
-    """
-    import keras
-
-    warmup = max(1, steps // 20)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(1, steps - warmup),
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warmup,
+    teacher = adapted(functional_from(lesson.teacher), output_kind="logits")
+    student = _Student(adapted(functional_from(model), output_kind="logits"), lesson.feed)
+    watched = _as_input(lesson.data.validation, lesson.feed)
+    wanted = teacher.predict(watched, batch_size=LOOK_BATCH, verbose=0)
+    looks, losses = [look_at(0, wanted, student.logits(watched))], list[float]()
+    kept = student.weights()
+    say(sentence(looks[0], num_steps=recipe.steps, num_images=len(watched), loss=None))
+    step = _training_step(teacher, student)
+    batches = views(
+        lesson.data.train,
+        batch_size=recipe.batch_size,
+        num_batches=recipe.steps,
+        seed=lesson.seed,
     )
-    return keras.optimizers.Lamb(schedule)
+    for number, images in enumerate(batches, start=1):
+        rate = rate_at(number, recipe.steps, recipe.learning_rate)
+        losses.append(step(_as_input(images, lesson.feed), rate))
+        if not is_look(number, recipe.steps):
+            continue
+        looks.append(look_at(number, wanted, student.logits(watched)))
+        if best(looks) is looks[-1]:
+            kept = student.weights()
+        loss = float(np.mean(losses))
+        say(sentence(looks[-1], num_steps=recipe.steps, num_images=len(watched), loss=loss))
+        losses.clear()
+    say(verdict(looks))
+    result = replay(model, call_copy)
+    result.set_weights(kept)
+    return result, report(looks, num_images=len(watched))
 
 
 class _Student:
     """The model in training: float weights, and the graph that computes with their rounded copies."""
 
     def __init__(self, model: Any, feed: Feed) -> None:
-        self.model = model
+        self.model, self._probe, indices = _probed(model)
         self._feed = feed
-        self.kernels = _kernels(model)
-        self.rounded = self._with_rounding()
+        self.units = linear_units(self.model, feed)
+        self._ranges = _range_variables(indices)
+        self.rounded = _with_rounded_activations(self.model, self._ranges)
+        self._rounded_kernels = {
+            id(layer.weights[0]): _SHARED_AXES[type(layer).__name__]
+            for layer in linear_layers(self.model)
+        }
 
     def weights(self) -> list[NDArray[np.float32]]:
         """The float weights."""
         return [np.array(weight) for weight in self.model.get_weights()]
 
-    def look(self, images: NDArray[np.float32], wanted: NDArray[np.float32]) -> dict[str, float]:
-        """Agreement with the teacher and divergence from it under int8, with the ranges of this moment."""
-        self.rounded = self._with_rounding()
+    def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What it computes under int8, with the ranges of this moment."""
+        found = _ranges_of(self._probe, self._feed)
+        for (lowest, highest), (low, high) in zip(self._ranges.values(), found, strict=True):
+            lowest.assign(low)
+            highest.assign(max(high, low + 1e-6))
         self.round_kernels()
-        found = self.rounded.predict(images, batch_size=_BATCH, verbose=0)
-        agreement = float((found.argmax(axis=1) == wanted.argmax(axis=1)).mean())
-        return {"agreement": agreement, "divergence": _divergence(wanted, found)}
+        return np.asarray(self.rounded.predict(images, batch_size=LOOK_BATCH, verbose=0))
 
     def round_kernels(self) -> None:
         """Copies all weights into the rounding graph, kernels rounded."""
-        rounded_kernels = {id(variable): axes for variable, axes in self.kernels}
         for source, target in zip(self.model.weights, self.rounded.weights, strict=True):
-            axes = rounded_kernels.get(id(source))
+            axes = self._rounded_kernels.get(id(source))
             target.assign(source if axes is None else rounded_to_int8(source, axes))
-
-    def _with_rounding(self) -> Any:
-        ranges = observed_ranges(self.model, self._feed)
-        return _with_rounded_activations(self.model, ranges)
 
 
 def rounded_to_int8(kernel: Any, axes: tuple[int, ...]) -> Any:
@@ -130,8 +129,47 @@ def rounded_to_int8(kernel: Any, axes: tuple[int, ...]) -> Any:
     return ops.round(kernel / scale) * scale
 
 
+def linear_layers(model: Any) -> list[Any]:
+    """The layers with kernels, in the order of the model's weights."""
+    return [layer for layer in model.layers if type(layer).__name__ in _LINEAR]
+
+
+def linear_units(model: Any, feed: Feed) -> list[Units]:
+    """The units of each linear layer's steps, measured on the calibration images."""
+    import keras
+
+    layers = linear_layers(model)
+    probe = keras.Model(model.inputs[0], [[layer.input, layer.output] for layer in layers])
+    inputs = [np.zeros(layer.input.shape[-1]) for layer in layers]
+    squares = [np.zeros(layer.output.shape[-1]) for layer in layers]
+    for batch in feed.batches(_PROBE_BATCH):
+        for place, (given, made) in enumerate(probe(batch, training=False)):
+            share = len(batch) / len(feed.images)
+            inputs[place] += share * np.mean(
+                given, axis=tuple(range(given.ndim - 1)), dtype=np.float64
+            )
+            squares[place] += share * np.mean(
+                np.square(made), axis=tuple(range(made.ndim - 1)), dtype=np.float64
+            )
+    return [
+        units_of(
+            np.asarray(layer.weights[0]),
+            mean_input,
+            mean_square,
+            is_depthwise=type(layer).__name__ == "DepthwiseConv2D",
+        )
+        for layer, mean_input, mean_square in zip(layers, inputs, squares, strict=True)
+    ]
+
+
 def observed_ranges(model: Any, feed: Feed) -> dict[int, Range]:
     """Minimum and maximum, zero included, of what each call that computes new values gives, by its index."""
+    _, probe, indices = _probed(model)
+    return dict(zip(indices, _ranges_of(probe, feed), strict=True))
+
+
+def _probed(model: Any) -> tuple[Any, Any, list[int]]:
+    """A copy, a model of the copy's weights that returns what int8 inference rounds, and the calls that make it."""
     import keras
 
     indices = _rounded_calls(model)
@@ -147,20 +185,28 @@ def observed_ranges(model: Any, feed: Feed) -> dict[int, Range]:
         return output
 
     copy = replay(model, call)
-    probe = keras.Model(copy.inputs[0], tensors)
-    lowest, highest = np.zeros(len(tensors)), np.zeros(len(tensors))
+    return copy, keras.Model(copy.inputs[0], tensors), sorted(indices)
+
+
+def _ranges_of(probe: Any, feed: Feed) -> list[Range]:
+    lowest, highest = np.zeros(len(probe.outputs)), np.zeros(len(probe.outputs))
     for batch in feed.batches(_PROBE_BATCH):
         for place, values in enumerate(probe(batch, training=False)):
             lowest[place] = min(lowest[place], np.min(values))
             highest[place] = max(highest[place], np.max(values))
-    return {
-        index: (float(lowest[place]), float(highest[place]))
-        for place, index in enumerate(sorted(indices))
-    }
+    return [(float(low), float(high)) for low, high in zip(lowest, highest, strict=True)]
 
 
-def _with_rounded_activations(model: Any, ranges: dict[int, Range]) -> Any:
-    from keras import quantizers
+def _range_variables(indices: list[int]) -> dict[int, tuple[Any, Any]]:
+    import tensorflow as tf
+
+    return {index: (tf.Variable(0.0), tf.Variable(1.0)) for index in indices}
+
+
+def _with_rounded_activations(model: Any, ranges: dict[int, tuple[Any, Any]]) -> Any:
+    """A copy that rounds what the calls give that have a range; it follows these as they change."""
+    import keras
+    import tensorflow as tf
 
     position = -1
 
@@ -170,10 +216,14 @@ def _with_rounded_activations(model: Any, ranges: dict[int, Range]) -> Any:
         output = call_copy(original, clone, args, kwargs)
         if position not in ranges:
             return output
-        lowest, highest = ranges[position]
-        return quantizers.fake_quant_with_min_max_vars(output, lowest, max(highest, lowest + 1e-6))
+        rounding = partial(_rounded, tf.quantization.fake_quant_with_min_max_vars, ranges[position])
+        return keras.layers.Lambda(rounding)(output)
 
     return replay(model, call)
+
+
+def _rounded(fake_quant: Callable[..., Any], ends: tuple[Any, Any], values: Any) -> Any:
+    return fake_quant(values, *ends)
 
 
 def _rounded_calls(model: Any) -> frozenset[int]:
@@ -193,65 +243,44 @@ def _rounded_calls(model: Any) -> frozenset[int]:
     )
 
 
-def _kernels(model: Any) -> list[tuple[Any, tuple[int, ...]]]:
-    """Each kernel with the axes that share a scale."""
-    axes = {"Conv2D": (0, 1, 2), "DepthwiseConv2D": (0, 1), "Dense": (0, 1)}
-    return [
-        (layer.weights[0], axes[type(layer).__name__])
-        for layer in model.layers
-        if type(layer).__name__ in _LINEAR
-    ]
-
-
-def _training_step(teacher: Any, student: _Student, optimizer: Any) -> Callable[[Any], None]:
+def _training_step(
+    teacher: Any, student: _Student
+) -> Callable[[NDArray[np.float32], float], float]:
     """One step: gradients at the rounded weights move the float ones (the straight-through estimator)."""
     import tensorflow as tf
 
-    optimizer.build(student.model.trainable_variables)
+    adam = ScaledAdam(_variables(student.model), student.units)
+    at_rounded = [
+        variable
+        for pair in _variables(student.rounded)
+        for variable in pair
+        if variable is not None
+    ]
 
-    def gradients_of(images: Any) -> Any:
-        wanted = tf.nn.softmax(teacher(images, training=False))
-        with tf.GradientTape() as tape:
-            found = student.rounded(images, training=False)
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(wanted, found))
-        return tape.gradient(loss, student.rounded.trainable_variables)
-
-    compiled: dict[int, Any] = {}
-
-    def step(images: NDArray[np.float32]) -> None:
-        graph = student.rounded  # a new one after every look
-        if id(graph) not in compiled:
-            compiled.clear()
-            compiled[id(graph)] = tf.function(gradients_of)
+    @tf.function  # type: ignore[untyped-decorator]
+    def step(images: Any, rate: Any) -> Any:
         student.round_kernels()
-        gradients = compiled[id(graph)](tf.constant(images))
-        optimizer.apply(gradients, student.model.trainable_variables)
+        wanted = tf.nn.log_softmax(teacher(images, training=False) / TEMPERATURE)
+        with tf.GradientTape() as tape:
+            found = tf.nn.log_softmax(student.rounded(images, training=False) / TEMPERATURE)
+            divergences = tf.reduce_sum(tf.exp(wanted) * (wanted - found), axis=1)
+            loss = TEMPERATURE**2 * tf.reduce_mean(divergences)
+        adam.apply(tape.gradient(loss, at_rounded), rate)
+        return loss
 
-    return step
+    def run(images: NDArray[np.float32], rate: float) -> float:
+        return float(step(tf.constant(images), tf.constant(rate, tf.float32)))
+
+    return run
 
 
-def _batches(
-    images: NDArray[np.uint8], recipe: QatRecipe, seed: int
-) -> Iterator[NDArray[np.uint8]]:
-    random = np.random.default_rng(seed)
-    for _ in range(recipe.epochs):
-        order = random.permutation(len(images))
-        for start in range(0, len(images) - recipe.batch_size + 1, recipe.batch_size):
-            batch = images[np.sort(order[start : start + recipe.batch_size])]
-            mirrored = random.random(len(batch)) < 0.5
-            yield np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
+def _variables(model: Any) -> list[tuple[Any, Any]]:
+    """Kernel and bias (or None) of each linear layer, as TensorFlow variables."""
+    return [
+        (layer.weights[0].value, layer.weights[1].value if len(layer.weights) > 1 else None)
+        for layer in linear_layers(model)
+    ]
 
 
 def _as_input(images: NDArray[np.uint8], feed: Feed) -> NDArray[np.float32]:
-    return (images.astype(np.float64) * feed.multiplier + feed.offset).astype(np.float32)
-
-
-def _divergence(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    """The mean Kullback-Leibler divergence of two sets of logits, in nats."""
-    ours, theirs = _log_softmax(wanted), _log_softmax(found)
-    return float((np.exp(ours) * (ours - theirs)).sum(axis=1).mean())
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    exact = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return np.asarray(exact - np.log(np.exp(exact).sum(axis=1, keepdims=True)))
+    return as_input(images, multiplier=feed.multiplier, offset=feed.offset)

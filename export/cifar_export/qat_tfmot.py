@@ -12,15 +12,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cifar_export.adapt import adapted
 from cifar_export.calibration import Feed
-from cifar_export.qat import QatData
-from cifar_export.qat_keras import observed_ranges
+from cifar_export.qat import Lesson
+from cifar_export.qat_keras import linear_units, observed_ranges
 from cifar_export.recipe import QatRecipe
 from cifar_export.trace import call_copy, functional_from, replay, trace
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
@@ -51,17 +53,11 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
 
 
 def train(
-    model: Any,
-    recipe: QatRecipe,
-    *,
-    feed: Feed,
-    data: QatData,
-    seed: int,
-    say: Callable[[str], None],
+    model: Any, recipe: QatRecipe, lesson: Lesson, *, say: Callable[[str], None]
 ) -> tuple[Any, dict[str, Any]]:
-    """A copy of the folded model with trained weights, and how it went, JSON-ready.
+    """A copy of ``model`` with trained weights, and how it went, JSON-ready.
 
-    The arguments are those of :func:`cifar_export.qat.trained`.
+    The arguments are those of :func:`cifar_export.qat_keras.train`.
 
     Raises:
         ArtefactError: the model has a layer that this backend does not take, or the child failed.
@@ -73,25 +69,29 @@ def train(
             f"--qat-backend tfmot needs {missing[0]}, which is not installed.",
             hint="pip install 'cifar-edge[qat]'",
         )
-    logits = adapted(functional_from(model), output_kind="logits")
+    teacher, student = (
+        adapted(functional_from(which), output_kind="logits") for which in (lesson.teacher, model)
+    )
+    feed = lesson.feed
     request = {
-        "layers": described_layers(logits, feed),
-        "image_shape": list(logits.inputs[0].shape[1:]),
+        "teacher": described_layers(teacher, feed),
+        "student": described_layers(student, feed),
+        "image_shape": list(student.inputs[0].shape[1:]),
         "multiplier": feed.multiplier,
         "offset": feed.offset,
-        "epochs": recipe.epochs,
+        "steps": recipe.steps,
         "learning_rate": recipe.learning_rate,
         "batch_size": recipe.batch_size,
-        "seed": seed,
+        "seed": lesson.seed,
     }
+    units = [array for unit in linear_units(student, feed) for array in astuple(unit)]
     with tempfile.TemporaryDirectory(prefix="cifar-export-qat-") as name:
         folder = Path(name)
         (folder / "request.json").write_text(json.dumps(request))
-        np.savez(folder / "data.npz", train=data.train, validation=data.validation)
-        np.savez(
-            folder / "weights.npz",
-            **{f"{i}": weight for i, weight in enumerate(logits.get_weights())},
-        )
+        np.savez(folder / "data.npz", train=lesson.data.train, validation=lesson.data.validation)
+        _store(folder / "teacher.npz", teacher.get_weights())
+        _store(folder / "student.npz", student.get_weights())
+        _store(folder / "units.npz", units)
         _run_child(folder, model_name=model.name, say=say)
         with np.load(folder / "trained.npz", allow_pickle=False) as found:
             weights = [found[f"{index}"] for index in range(len(found.files))]
@@ -99,6 +99,11 @@ def train(
     result = replay(model, call_copy)
     result.set_weights(weights)
     return result, report
+
+
+def _store(path: Path, arrays: list[NDArray[np.float32]]) -> None:
+    numbered: dict[str, Any] = {f"{index}": array for index, array in enumerate(arrays)}
+    np.savez(path, **numbered)
 
 
 def described_layers(model: Any, feed: Feed) -> list[dict[str, Any]]:

@@ -45,22 +45,22 @@ class QatRecipe:
 
     Attributes:
         backend: what simulates int8 while training.
-        epochs: passes over the train split.
-        learning_rate: the largest share of its norm that a step may move a weight tensor by; warmed up, then
-            decaying to zero along a cosine.
+        steps: batches to train on.
+        learning_rate: about the share of its channel's root mean square that a step moves a weight by; warmed up,
+            then decaying to zero along a cosine.
         batch_size: images a step.
     """
 
     backend: QatBackend = "keras"
-    epochs: int = 1
-    learning_rate: float = 1e-4
+    steps: int = 150
+    learning_rate: float = 5e-5
     batch_size: int = 64
 
     def __post_init__(self) -> None:
         _check_choices("QAT backend", (self.backend,), get_args(QatBackend))
-        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
+        if self.steps < 1 or self.batch_size < 1 or not self.learning_rate > 0:
             raise UsageError(
-                f"QAT for {self.epochs} epochs of batches of {self.batch_size} at learning rate "
+                f"QAT for {self.steps} steps of batches of {self.batch_size} at learning rate "
                 f"{self.learning_rate} trains nothing, expected numbers above zero.",
                 hint="See cifar-export --help.",
             )

@@ -35,10 +35,10 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
         ("--quantize 8,w8a16,w8a32", {"quantize": ("int8", "int16x8", "dynamic")}),
         ("--quantize int8,w8a8", {"quantize": ("int8",)}),
         (
-            "--quantize int8 --qat --qat-backend tfmot --qat-epochs 3 --qat-learning-rate 1e-5",
+            "--quantize int8 --qat --qat-backend tfmot --qat-steps 3 --qat-learning-rate 1e-5",
             {
                 "quantize": ("int8",),
-                "qat": QatRecipe(backend="tfmot", epochs=3, learning_rate=1e-5),
+                "qat": QatRecipe(backend="tfmot", steps=3, learning_rate=1e-5),
             },
         ),
         (
@@ -112,7 +112,7 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
                 ("--resize-filter", "bicubic"),
             )
         ),
-        ("--qat-epochs 2", "cifar-export: --qat-epochs without --qat trains nothing. Add --qat."),
+        ("--qat-steps 2", "cifar-export: --qat-steps without --qat trains nothing. Add --qat."),
         (
             "--coverage 90%",
             "cifar-export: --coverage without --confidence fits nothing. Add --confidence.",

@@ -12,12 +12,13 @@ from cifar_export.calibration import Feed
 from cifar_export.checkpoint import open_checkpoint
 from cifar_export.export import export
 from cifar_export.fold import Folded, fold
-from cifar_export.qat import QatData, trained
+from cifar_export.qat import Lesson, QatData, trained
 from cifar_export.qat_keras import observed_ranges, rounded_to_int8
 from cifar_export.recipe import ExportRecipe, QatRecipe
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import InputError
 from cifar_train import shipped
+from cifar_train.dataset import dataset_folder
 
 HAS_TFMOT = importlib.util.find_spec("tensorflow_model_optimization") is not None
 BACKENDS = [
@@ -69,20 +70,28 @@ def test_training_keeps_the_best_state_and_the_model_it_was_given(
         folded = fold(_chain(), rescaling="strip")  # it takes no branches of negated channels
     before = [weight.copy() for weight in folded.model.get_weights()]
     said: list[str] = []
-    recipe = QatRecipe(backend=backend, batch_size=32)
-    result = trained(folded, recipe, feed=feed, data=data, seed=0, say=said.append)
+    recipe = QatRecipe(backend=backend, steps=8, batch_size=32)
+    lesson = Lesson(teacher=folded.model, feed=feed, data=data, seed=0)
+    result = trained(folded, recipe, lesson, say=said.append)
     for old, new in zip(before, folded.model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     after = result.folded.model.get_weights()
     assert [weight.shape for weight in after] == [weight.shape for weight in before]
+    kinds = [
+        [type(layer) for layer in model.layers] for model in (folded.model, result.folded.model)
+    ]
+    assert kinds[0] == kinds[1], "fake quantization must not reach a converter (toolchain trap 3)"
     assert result.report["steps"] == 8
     looks = result.report["looks"]
-    assert [look["step"] for look in looks] == [0, 2, 4, 6, 8]
+    assert [look["step"] for look in looks] == list(range(9))
     best = min(looks, key=lambda look: look["divergence"])
     has_moved = any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
+    assert result.report["kept_step"] == best["step"]
     assert has_moved == (best["step"] > 0)
     assert max(np.abs(new - old).max() for old, new in zip(before, after, strict=True)) < 1
-    assert said[0].startswith("QAT: 8 steps; agreement ")
+    assert len(said) == len(looks) + 1
+    assert said[0].startswith("QAT: step 0 of 8: agreement ")
+    assert said[8].startswith("QAT: step 8 of 8: loss ")
 
 
 def _chain() -> Any:
@@ -102,10 +111,9 @@ def _chain() -> Any:
 
 
 def test_the_same_seed_trains_the_same_weights(folded: Folded, feed: Feed, data: QatData) -> None:
-    recipe = QatRecipe(batch_size=64)
-    first, second = (
-        trained(folded, recipe, feed=feed, data=data, seed=5, say=lambda _: None) for _ in range(2)
-    )
+    recipe = QatRecipe(steps=4, batch_size=64)
+    lesson = Lesson(teacher=folded.model, feed=feed, data=data, seed=5)
+    first, second = (trained(folded, recipe, lesson, say=lambda _: None) for _ in range(2))
     for one, other in zip(
         first.folded.model.get_weights(), second.folded.model.get_weights(), strict=True
     ):
@@ -116,13 +124,14 @@ def test_an_int8_export_can_be_trained_first(
     checkpoint: Path, data: QatData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cifar_export.job.qat_data", lambda: data)
+    monkeypatch.setattr("cifar_export.export.check_data_set", lambda: None)
     results = export(
         ExportRecipe(
             checkpoint=checkpoint,
             output=tmp_path,
             formats=("tflite", "onnx"),
             quantize=("int8",),
-            qat=QatRecipe(batch_size=64),
+            qat=QatRecipe(steps=4, batch_size=64),
             calibration_samples=128,
             eval_split="test-sample",
             max_accuracy_drop=0.03,
@@ -137,14 +146,21 @@ def test_an_int8_export_can_be_trained_first(
         provenance = json.loads(card_path(result.path).read_text())["provenance"]
         assert provenance["recipe"]["qat"]["backend"] == "keras"
         assert provenance["training_for_int8"]["steps"] == 4
+        assert provenance["preparation_for_int8"]["equalized"]
 
 
-def test_training_needs_the_data_set(
+def test_training_needs_the_data_set_before_anything_slow(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path))
     recipe = ExportRecipe(
         checkpoint=checkpoint, output=tmp_path / "out", quantize=("int8",), qat=QatRecipe()
     )
-    with pytest.raises(InputError, match="Run cifar-data fetch, once, while online"):
-        export(recipe)
+    said: list[str] = []
+    with pytest.raises(InputError) as caught:
+        export(recipe, progress=said.append)
+    assert str(caught.value) == (
+        f"--qat trains on CIFAR-10's train split, which is not in {dataset_folder()}. "
+        "Run cifar-data fetch, once, while online, or leave --qat out."
+    )
+    assert (caught.value.exit_code, said) == (3, [])
