@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cifar_bench.cells import counted, percent
 from cifar_bench.environment import Environment, environment_from_json
 from cifar_bench.gate import Gate, Limits, judge
 from cifar_bench.parity import Parity, parity_from_json
 from cifar_bench.scorer import ModelFile
-from cifar_bench.table import counted, percent
 from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import InputError
 

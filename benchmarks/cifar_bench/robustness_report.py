@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cifar_bench.cells import NOT_APPLICABLE, aligned, counted, percent
 from cifar_bench.corruptions import CORRUPTIONS, NUM_SEVERITIES
 from cifar_bench.environment import Environment
 from cifar_bench.robustness_counts import CorruptionCounts, Robustness
 from cifar_bench.scorer import ModelFile
-from cifar_bench.table import NOT_APPLICABLE, aligned, counted, percent
 
 ROBUSTNESS_SCHEMA = "cifar-edge/robustness/1"
 

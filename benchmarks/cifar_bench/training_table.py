@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cifar_bench.accuracy import Accuracy
-from cifar_bench.table import percent
+from cifar_bench.cells import percent
 from cifar_runtime.errors import InputError
 
 _SCHEMA = "cifar-edge/train/1"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cifar_bench.table import counted
+from cifar_bench.cells import counted
 from cifar_export.advice import advice
 from cifar_export.calibration_look import calibration_is_unlike, look_of
 from cifar_export.card import card_document, licence_of, output_contract, quantized_contract
