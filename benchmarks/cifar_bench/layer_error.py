@@ -10,6 +10,7 @@ explains nearly all of it, the layer is compared up to these gains and marked as
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
@@ -114,9 +115,29 @@ class LayerErrors:
 def match_by_name(
     reference: Sequence[Layer], candidate: Sequence[Layer]
 ) -> list[tuple[Layer, Layer]]:
-    """Pairs of layers with the same name."""
+    """Pairs of layers with the same name, else with the same operator in the same layer of the network.
+
+    A converter drops the addition of a bias of zeros and leaves it out of the fused operator's name
+    (``net/conv/Relu;net/conv/convolution``); a corrected bias is no longer zero.
+    """
     by_name = {layer.name: layer for layer in reference}
-    return [(by_name[layer.name], layer) for layer in candidate if layer.name in by_name]
+    by_scope, unique = _unique_by_scope(reference), _unique_by_scope(candidate)
+
+    def counterpart(layer: Layer) -> Layer | None:
+        scope = _scope(layer)
+        return by_name.get(layer.name) or (by_scope.get(scope) if scope in unique else None)
+
+    return [(theirs, ours) for ours in candidate if (theirs := counterpart(ours)) is not None]
+
+
+def _unique_by_scope(layers: Sequence[Layer]) -> dict[tuple[str, str], Layer]:
+    counts = Counter(_scope(layer) for layer in layers)
+    return {_scope(layer): layer for layer in layers if counts[_scope(layer)] == 1}
+
+
+def _scope(layer: Layer) -> tuple[str, str]:
+    """The operator, and the network's layer that the first of the fused operations belongs to."""
+    return layer.operator, layer.name.split(";")[0].rpartition("/")[0] or layer.name
 
 
 def match_by_order(

@@ -22,6 +22,16 @@ def test_layers_of_equal_names_are_pairs_whatever_their_order() -> None:
     assert [(one.name, other.name) for one, other in pairs] == [("pool", "pool"), ("conv", "conv")]
 
 
+def test_a_fused_name_without_the_addition_of_zeros_still_names_the_layer() -> None:
+    with_bias = ("net/conv/Relu;net/conv/BiasAdd;net/conv/convolution", "CONV_2D")
+    without = ("net/conv/Relu;net/conv/convolution", "CONV_2D")
+    twice = [("net/two/a", "ADD"), ("net/two/b", "ADD")]
+    pairs = match_by_name(
+        layers(without, *twice), layers(with_bias, ("net/two/c", "ADD"), ("net/conv/x", "RELU"))
+    )
+    assert [(one.name, other.name) for one, other in pairs] == [(without[0], with_bias[0])]
+
+
 def test_the_order_of_operators_pairs_layers_whatever_their_names_and_leaves_extra_ones_out() -> (
     None
 ):
