@@ -20,7 +20,7 @@ from cifar_train.batches import Batch, batches, one_hot
 from cifar_train.dataset import Split, load_split
 from cifar_train.distillation import Teacher, accuracy, distillation_loss
 from cifar_train.optimizers import optimizer_from_recipe, take_average
-from cifar_train.parallel import Parallel, check_shares, open_parallel, synchronize_batch_norm
+from cifar_train.parallel import Parallel, check_shares, open_parallel, prepare_for_workers
 from cifar_train.recipe import TrainRecipe
 from cifar_train.run_state import Epoch, RunState, Variables, load_state, load_variables, save_state
 
@@ -166,7 +166,7 @@ def _compiled_model(recipe: TrainRecipe, *, steps: int) -> Any:
     keras.config.set_dtype_policy(resolve_precision(recipe.precision, gpu=has_gpu(recipe.backend)))
     model = build(recipe.architecture, output="logits" if recipe.distillation else "probabilities")
     if recipe.distribute == "workers":
-        synchronize_batch_norm(model)
+        prepare_for_workers(model)
     optimizer = optimizer_from_recipe(recipe, steps=steps)
     distilled = recipe.distillation and distillation_loss(recipe.distillation)
     model.compile(
@@ -181,25 +181,15 @@ def _compiled_model(recipe: TrainRecipe, *, steps: int) -> Any:
 
 def _fit_epoch(run: _Run, number: int) -> tuple[dict[str, float], float]:
     """Mean loss and accuracy of one epoch of steps, and the seconds that they took."""
-    import keras
-
     total, size = len(run.train.labels), run.recipe.batch_size
 
-    def on_train_batch_end(batch: int, logs: object) -> None:
-        del logs  # Keras passes it by name
-        run.watcher.on_batch(number, min((batch + 1) * size, total), total)
+    def on_step(step: int) -> None:
+        run.watcher.on_batch(number, min((step + 1) * size, total), total)
 
+    epoch = batches(run.recipe, run.train, number, teacher=run.teacher)
     start = time.perf_counter()
-    history = run.model.fit(
-        run.parallel.feed(batches(run.recipe, run.train, number, teacher=run.teacher)),
-        epochs=1,
-        steps_per_epoch=math.ceil(total / size),
-        shuffle=False,  # the generator has shuffled
-        verbose=0,
-        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=on_train_batch_end)],
-    ).history
+    measured = run.parallel.train(run.model, epoch, math.ceil(total / size), on_step)
     seconds = time.perf_counter() - start
-    measured = {name: values[0] for name, values in history.items()}
     if not math.isfinite(measured["loss"]):
         raise CifarEdgeError(
             f"the training loss is {measured['loss']} in epoch {number}.",
@@ -212,13 +202,8 @@ def _validate(run: _Run, variables: Variables) -> dict[str, float]:
     """Loss and accuracy on the validation images, of the averaged weights where the recipe averages."""
     if run.recipe.ema is not None:
         take_average(run.model, run.statistics_pixels)
-    images = run.validation.images
-    measured: dict[str, float] = run.model.evaluate(
-        run.parallel.feed(_in_order(run.validation)),
-        steps=math.ceil(len(images) / EVALUATION_BATCH_SIZE),
-        verbose=0,
-        return_dict=True,
-    )
+    steps = math.ceil(len(run.validation.labels) / EVALUATION_BATCH_SIZE)
+    measured = run.parallel.evaluate(run.model, _in_order(run.validation), steps)
     if run.recipe.ema is not None:
         _assign(run.model, variables)
     return measured

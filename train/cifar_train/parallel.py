@@ -4,18 +4,18 @@ A step's batch is the recipe's, whole, and each device or worker takes its share
 """
 
 import contextlib
-import itertools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from cifar_runtime.errors import UsageError
 from cifar_train.batches import Batch
-from cifar_train.dataset import IMAGE_SHAPE
 from cifar_train.recipe import TrainRecipe
+
+Measured = dict[str, float]
 
 
 class Parallel(Protocol):
@@ -28,8 +28,13 @@ class Parallel(Protocol):
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """Models and optimizers are built within it."""
 
-    def feed(self, batches: Iterator[Batch]) -> Any:
-        """Whole batches as what ``model.fit`` and ``model.evaluate`` take."""
+    def train(
+        self, model: Any, batches: Iterator[Batch], steps: int, on_step: Callable[[int], None]
+    ) -> Measured:
+        """Mean loss and accuracy of ``steps`` steps; each is told by its number, from 0, when it is done."""
+
+    def evaluate(self, model: Any, batches: Iterator[Batch], steps: int) -> Measured:
+        """Mean loss and accuracy of the model as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +47,15 @@ class OneDevice:
         """Nothing special."""
         return contextlib.nullcontext()
 
-    def feed(self, batches: Iterator[Batch]) -> Any:
-        """The batches as they are."""
-        return batches
+    def train(
+        self, model: Any, batches: Iterator[Batch], steps: int, on_step: Callable[[int], None]
+    ) -> Measured:
+        """One epoch of Keras' own loop."""
+        return _keras_epoch(model, batches, steps, on_step)
+
+    def evaluate(self, model: Any, batches: Iterator[Batch], steps: int) -> Measured:
+        """Keras' own evaluation."""
+        return _keras_evaluation(model, batches, steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +76,15 @@ class AllDevices:
         finally:
             distribution.set_distribution(before)
 
-    def feed(self, batches: Iterator[Batch]) -> Any:
-        """The batches as they are: Keras splits them."""
-        return batches
+    def train(
+        self, model: Any, batches: Iterator[Batch], steps: int, on_step: Callable[[int], None]
+    ) -> Measured:
+        """One epoch of Keras' own loop."""
+        return _keras_epoch(model, batches, steps, on_step)
+
+    def evaluate(self, model: Any, batches: Iterator[Batch], steps: int) -> Measured:
+        """Keras' own evaluation."""
+        return _keras_evaluation(model, batches, steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,26 +106,84 @@ class Workers:
         scope: contextlib.AbstractContextManager[Any] = self.strategy.scope()
         return scope
 
-    def feed(self, batches: Iterator[Batch]) -> Any:
-        """This worker's share of each batch, as a distributed data set."""
-        import tensorflow as tf
+    # Keras 3.15's fit cannot build a model from a distributed data set; its single steps need none.
+    def train(
+        self, model: Any, batches: Iterator[Batch], steps: int, on_step: Callable[[int], None]
+    ) -> Measured:
+        """Steps on this worker's share of each batch; the measures are means over all workers."""
+        measured = []
+        for step, (pixels, targets) in zip(range(steps), batches, strict=True):
+            mine = self._share(len(pixels))
+            one = model.train_on_batch(pixels[mine], targets[mine], return_dict=True)
+            measured.append((len(pixels), one))
+            on_step(step)
+        return _mean(measured)
 
-        first = next(batches)
-        signature = (
-            tf.TensorSpec((None, *IMAGE_SHAPE), tf.float32),
-            tf.TensorSpec((None, first[1].shape[1]), tf.float32),
-        )
+    def evaluate(self, model: Any, batches: Iterator[Batch], steps: int) -> Measured:
+        """This worker's share of each batch; the measures are means over all workers."""
+        measured = []
+        for _, (pixels, targets) in zip(range(steps), batches, strict=True):
+            mine = self._share(len(pixels))
+            one = model.test_on_batch(pixels[mine], targets[mine], return_dict=True)
+            measured.append((len(pixels), one))
+        return _mean(measured)
 
-        def shares() -> Iterator[Batch]:
-            for batch in itertools.chain([first], batches):
-                size = len(batch[0]) // self.count
-                mine = slice(self.index * size, (self.index + 1) * size)
-                yield batch[0][mine], batch[1][mine]
+    def _share(self, num_images: int) -> slice:
+        size = num_images // self.count
+        return slice(self.index * size, (self.index + 1) * size)
 
-        def dataset(_context: Any) -> Any:
-            return tf.data.Dataset.from_generator(shares, output_signature=signature)
 
-        return self.strategy.distribute_datasets_from_function(dataset)
+def prepare_for_workers(model: Any) -> None:
+    """Makes a model's BatchNorm look at whole batches, and its steps return what Keras can average over workers."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+    # Keras 3.15 averages a step's measures along their first axis, which a scalar has not.
+    model.train_step = _with_first_axis(model.train_step)
+    model.test_step = _with_first_axis(model.test_step)
+
+
+def _with_first_axis(step: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    def with_first_axis(data: Any) -> dict[str, Any]:
+        return {name: value[None] for name, value in step(data).items()}
+
+    return with_first_axis
+
+
+def _mean(measured: list[tuple[int, Measured]]) -> Measured:
+    """The mean of batches' measures, each weighted with its number of images."""
+    total = sum(count for count, _ in measured)
+    return {
+        name: sum(count * float(one[name]) for count, one in measured) / total
+        for name in measured[0][1]
+    }
+
+
+def _keras_epoch(
+    model: Any, batches: Iterator[Batch], steps: int, on_step: Callable[[int], None]
+) -> Measured:
+    import keras
+
+    def on_train_batch_end(batch: int, logs: object) -> None:
+        del logs  # Keras passes it by name
+        on_step(batch)
+
+    history = model.fit(
+        batches,
+        epochs=1,
+        steps_per_epoch=steps,
+        shuffle=False,  # the generator has shuffled
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=on_train_batch_end)],
+    ).history
+    return {name: values[0] for name, values in history.items()}
+
+
+def _keras_evaluation(model: Any, batches: Iterator[Batch], steps: int) -> Measured:
+    measured: Measured = model.evaluate(batches, steps=steps, verbose=0, return_dict=True)
+    return measured
 
 
 def open_parallel(recipe: TrainRecipe) -> Parallel:
@@ -127,15 +202,6 @@ def open_parallel(recipe: TrainRecipe) -> Parallel:
 
     index, count = worker_place()
     return Workers(strategy=tf.distribute.MultiWorkerMirroredStrategy(), index=index, count=count)
-
-
-def synchronize_batch_norm(model: Any) -> None:
-    """Makes BatchNorm take its statistics from the whole batch, not from one worker's share."""
-    import keras
-
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
 
 
 def worker_place() -> tuple[int, int]:
