@@ -14,10 +14,12 @@ import pytest
 
 from cifar_runtime.errors import CifarEdgeError, UsageError
 from cifar_train import shipped
+from cifar_train.batches import batches
 from cifar_train.cli import main
 from cifar_train.dataset import LABELS, Split
-from cifar_train.fit import batches, fit, predict
-from cifar_train.recipes import NOTEBOOK, SEED_CNN, TrainRecipe
+from cifar_train.fit import fit, predict
+from cifar_train.recipe import TrainRecipe
+from cifar_train.recipes import NOTEBOOK, RECIPES, SEED_CNN
 from cifar_train.run_state import Epoch, RunState, load_state
 
 TINY = replace(SEED_CNN, epochs=2, batch_size=32)
@@ -61,6 +63,21 @@ def test_an_epoch_visits_every_image_once_and_differs_from_the_next(data) -> Non
     assert sorted(map(bytes, pixels.astype(np.uint8))) == sorted(map(bytes, train.images))
     assert np.array_equal(labels.sum(axis=0), np.bincount(train.labels, minlength=10))
     assert not np.array_equal(first[0][0], second[0][0])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("notebook", [(4.17599, 9.42629), (1.96207, 11.43283)]),
+        ("seed-cnn", [(4.64730, 2.30960), (3.08382, 2.29366)]),
+    ],
+)
+def test_the_first_recipes_train_as_they_did_when_their_checkpoints_were_made(
+    name: str, expected: list[tuple[float, float]], data, tmp_path: Path
+) -> None:
+    """Losses of two epochs of four steps, recorded before recipes had averages, teachers or other flips."""
+    _, state = fit(replace(RECIPES[name], epochs=2), data, tmp_path, Silent(), resume=False)
+    assert np.array(losses(state)) == pytest.approx(np.array(expected), rel=2e-3)
 
 
 def test_a_network_can_learn_a_few_images_by_heart(data, tmp_path: Path) -> None:
@@ -125,6 +142,51 @@ fit(recipe, data, Path(sys.argv[1]), Watcher(), resume=False)
 """
 
 
+STRAIGHT_AND_RESUMED = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from cifar_train import shipped
+from cifar_train.fit import fit
+from cifar_train.recipe import Augmentation
+from cifar_train.recipes import RECIPES
+class Watcher:
+    def __init__(self, stop): self.stop = stop
+    def on_batch(self, *a): pass
+    def on_epoch(self, epoch, state):
+        if epoch.number == self.stop: raise KeyboardInterrupt
+sample = shipped.test_sample()
+data = sample.take(np.arange(64), name="few"), sample.take(np.arange(64, 96), name="others")
+recipe = replace(
+    RECIPES["edge-s"], architecture="quick-res", epochs=4, batch_size=32, deterministic=True, label_smoothing=0.1,
+    augmentation=Augmentation(flip="alternating", translate=2, cutout=4, mixup=0.5), ema=0.9,
+)
+one, two = Path(sys.argv[1], "straight"), Path(sys.argv[1], "broken")
+straight, state = fit(recipe, data, one, Watcher(None), resume=False)
+try:
+    fit(recipe, data, two, Watcher(2), resume=False)
+except KeyboardInterrupt:
+    resumed, again = fit(recipe, data, two, Watcher(None), resume=True)
+assert len(again.epochs) == 4
+for mine, other in zip(straight.get_weights(), resumed.get_weights(), strict=True):
+    assert mine.tobytes() == other.tobytes()
+assert [e.validation_loss for e in state.epochs] == [e.validation_loss for e in again.epochs]
+print("bit-equal")
+"""
+
+
+def test_a_deterministic_run_resumes_bit_for_bit(tmp_path: Path) -> None:
+    """Four epochs are two and two: in a process of its own, since determinism cannot be switched off again."""
+    finished = subprocess.run(
+        [sys.executable, "-c", STRAIGHT_AND_RESUMED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.stdout == "bit-equal\n", finished.stderr
+
+
 def test_kill_9_leaves_the_last_finished_epoch(data, tmp_path: Path) -> None:
     script = [sys.executable, "-c", FIT_SCRIPT, str(tmp_path), "tensorflow", "1000"]
     with subprocess.Popen(
@@ -159,6 +221,16 @@ def test_both_backends_run_the_same_code(tmp_path: Path, backend: str) -> None:
     assert 2.0 < loss < 6.0
 
 
+def event_tags(folder: Path) -> list[tuple[int, str]]:
+    import tensorflow as tf
+
+    (path,) = folder.glob("events.out.tfevents.*")
+    records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    events = [tf.compat.v1.Event.FromString(record) for record in records]
+    assert events[0].file_version == "brain.Event:2"
+    return [(event.step, value.tag) for event in events[1:] for value in event.summary.value]
+
+
 def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_final(
     data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,8 +246,15 @@ def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_fina
     monkeypatch.setattr("cifar_train.train.training_data", few_images)
     monkeypatch.setattr("cifar_train.train.load_split", load)
     folder = tmp_path / "run"
-    assert main(["--epochs", "1", "-o", str(folder)]) == 0
+    assert main(["--epochs", "1", "-o", str(folder), "--tensorboard"]) == 0
     assert reads == []
+    assert event_tags(folder) == [
+        (1, "loss"),
+        (1, "accuracy"),
+        (1, "validation_loss"),
+        (1, "validation_accuracy"),
+        (1, "images_per_second"),
+    ]
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{folder}/model.keras  (epoch 1 kept)\n  others: ")
     assert "epoch 1/1  loss" in printed.err

@@ -1,18 +1,22 @@
 """The parts of a run that need no training: networks, augmentation, recipes, state on disk, the command line."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cifar_runtime.errors import InputError, UsageError
 from cifar_train.architectures import build
-from cifar_train.augment import augment
+from cifar_train.augment import alternating_flips, augment, mix_pairs
 from cifar_train.cli import parse
-from cifar_train.recipes import NOTEBOOK, RECIPES, SEED_CNN, Augmentation, recipe_from_json
+from cifar_train.recipe import Augmentation, Distillation, Fold, recipe_from_json
+from cifar_train.recipes import NOTEBOOK, RECIPES, SEED_CNN
 from cifar_train.run_state import (
     Epoch,
     RunState,
@@ -22,6 +26,7 @@ from cifar_train.run_state import (
     save_state,
 )
 
+ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("cifar-train")
 
 # The notebook's own model.summary().
@@ -79,15 +84,75 @@ def test_recipes_survive_json(name: str) -> None:
     assert recipe_from_json(recipe.to_json()) == recipe
 
 
-def test_a_recipe_without_epochs_is_refused() -> None:
-    with pytest.raises(UsageError, match="epochs 0"):
-        replace(SEED_CNN, epochs=0)
+def test_every_part_of_a_recipe_survives_json() -> None:
+    recipe = replace(
+        SEED_CNN,
+        augmentation=Augmentation(flip="alternating", translate=4, cutout=8, mixup=0.2),
+        distillation=Distillation(temperature=2.0, weight=0.5, source_sha256="ab"),
+        fold=Fold(number=2, of=3),
+    )
+    assert recipe_from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+@pytest.mark.parametrize(
+    "path", ["train/cifar_train/checkpoints/seed-cnn.json", "models/notebook.json"]
+)
+def test_cards_of_the_first_version_still_load(path: str) -> None:
+    stored = json.loads((ROOT / path).read_text())["recipe"]
+    assert "ema" not in stored
+    recipe = recipe_from_json(stored)
+    named = RECIPES[stored["name"]]
+    assert replace(recipe, epochs=named.epochs) == named
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs 0, batch size 32 and seed 0 make no run."),
+        ({"ema": 1.0}, "label smoothing 0.0 and ema 1.0 make no run."),
+        ({"label_smoothing": -0.1}, "label smoothing -0.1 and ema None make no run."),
+        (
+            {"distribute": "devices"},
+            "--distribute devices does not run on the tensorflow backend. Use --backend jax.",
+        ),
+    ],
+)
+def test_a_recipe_that_makes_no_run_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        replace(SEED_CNN, **changes)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Fold(number=3, of=2), "there is no part 3 of 2."),
+        (lambda: Fold(number=1, of=1), "there is no part 1 of 1."),
+        (lambda: Distillation(temperature=0), "temperature 0 and weight 0.9 distil nothing."),
+        (lambda: Distillation(weight=1.5), "temperature 4.0 and weight 1.5 distil nothing."),
+        (
+            lambda: Augmentation(flip="none", translate=0, cutout=-1),
+            "translate 0, cutout -1 and mixup 0.0 augment nothing.",
+        ),
+    ],
+)
+def test_parts_that_make_no_sense_are_refused(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make()
+    assert str(caught.value).startswith(message)
+
+
+def test_folds_part_the_images() -> None:
+    ids = np.arange(10, 21)
+    parts = [Fold(number=number, of=3).holds(ids) for number in (1, 2, 3)]
+    assert np.sum(parts, axis=0).tolist() == [1] * 11
+    assert ids[parts[0]].tolist() == [12, 15, 18]
 
 
 def test_augmented_images_are_shifts_and_mirrors_of_their_own_image() -> None:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, size=(40, 8, 9, 3), dtype=np.uint8)
-    varied = augment(images, Augmentation(flip=True, translate=2), np.random.default_rng(1))
+    varied = augment(images, Augmentation(flip="random", translate=2), np.random.default_rng(1))
     seen = set()
     for image, result in zip(images, varied, strict=True):
         padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="reflect")
@@ -110,8 +175,52 @@ def test_augmented_images_are_shifts_and_mirrors_of_their_own_image() -> None:
 
 def test_no_augmentation_changes_nothing() -> None:
     images = np.random.default_rng(0).integers(0, 256, size=(4, 8, 8, 3), dtype=np.uint8)
-    same = augment(images, Augmentation(flip=False, translate=0), np.random.default_rng(1))
+    same = augment(images, Augmentation(flip="none", translate=0), np.random.default_rng(1))
     assert np.array_equal(images, same)
+
+
+def test_alternating_flips_show_every_image_both_ways_in_two_epochs() -> None:
+    first, second, third = (alternating_flips(200, number, seed=3) for number in (1, 2, 3))
+    assert np.array_equal(first, ~second)
+    assert np.array_equal(first, third)
+    assert 60 < np.count_nonzero(first) < 140
+
+
+def test_alternating_flips_are_applied_as_told() -> None:
+    images = np.random.default_rng(0).integers(0, 256, size=(4, 8, 8, 3), dtype=np.uint8)
+    mirrored = np.array([True, False, False, True])
+    varied = augment(
+        images,
+        Augmentation(flip="alternating", translate=0),
+        np.random.default_rng(1),
+        mirrored=mirrored,
+    )
+    assert np.array_equal(varied[mirrored], images[mirrored][:, :, ::-1])
+    assert np.array_equal(varied[~mirrored], images[~mirrored])
+
+
+def test_cutout_greys_one_square_of_each_image() -> None:
+    images = np.zeros((300, 12, 10, 3), np.uint8)
+    augmentation = Augmentation(flip="none", translate=0, cutout=4)
+    varied = augment(images, augmentation, np.random.default_rng(1))
+    assert not images.any()
+    assert set(np.unique(varied)) == {0, 128}
+    areas = np.count_nonzero(varied[..., 0], axis=(1, 2))
+    assert areas.max() == 16
+    assert areas.min() >= 4
+    for image in varied[..., 0]:
+        rows, columns = np.nonzero(image)
+        assert len(rows) == (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+
+
+def test_mixed_pairs_share_pixels_and_labels_alike() -> None:
+    labels = np.eye(6, dtype=np.float32)
+    pixels = np.arange(6, dtype=np.float32)[:, None, None, None] * np.ones((6, 2, 2, 3), np.float32)
+    mixed, targets = mix_pairs(pixels, labels, 0.5, np.random.default_rng(4))
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
+    expected = targets @ np.arange(6, dtype=np.float32)
+    np.testing.assert_allclose(mixed[:, 0, 0, 0], expected, rtol=1e-5, atol=1e-6)
+    assert np.count_nonzero(targets) > 6
 
 
 def epoch(number: int, *, loss: float = 1.0, held_out: float = 0.5) -> Epoch:
@@ -143,6 +252,16 @@ def test_a_run_ends_after_its_epochs_or_when_the_loss_stalls(
     epochs = tuple(epoch(number, loss=loss) for number, loss in enumerate(losses, start=1))
     state = RunState(recipe=replace(NOTEBOOK, epochs=5, patience=3), epochs=epochs)
     assert state.is_finished is finished
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "finished"),
+    [([0.5, 0.4, 0.6], False), ([0.5, 0.4, 0.5], True), ([0.5, 0.4], False)],
+)
+def test_a_run_can_end_when_validation_stalls(accuracies: list[float], finished: bool) -> None:
+    recipe = replace(NOTEBOOK, epochs=9, patience=2, monitor="validation accuracy")
+    epochs = tuple(epoch(n, loss=9 - n, held_out=held) for n, held in enumerate(accuracies, 1))
+    assert RunState(recipe=recipe, epochs=epochs).is_finished is finished
 
 
 def test_the_best_epoch_is_the_earliest_of_equals() -> None:
@@ -183,22 +302,54 @@ def test_the_command_line_overrides_the_recipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        ([], {}),
+        (["--architecture", "edge-mb-s"], {"architecture": "edge-mb-s"}),
+        (["--patience", "5"], {"patience": 5, "monitor": "validation accuracy"}),
+        (["--fold", "1/2"], {"fold": Fold(number=1, of=2)}),
+        (["--compile", "--deterministic"], {"compile": True, "deterministic": True}),
+        (["--distribute", "workers"], {"distribute": "workers"}),
+        (
+            ["--distribute", "devices", "--backend", "jax"],
+            {"distribute": "devices", "backend": "jax"},
+        ),
+        (["--precision", "float32"], {"precision": "float32"}),
+    ],
+)
+def test_options_change_one_thing_each(arguments: list[str], changes: dict[str, Any]) -> None:
+    asked = parse(["--recipe", "edge-s", *arguments])
+    assert asked.recipe == replace(RECIPES["edge-s"], **changes)
+
+
+def test_the_teacher_and_the_event_file_are_options_of_the_run() -> None:
+    asked = parse(["--teacher", "labels.npy", "--tensorboard"])
+    assert (asked.options.teacher, asked.options.tensorboard) == (Path("labels.npy"), True)
+    assert asked.recipe == SEED_CNN
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
             ["--recipe", "notbook"],
-            "'notbook' is not one of notebook, seed-cnn; did you mean notebook?",
+            "'notbook' is not one of notebook, seed-cnn, resnet8, edge-s, edge-m, teacher, quick; "
+            "did you mean notebook?",
         ),
         (["--epochs", "0"], "'0' is not a whole number above zero"),
         (["--precision", "fp16"], "'fp16' is not one of float32, mixed_bfloat16, auto"),
         (["--resume", "-o", "absent"], "absent holds no run to resume"),
+        (["--fold", "3/2"], "there is no part 3 of 2. Give NUMBER/OF"),
+        (["--fold", "half"], "'half' is not a part such as 1/2"),
+        (["--teacher", "absent.npy"], "absent.npy: cannot be read: No such file or directory"),
+        (["--distribute", "workers"], "TF_CONFIG is '', expected a cluster of workers"),
     ],
 )
-def test_bad_use_exits_2_with_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_bad_use_exits_with_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
     finished = subprocess.run(
         [COMMAND, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
     )
-    assert finished.returncode == 2
+    assert finished.returncode == (3 if "cannot be read" in message else 2)
     assert message in finished.stderr
     assert len(finished.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ import sys
 from typing import Literal
 
 from cifar_runtime.errors import MissingDependencyError, UsageError
-from cifar_train.recipes import Backend, Device, Precision
+from cifar_train.recipe import Backend, Device, Precision
 
 ResolvedPrecision = Literal["float32", "mixed_bfloat16"]
 
@@ -47,7 +47,16 @@ def has_gpu(backend: Backend) -> bool:
         return any(device.platform != "cpu" for device in jax.devices())
     import tensorflow as tf
 
-    return bool(tf.config.list_logical_devices("GPU"))
+    # Not the logical ones: asking for those starts the runtime, after which workers cannot find each other.
+    return bool(tf.config.get_visible_devices("GPU"))
+
+
+def make_deterministic(backend: Backend) -> None:
+    """Makes this process compute the same bits every time, for good; JAX does on a CPU anyway."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
 
 
 def resolve_precision(precision: Precision, *, gpu: bool) -> ResolvedPrecision:

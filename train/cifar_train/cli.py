@@ -10,8 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
+from cifar_runtime.errors import UsageError
 from cifar_train.progress import ProgressLine
-from cifar_train.recipes import RECIPES, Backend, Device, Precision, RunOptions, TrainRecipe
+from cifar_train.recipe import (
+    Architecture,
+    Backend,
+    Device,
+    Distribute,
+    Fold,
+    Precision,
+    RunOptions,
+    TrainRecipe,
+)
+from cifar_train.recipes import RECIPES
 
 if TYPE_CHECKING:
     from cifar_train.run_state import Epoch, RunState
@@ -48,6 +59,12 @@ def parse(argv: Sequence[str]) -> CommandLine:
         help="what to train, and how (default: seed-cnn)",
     )
     add("-o", "--output", type=Path, metavar="DIR", help="run folder (default: runs/RECIPE)")
+    add(
+        "--architecture",
+        type=choice(get_args(Architecture)),
+        metavar="NAME",
+        help=f"network, instead of the recipe's: {', '.join(get_args(Architecture))}",
+    )
     add("--epochs", type=positive_int, metavar="N", help="instead of the recipe's")
     add("-b", "--batch-size", type=positive_int, metavar="N", help="instead of the recipe's")
     add(
@@ -74,10 +91,37 @@ def parse(argv: Sequence[str]) -> CommandLine:
     add(
         "--precision",
         type=choice(get_args(Precision)),
-        default="auto",
         metavar="|".join(get_args(Precision)),
-        help="default: bfloat16 on a GPU, float32 on a CPU",
+        help="default: bfloat16 on a GPU, float32 on a CPU, unless the recipe says otherwise",
     )
+    add(
+        "--patience",
+        type=positive_int,
+        metavar="N",
+        help="stop after N epochs without a better validation accuracy",
+    )
+    add(
+        "--teacher",
+        type=Path,
+        metavar="FILE",
+        help="distil from a .keras checkpoint, or from soft labels (.npy, see cifar-soft-labels)",
+    )
+    add(
+        "--fold",
+        type=_fold,
+        metavar="N/K",
+        help="leave out part N of K of the training images, for a cross-fitted teacher",
+    )
+    add("--compile", action="store_true", help="compile each step with XLA (slower on a CPU)")
+    add("--deterministic", action="store_true", help="the same bits every time on one machine")
+    add(
+        "--distribute",
+        type=choice(get_args(Distribute)),
+        default="none",
+        metavar="|".join(get_args(Distribute)),
+        help="over all devices (with --backend jax), or over the workers in TF_CONFIG (default: none)",
+    )
+    add("--tensorboard", action="store_true", help="write a TensorBoard event file")
     add(
         "--final",
         action="store_true",
@@ -103,8 +147,15 @@ def _command_line(given: argparse.Namespace) -> CommandLine:
         seed=given.seed,
         backend=given.backend,
         device=given.device,
-        precision=given.precision,
+        architecture=given.architecture or recipe.architecture,
+        precision=given.precision or recipe.precision,
+        fold=given.fold,
+        compile=given.compile,
+        deterministic=given.deterministic,
+        distribute=given.distribute,
     )
+    if given.patience is not None:
+        recipe = replace(recipe, patience=given.patience, monitor="validation accuracy")
     folder = given.output or Path("runs") / given.recipe
     options = RunOptions(
         folder=folder,
@@ -112,8 +163,20 @@ def _command_line(given: argparse.Namespace) -> CommandLine:
         resume=given.resume,
         force=given.force,
         licence=given.licence,
+        teacher=given.teacher,
+        tensorboard=given.tensorboard,
     )
     return CommandLine(recipe=recipe, options=options, quiet=given.quiet, json=given.json)
+
+
+def _fold(text: str) -> Fold:
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a part such as 1/2")
+    try:
+        return Fold(number=int(number), of=int(of))
+    except UsageError as cause:
+        raise argparse.ArgumentTypeError(str(cause)) from cause
 
 
 def main(argv: Sequence[str] | None = None) -> int:

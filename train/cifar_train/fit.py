@@ -6,6 +6,7 @@ Everything random in an epoch follows from (seed, epoch), so a resumed run sees 
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,13 +15,17 @@ from numpy.typing import NDArray
 
 from cifar_runtime.errors import CifarEdgeError, UsageError
 from cifar_train.architectures import build
-from cifar_train.augment import augment
-from cifar_train.backend import has_gpu, resolve_precision, select_backend
-from cifar_train.dataset import LABELS, Split, load_split
-from cifar_train.recipes import TrainRecipe
+from cifar_train.backend import has_gpu, make_deterministic, resolve_precision, select_backend
+from cifar_train.batches import Batch, batches, one_hot
+from cifar_train.dataset import Split, load_split
+from cifar_train.distillation import Teacher, accuracy, distillation_loss
+from cifar_train.optimizers import optimizer_from_recipe, take_average
+from cifar_train.parallel import Parallel, check_shares, open_parallel, prepare_for_workers
+from cifar_train.recipe import TrainRecipe
 from cifar_train.run_state import Epoch, RunState, Variables, load_state, load_variables, save_state
 
 EVALUATION_BATCH_SIZE = 500
+STATISTICS_IMAGES = 5000
 
 
 class Watcher(Protocol):
@@ -40,7 +45,7 @@ def training_data(recipe: TrainRecipe) -> tuple[Split, Split]:
         InputError: CIFAR-10 was not fetched.
     """
     if recipe.validation == "validation split":
-        return load_split("train"), load_split("validation")
+        return _without_fold(load_split("train"), recipe), load_split("validation")
     official = load_split("official-train")
     first_held_out = int(len(official.labels) * 0.8)
     return (
@@ -49,8 +54,21 @@ def training_data(recipe: TrainRecipe) -> tuple[Split, Split]:
     )
 
 
+def _without_fold(train: Split, recipe: TrainRecipe) -> Split:
+    if recipe.fold is None:
+        return train
+    rest = np.flatnonzero(~recipe.fold.holds(train.ids))
+    return train.take(rest, name=f"train without part {recipe.fold.number} of {recipe.fold.of}")
+
+
 def fit(
-    recipe: TrainRecipe, data: tuple[Split, Split], folder: Path, watcher: Watcher, *, resume: bool
+    recipe: TrainRecipe,
+    data: tuple[Split, Split],
+    folder: Path,
+    watcher: Watcher,
+    *,
+    resume: bool,
+    teacher: Teacher | None = None,
 ) -> tuple[Any, RunState]:
     """The fitted model, float32 and without optimizer state, and what the run measured.
 
@@ -60,27 +78,73 @@ def fit(
         folder: the run folder; checkpoints are written there.
         watcher: is told of batches and epochs.
         resume: continue from the last finished epoch in ``folder``.
+        teacher: what the recipe distils from; None for a recipe that does not.
 
     Raises:
         CifarEdgeError: the loss is no longer a finite number.
         InputError: the run to resume cannot be read.
         MissingDependencyError: Keras or its backend is not installed.
-        UsageError: the run to resume was made by another recipe.
+        UsageError: the run to resume was made by another recipe, or the batches do not divide among the workers.
     """
     select_backend(recipe.backend, recipe.device)
+    if recipe.deterministic:
+        make_deterministic(recipe.backend)
+    parallel = open_parallel(recipe)
     train, validation = data
+    check_shares(recipe, len(train.labels), parallel)
     state = _resumed(recipe, folder) if resume else RunState(recipe=recipe)
-    model = _compiled_model(recipe, steps=math.ceil(len(train.labels) / recipe.batch_size))
-    if state.epochs:
-        _assign(model, load_variables(folder, state.epochs[-1]))
-    validation_pixels = validation.images.astype(np.float32)
-    while not state.is_finished:
-        epoch = _fit_epoch(model, state, train, validation_pixels, validation.labels, watcher)
-        state = state.with_epoch(epoch)
-        save_state(folder, state, _variables(model))
-        watcher.on_epoch(epoch, state)
-    _assign(model, load_variables(folder, state.kept))
+    with parallel.scope():
+        model = _compiled_model(recipe, steps=math.ceil(len(train.labels) / recipe.batch_size))
+        run = _Run(
+            recipe=recipe,
+            model=model,
+            train=train,
+            validation=validation,
+            statistics_pixels=_statistics_pixels(recipe, train),
+            teacher=teacher,
+            parallel=parallel,
+            watcher=watcher,
+        )
+        state = _fit_epochs(run, state, folder)
+        _assign(model, load_variables(folder, state.kept))
+        if recipe.ema is not None:
+            take_average(model, run.statistics_pixels)
     return _inference_model(model, recipe), state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    recipe: TrainRecipe
+    model: Any
+    train: Split
+    validation: Split
+    statistics_pixels: NDArray[np.float32]
+    teacher: Teacher | None
+    parallel: Parallel
+    watcher: Watcher
+
+
+def _fit_epochs(run: _Run, state: RunState, folder: Path) -> RunState:
+    if state.epochs:
+        _assign(run.model, load_variables(folder, state.epochs[-1]))
+    while not state.is_finished:
+        number = len(state.epochs) + 1
+        fitted, seconds = _fit_epoch(run, number)
+        variables = _variables(run.model)
+        validated = _validate(run, variables)
+        epoch = Epoch(
+            number=number,
+            loss=fitted["loss"],
+            accuracy=fitted["accuracy"],
+            validation_loss=validated["loss"],
+            validation_accuracy=validated["accuracy"],
+            images_per_second=len(run.train.labels) / seconds,
+            seconds=seconds,
+        )
+        state = state.with_epoch(epoch)
+        save_state(folder, state, variables)
+        run.watcher.on_epoch(epoch, state)
+    return state
 
 
 def _resumed(recipe: TrainRecipe, folder: Path) -> RunState:
@@ -100,101 +164,63 @@ def _compiled_model(recipe: TrainRecipe, *, steps: int) -> Any:
 
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(resolve_precision(recipe.precision, gpu=has_gpu(recipe.backend)))
-    model = build(recipe.architecture)
-    optimizer = _optimizer(recipe, steps=steps)
-    model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
+    model = build(recipe.architecture, output="logits" if recipe.distillation else "probabilities")
+    if recipe.distribute == "workers":
+        prepare_for_workers(model)
+    optimizer = optimizer_from_recipe(recipe, steps=steps)
+    distilled = recipe.distillation and distillation_loss(recipe.distillation)
+    model.compile(
+        optimizer=optimizer,
+        loss=distilled or "categorical_crossentropy",
+        metrics=[accuracy if distilled else "accuracy"],
+        jit_compile=recipe.compile or "auto",
+    )
     optimizer.build(model.trainable_variables)
     return model
 
 
-def _optimizer(recipe: TrainRecipe, *, steps: int) -> Any:
-    import keras
+def _fit_epoch(run: _Run, number: int) -> tuple[dict[str, float], float]:
+    """Mean loss and accuracy of one epoch of steps, and the seconds that they took."""
+    total, size = len(run.train.labels), run.recipe.batch_size
 
-    rate: Any = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        warmup_steps = max(1, round(recipe.warmup_fraction * recipe.epochs * steps))
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0,
-            warmup_target=recipe.learning_rate,
-            warmup_steps=warmup_steps,
-            decay_steps=recipe.epochs * steps - warmup_steps,
-        )
-    if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    return optimizer
+    def on_step(step: int) -> None:
+        run.watcher.on_batch(number, min((step + 1) * size, total), total)
 
-
-def _fit_epoch(
-    model: Any,
-    state: RunState,
-    train: Split,
-    validation_pixels: NDArray[np.float32],
-    validation_labels: NDArray[np.uint8],
-    watcher: Watcher,
-) -> Epoch:
-    import keras
-
-    number = len(state.epochs) + 1
-    total = len(train.labels)
-    size = state.recipe.batch_size
-
-    def on_train_batch_end(batch: int, logs: object) -> None:
-        del logs  # Keras passes it by name
-        watcher.on_batch(number, min((batch + 1) * size, total), total)
-
+    epoch = batches(run.recipe, run.train, number, teacher=run.teacher)
     start = time.perf_counter()
-    history = model.fit(
-        batches(state.recipe, train, number),
-        epochs=1,
-        steps_per_epoch=math.ceil(total / size),
-        shuffle=False,  # the generator has shuffled
-        verbose=0,
-        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=on_train_batch_end)],
-    ).history
+    measured = run.parallel.train(run.model, epoch, math.ceil(total / size), on_step)
     seconds = time.perf_counter() - start
-    loss = history["loss"][0]
-    if not math.isfinite(loss):
+    if not math.isfinite(measured["loss"]):
         raise CifarEdgeError(
-            f"the training loss is {loss} in epoch {number}.",
+            f"the training loss is {measured['loss']} in epoch {number}.",
             hint="Lower the learning rate; the last good epoch is kept.",
         )
-    measured = model.evaluate(
-        validation_pixels,
-        one_hot(validation_labels),
-        batch_size=EVALUATION_BATCH_SIZE,
-        verbose=0,
-        return_dict=True,
-    )
-    return Epoch(
-        number=number,
-        loss=loss,
-        accuracy=history["accuracy"][0],
-        validation_loss=measured["loss"],
-        validation_accuracy=measured["accuracy"],
-        images_per_second=total / seconds,
-        seconds=seconds,
-    )
+    return measured, seconds
 
 
-def batches(
-    recipe: TrainRecipe, train: Split, epoch: int
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """One epoch of (pixels, one-hot labels), float32, shapes (n, 32, 32, 3) in 0..255 and (n, 10); every image once."""
-    generator = np.random.default_rng([recipe.seed, epoch])
-    order = generator.permutation(len(train.labels))
-    for start in range(0, len(order), recipe.batch_size):
-        chosen = order[start : start + recipe.batch_size]
-        images = train.images[chosen]
-        if recipe.augmentation is not None:
-            images = augment(images, recipe.augmentation, generator)
-        yield images.astype(np.float32), one_hot(train.labels[chosen])
+def _validate(run: _Run, variables: Variables) -> dict[str, float]:
+    """Loss and accuracy on the validation images, of the averaged weights where the recipe averages."""
+    if run.recipe.ema is not None:
+        take_average(run.model, run.statistics_pixels)
+    steps = math.ceil(len(run.validation.labels) / EVALUATION_BATCH_SIZE)
+    measured = run.parallel.evaluate(run.model, _in_order(run.validation), steps)
+    if run.recipe.ema is not None:
+        _assign(run.model, variables)
+    return measured
 
 
-def one_hot(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Labels, uint8, shape (n,), as float32 rows of zeros and a one, shape (n, 10)."""
-    return np.eye(len(LABELS), dtype=np.float32)[labels]
+def _in_order(split: Split) -> Iterator[Batch]:
+    for start in range(0, len(split.labels), EVALUATION_BATCH_SIZE):
+        part = slice(start, start + EVALUATION_BATCH_SIZE)
+        yield split.images[part].astype(np.float32), one_hot(split.labels[part])
+
+
+def _statistics_pixels(recipe: TrainRecipe, train: Split) -> NDArray[np.float32]:
+    """The training images, unvaried, that BatchNorm's statistics are estimated from; none without an average."""
+    if recipe.ema is None:
+        return np.zeros((0, *train.images.shape[1:]), np.float32)
+    order = np.random.default_rng([recipe.seed, 0]).permutation(len(train.labels))
+    return train.images[np.sort(order[:STATISTICS_IMAGES])].astype(np.float32)
 
 
 def _variables(model: Any) -> Variables:

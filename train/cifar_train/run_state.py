@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import write_atomically
-from cifar_train.recipes import TrainRecipe, recipe_from_json
+from cifar_train.recipe import TrainRecipe, recipe_from_json
 
 SCHEMA = "cifar-edge/train-state/1"
 Variables = dict[str, NDArray[Any]]
@@ -56,14 +56,17 @@ class RunState:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all epochs are done, or the training loss has stalled for ``patience`` epochs."""
+        """Whether all epochs are done, or what the recipe monitors has stalled for ``patience`` epochs."""
         if len(self.epochs) >= self.recipe.epochs:
             return True
         patience = self.recipe.patience
         if patience is None or len(self.epochs) <= patience:
             return False
-        losses = [epoch.loss for epoch in self.epochs]
-        return min(losses[-patience:]) >= min(losses[:-patience])
+        if self.recipe.monitor == "training loss":
+            marks = [-epoch.loss for epoch in self.epochs]
+        else:
+            marks = [epoch.validation_accuracy for epoch in self.epochs]
+        return max(marks[-patience:]) <= max(marks[:-patience])
 
     def with_epoch(self, epoch: Epoch) -> "RunState":
         """The state after one more epoch."""

@@ -1,22 +1,27 @@
 """One training run from recipe to run folder: fit, evaluate, card; the command line only parses, calls and prints."""
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
 import platform
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cifar_runtime import __version__
-from cifar_runtime.errors import UsageError
+from cifar_runtime.errors import InputError, UsageError
 from cifar_runtime.files import replace_atomically, write_atomically
-from cifar_train.backend import has_gpu, resolve_precision
+from cifar_train.backend import has_gpu, resolve_precision, select_backend
 from cifar_train.dataset import LABELS, Split, load_split
+from cifar_train.distillation import Teacher, open_teacher
 from cifar_train.evaluate import Evaluation, evaluate, write_curves, write_evaluation
+from cifar_train.events import EventFile
 from cifar_train.fit import Watcher, fit, predict, training_data
-from cifar_train.recipes import RunOptions, TrainRecipe
-from cifar_train.run_state import RunState
+from cifar_train.parallel import worker_folder
+from cifar_train.recipe import Distillation, RunOptions, TrainRecipe
+from cifar_train.run_state import Epoch, RunState
 
 SCHEMA = "cifar-edge/train/1"
 _PACKAGES = ("keras", "tensorflow", "jax", "numpy", "scikit-learn")
@@ -42,11 +47,18 @@ def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainRe
 
     Raises:
         CifarEdgeError: see :func:`cifar_train.fit.fit`.
+        ArtefactError, InputError: the teacher cannot be opened.
         UsageError: the folder holds a run and neither resume nor force says what to do with it, or none to resume.
     """
+    options = replace(options, folder=worker_folder(options.folder, recipe))
     _check_folder(options)
+    recipe = _recipe_with_teacher(recipe, options.teacher)
     data = training_data(recipe)
-    model, state = fit(recipe, data, options.folder, watcher, resume=options.resume)
+    with _recorded(watcher, options) as recorder:
+        teacher = _opened_teacher(recipe, options.teacher, data[0])
+        model, state = fit(
+            recipe, data, options.folder, recorder, resume=options.resume, teacher=teacher
+        )
     judged = [data[1], load_split("test")] if options.final else [data[1]]
     evaluations = tuple(evaluate(predict(model, split.images), split) for split in judged)
     for evaluation in evaluations:
@@ -60,6 +72,62 @@ def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainRe
     }
     write_atomically(options.folder / "card.json", (json.dumps(card, indent=1) + "\n").encode())
     return TrainResult(model_path=model_path, card=card, evaluations=evaluations)
+
+
+def _recipe_with_teacher(recipe: TrainRecipe, path: Path | None) -> TrainRecipe:
+    """The recipe with the teacher's digest in it, so that a run resumes with the same teacher only."""
+    if path is None:
+        if recipe.distillation is not None:
+            raise UsageError(
+                f"the recipe {recipe.name} distils, and no teacher is given.",
+                hint="Give one with --teacher.",
+            )
+        return recipe
+    if recipe.distribute == "workers" and path.suffix == ".keras":
+        raise UsageError(
+            f"{path}: a checkpoint cannot teach several workers.",
+            hint="Store its answers with cifar-soft-labels, and give those.",
+        )
+    try:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as cause:
+        raise InputError(
+            f"{path}: cannot be read: {cause.strerror}.", hint="Check the path of the teacher."
+        ) from cause
+    distillation = replace(recipe.distillation or Distillation(), source_sha256=sha256)
+    return replace(recipe, distillation=distillation)
+
+
+def _opened_teacher(recipe: TrainRecipe, path: Path | None, train: Split) -> Teacher | None:
+    if path is None or recipe.distillation is None:
+        return None
+    select_backend(recipe.backend, recipe.device)
+    return open_teacher(path, recipe.distillation, train)
+
+
+@contextlib.contextmanager
+def _recorded(watcher: Watcher, options: RunOptions) -> Iterator[Watcher]:
+    """The watcher, and beside it an event file where one is asked for."""
+    if not options.tensorboard:
+        yield watcher
+        return
+    with contextlib.closing(EventFile(options.folder)) as events:
+        yield _Recorder(watcher, events)
+
+
+class _Recorder:
+    """Passes everything on, and writes epochs to an event file too."""
+
+    def __init__(self, watcher: Watcher, events: EventFile) -> None:
+        self._events = events
+        self._watcher = watcher
+
+    def on_batch(self, epoch: int, seen: int, total: int) -> None:
+        self._watcher.on_batch(epoch, seen, total)
+
+    def on_epoch(self, epoch: Epoch, state: RunState) -> None:
+        self._events.add(epoch)
+        self._watcher.on_epoch(epoch, state)
 
 
 def _check_folder(options: RunOptions) -> None:

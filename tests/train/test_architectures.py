@@ -1,0 +1,80 @@
+"""The networks have the layers, weights and multiply-accumulates that they are known by."""
+
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from cifar_train.architectures import build
+from cifar_train.recipe import Architecture
+
+# Weights and multiply-accumulates of convolutions and dense layers, counted from the lists of layers by another script.
+SIZES = {
+    "notebook": (380_608, 17_937_664),
+    "resnet8": (77_360, 12_501_632),
+    "edge-res-s": (96_608, 10_986_032),
+    "edge-mix-s": (95_152, 10_887_808),
+    "edge-mb-s": (89_392, 11_606_656),
+    "edge-res-m": (266_288, 36_094_592),
+    "edge-mb-m": (328_776, 39_159_744),
+    "quick-res": (80_120, 7_207_472),
+    "airbench": (1_970_464, 118_147_360),
+}
+
+
+def kernels(model: Any) -> list[tuple[Any, tuple[int, ...]]]:
+    """Layers with weights to multiply by, and the shapes of those."""
+    kinds = ("Conv2D", "DepthwiseConv2D", "Dense")
+    layers = [layer for layer in model.layers if type(layer).__name__ in kinds]
+    return [(layer, tuple(layer.weights[0].shape)) for layer in layers]
+
+
+def macs(layer: Any, shape: tuple[int, ...]) -> int:
+    """Each weight is used once at every position of the output; Dense has one position."""
+    return int(np.prod(shape)) * int(np.prod(layer.output.shape[1:-1], dtype=int))
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_weights_and_macs_are_the_known_ones(name: Architecture) -> None:
+    found = kernels(build(name))
+    weights = sum(int(np.prod(shape)) for _, shape in found)
+    assert (weights, sum(macs(layer, shape) for layer, shape in found)) == SIZES[name]
+
+
+def test_every_network_is_named_here() -> None:
+    assert {*SIZES, "seed-cnn"} == set(get_args(Architecture))
+
+
+def test_edge_res_s_has_its_published_parameters() -> None:
+    """facts: 97,738 with BatchNorm."""
+    assert build("edge-res-s").count_params() == 97_738
+
+
+@pytest.mark.parametrize("name", ["seed-cnn", "edge-mb-s", "airbench"])
+def test_logits_are_the_same_weights_without_the_softmax(name: Architecture) -> None:
+    probabilities, logits = build(name), build(name, output="logits")
+    logits.set_weights(probabilities.get_weights())
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.float32)
+    powers = np.exp(np.asarray(logits(images)))
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.asarray(probabilities(images)), expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["resnet8", "edge-mb-m", "airbench"])
+def test_pixels_are_centred_inside(name: Architecture) -> None:
+    layer = build(name).get_layer("centred_pixels")
+    pixels = np.array([0.0, 128.0, 255.0], np.float32).reshape(1, 1, 3, 1)
+    assert np.asarray(layer(pixels)).ravel().tolist() == [-2.0, 0.0, 1.984375]
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if name not in ("notebook", "airbench")])
+def test_channels_come_in_eights_and_batch_norm_stands_before_the_relu(name: Architecture) -> None:
+    model = build(name)
+    assert all(
+        shape[-1] % 8 == 0 or len(shape) == 2 for _, shape in kernels(model) if shape[-1] != 1
+    )
+    for layer in model.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            before = layer.input._keras_history.operation
+            assert type(before).__name__ in ("Conv2D", "DepthwiseConv2D")
+            assert not before.use_bias
