@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the commands whose output README shows, and keeps what they print in docs/outputs; then run: make readme.
-# The training runs' outputs (train-*.txt) are kept by docs/record-run.sh.
+# Models given as arguments are measured beside ours, fed with raw pixels 0..255: MLPerf Tiny's reference models, say.
+# The training runs' outputs (train-*.txt) are kept by docs/record-run.sh. Run it on a machine that has nothing else to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
@@ -21,8 +22,8 @@ record data-info cifar-data info
 record export cifar-export --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
 record classify cifar-classify train/cifar_train/samples/images
 record classify-json cifar-classify train/cifar_train/samples/images/cat.png -k 2 --json
-cifar-bench "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} --against train/cifar_train/checkpoints/seed-cnn.keras \
-  --split test --runs 2000 --json benchmarks/reports/seed-cnn.json
+cifar-bench "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} "$@" --contract cifar10-raw255 \
+  --against train/cifar_train/checkpoints/seed-cnn.keras --split test --threads 1,2 --json benchmarks/reports/seed-cnn.json
 record info cifar-info "$folder/seed-cnn-int8.tflite" --self-test
 record parity cifar-parity train/cifar_train/checkpoints/seed-cnn.keras "$folder"/seed-cnn-int8.{tflite,onnx} --split test
 # A photograph from outside CIFAR-10 (scikit-image's cat), classified by the wheel alone in an environment of its own.

@@ -15,10 +15,10 @@ from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpo
 from cifar_export.evaluation import class_labels, evaluation_split, refuse_foreign_calibration
 from cifar_export.evidence import EvidenceImages, load_evidence_images
 from cifar_export.fold import Folded, RescalingRule, fold
+from cifar_export.preparation import Prepared, prepare
 from cifar_export.qat import Lesson, Trained, qat_data, trained
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
 from cifar_export.statement import Statement, check_kind, statement_of
-from cifar_export.untrained import Untrained, untrained
 from cifar_runtime.contract import InputContract
 from cifar_train.dataset import Split
 
@@ -47,7 +47,7 @@ class Job:
     evidence: EvidenceImages
     say: Callable[[str], None]
     _folded: dict[RescalingRule, Folded] = field(default_factory=dict)
-    _untrained: Untrained | None = None
+    _prepared: Prepared | None = None
     _trained: Trained | None = None
     _calibration: Calibration | None = None
 
@@ -64,14 +64,14 @@ class Job:
         if self.recipe.trains(quantize):
             return self._trained_once().folded
         if quantize in TRAINABLE:
-            return self._untrained_once().folded
+            return self._prepared_once().folded
         return self._folded_once("strip" if quantize in CALIBRATED else "keep")
 
     def preparation(self, quantize: Quantize) -> dict[str, Any] | None:
         """What was done for int8 without training, or before it; None where that was not tried."""
         if quantize not in TRAINABLE:
             return None
-        return self._untrained_once().report
+        return self._prepared_once().report
 
     def training_report(self, quantize: Quantize) -> dict[str, Any] | None:
         """How the model was trained for int8; None where it was not."""
@@ -82,19 +82,19 @@ class Job:
             self._folded[rescaling] = fold(self.checkpoint.model, rescaling=rescaling)
         return self._folded[rescaling]
 
-    def _untrained_once(self) -> Untrained:
-        if self._untrained is None:
+    def _prepared_once(self) -> Prepared:
+        if self._prepared is None:
             folded = self._folded_once("strip")
-            self._untrained = untrained(folded, self._feed_of(folded))
+            self._prepared = prepare(folded, self._feed_of(folded))
             num_folded = _batch_norms(self.checkpoint.model) - _batch_norms(folded.model)
-            self.say(f"for int8: folded {num_folded} BatchNorms, {self._untrained.summary}")
-        return self._untrained
+            self.say(f"for int8: folded {num_folded} BatchNorms, {self._prepared.summary}")
+        return self._prepared
 
     def _trained_once(self) -> Trained:
         if self.recipe.qat is None:
             raise TypeError("the recipe trains nothing")
         if self._trained is None:
-            start, folded = self._untrained_once().folded, self._folded_once("strip")
+            start, folded = self._prepared_once().folded, self._folded_once("strip")
             lesson = Lesson(
                 teacher=folded.model,
                 feed=self._feed_of(folded),

@@ -13,7 +13,7 @@ from cifar_export.fold import Folded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Untrained:
+class Prepared:
     """A folded model for int8 and its report.
 
     Attributes:
@@ -31,7 +31,7 @@ class Untrained:
         return f"equalized {len(equalized)} layers, corrected the biases of {len(corrected)}"
 
 
-def untrained(folded: Folded, feed: Feed) -> Untrained:
+def prepare(folded: Folded, feed: Feed) -> Prepared:
     """The model that int8 changes least; the one given is not changed.
 
     Args:
@@ -40,7 +40,7 @@ def untrained(folded: Folded, feed: Feed) -> Untrained:
     """
     equalized = equalize(folded.model, feed)
     corrected = correct_biases(equalized.model, feed)
-    return Untrained(
+    return Prepared(
         folded=replace(folded, model=corrected.model),
         report={
             "equalized": equalized.to_json(),
