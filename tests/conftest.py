@@ -1,8 +1,12 @@
-"""Switches the tests that need the whole of CIFAR-10; where they are switched on, missing data fails."""
+"""Switches the tests that need the whole of CIFAR-10 (switched on, missing data fails), and Ctrl-C for all of them."""
 
 import os
+import signal
 
 import pytest
+
+# A run that a shell started in the background ignores Ctrl-C, and so would every command that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -267,7 +267,10 @@ def test_ctrl_c_ends_the_device_with_130(tiny_onnx: Path) -> None:
         assert dut.stdout.readline().startswith("/dev/")
         time.sleep(0.2)  # past the announcement, in the wait for a command; before it is as good
         dut.send_signal(signal.SIGINT)
-        _, errors = dut.communicate(timeout=60)
+        try:
+            _, errors = dut.communicate(timeout=60)
+        finally:
+            dut.kill()
     assert (dut.returncode, errors) == (130, "cifar-bench: interrupted\n")
 
 

@@ -14,7 +14,7 @@ from cifar_runtime import info_cli
 from cifar_runtime.command import EXIT_CODES
 from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError
 from cifar_train import cli as train_cli
-from cifar_train import data_cli
+from cifar_train import data_cli, soft_labels_cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +25,7 @@ PARSERS = {
     "cifar-export": export_cli.parse,
     "cifar-info": info_cli.parse,
     "cifar-parity": parity_cli.parse,
+    "cifar-soft-labels": soft_labels_cli.parse,
     "cifar-train": train_cli.parse,
 }
 
@@ -52,7 +53,11 @@ def test_tables_and_outputs_are_the_recorded_ones(monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_recorded_block_is_filled() -> None:
-    blocks = re.findall(r"<!-- (?:output|table): [a-z-]+ -->\n(.*?)<!-- /", README, flags=re.DOTALL)
+    blocks = re.findall(
+        r"<!-- (?:output|table|runs|why|picture): [a-z0-9-]+ -->\n(.*?)<!-- /",
+        README,
+        flags=re.DOTALL,
+    )
     assert len(blocks) >= 8
     assert all(len(block) > 20 for block in blocks)
 
