@@ -8,7 +8,11 @@ from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, QatRecipe, 
 
 
 def advice(
-    recipe: ExportRecipe, failed: tuple[Quantize, ...], *, calibration_is_unlike: bool = False
+    recipe: ExportRecipe,
+    failed: tuple[Quantize, ...],
+    *,
+    calibration_is_unlike: bool = False,
+    folder_is_used_up: bool = False,
 ) -> str:
     """What to do about an export some of whose artefacts failed their gate.
 
@@ -16,6 +20,7 @@ def advice(
         recipe: the export.
         failed: their precisions.
         calibration_is_unlike: the images that set their ranges are of another kind than those compared on.
+        folder_is_used_up: the calibration folder holds no images that were not used.
     """
     if calibration_is_unlike and recipe.eval_data is not None:
         return "Give --calibration-data a few hundred typical training images."
@@ -34,11 +39,18 @@ def advice(
         longer = replace(recipe.qat, steps=2 * recipe.qat.steps)
         return f"Next: {command(replace(recipe, quantize=trainable, qat=longer))}"
     if trainable:
-        more = replace(
-            recipe, quantize=trainable, calibration_samples=4 * recipe.calibration_samples
-        )
-        return f"Next: {command(more)}"
+        return _more_calibration(replace(recipe, quantize=trainable), used_up=folder_is_used_up)
     return "Export another precision, or accept it by --max-accuracy-drop and --min-agreement."
+
+
+def _more_calibration(recipe: ExportRecipe, *, used_up: bool) -> str:
+    if used_up:
+        return (
+            f"Put more images into {recipe.calibration_data}, which were all used, try "
+            "--calibration-method percentile, or accept it by --max-accuracy-drop and --min-agreement."
+        )
+    more = replace(recipe, calibration_samples=4 * recipe.calibration_samples)
+    return f"Next: {command(more)}"
 
 
 def command(recipe: ExportRecipe) -> str:

@@ -83,19 +83,20 @@ def _gate_error(
     recipe = job.recipe
     failed = tuple(quantize for quantize, _ in failures)
     sentences = ["; ".join(sentence for _, sentence in failures) + "; not published."]
-    is_unlike = False
+    is_unlike = is_used_up = False
     if recipe.calibration_data is not None and set(failed) & set(CALIBRATED):
         calibration = job.calibration()
         own = calibration.images[: len(calibration.ids)]
         found, expected = look_of(own), look_of(np.asarray(job.split.images))
         is_unlike = calibration_is_unlike(found, expected)
+        is_used_up = len(own) < recipe.calibration_samples
         unlike = f", which look unlike those of {job.split.name} ({expected})" if is_unlike else ""
         sentences.append(
             f"Ranges come from {counted(len(own), 'image')} of {recipe.calibration_data} ({found}){unlike}."
         )
     return ExportGateError(
         " ".join(sentences),
-        hint=advice(recipe, failed, calibration_is_unlike=is_unlike),
+        hint=advice(recipe, failed, calibration_is_unlike=is_unlike, folder_is_used_up=is_used_up),
         results=results,
     )
 

@@ -1,10 +1,12 @@
 """Keeps the converters' own messages off stdout, which carries the result and nothing else."""
 
 import contextlib
+import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import TextIO
 
 
 @contextlib.contextmanager
@@ -27,7 +29,10 @@ def quiet_conversion(*, verbose: bool = False) -> Iterator[None]:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")  # deprecations inside the converters are not the user's
-            yield
+            try:
+                yield
+            finally:
+                _detach_loggers(text)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -35,3 +40,12 @@ def quiet_conversion(*, verbose: bool = False) -> Iterator[None]:
             os.dup2(copy, descriptor)
             os.close(copy)
         os.close(sink)
+
+
+def _detach_loggers(stream: TextIO) -> None:
+    """Gives stderr to loggers that were set up inside, and would write to a closed stream ever after."""
+    for name in ("tensorflow", "absl", None):
+        for outer in logging.getLogger(name).handlers:
+            handler = getattr(outer, "python_handler", outer)  # absl wraps its own
+            if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
+                handler.setStream(sys.__stderr__)

@@ -154,6 +154,11 @@ def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
         "Next: cifar-export m.keras --quantize=int8 --labels=labels.txt --calibration-samples=2048 "
         "--output=out"
     )
+    own_folder = replace(own_labels, calibration_data=Path("folder"))
+    assert advice(own_folder, ("int8",), folder_is_used_up=True) == (
+        "Put more images into folder, which were all used, try --calibration-method percentile, "
+        "or accept it by --max-accuracy-drop and --min-agreement."
+    )
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(
