@@ -1,11 +1,11 @@
-# make demo | make test | make check | make readme: each sets up what it needs in .venv, from Python 3.11-3.13 alone.
+# make demo | make test | make check | make bench | make readme: each sets up what it needs in .venv, from Python 3.11-3.13 alone.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check readme clean
+.PHONY: demo test lint check bench readme clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -37,6 +37,10 @@ lint: $(VENV)/ready
 	$(BIN)/python -m cifar_bench.readme --check
 
 check: lint test
+
+# Measure the packaged models beside the shipped checkpoint, on the shipped sample; a few minutes on an idle machine.
+bench: $(VENV)/installed
+	$(BIN)/cifar-bench --against train/cifar_train/checkpoints/seed-cnn.keras
 
 # Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs.
 readme: $(VENV)/installed
