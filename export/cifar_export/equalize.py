@@ -224,7 +224,8 @@ def _ranges(model: Any, wiring: Wiring, feed: Feed) -> Vector:
     probe = keras.Model(copy.inputs[0], [tensor for _, tensor in found])
     largest = np.zeros(wiring.num_channels)
     for batch in feed.batches(_PROBE_BATCH):
-        for (made, _), values in zip(found, probe(batch, training=False), strict=True):
+        outputs = keras.tree.flatten(probe(batch, training=False))  # a single one comes bare
+        for (made, _), values in zip(found, outputs, strict=True):
             magnitudes = np.abs(values).max(axis=tuple(range(len(values.shape) - 1)))
             numbers = wiring.made[made]
             largest[numbers] = np.maximum(largest[numbers], magnitudes)

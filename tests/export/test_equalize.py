@@ -65,6 +65,14 @@ def _two_users(x: Any, layers: Any) -> Any:
     return layers.Concatenate()([left, right])
 
 
+def _one_hidden_layer(x: Any, layers: Any) -> Any:
+    return layers.GlobalAveragePooling2D()(layers.Conv2D(6, 3, activation="relu", name="only")(x))
+
+
+def _no_hidden_layer(x: Any, layers: Any) -> Any:
+    return layers.Flatten()(x)
+
+
 def _uneven(build: Build) -> Any:
     """A model with random weights whose channels differ by factors of up to a thousand."""
     import keras
@@ -90,7 +98,15 @@ def _uneven(build: Build) -> Any:
 
 @pytest.mark.parametrize(
     "build",
-    [_notebook_like, _same_padding, _residual, _clipped, _two_users],
+    [
+        _notebook_like,
+        _same_padding,
+        _residual,
+        _clipped,
+        _two_users,
+        _one_hidden_layer,
+        _no_hidden_layer,
+    ],
     ids=lambda build: build.__name__,
 )
 def test_scores_are_unchanged(build: Build, images: NDArray[np.uint8], feed: Feed) -> None:
@@ -110,8 +126,10 @@ def test_scores_are_unchanged(build: Build, images: NDArray[np.uint8], feed: Fee
         (_residual, {"inner"}),
         (_clipped, set()),
         (_two_users, {"shared", "left", "conv2d"}),
+        (_one_hidden_layer, {"only"}),
+        (_no_hidden_layer, set()),
     ],
-    ids=["residual", "clipped", "two users"],
+    ids=["residual", "clipped", "two users", "one hidden layer", "no hidden layer"],
 )
 def test_only_channels_whose_every_user_takes_gains_are_rescaled(
     build: Build, expected: set[str], feed: Feed
