@@ -143,7 +143,8 @@ def linear_units(model: Any, feed: Feed) -> list[Units]:
     inputs = [np.zeros(layer.input.shape[-1]) for layer in layers]
     squares = [np.zeros(layer.output.shape[-1]) for layer in layers]
     for batch in feed.batches(_PROBE_BATCH):
-        for place, (given, made) in enumerate(probe(batch, training=False)):
+        values = keras.tree.flatten(probe(batch, training=False))
+        for place, (given, made) in enumerate(zip(values[::2], values[1::2], strict=True)):
             share = len(batch) / len(feed.images)
             inputs[place] += share * np.mean(
                 given, axis=tuple(range(given.ndim - 1)), dtype=np.float64
@@ -189,9 +190,12 @@ def _probed(model: Any) -> tuple[Any, Any, list[int]]:
 
 
 def _ranges_of(probe: Any, feed: Feed) -> list[Range]:
+    import keras
+
     lowest, highest = np.zeros(len(probe.outputs)), np.zeros(len(probe.outputs))
     for batch in feed.batches(_PROBE_BATCH):
-        for place, values in enumerate(probe(batch, training=False)):
+        # Flattened, since Keras returns a single output bare.
+        for place, values in enumerate(keras.tree.flatten(probe(batch, training=False))):
             lowest[place] = min(lowest[place], np.min(values))
             highest[place] = max(highest[place], np.max(values))
     return [(float(low), float(high)) for low, high in zip(lowest, highest, strict=True)]

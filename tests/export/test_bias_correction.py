@@ -57,6 +57,16 @@ def test_a_channel_that_never_passes_its_relu_keeps_its_bias(feed: Feed) -> None
     assert corrected.model.get_layer("first").get_weights()[1][1] == -1000
 
 
+def test_a_network_of_one_layer_is_corrected_too(feed: Feed) -> None:
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((32, 32, 3))
+    dense = layers.Dense(3, name="scores", bias_initializer="ones")
+    model = keras.Model(inputs, dense(layers.Flatten()(inputs)))
+    assert set(correct_biases(model, feed).errors) == {"scores"}
+
+
 def _logits(model: Any) -> Any:
     from cifar_export.adapt import adapted
 
