@@ -111,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(invocation: Invocation) -> int:
     """Prints the whole report, whatever the verdict: a failed gate is an answer, not an error."""
     drawing = invocation.drawing
-    baseline = read_baseline(drawing)
+    measured_here = drawing.from_report is None and invocation.target is None
+    baseline = read_baseline(drawing, measured_here=measured_here)
     report = (
         _measured(invocation) if drawing.from_report is None else read_report(drawing.from_report)
     )

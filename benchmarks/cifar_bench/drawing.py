@@ -153,8 +153,12 @@ def read_report(path: Path) -> "Report":
     return report_from_text(text, origin=str(path))
 
 
-def read_baseline(drawing: Drawing) -> "Report | None":
+def read_baseline(drawing: Drawing, *, measured_here: bool) -> "Report | None":
     """The baseline, before anything is measured in vain; None when none was asked for.
+
+    Args:
+        drawing: names the baseline.
+        measured_here: whether this machine is the one that will be measured.
 
     Raises:
         InputError: it cannot be read, or is to be compared with measurements of this machine and
@@ -166,7 +170,7 @@ def read_baseline(drawing: Drawing) -> "Report | None":
     from cifar_bench.regression import check_same_machine
 
     baseline = read_report(drawing.baseline)
-    if drawing.from_report is None:
+    if measured_here:
         check_same_machine(baseline.environment, read_environment())
     return baseline
 

@@ -157,6 +157,15 @@ def test_a_baseline_of_another_machine_is_refused_before_anything_is_measured(
     assert ended.stderr.count("\n") == 1
 
 
+def test_a_boards_baseline_is_not_compared_with_this_machine(
+    saved: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    ended = run(tiny_onnx, "--baseline", saved, "--target", "ssh://board")
+    assert (ended.returncode, ended.stdout) == (6, "")
+    assert ended.stderr.startswith("cifar-bench: --target needs the OpenSSH client")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
