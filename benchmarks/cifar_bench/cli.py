@@ -124,7 +124,7 @@ def _run(invocation: Invocation) -> int:
     gates = judge_regression(baseline, report, drawing.limits)
     has_document = STDOUT in (invocation.json, invocation.markdown, drawing.csv)
     stream = sys.stderr if has_document else sys.stdout
-    stream.write(verdict_text(baseline, gates))
+    stream.write(verdict_text(baseline, report, gates))
     return 0 if all(gate.passed for gate in gates) else GateError.exit_code
 
 

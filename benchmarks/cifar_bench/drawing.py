@@ -175,10 +175,14 @@ def read_baseline(drawing: Drawing, *, measured_here: bool) -> "Report | None":
     return baseline
 
 
-def verdict_text(baseline: "Report", gates: "Sequence[RegressionGate]") -> str:
-    """One line for every gate, the failed ones last, with a last newline."""
+def verdict_text(baseline: "Report", report: "Report", gates: "Sequence[RegressionGate]") -> str:
+    """What was not judged, and one line for every gate, the failed ones last, with a last newline."""
+    from cifar_bench.regression_pairs import unshared_sentence
+
     ordered = sorted(gates, key=lambda gate: not gate.passed)
     failed = sum(not gate.passed for gate in gates)
     result = f"{failed} of {len(gates)} gates failed" if failed else f"{len(gates)} gates passed"
     head = f"Against the baseline of {baseline.date}: {result}."
-    return "\n".join([head, *(gate.sentence for gate in ordered)]) + "\n"
+    unshared = unshared_sentence(baseline, report)
+    lines = [head, *([] if unshared is None else [unshared])]
+    return "\n".join([*lines, *(gate.sentence for gate in ordered)]) + "\n"
