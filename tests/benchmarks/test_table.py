@@ -34,9 +34,9 @@ seed-cnn-float32: drop 0.00 points (95 % interval -0.38 to 0.38), 0 turned wrong
 seed-cnn-int8: drop 0.30 points (95 % interval -0.28 to 0.99), 5 turned wrong, 2 right
 
 Ceilings of one thread: GMAC/s: litert float32 64.0, litert int8 128.0; copying memory 8.0 GB/s.
-int8 is 1.69 times as fast as float32 in litert (seed-cnn-int8 against seed-cnn-float32): although this
-processor has no int8 dot product (avx2 is its widest vector set); XNNPACK runs 7 of 8 operators, LiteRT's own
-kernels SOFTMAX.
+int8 is 1.69 times as fast as float32 in litert (seed-cnn-int8 against seed-cnn-float32): although the
+processor has no VNNI (avx2 is its widest vector set); XNNPACK runs 7 of 8 operators, LiteRT's own kernels
+SOFTMAX.
 
 Not steady, 95 % interval wanted within 2 % of the median: seed-cnn-float32 (16.1%), seed-cnn-int8 (27.2%).
 Close other programs, fix the processor's frequency, or measure longer: --max-seconds 120.
