@@ -12,6 +12,7 @@ from cifar_bench.drawing import (
     NO_DRAWING,
     Drawing,
     add_drawing_options,
+    check_nothing_to_measure,
     check_outputs,
     drawing_from_arguments,
     read_baseline,
@@ -72,12 +73,14 @@ def parse(argv: Sequence[str]) -> Invocation:
     Raises:
         UsageError: it makes no sense.
     """
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
     if arguments.split and arguments.eval_data:
         raise UsageError(
             f"{_PROGRAM}: --split and --eval-data both name the images.", hint="Give one of them."
         )
     check_outputs(arguments)
+    check_nothing_to_measure(arguments, parser)
     return Invocation(
         recipe=BenchRecipe(
             models=tuple(arguments.models),

@@ -22,6 +22,25 @@ if TYPE_CHECKING:
 MAX_REPORT_BYTES = 256 * 1024 * 1024
 
 _DEFAULT = RegressionLimits()
+_MEASURING = (
+    "runtimes",
+    "contract",
+    "split",
+    "eval_data",
+    "limit",
+    "threads",
+    "batch_sizes",
+    "warmup",
+    "runs",
+    "max_seconds",
+    "cold_starts",
+    "roofline",
+    "profile",
+    "quick",
+    "target",
+    "target_python",
+)
+"""The options, as attributes, that say what is measured and how."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +129,7 @@ def drawing_from_arguments(arguments: argparse.Namespace) -> Drawing:
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:
-    """Refuses two documents on stdout, files of another kind, and models beside a saved report.
+    """Refuses two documents on stdout, a page on stdout, and files of another kind.
 
     Raises:
         UsageError: that is what the command line asks for.
@@ -127,10 +146,34 @@ def check_outputs(arguments: argparse.Namespace) -> None:
         check_result_file(
             f"--{name}", target, suffix=suffix, program="cifar-bench", operands="MODEL"
         )
-    if arguments.from_report is not None and (arguments.models or arguments.against):
+    if arguments.html == STDOUT:
         raise UsageError(
-            "cifar-bench: --from-report measures nothing, so no models go with it.",
-            hint="Give it --html, --csv, --markdown, --json or --baseline only.",
+            "cifar-bench: --html writes a file, not to stdout.", hint="Give --html FILE.html."
+        )
+
+
+def check_nothing_to_measure(arguments: argparse.Namespace, parser: Parser) -> None:
+    """Refuses models and options of measuring beside a saved report.
+
+    Raises:
+        UsageError: that is what the command line asks for.
+    """
+    if arguments.from_report is None:
+        return
+    hint = "Give it --html, --csv, --markdown, --json or --baseline only."
+    if arguments.models or arguments.against:
+        raise UsageError(
+            "cifar-bench: --from-report measures nothing, so no models go with it.", hint=hint
+        )
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in _MEASURING
+        if getattr(arguments, name) != parser.get_default(name)
+    ]
+    if given:
+        raise UsageError(
+            f"cifar-bench: --from-report measures nothing, so nothing comes of {', '.join(given)}.",
+            hint=hint,
         )
 
 

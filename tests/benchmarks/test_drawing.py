@@ -59,6 +59,15 @@ def test_arguments_become_a_drawing(argv: list[str], drawing: dict[str, Any]) ->
             "Give it --html, --csv, --markdown, --json or --baseline only.",
         ),
         (
+            ["--from-report", "r.json", "--quick", "--threads", "2", "--no-roofline"],
+            "cifar-bench: --from-report measures nothing, so nothing comes of --threads, "
+            "--roofline, --quick. Give it --html, --csv, --markdown, --json or --baseline only.",
+        ),
+        (
+            ["--html", "-"],
+            "cifar-bench: --html writes a file, not to stdout. Give --html FILE.html.",
+        ),
+        (
             ["--csv", "--json"],
             "cifar-bench: --json and --csv both claim stdout. Give one of them a FILE.",
         ),
@@ -78,6 +87,34 @@ def test_arguments_that_make_no_sense_are_usage_errors(argv: list[str], message:
     with pytest.raises(UsageError) as caught:
         parse(argv)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--runtimes", "all"],
+        ["--contract", "cifar10-unit"],
+        ["--split", "test"],
+        ["--eval-data", "photos"],
+        ["--limit", "9"],
+        ["--threads", "2"],
+        ["--batch-sizes", "1"],
+        ["--warmup", "1"],
+        ["--runs", "9"],
+        ["--max-seconds", "0"],
+        ["--cold-starts", "0"],
+        ["--roofline"],
+        ["--no-roofline"],
+        ["--profile"],
+        ["--quick"],
+        ["--target", "ssh://board"],
+        ["--target-python", "python3"],
+    ],
+)
+def test_an_option_of_measuring_beside_a_saved_report_is_named(option: list[str]) -> None:
+    name = option[0].replace("--no-", "--")
+    with pytest.raises(UsageError, match=rf"measures nothing, so nothing comes of {name}\."):
+        parse(["--from-report", "r.json", *option])
 
 
 @pytest.fixture
