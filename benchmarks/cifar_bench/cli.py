@@ -209,7 +209,8 @@ def _seconds(text: str) -> float:
 def _parser() -> Parser:
     parser = Parser(
         prog=_PROGRAM,
-        description="Measure accuracy, single-image latency and size of exported models.",
+        description="Measure accuracy, agreement, latency, start, throughput, memory and size of models, "
+        "and judge them against an older report.",
         examples=_EXAMPLES,
     )
     _add_models(parser)

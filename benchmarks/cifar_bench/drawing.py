@@ -86,8 +86,9 @@ def add_drawing_options(parser: Parser) -> None:
         "--baseline",
         type=Path,
         metavar="FILE",
-        help="judge the models against those of the same name in an older report; exit 5 when one "
-        "is worse",
+        help="judge the models against the same ones in an older report of the same machine: exit 5 "
+        "when one is worse beyond a limit and beyond chance (one-sided tests at 2.5 %%: Mann-Whitney "
+        "of the rounds' medians; McNemar, or two proportions on other images)",
     )
     add(
         "--max-slowdown",
