@@ -17,7 +17,8 @@ from cifar_runtime.chatter import without_chatter
 
 MATRIX_SIZE = 512
 COPIED_BYTES = 256 * 1024 * 1024
-"""Four times the last-level cache of common server processors; both buffers are touched before."""
+"""Meant to be far beyond the last-level cache; where that is larger, the rate is the cache's. Both buffers
+are touched before."""
 
 _PRODUCTS = 30
 _COPIES = 7

@@ -12,6 +12,7 @@ from cifar_bench.drawing import (
     NO_DRAWING,
     Drawing,
     add_drawing_options,
+    check_nothing_to_measure,
     check_outputs,
     drawing_from_arguments,
     read_baseline,
@@ -72,12 +73,14 @@ def parse(argv: Sequence[str]) -> Invocation:
     Raises:
         UsageError: it makes no sense.
     """
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
     if arguments.split and arguments.eval_data:
         raise UsageError(
             f"{_PROGRAM}: --split and --eval-data both name the images.", hint="Give one of them."
         )
     check_outputs(arguments)
+    check_nothing_to_measure(arguments, parser)
     return Invocation(
         recipe=BenchRecipe(
             models=tuple(arguments.models),
@@ -111,7 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(invocation: Invocation) -> int:
     """Prints the whole report, whatever the verdict: a failed gate is an answer, not an error."""
     drawing = invocation.drawing
-    baseline = read_baseline(drawing)
+    measured_here = drawing.from_report is None and invocation.target is None
+    baseline = read_baseline(drawing, measured_here=measured_here)
     report = (
         _measured(invocation) if drawing.from_report is None else read_report(drawing.from_report)
     )
@@ -123,7 +127,7 @@ def _run(invocation: Invocation) -> int:
     gates = judge_regression(baseline, report, drawing.limits)
     has_document = STDOUT in (invocation.json, invocation.markdown, drawing.csv)
     stream = sys.stderr if has_document else sys.stdout
-    stream.write(verdict_text(baseline, gates))
+    stream.write(verdict_text(baseline, report, gates))
     return 0 if all(gate.passed for gate in gates) else GateError.exit_code
 
 
@@ -205,7 +209,8 @@ def _seconds(text: str) -> float:
 def _parser() -> Parser:
     parser = Parser(
         prog=_PROGRAM,
-        description="Measure accuracy, single-image latency and size of exported models.",
+        description="Measure accuracy, agreement, latency, start, throughput, memory and size of models, "
+        "and judge them against an older report.",
         examples=_EXAMPLES,
     )
     _add_models(parser)

@@ -23,8 +23,9 @@ class Conditions:
         timer_resolution_ns: the smallest step that the clock was seen to make, nanoseconds.
         timer_overhead_ns: what reading the clock twice takes, nanoseconds; it is part of every
             sample.
-        pinned_cpus: the processors that every measured process was held on; None where the system
-            does not allow it.
+        pinned_cpus: the processors that processes timed with the first thread count were held on;
+            None where they were held on none: the system knows no affinity, or there is no
+            processor to spare.
     """
 
     timer_resolution_ns: int

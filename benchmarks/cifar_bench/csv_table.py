@@ -54,10 +54,11 @@ def csv_table(report: Report) -> str:
     """The report as CSV (RFC 4180, but with line feeds), a line of names first; shares are 0..1."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*_COLUMNS, "roofline_share", "date", "cpu_model"])
+    writer.writerow([*_COLUMNS, "roofline_share", "date", "cpu_model", "target"])
     for model in report.models:
         cells = [cell(model) for cell in _COLUMNS.values()]
         cells += [report.roofline_share(model), report.date, report.environment.cpu_model]
+        cells.append(report.target)
         writer.writerow([_harmless(cell) for cell in cells])
     return stream.getvalue()
 

@@ -31,7 +31,7 @@ def detail_rows(report: Report) -> list[list[str]]:
 
 
 def _detail_row(report: Report, model: ModelReport) -> list[str]:
-    start, cost, share = model.startup, model.cost, report.roofline_share(model)
+    start, cost = model.startup, model.cost
     return [
         model.name,
         microseconds(start.load_ns),
@@ -44,6 +44,14 @@ def _detail_row(report: Report, model: ModelReport) -> list[str]:
         _best_throughput(model.throughput),
         f"{cost.parameters:,}",
         NOT_APPLICABLE if cost.macs is None else f"{cost.macs / 1e6:.2f}",
+        *rate_cells(report, model),
+    ]
+
+
+def rate_cells(report: Report, model: ModelReport) -> list[str]:
+    """Multiply-accumulates achieved, in thousand millions a second, and their share of the ceiling."""
+    share = report.roofline_share(model)
+    return [
         NOT_APPLICABLE if model.macs_per_s is None else f"{model.macs_per_s / 1e9:.1f}",
         NOT_APPLICABLE if share is None else f"{100 * share:.0f}%",
     ]
@@ -78,15 +86,7 @@ def _by_threads(model: ModelReport) -> tuple[Latency, ...]:
 
 def machine_notes(report: Report) -> list[str]:
     """The ceilings, why int8 is fast or slow, and the operators that take the most time."""
-    notes = []
-    if report.roofline is not None:
-        ceilings = [
-            f"{one.runtime} {one.precision} {one.macs_per_s / 1e9:.1f}"
-            for one in report.roofline.ceilings
-        ]
-        copied = f"copying memory {report.roofline.copy_bytes_per_s / 1e9:.1f} GB/s"
-        measured = f"GMAC/s: {', '.join(ceilings)}; " if ceilings else ""
-        notes.append(f"Ceilings of one thread: {measured}{copied}.")
+    notes = ceiling_notes(report)
     if report.why_int8 is not None:
         notes += textwrap.wrap(report.why_int8, _WIDTH, break_on_hyphens=False)
     for model in report.models:
@@ -96,6 +96,19 @@ def machine_notes(report: Report) -> list[str]:
         if model.profile:
             notes.append(f"{model.name}: {_slowest(model)}")
     return notes
+
+
+def ceiling_notes(report: Report) -> list[str]:
+    """What one thread can do at most; nothing where that was not measured."""
+    if report.roofline is None:
+        return []
+    ceilings = [
+        f"{one.runtime} {one.precision} {one.macs_per_s / 1e9:.1f}"
+        for one in report.roofline.ceilings
+    ]
+    copied = f"copying memory {report.roofline.copy_bytes_per_s / 1e9:.1f} GB/s"
+    measured = f"GMAC/s: {', '.join(ceilings)}; " if ceilings else ""
+    return [f"Ceilings of one thread: {measured}{copied}."]
 
 
 def _slowest(model: ModelReport) -> str:

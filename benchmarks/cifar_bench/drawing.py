@@ -22,6 +22,25 @@ if TYPE_CHECKING:
 MAX_REPORT_BYTES = 256 * 1024 * 1024
 
 _DEFAULT = RegressionLimits()
+_MEASURING = (
+    "runtimes",
+    "contract",
+    "split",
+    "eval_data",
+    "limit",
+    "threads",
+    "batch_sizes",
+    "warmup",
+    "runs",
+    "max_seconds",
+    "cold_starts",
+    "roofline",
+    "profile",
+    "quick",
+    "target",
+    "target_python",
+)
+"""The options, as attributes, that say what is measured and how."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +86,9 @@ def add_drawing_options(parser: Parser) -> None:
         "--baseline",
         type=Path,
         metavar="FILE",
-        help="judge the models against those of the same name in an older report; exit 5 when one "
-        "is worse",
+        help="judge the models against the same ones in an older report of the same machine: exit 5 "
+        "when one is worse beyond a limit and beyond chance (one-sided tests at 2.5 %%: Mann-Whitney "
+        "of the rounds' medians; McNemar, or two proportions on other images)",
     )
     add(
         "--max-slowdown",
@@ -110,7 +130,7 @@ def drawing_from_arguments(arguments: argparse.Namespace) -> Drawing:
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:
-    """Refuses two documents on stdout, files of another kind, and models beside a saved report.
+    """Refuses two documents on stdout, a page on stdout, and files of another kind.
 
     Raises:
         UsageError: that is what the command line asks for.
@@ -127,10 +147,34 @@ def check_outputs(arguments: argparse.Namespace) -> None:
         check_result_file(
             f"--{name}", target, suffix=suffix, program="cifar-bench", operands="MODEL"
         )
-    if arguments.from_report is not None and (arguments.models or arguments.against):
+    if arguments.html == STDOUT:
         raise UsageError(
-            "cifar-bench: --from-report measures nothing, so no models go with it.",
-            hint="Give it --html, --csv, --markdown, --json or --baseline only.",
+            "cifar-bench: --html writes a file, not to stdout.", hint="Give --html FILE.html."
+        )
+
+
+def check_nothing_to_measure(arguments: argparse.Namespace, parser: Parser) -> None:
+    """Refuses models and options of measuring beside a saved report.
+
+    Raises:
+        UsageError: that is what the command line asks for.
+    """
+    if arguments.from_report is None:
+        return
+    hint = "Give it --html, --csv, --markdown, --json or --baseline only."
+    if arguments.models or arguments.against:
+        raise UsageError(
+            "cifar-bench: --from-report measures nothing, so no models go with it.", hint=hint
+        )
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in _MEASURING
+        if getattr(arguments, name) != parser.get_default(name)
+    ]
+    if given:
+        raise UsageError(
+            f"cifar-bench: --from-report measures nothing, so nothing comes of {', '.join(given)}.",
+            hint=hint,
         )
 
 
@@ -153,8 +197,12 @@ def read_report(path: Path) -> "Report":
     return report_from_text(text, origin=str(path))
 
 
-def read_baseline(drawing: Drawing) -> "Report | None":
+def read_baseline(drawing: Drawing, *, measured_here: bool) -> "Report | None":
     """The baseline, before anything is measured in vain; None when none was asked for.
+
+    Args:
+        drawing: names the baseline.
+        measured_here: whether this machine is the one that will be measured.
 
     Raises:
         InputError: it cannot be read, or is to be compared with measurements of this machine and
@@ -166,15 +214,19 @@ def read_baseline(drawing: Drawing) -> "Report | None":
     from cifar_bench.regression import check_same_machine
 
     baseline = read_report(drawing.baseline)
-    if drawing.from_report is None:
+    if measured_here:
         check_same_machine(baseline.environment, read_environment())
     return baseline
 
 
-def verdict_text(baseline: "Report", gates: "Sequence[RegressionGate]") -> str:
-    """One line for every gate, the failed ones last, with a last newline."""
+def verdict_text(baseline: "Report", report: "Report", gates: "Sequence[RegressionGate]") -> str:
+    """What was not judged, and one line for every gate, the failed ones last, with a last newline."""
+    from cifar_bench.regression_pairs import unshared_sentence
+
     ordered = sorted(gates, key=lambda gate: not gate.passed)
     failed = sum(not gate.passed for gate in gates)
     result = f"{failed} of {len(gates)} gates failed" if failed else f"{len(gates)} gates passed"
     head = f"Against the baseline of {baseline.date}: {result}."
-    return "\n".join([head, *(gate.sentence for gate in ordered)]) + "\n"
+    unshared = unshared_sentence(baseline, report)
+    lines = [head, *([] if unshared is None else [unshared])]
+    return "\n".join([*lines, *(gate.sentence for gate in ordered)]) + "\n"

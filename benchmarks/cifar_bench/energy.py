@@ -13,13 +13,17 @@ _MIN_MICROJOULES = 1000
 def read_microjoules(folder: Path = _POWERCAP) -> int | None:
     """The sum of all packages' counters, microjoules; None where there are none or none is readable.
 
+    A zone's file ``name`` tells packages from ``psys``, the whole platform, which would count them twice.
+
     Source: Linux kernel, Documentation/power/powercap/powercap.rst (``energy_uj``).
     """
     try:
         counters = [
             int((zone / "energy_uj").read_text(encoding="ascii"))
             for zone in sorted(folder.iterdir())
-            if zone.name.startswith("intel-rapl:") and zone.name.count(":") == 1
+            if zone.name.startswith("intel-rapl:")
+            and zone.name.count(":") == 1
+            and (zone / "name").read_text(encoding="ascii").startswith("package-")
         ]
     except (OSError, ValueError):
         return None

@@ -108,7 +108,20 @@ def cpu_from_cpuinfo(text: str) -> tuple[str | None, tuple[str, ...]]:
         if separator:
             fields.setdefault(key.strip(), value.strip())
     flags = set(fields.get("flags", fields.get("Features", "")).split())
-    return fields.get("model name") or None, tuple(flag for flag in ISA_FLAGS if flag in flags)
+    return _cpu_name(fields), tuple(flag for flag in ISA_FLAGS if flag in flags)
+
+
+def _cpu_name(fields: Mapping[str, str]) -> str | None:
+    """The board before the processor: what ARM calls ``model name``, if anything, many boards share."""
+    name = fields.get("Model") or fields.get("model name")
+    if name:
+        return name
+    core = [
+        f"{short} {value}"
+        for short in ("implementer", "part")
+        if (value := fields.get(f"CPU {short}"))
+    ]
+    return ", ".join(filter(None, [fields.get("Hardware"), " ".join(core)])) or None
 
 
 def _usable_cores() -> int:

@@ -12,6 +12,7 @@ def environment_table(report: Report) -> Table:
     load = machine.load_average
     pinned = conditions.pinned_cpus
     rows = [
+        *([] if report.target is None else [("Target", report.target)]),
         ("Processor", f"{machine.cpu_model} ({machine.machine})"),
         ("Cores in use", f"{machine.cores}"),
         ("Instruction sets", ", ".join(machine.isa_flags) or "cannot be read"),

@@ -24,6 +24,7 @@ from cifar_bench.latency import Latency
 from cifar_bench.model_report import ModelReport
 from cifar_bench.rank_test import larger_p, ratio_interval, smallest_p
 from cifar_bench.regression_limits import RegressionLimits
+from cifar_bench.regression_pairs import shared_models
 from cifar_bench.report import Report
 from cifar_bench.statistics import paired_difference_interval, wilson_interval
 from cifar_runtime.errors import InputError
@@ -46,7 +47,7 @@ class RegressionGate:
     """One limit, applied to one model.
 
     Attributes:
-        model: its name in both reports.
+        model: its name in the new report.
         name: what was limited.
         old: median latency in nanoseconds, or accuracy, 0..1.
         new: likewise.
@@ -117,7 +118,7 @@ class RegressionGate:
 def judge_regression(
     old: Report, new: Report, limits: RegressionLimits
 ) -> tuple[RegressionGate, ...]:
-    """One latency gate and one accuracy gate for every model that both reports name.
+    """One latency gate and one accuracy gate for every model that both reports measured.
 
     Args:
         old: the baseline.
@@ -129,15 +130,8 @@ def judge_regression(
             differently, or hold too few rounds for any test.
     """
     check_same_machine(old.environment, new.environment)
-    before = {model.name: model for model in old.models}
-    pairs = [(before[model.name], model) for model in new.models if model.name in before]
-    if not pairs:
-        raise InputError(
-            f"the baseline measured {', '.join(before)}, none of which is in this report.",
-            hint="Measure a model of the same name.",
-        )
     gates: list[RegressionGate] = []
-    for earlier, later in pairs:
+    for earlier, later in shared_models(old, new):
         gates.append(_latency_gate(earlier, later, limits.max_slowdown))
         gates.append(_accuracy_gate(earlier, later, limits.max_accuracy_drop))
     return tuple(gates)

@@ -106,8 +106,19 @@ def report_from_text(text: str, *, origin: str) -> Report:
                 f"{origin}: schema is {document['schema']!r}, expected {SCHEMA!r}.", hint=hint
             )
         return _report_from_json(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{origin}: is not a benchmark report: {error!r}.", hint=hint) from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{origin}: is not a benchmark report: {_reason(error)}.", hint=hint
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a document, without Python's words for it where they say little."""
+    if isinstance(error, KeyError):
+        return f"the field {error.args[0]} is missing"
+    if isinstance(error, ValueError):
+        return str(error).rstrip(".")
+    return "a field is of another type than expected"
 
 
 def _report_from_json(document: Mapping[str, Any]) -> Report:
@@ -118,7 +129,7 @@ def _report_from_json(document: Mapping[str, Any]) -> Report:
         environment=environment_from_json(document["environment"]),
         conditions=conditions_from_json(document["conditions"]),
         reference=document["reference"],
-        target=document["target"],
+        target=document.get("target"),
         roofline=None if roofline is None else roofline_from_json(roofline),
         models=tuple(model_report_from_json(model) for model in document["models"]),
     )

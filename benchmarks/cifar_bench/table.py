@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from cifar_bench.cells import NOT_APPLICABLE, aligned, counted, microseconds, percent
 from cifar_bench.details import (
     DETAILS_CAPTION,
+    ceiling_notes,
     detail_rows,
     half_width,
     machine_notes,
+    rate_cells,
     steadiness_notes,
     thread_rows,
 )
 from cifar_bench.model_report import ModelReport
 from cifar_bench.report import Report
+
+_HALF_WIDTH = "±: half the 95 % interval of the median."
 
 
 def plain_table(report: Report) -> str:
@@ -35,15 +39,20 @@ def plain_table(report: Report) -> str:
 
 
 def markdown_table(report: Report) -> str:
-    """The report as a Markdown table and a line on how it was measured, with a last newline."""
+    """The report as a Markdown table and how, and how well, it was measured, with a last newline."""
     header = ["model", "runtime", "top-1 % (95 % interval)", "correct / seen"]
     if report.reference is not None:
         header += ["agreement %", "drop in points (95 % interval)"]
-    header += ["min µs", "median µs", "p90 µs", "p99 µs", "bytes"]
+    header += ["median µs", "±", "p99 µs", "bytes", "MMACs", "GMAC/s", "of ceiling"]
     alignment = ["---", "---"] + ["---:"] * (len(header) - 2)
-    rows = [_markdown_row(model, report.reference) for model in report.models]
+    rows = [_markdown_row(report, model) for model in report.models]
     table = [f"| {' | '.join(row)} |" for row in (header, alignment, *rows)]
-    return "\n".join([*table, "", " ".join(_measured_how(report))]) + "\n"
+    notes = (
+        [*_measured_how(report), _HALF_WIDTH, *ceiling_notes(report)],
+        steadiness_notes(report),
+    )
+    paragraphs = [" ".join(lines) for lines in notes if lines]
+    return "\n".join(table) + "\n\n" + "\n\n".join(paragraphs) + "\n"
 
 
 def _plain_row(model: ModelReport, reference: str | None) -> list[str]:
@@ -60,7 +69,7 @@ def _plain_row(model: ModelReport, reference: str | None) -> list[str]:
     return [*row, *cells[:2], half_width(model.latency), *cells[2:]]
 
 
-def _markdown_row(model: ModelReport, reference: str | None) -> list[str]:
+def _markdown_row(report: Report, model: ModelReport) -> list[str]:
     low, high = model.accuracy.interval
     row = [
         model.name,
@@ -68,9 +77,18 @@ def _markdown_row(model: ModelReport, reference: str | None) -> list[str]:
         f"{percent(model.accuracy.value)} ({percent(low)} to {percent(high)})",
         f"{model.accuracy.correct:,} / {model.accuracy.seen:,}",
     ]
-    if reference is not None:
+    if report.reference is not None:
         row += _parity_cells(model, with_interval=True)
-    return row + _cost_cells(model)
+    latency, macs = model.latency, model.cost.macs
+    return [
+        *row,
+        microseconds(latency.median_ns),
+        half_width(latency),
+        microseconds(latency.p99_ns),
+        f"{model.model_file.size_bytes:,}",
+        NOT_APPLICABLE if macs is None else f"{macs / 1e6:.2f}",
+        *rate_cells(report, model),
+    ]
 
 
 def _parity_cells(model: ModelReport, *, with_interval: bool) -> list[str]:

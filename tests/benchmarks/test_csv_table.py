@@ -5,6 +5,7 @@ import io
 from dataclasses import replace
 
 from cifar_bench.csv_table import csv_table
+from cifar_bench.environment_table import environment_table
 from cifar_bench.report import Report
 
 
@@ -29,3 +30,15 @@ def test_a_name_that_looks_like_a_formula_is_made_harmless(report: Report) -> No
     named = replace(report.models[1], name='=HYPERLINK("x")')
     text = csv_table(replace(report, models=(report.models[0], named)))
     assert list(csv.reader(io.StringIO(text)))[2][0] == '\'=HYPERLINK("x")'
+
+
+def test_the_board_is_named_where_there_is_one(report: Report) -> None:
+    here, there = (
+        next(csv.DictReader(io.StringIO(csv_table(one))))["target"]
+        for one in (report, replace(report, target="ssh://board"))
+    )
+    assert (here, there) == ("", "ssh://board")
+    assert ("Target", "ssh://board") in environment_table(
+        replace(report, target="ssh://board")
+    ).rows
+    assert "Target" not in dict(environment_table(report).rows)

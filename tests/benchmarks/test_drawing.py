@@ -59,6 +59,15 @@ def test_arguments_become_a_drawing(argv: list[str], drawing: dict[str, Any]) ->
             "Give it --html, --csv, --markdown, --json or --baseline only.",
         ),
         (
+            ["--from-report", "r.json", "--quick", "--threads", "2", "--no-roofline"],
+            "cifar-bench: --from-report measures nothing, so nothing comes of --threads, "
+            "--roofline, --quick. Give it --html, --csv, --markdown, --json or --baseline only.",
+        ),
+        (
+            ["--html", "-"],
+            "cifar-bench: --html writes a file, not to stdout. Give --html FILE.html.",
+        ),
+        (
             ["--csv", "--json"],
             "cifar-bench: --json and --csv both claim stdout. Give one of them a FILE.",
         ),
@@ -78,6 +87,34 @@ def test_arguments_that_make_no_sense_are_usage_errors(argv: list[str], message:
     with pytest.raises(UsageError) as caught:
         parse(argv)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--runtimes", "all"],
+        ["--contract", "cifar10-unit"],
+        ["--split", "test"],
+        ["--eval-data", "photos"],
+        ["--limit", "9"],
+        ["--threads", "2"],
+        ["--batch-sizes", "1"],
+        ["--warmup", "1"],
+        ["--runs", "9"],
+        ["--max-seconds", "0"],
+        ["--cold-starts", "0"],
+        ["--roofline"],
+        ["--no-roofline"],
+        ["--profile"],
+        ["--quick"],
+        ["--target", "ssh://board"],
+        ["--target-python", "python3"],
+    ],
+)
+def test_an_option_of_measuring_beside_a_saved_report_is_named(option: list[str]) -> None:
+    name = option[0].replace("--no-", "--")
+    with pytest.raises(UsageError, match=rf"measures nothing, so nothing comes of {name}\."):
+        parse(["--from-report", "r.json", *option])
 
 
 @pytest.fixture
@@ -155,6 +192,15 @@ def test_a_baseline_of_another_machine_is_refused_before_anything_is_measured(
         "cifar-bench: the baseline was measured on another machine (processor Exam" in ended.stderr
     )
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_boards_baseline_is_not_compared_with_this_machine(
+    saved: Path, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    ended = run(tiny_onnx, "--baseline", saved, "--target", "ssh://board")
+    assert (ended.returncode, ended.stdout) == (6, "")
+    assert ended.stderr.startswith("cifar-bench: --target needs the OpenSSH client")
 
 
 @pytest.mark.parametrize(

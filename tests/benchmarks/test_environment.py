@@ -5,10 +5,12 @@ import json
 import os
 import platform
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cifar_bench.conditions import machine_differences
 from cifar_bench.environment import (
     PACKAGES,
     cpu_from_cpuinfo,
@@ -62,8 +64,43 @@ def test_environment_names_no_host_no_user_and_no_path(monkeypatch: pytest.Monke
             "processor : 0\nFeatures\t: fp asimd asimddp i8mm\n",
             (None, ("asimd", "asimddp", "i8mm")),
         ),
+        (
+            "processor : 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU part\t: 0xd08\n",
+            ("implementer 0x41 part 0xd08", ("asimd",)),
+        ),
+        (
+            "CPU implementer\t: 0x41\nCPU part\t: 0xd03\n\nHardware\t: BCM2835\n",
+            ("BCM2835, implementer 0x41 part 0xd03", ()),
+        ),
+        (
+            "processor : 0\nmodel name\t: ARMv7 Processor rev 4 (v7l)\n\n"
+            "Model\t\t: Raspberry Pi 3 Model B Rev 1.2\n",
+            ("Raspberry Pi 3 Model B Rev 1.2", ()),
+        ),
         ("", (None, ())),
     ],
 )
 def test_cpu_is_read_from_cpuinfo(text: str, expected: tuple[str | None, tuple[str, ...]]) -> None:
     assert cpu_from_cpuinfo(text) == expected
+
+
+def cpuinfo_of_a_pi(part: str, model: str) -> str:
+    """What 64-bit Raspberry Pi OS shows of one core, and of the board."""
+    return (
+        "processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm crc32 cpuid\n"
+        f"CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: {part}\n"
+        f"CPU revision\t: 3\n\nHardware\t: BCM2835\nRevision\t: c03114\nModel\t\t: {model}\n"
+    )
+
+
+def test_a_pi_3_and_a_pi_4_are_different_machines() -> None:
+    pi_3, pi_4 = (
+        replace(read_environment(), cpu_model=str(name), isa_flags=flags)
+        for name, flags in (
+            cpu_from_cpuinfo(cpuinfo_of_a_pi("0xd03", "Raspberry Pi 3 Model B Rev 1.2")),
+            cpu_from_cpuinfo(cpuinfo_of_a_pi("0xd08", "Raspberry Pi 4 Model B Rev 1.4")),
+        )
+    )
+    assert machine_differences(pi_3, pi_4) == (
+        "processor Raspberry Pi 3 Model B Rev 1.2 and Raspberry Pi 4 Model B Rev 1.4",
+    )

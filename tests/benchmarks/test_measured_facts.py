@@ -27,12 +27,16 @@ from cifar_train import shipped
 
 @pytest.fixture
 def powercap(tmp_path: Path) -> Path:
-    """Two packages at 1 J and 2 J, and a core within the first, which is counted already."""
-    for name, microjoules in (("intel-rapl:0", 10**6), ("intel-rapl:1", 2 * 10**6)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "energy_uj").write_text(f"{microjoules}\n")
-    (tmp_path / "intel-rapl:0:0").mkdir()
-    (tmp_path / "intel-rapl:0:0" / "energy_uj").write_text("7\n")
+    """Two packages at 1 J and 2 J, and what counts them again: a core of the first, the platform."""
+    for zone, name, microjoules in (
+        ("intel-rapl:0", "package-0", 10**6),
+        ("intel-rapl:1", "package-1", 2 * 10**6),
+        ("intel-rapl:2", "psys", 9 * 10**6),
+        ("intel-rapl:0:0", "core", 7),
+    ):
+        (tmp_path / zone).mkdir()
+        (tmp_path / zone / "name").write_text(f"{name}\n")
+        (tmp_path / zone / "energy_uj").write_text(f"{microjoules}\n")
     return tmp_path
 
 

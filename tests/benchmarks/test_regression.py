@@ -11,6 +11,7 @@ from cifar_bench.latency import Latency
 from cifar_bench.model_report import ModelReport
 from cifar_bench.regression import RegressionGate, judge_regression
 from cifar_bench.regression_limits import RegressionLimits
+from cifar_bench.regression_pairs import unshared_sentence
 from cifar_bench.report import Report
 from cifar_runtime.errors import InputError, UsageError
 
@@ -155,7 +156,8 @@ def one_thread_more(model: ModelReport) -> ModelReport:
     [
         (lambda model: replace(model, name=f"{model.name}-new"), "none of which is in this report"),
         (one_thread_more, "with threads 1, this report with 2"),
-        (lambda model: replace(model, options={"xnnpack": False}), "with options"),
+        (lambda model: replace(model, options={"xnnpack": False}), "none of which is in"),
+        (lambda model: replace(model, runtime="other"), "with runtime"),
         (lambda model: with_samples(model, ((100, 101),)), "10 and 1 rounds are too few"),
     ],
 )
@@ -173,6 +175,53 @@ def test_models_of_one_report_only_are_not_judged(report: Report) -> None:
         "seed-cnn-float32",
         "seed-cnn-int8",
     }
+
+
+def alone(report: Report, name: str) -> Report:
+    """The report's int8 model by itself, under that name."""
+    return replace(report, reference=None, models=(replace(report.models[2], name=name),))
+
+
+@pytest.mark.parametrize(
+    "name", ["seed-cnn-int8.tflite", "seed-cnn-int8 (litert)", "seed-cnn-int8.tflite (litert)"]
+)
+def test_a_model_is_itself_whatever_was_measured_beside_it(report: Report, name: str) -> None:
+    gates = judge_regression(report, alone(report, name), LIMITS)
+    assert [gate.model for gate in gates] == [name, name]
+    assert unshared_sentence(report, alone(report, name)) == (
+        "Not judged, in one report only: seed-cnn, seed-cnn-float32 of the baseline."
+    )
+
+
+def test_a_model_of_another_format_or_other_options_is_another_one(report: Report) -> None:
+    (int8,) = alone(report, "seed-cnn-int8").models
+    onnx = replace(
+        int8, name="seed-cnn-int8.onnx", model_file=replace(int8.model_file, format="onnx")
+    )
+    plain = replace(int8, name="seed-cnn-int8 (litert-no-xnnpack)", options={"xnnpack": False})
+    new = replace(report, reference=None, models=(onnx, plain, report.models[1]))
+    assert {gate.model for gate in judge_regression(report, new, LIMITS)} == {"seed-cnn-float32"}
+    assert unshared_sentence(report, new) == (
+        "Not judged, in one report only: seed-cnn, seed-cnn-int8 of the baseline; "
+        "seed-cnn-int8.onnx, seed-cnn-int8 (litert-no-xnnpack) of this report."
+    )
+
+
+def test_numbered_models_belong_together_by_their_number_alone(report: Report) -> None:
+    first, second = (
+        alone(report, f"seed-cnn-int8.tflite #{number}").models[0] for number in (1, 2)
+    )
+    both = replace(report, reference=None, models=(first, second))
+    assert [gate.model for gate in judge_regression(both, both, LIMITS)[::2]] == [
+        first.name,
+        second.name,
+    ]
+    with pytest.raises(InputError, match="none of which is in this report"):
+        judge_regression(both, alone(report, "seed-cnn-int8"), LIMITS)
+
+
+def test_all_models_shared_leaves_nothing_to_say(report: Report) -> None:
+    assert unshared_sentence(report, report) is None
 
 
 def test_a_limit_that_is_no_share_is_refused() -> None:

@@ -39,8 +39,12 @@ def test_edited_derived_figures_do_not_survive_reading(report: Report) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "report.json: is not a benchmark report: JSONDecodeError("),
-        ("[]", "report.json: is not a benchmark report: TypeError("),
+        ("{", "report.json: is not a benchmark report: Expecting property name"),
+        (
+            "[]",
+            "report.json: is not a benchmark report: a field is of another type than expected. "
+            "Measure again with cifar-bench --json FILE.",
+        ),
         (
             '{"schema": "cifar-edge/bench/9"}',
             "report.json: schema is 'cifar-edge/bench/9', expected 'cifar-edge/bench/1'. "
@@ -48,7 +52,7 @@ def test_edited_derived_figures_do_not_survive_reading(report: Report) -> None:
         ),
         (
             '{"schema": "cifar-edge/bench/1"}',
-            "report.json: is not a benchmark report: KeyError('roofline'). "
+            "report.json: is not a benchmark report: the field roofline is missing. "
             "Measure again with cifar-bench --json FILE.",
         ),
     ],
@@ -57,6 +61,12 @@ def test_what_is_no_report_is_an_input_error(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         report_from_text(text, origin="report.json")
     assert str(caught.value).startswith(message)
+
+
+def test_a_report_of_before_there_were_boards_has_no_target(report: Report) -> None:
+    document = report.to_json()
+    del document["target"]
+    assert report_from_text(json.dumps(document), origin="x") == report
 
 
 def test_counts_that_contradict_each_other_are_an_input_error(report: Report) -> None:
