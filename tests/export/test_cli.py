@@ -32,6 +32,7 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
             "--max-accuracy-drop 1pp --min-agreement 97%",
             {"max_accuracy_drop": 0.01, "min_agreement": 0.97},
         ),
+        ("--min-accuracy 65%", {"min_accuracy": 0.65}),
         ("--quantize 8,w8a16,w8a32", {"quantize": ("int8", "int16x8", "dynamic")}),
         ("--quantize int8,w8a8", {"quantize": ("int8",)}),
         (
