@@ -186,10 +186,23 @@ class ExportRecipe:
                 "QAT trains on CIFAR-10's train split, but --labels or --eval-data name other images.",
                 hint="Leave --qat out.",
             )
-        if self.eval_data is not None and self.eval_data == self.calibration_data:
+        self._check_folders()
+
+    def _check_folders(self) -> None:
+        """Calibration searches its folder with all below it, so that neither may hold the other."""
+        if self.eval_data is None or self.calibration_data is None:
+            return
+        judged, calibrating = self.eval_data.resolve(), self.calibration_data.resolve()
+        if judged == calibrating:
             raise UsageError(
                 f"{self.eval_data}: is given for calibration and for evaluation, expected different images.",
                 hint="Calibrate on training images.",
+            )
+        if judged in calibrating.parents or calibrating in judged.parents:
+            raise UsageError(
+                f"--calibration-data {self.calibration_data} and --eval-data {self.eval_data}: one holds the other, "
+                "expected different images.",
+                hint="Calibrate on training images, in a folder of their own.",
             )
 
     def _check_contract(self) -> None:

@@ -145,6 +145,37 @@ def test_what_does_not_go_together_is_refused_with_what_does(line: str, message:
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(
+    ("calibration", "judged", "refusal"),
+    [
+        ("data/./train", "data/train", "is given for calibration and for evaluation"),
+        ("link", "data/train", "is given for calibration and for evaluation"),
+        ("data", "data/test", "one holds the other"),
+        ("data/train/cat", "data/train", "one holds the other"),
+        ("link", "data/test", None),
+        ("data/te", "data/test", None),
+    ],
+)
+def test_calibration_and_evaluation_folders_share_no_image(
+    calibration: str, judged: str, refusal: str | None, tmp_path: Path
+) -> None:
+    for name in ("train/cat", "test", "te"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "data" / "train")
+    stated = {
+        "checkpoint": Path("m.keras"),
+        "output": Path("out"),
+        "labels": Path("l.txt"),
+        "calibration_data": Path(f"{tmp_path}/{calibration}"),
+        "eval_data": tmp_path / judged,
+    }
+    if refusal is None:
+        ExportRecipe(**stated)  # type: ignore[arg-type]
+        return
+    with pytest.raises(UsageError, match=refusal):
+        ExportRecipe(**stated)  # type: ignore[arg-type]
+
+
 def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
     plain = ExportRecipe(checkpoint=Path("m.keras"), output=Path("out"), quantize=("int8",))
     own_labels = replace(plain, labels=Path("labels.txt"))
