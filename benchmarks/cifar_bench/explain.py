@@ -14,7 +14,8 @@ from cifar_bench.litert_layers import LiteRTTrace
 from cifar_bench.onnx_layers import OnnxTrace
 from cifar_bench.score_models import is_checkpoint
 from cifar_bench.split_choice import stratified_positions
-from cifar_runtime.artefact import Artefact, open_artefact
+from cifar_bench.subject import open_measured
+from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 
 NUM_LAYER_IMAGES = 32
@@ -49,6 +50,7 @@ def explain(
     *,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
+    contract: str | None = None,
 ) -> Explanation:
     """The explanation of one candidate.
 
@@ -59,13 +61,14 @@ def explain(
             checkpoint is what commands export again.
         images: uint8, shape (n, height, width, 3), RGB; ``NUM_LAYER_IMAGES`` of them are used.
         labels: int64, shape (n,), their classes, so that every class has its share.
+        contract: of the models without a card.
     """
     if is_checkpoint(candidate):
         return _silent("it is a Keras checkpoint: layers are compared between exported files.")
-    artefact = open_artefact(candidate)
+    artefact = open_measured(candidate, contract=contract)
     chosen = stratified_positions(labels, min(NUM_LAYER_IMAGES, len(labels)))
     try:
-        found = _compare_layers(artefact, models, images[chosen])
+        found = _compare_layers(artefact, models, images[chosen], contract=contract)
     except (ArtefactError, MissingDependencyError) as error:
         # The verdict stands without its explanation.
         return _silent(str(error), commands=next_commands(artefact, list(models)))
@@ -78,13 +81,17 @@ def explain(
 
 
 def _compare_layers(
-    artefact: Artefact, models: Mapping[Path, str], images: NDArray[np.uint8]
+    artefact: Artefact,
+    models: Mapping[Path, str],
+    images: NDArray[np.uint8],
+    *,
+    contract: str | None,
 ) -> LayerErrors | str | None:
     """The errors by layer; or why there are none; None for a float32 model."""
     trace = _open_trace(artefact)
     if trace.is_float32:
         return None
-    partner = _float_partner(artefact, models)
+    partner = _float_partner(artefact, models, contract=contract)
     if partner is None:
         return (
             f"that takes the float32 .{artefact.format} of the same export: "
@@ -137,10 +144,12 @@ def _open_trace(artefact: Artefact) -> Trace:
     return LiteRTTrace(artefact) if artefact.format == "tflite" else OnnxTrace(artefact)
 
 
-def _float_partner(artefact: Artefact, models: Mapping[Path, str]) -> tuple[str, Trace] | None:
+def _float_partner(
+    artefact: Artefact, models: Mapping[Path, str], *, contract: str | None
+) -> tuple[str, Trace] | None:
     for path, name in models.items():
         if path != artefact.path and path.suffix.lower() == f".{artefact.format}":
-            trace = _open_trace(open_artefact(path))
+            trace = _open_trace(open_measured(path, contract=contract))
             if trace.is_float32:
                 return name, trace
     return None

@@ -114,7 +114,11 @@ def _explanations(
     evaluation = opened.evaluation
     return {
         candidate.model.name: explain(
-            path, models, images=evaluation.images, labels=evaluation.labels
+            path,
+            models,
+            images=evaluation.images,
+            labels=evaluation.labels,
+            contract=recipe.contract,
         )
         for path, candidate in zip(recipe.candidates, report.candidates, strict=True)
         if verbose or not candidate.passed
@@ -157,7 +161,8 @@ def _source(arguments: argparse.Namespace) -> ParityRecipe | Path:
     """
     models: list[Path] = arguments.models
     if arguments.from_outputs is not None:
-        if models or arguments.save_outputs or arguments.eval_data or arguments.limit:
+        to_run = (arguments.save_outputs, arguments.eval_data, arguments.limit, arguments.contract)
+        if models or any(to_run):
             raise UsageError(
                 f"{_PROGRAM}: --from-outputs runs nothing, so no models, images or --save-outputs "
                 "go with it.",
@@ -178,6 +183,7 @@ def _source(arguments: argparse.Namespace) -> ParityRecipe | Path:
         eval_data=arguments.eval_data,
         limit=arguments.limit,
         threads=arguments.threads,
+        contract=arguments.contract,
     )
 
 
@@ -234,6 +240,11 @@ def _add_models(parser: Parser) -> None:
         default=1,
         metavar="N",
         help="threads per inference (default: 1)",
+    )
+    add(
+        "--contract",
+        metavar="NAME|FILE",
+        help="of models without a card: cifar10-raw255, cifar10-unit, or a .json file",
     )
 
 

@@ -19,6 +19,7 @@ class ParityRecipe:
         eval_data: a folder of images instead, one folder a class; None for the split.
         limit: compare on at most this many images, evenly over the classes; None for all.
         threads: threads one inference may use.
+        contract: of the models without a card: a built-in contract's name, or a JSON file.
     """
 
     reference: Path
@@ -27,6 +28,7 @@ class ParityRecipe:
     eval_data: Path | None = None
     limit: int | None = None
     threads: int = 1
+    contract: str | None = None
 
     def __post_init__(self) -> None:
         if not self.candidates:

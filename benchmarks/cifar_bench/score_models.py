@@ -43,7 +43,7 @@ def open_models(recipe: ParityRecipe) -> OpenModels:
         MissingDependencyError: keras or an interpreter is not installed.
     """
     exported = {
-        path: ArtefactSubject(path, threads=recipe.threads)
+        path: ArtefactSubject(path, contract=recipe.contract, threads=recipe.threads)
         for path in dict.fromkeys(recipe.models)
         if not is_checkpoint(path)
     }

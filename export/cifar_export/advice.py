@@ -76,6 +76,7 @@ def arguments(recipe: ExportRecipe) -> list[str]:
         "seed",
         "max_accuracy_drop",
         "min_agreement",
+        "min_accuracy",
         "eval_split",
         "eval_data",
         "resize_filter",

@@ -91,6 +91,7 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
         qat=_qat_from(options),
         max_accuracy_drop=options.max_accuracy_drop,
         min_agreement=options.min_agreement,
+        min_accuracy=options.min_accuracy,
         eval_split=options.eval_split,
         eval_data=options.eval_data,
         confidence=_confidence_from(options),
@@ -170,6 +171,7 @@ def _report_plan(planned: "tuple[PlannedArtefact, ...]", json_target: str | None
 
 
 def _plan_lines(artefact: "PlannedArtefact") -> str:
+    floor = artefact.min_accuracy
     facts = {
         "takes": artefact.takes,
         "gives": artefact.gives,
@@ -178,7 +180,8 @@ def _plan_lines(artefact: "PlannedArtefact") -> str:
         "confidence": artefact.confidence,
         "robustness": artefact.robustness,
         "gate": f"drop <= {100 * artefact.max_accuracy_drop:g} points, "
-        f"agreement >= {artefact.min_agreement:.1%}",
+        f"agreement >= {artefact.min_agreement:.1%}"
+        f"{'' if floor is None else f', top-1 >= {floor:.1%}'}",
     }
     lines = [f"  {name:<12} {fact}\n" for name, fact in facts.items() if fact is not None]
     return "".join([f"{artefact.path}{' (exists)' if artefact.exists else ''}\n", *lines])
@@ -346,6 +349,12 @@ def _add_gate_arguments(parser: Parser) -> None:
         type=share,
         metavar="0.97",
         help="smallest share of decisions equal to Keras' (default: 0.97; none 0.999, fp16 0.998)",
+    )
+    parser.add_argument(
+        "--min-accuracy",
+        type=share,
+        metavar="65%%",
+        help="smallest top-1 accuracy of an artefact (default: none)",
     )
     parser.add_argument(
         "--eval-split",

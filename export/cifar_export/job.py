@@ -18,6 +18,7 @@ from cifar_export.fold import Folded, RescalingRule, fold
 from cifar_export.preparation import Prepared, prepare
 from cifar_export.qat import Lesson, Trained, qat_data, trained
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
+from cifar_export.reference_check import check_reference
 from cifar_export.statement import Statement, check_kind, statement_of
 from cifar_runtime.contract import InputContract
 from cifar_train.dataset import Split
@@ -140,6 +141,7 @@ def open_job(recipe: ExportRecipe, say: Callable[[str], None]) -> Job:
     check_kind(recipe, statement, found=output_contract(reference, None).kind)
     if recipe.confidence is not None or recipe.robustness is not None:
         say("images for confidence and robustness")
+    check_reference(recipe, checkpoint, reference, split, say=say)
     evidence = load_evidence_images(
         recipe, labels=labels, contract=contract, gate=split, reference=score
     )

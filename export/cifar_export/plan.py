@@ -30,6 +30,7 @@ class PlannedArtefact:
         robustness: which images are corrupted, in words; None where none are.
         max_accuracy_drop: the gate's limit, 0..1.
         min_agreement: the gate's limit, 0..1.
+        min_accuracy: the gate's limit, 0..1; None for no floor.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class PlannedArtefact:
     robustness: str | None
     max_accuracy_drop: float
     min_agreement: float
+    min_accuracy: float | None
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON-ready data."""
@@ -89,6 +91,7 @@ def plan(
             robustness=_robustness(recipe),
             max_accuracy_drop=limits.max_accuracy_drop,
             min_agreement=limits.min_agreement,
+            min_accuracy=limits.min_accuracy,
         )
 
     return tuple(one(model_format, quantize) for model_format, quantize in recipe.pairs)

@@ -88,6 +88,7 @@ class ExportRecipe:
         max_accuracy_drop: largest share of accuracy that an artefact may lose, 0.005 being half a point.
         min_agreement: smallest share of images on which an artefact decides like Keras; None for 0.97, and for
             0.999 for none, 0.998 for fp16.
+        min_accuracy: smallest top-1 accuracy that an artefact may have; None for no floor.
         eval_split: where both are measured; ``auto`` is the full test split when it was fetched.
         eval_data: a folder of class folders to measure on instead; None for CIFAR-10.
         confidence: how probabilities are calibrated, and when the artefact abstains; None for neither.
@@ -113,6 +114,7 @@ class ExportRecipe:
     qat: QatRecipe | None = None
     max_accuracy_drop: float = 0.005
     min_agreement: float | None = None
+    min_accuracy: float | None = None
     eval_split: EvalSplit = "auto"
     eval_data: Path | None = None
     confidence: ConfidenceRecipe | None = None
@@ -144,6 +146,7 @@ class ExportRecipe:
         for name, share in (
             ("max accuracy drop", self.max_accuracy_drop),
             ("min agreement", self.min_agreement),
+            ("min accuracy", self.min_accuracy),
         ):
             if share is not None and not 0 <= share <= 1:
                 raise UsageError(f"{name} is {share}, expected 0..1.", hint="0.5pp is 0.005.")
@@ -183,10 +186,23 @@ class ExportRecipe:
                 "QAT trains on CIFAR-10's train split, but --labels or --eval-data name other images.",
                 hint="Leave --qat out.",
             )
-        if self.eval_data is not None and self.eval_data == self.calibration_data:
+        self._check_folders()
+
+    def _check_folders(self) -> None:
+        """Calibration searches its folder with all below it, so that neither may hold the other."""
+        if self.eval_data is None or self.calibration_data is None:
+            return
+        judged, calibrating = self.eval_data.resolve(), self.calibration_data.resolve()
+        if judged == calibrating:
             raise UsageError(
                 f"{self.eval_data}: is given for calibration and for evaluation, expected different images.",
                 hint="Calibrate on training images.",
+            )
+        if judged in calibrating.parents or calibrating in judged.parents:
+            raise UsageError(
+                f"--calibration-data {self.calibration_data} and --eval-data {self.eval_data}: one holds the other, "
+                "expected different images.",
+                hint="Calibrate on training images, in a folder of their own.",
             )
 
     def _check_contract(self) -> None:
@@ -221,6 +237,8 @@ class ExportRecipe:
             "qat": None if self.qat is None else asdict(self.qat),
             "max_accuracy_drop": self.max_accuracy_drop,
             "min_agreement": self.min_agreement,
+            # Only where stated: the bytes of an artefact without a floor stay what they were.
+            **({} if self.min_accuracy is None else {"min_accuracy": self.min_accuracy}),
             "eval_split": self.eval_split,
             "confidence": None if self.confidence is None else self.confidence.to_json(),
             "robustness": None if self.robustness is None else self.robustness.to_json(),

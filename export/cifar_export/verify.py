@@ -50,7 +50,11 @@ class Verification:
 def limits_for(recipe: ExportRecipe, quantize: Quantize) -> Limits:
     """What an artefact of this precision must hold."""
     agreement = MIN_AGREEMENT[quantize] if recipe.min_agreement is None else recipe.min_agreement
-    return Limits(max_accuracy_drop=recipe.max_accuracy_drop, min_agreement=agreement)
+    return Limits(
+        max_accuracy_drop=recipe.max_accuracy_drop,
+        min_agreement=agreement,
+        min_accuracy=recipe.min_accuracy,
+    )
 
 
 def verify(

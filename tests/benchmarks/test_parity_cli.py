@@ -20,6 +20,8 @@ from cifar_train import shipped
 from cifar_train.dataset import LABELS
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-parity"
+PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
+needs_peers = pytest.mark.skipif(not PEERS.exists(), reason="the MLPerf Tiny models are not here")
 MODELS = {"reference": Path("a.keras"), "candidates": (Path("b.tflite"),)}
 
 
@@ -41,6 +43,7 @@ MODELS = {"reference": Path("a.keras"), "candidates": (Path("b.tflite"),)}
             {"max_accuracy_drop": 0.01, "min_agreement": 0.98, "min_accuracy": 0.65},
             {},
         ),
+        (["--contract", "cifar10-unit"], {"contract": "cifar10-unit"}, {}, {}),
         (["--save-outputs", "o.npz", "-q"], {}, {}, {"save_outputs": Path("o.npz"), "quiet": True}),
         (["--json", "-qv"], {}, {}, {"json": "-", "quiet": True, "verbose": True}),
         (["--json", "r.json"], {}, {}, {"json": "r.json"}),
@@ -166,6 +169,37 @@ def test_a_failed_gate_is_exit_5_after_the_whole_table_with_layers_and_the_next_
     ]
     passing = run("--max-accuracy-drop", "1", "--min-agreement", f"{value}%", *models, "-q")
     assert passing.returncode == 0, passing.stdout
+
+
+def test_a_model_without_a_card_is_compared_under_a_stated_contract(
+    exports: Path, tmp_path: Path
+) -> None:
+    """The float32 export again, its card gone and its embedded document taken out."""
+    import onnx
+
+    model = onnx.load(exports / "net-float32.onnx")
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "foreign.onnx")
+    pair = (exports / "net-float32.onnx", tmp_path / "foreign.onnx")
+    refused = run(*pair, "--limit", "50", "-q")
+    assert refused.returncode == 4
+    assert "--contract" in refused.stderr
+    stated = run(*pair, "--contract", "cifar10-raw255", "--limit", "50", "-qv")
+    assert (stated.returncode, stated.stderr) == (0, "")
+    assert "  [✓] agreement 100.00 % >= 97.00 %" in stated.stdout.splitlines()
+    assert "it is float32: there is no quantization error to find." in stated.stdout
+
+
+@needs_peers
+def test_the_ic01_pair_of_mlperf_tiny_is_compared_under_its_contract() -> None:
+    """Closed-division weights, no cards: int8 decides at least 97 % of 200 images like float."""
+    pair = [PEERS / f"pretrainedResnet{suffix}.tflite" for suffix in ("", "_quant")]
+    options = ["--limit", "200", "--max-accuracy-drop", "3pp", "--json", "-q"]
+    ended = run(*pair, "--contract", "cifar10-raw255", *options)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    document = json.loads(ended.stdout)
+    assert document["candidates"][0]["parity"]["agreement"] >= 0.97
+    assert document["reference"]["accuracy"]["correct"] > 160
 
 
 def test_saved_outputs_are_judged_again_without_the_models(exports: Path, tmp_path: Path) -> None:

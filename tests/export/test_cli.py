@@ -32,6 +32,7 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
             "--max-accuracy-drop 1pp --min-agreement 97%",
             {"max_accuracy_drop": 0.01, "min_agreement": 0.97},
         ),
+        ("--min-accuracy 65%", {"min_accuracy": 0.65}),
         ("--quantize 8,w8a16,w8a32", {"quantize": ("int8", "int16x8", "dynamic")}),
         ("--quantize int8,w8a8", {"quantize": ("int8",)}),
         (
@@ -142,6 +143,37 @@ def test_what_does_not_go_together_is_refused_with_what_does(line: str, message:
     with pytest.raises(UsageError) as caught:
         recipe_from(parse(["-o", "out", *line.split()]), checkpoint=Path("m.keras"))
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("calibration", "judged", "refusal"),
+    [
+        ("data/./train", "data/train", "is given for calibration and for evaluation"),
+        ("link", "data/train", "is given for calibration and for evaluation"),
+        ("data", "data/test", "one holds the other"),
+        ("data/train/cat", "data/train", "one holds the other"),
+        ("link", "data/test", None),
+        ("data/te", "data/test", None),
+    ],
+)
+def test_calibration_and_evaluation_folders_share_no_image(
+    calibration: str, judged: str, refusal: str | None, tmp_path: Path
+) -> None:
+    for name in ("train/cat", "test", "te"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "data" / "train")
+    stated = {
+        "checkpoint": Path("m.keras"),
+        "output": Path("out"),
+        "labels": Path("l.txt"),
+        "calibration_data": Path(f"{tmp_path}/{calibration}"),
+        "eval_data": tmp_path / judged,
+    }
+    if refusal is None:
+        ExportRecipe(**stated)  # type: ignore[arg-type]
+        return
+    with pytest.raises(UsageError, match=refusal):
+        ExportRecipe(**stated)  # type: ignore[arg-type]
 
 
 def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
