@@ -16,7 +16,8 @@ from PIL import Image
 from cifar_runtime.errors import InputError
 from cifar_train import sources
 from cifar_train.binary_format import RECORD_BYTES, images_from_records, records_from_images
-from cifar_train.dataset import dataset_record, is_available, load_official
+from cifar_train.data_cli import main
+from cifar_train.dataset import STORED_FILES, dataset_record, is_available, load_official
 from cifar_train.fetch import FetchRecipe, fetch, verify
 
 COMMAND = Path(sys.executable).with_name("cifar-data")
@@ -71,6 +72,42 @@ def test_a_local_copy_is_stored_and_found_again(
     assert np.array_equal(test.labels, labels)
     verify()
     assert fetch(FetchRecipe(offline=True)).outcome == "already stored"
+
+
+def test_only_a_fetch_says_that_the_digests_are_right(
+    tmp_path: Path, members: Members, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = folder_of(tmp_path / "given", members)
+    assert main(["fetch", "--from", str(given)]) == 0
+    assert capsys.readouterr().out.endswith("cifar10, all six SHA-256 digests right.\n")
+    assert main(["fetch"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("CIFAR-10 already stored from path given in ")
+    assert told.endswith("cifar10, cifar-data verify checks it.\n")
+
+
+def test_a_record_without_its_files_is_fetched_again(tmp_path: Path, members: Members) -> None:
+    given = FetchRecipe(path=folder_of(tmp_path / "given", members))
+    stored = fetch(given).folder
+    (stored / "test_labels.npy").unlink()
+    assert not is_available()
+    assert fetch(given).outcome == "fetched"
+    verify()
+
+
+@pytest.mark.parametrize("record", ["{}", "[]", '{"source": 1}'])
+@pytest.mark.parametrize("action", ["fetch", "info"])
+def test_a_record_that_says_nothing_exits_3_and_names_the_way_out(
+    tmp_path: Path, record: str, action: str
+) -> None:
+    stored = tmp_path / "cifar10"
+    stored.mkdir()
+    for name in STORED_FILES:
+        (stored / name).touch()
+    (stored / "dataset.json").write_text(record)
+    finished = run_data(action, cache=tmp_path)
+    assert (finished.returncode, finished.stdout) == (3, "")
+    assert "does not say where the set came from. Run cifar-data fetch --force." in finished.stderr
 
 
 def test_the_npm_package_is_turned_into_the_same_bytes(

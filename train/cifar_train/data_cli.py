@@ -83,8 +83,13 @@ def _fetch(options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
         "source": fetched.source,
         "folder": str(fetched.folder),
     }
+    ending = (
+        "all six SHA-256 digests right."
+        if fetched.outcome == "fetched"
+        else "cifar-data verify checks it."
+    )
     return document, [
-        f"CIFAR-10 {fetched.outcome} from {fetched.source} in {fetched.folder}, all six SHA-256 digests right."
+        f"CIFAR-10 {fetched.outcome} from {fetched.source} in {fetched.folder}, {ending}"
     ]
 
 

@@ -31,6 +31,13 @@ LABELS = (
     "truck",
 )
 IMAGE_SHAPE = (32, 32, 3)
+STORED_FILES = (
+    "dataset.json",
+    "train_images.npy",
+    "train_labels.npy",
+    "test_images.npy",
+    "test_labels.npy",
+)
 VALIDATION_IDS_PATH = Path(__file__).parent / "samples" / "validation_ids.npy"
 
 
@@ -89,7 +96,7 @@ def dataset_folder() -> Path:
 
 def is_available() -> bool:
     """Whether the full data set is stored on this machine."""
-    return (dataset_folder() / "dataset.json").is_file()
+    return all((dataset_folder() / name).is_file() for name in STORED_FILES)
 
 
 def dataset_record() -> dict[str, Any]:
@@ -105,11 +112,15 @@ def dataset_record() -> dict[str, Any]:
             hint="Run cifar-data fetch, once, while online.",
         )
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as cause:
         raise InputError(
             f"{path}: is not JSON: {cause}.", hint="Run cifar-data fetch --force."
         ) from cause
+    if not isinstance(record, dict) or not isinstance(record.get("source"), str):
+        raise InputError(
+            f"{path}: does not say where the set came from.", hint="Run cifar-data fetch --force."
+        )
     return record
 
 
