@@ -17,9 +17,19 @@ from cifar_bench.split_choice import stratified_positions
 from cifar_bench.subject import open_measured
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_train.dataset import LABELS
 
 NUM_LAYER_IMAGES = 32
 MORE_CALIBRATION_SAMPLES = 1024
+_TRAINABLE = ("int8", "int8-float-io")
+_REPEATED = (
+    "contract",
+    "input_range",
+    "output_kind",
+    "resize_filter",
+    "calibration_method",
+    "seed",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +133,25 @@ def next_commands(artefact: Artefact, models: Sequence[Path]) -> tuple[str, ...]
         options.append(("--calibration-samples", str(MORE_CALIBRATION_SAMPLES)))
     if artefact.format == "onnx" and recipe.get("calibration_method") != "percentile":
         options.append(("--calibration-method", "percentile"))
-    if not recipe.get("qat"):
+    is_cifar10 = artefact.contract.labels == LABELS
+    if not recipe.get("qat") and quantize in _TRAINABLE and is_cifar10:
         options.append(("--qat",))
     again = ("cifar-export", checkpoint, "--format", artefact.format, "--quantize", quantize)
-    target = ("-o", str(artefact.path.parent), "--force")
-    return tuple(shlex.join((*again, *option, *target)) for option in options)
+    target = ("-o", str(artefact.path.parent))
+    return tuple(
+        shlex.join((*again, *_stated(recipe, but=option[0]), *option, *target))
+        for option in options
+    )
+
+
+def _stated(recipe: Mapping[str, Any], *, but: str) -> tuple[str, ...]:
+    """What else the card's recipe states, as options; FLAG=VALUE, since -1..1 alone would be read as a flag."""
+    flags = {f"--{name.replace('_', '-')}": recipe.get(name) for name in _REPEATED}
+    return tuple(
+        f"{flag}={value}"
+        for flag, value in flags.items()
+        if value not in (None, "minmax", 0) and flag != but
+    )
 
 
 def _record(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:

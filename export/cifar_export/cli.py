@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe
+from cifar_export.outcome import ExportConflictError, ExportFailure, ExportGateError
 from cifar_export.recipe import (
     ALIASES,
     CalibrationMethod,
     EvalSplit,
-    ExportGateError,
     ExportRecipe,
     ExportResult,
     InputRange,
@@ -33,7 +33,7 @@ from cifar_runtime.command import (
     whole_number,
 )
 from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
-from cifar_runtime.errors import UsageError
+from cifar_runtime.errors import CifarEdgeError, UsageError
 from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
 
 if TYPE_CHECKING:
@@ -150,10 +150,14 @@ def _run(argv: Sequence[str]) -> int:
 
     try:
         results = export(recipe, progress=progress)
-    except ExportGateError as error:
+    except (ExportGateError, ExportConflictError) as error:
         if options.json is None:
             _print_lines(error.results)
-        raise
+            raise
+        _report(error.results, options.json, failures=error.failures, error=error)
+        if options.json != STDOUT:
+            _say(str(error))
+        return error.exit_code
     if options.check_reproducible:
         from cifar_export.reproduce import check_reproducible
 
@@ -187,8 +191,20 @@ def _plan_lines(artefact: "PlannedArtefact") -> str:
     return "".join([f"{artefact.path}{' (exists)' if artefact.exists else ''}\n", *lines])
 
 
-def _report(results: tuple[ExportResult, ...], json_target: str | None) -> None:
-    document = {"schema": SCHEMA, "artefacts": [result.to_json() for result in results]}
+def _report(
+    results: tuple[ExportResult, ...],
+    json_target: str | None,
+    *,
+    failures: tuple[ExportFailure, ...] = (),
+    error: CifarEdgeError | None = None,
+) -> None:
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "artefacts": [result.to_json() for result in results],
+    }
+    if error is not None:
+        document["failures"] = [failure.to_json() for failure in failures]
+        document["error"] = error.to_json()
     if not _put_json(document, json_target):
         _print_lines(results)
 

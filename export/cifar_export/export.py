@@ -16,11 +16,18 @@ from cifar_export.convert import convert
 from cifar_export.converted import Converted
 from cifar_export.evidence import Evidence, gather_evidence
 from cifar_export.job import Job, open_job
-from cifar_export.publish import make_folder, place, publish, write_artefact, write_document
+from cifar_export.outcome import ExportConflictError, ExportFailure, ExportGateError
+from cifar_export.publish import (
+    DifferentArtefactError,
+    make_folder,
+    place,
+    publish,
+    write_artefact,
+    write_document,
+)
 from cifar_export.qat import check_data_set
 from cifar_export.recipe import (
     CALIBRATED,
-    ExportGateError,
     ExportRecipe,
     ExportResult,
     Quantize,
@@ -52,7 +59,8 @@ def export(
         progress: told in a few words what begins.
 
     Raises:
-        ArtefactError: the checkpoint cannot be used or converted, or a different artefact is in the way.
+        ArtefactError: the checkpoint cannot be used or converted.
+        ExportConflictError: a different artefact is in the way of one; the others are published nevertheless.
         InputError: training, calibration or evaluation images are missing or do not decode.
         ExportGateError: an artefact decides too differently; those that pass are published nevertheless.
         MissingDependencyError: a converter or interpreter is not installed.
@@ -64,25 +72,29 @@ def export(
     make_folder(recipe.output)
     sweep(recipe.output)
     results: list[ExportResult] = []
-    failures: list[tuple[Quantize, str]] = []
+    failures: list[ExportFailure] = []
     for model_format, quantize in recipe.pairs:
         outcome = _export_one(job, model_format, quantize)
         if isinstance(outcome, ExportResult):
             results.append(outcome)
         else:
-            failures.append((quantize, outcome))
+            failures.append(outcome)
     if failures:
-        raise _gate_error(job, failures, tuple(results))
+        raise _failure_of(job, tuple(failures), tuple(results))
     return tuple(results)
 
 
-def _gate_error(
-    job: Job, failures: list[tuple[Quantize, str]], results: tuple[ExportResult, ...]
-) -> ExportGateError:
+def _failure_of(
+    job: Job, failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
+) -> ExportGateError | ExportConflictError:
     """What failed, what its ranges come from, and what to try next."""
     recipe = job.recipe
-    failed = tuple(quantize for quantize, _ in failures)
-    sentences = ["; ".join(sentence for _, sentence in failures) + "; not published."]
+    failed = tuple(failure.quantize for failure in failures if failure.reason == "gate")
+    what = "; ".join(failure.sentence for failure in failures)
+    if not failed:
+        hint = "Give --force to replace it, or another -o DIR."
+        return ExportConflictError(f"{what}.", hint=hint, results=results, failures=failures)
+    sentences = [f"{what}; not published."]
     is_unlike = is_used_up = False
     if recipe.calibration_data is not None and set(failed) & set(CALIBRATED):
         calibration = job.calibration()
@@ -98,6 +110,7 @@ def _gate_error(
         " ".join(sentences),
         hint=advice(recipe, failed, calibration_is_unlike=is_unlike, folder_is_used_up=is_used_up),
         results=results,
+        failures=failures,
     )
 
 
@@ -116,8 +129,10 @@ def check_installed(recipe: ExportRecipe) -> None:
                 )
 
 
-def _export_one(job: Job, model_format: ModelFormat, quantize: Quantize) -> ExportResult | str:
-    """The published artefact, or the sentence that says why it was not."""
+def _export_one(
+    job: Job, model_format: ModelFormat, quantize: Quantize
+) -> ExportResult | ExportFailure:
+    """The published artefact, or why it was not."""
     recipe = job.recipe
     name = recipe.name_of(job.checkpoint.name, quantize)
     job.say(f"converting to {model_format}: {name}")
@@ -147,16 +162,36 @@ def _export_one(job: Job, model_format: ModelFormat, quantize: Quantize) -> Expo
             _, card = seal(verification, None)
             write_document(folder / failed.name, _failure(card))
             place(folder / failed.name, failed)
-            sentences = ", ".join(gate.sentence for gate in verification.gates)
-            return f"{target.name} on {verification.parity.seen} images of {verification.split}: {sentences}"
+            return _not_published(target, quantize, verification)
         evidence = gather_evidence(staged, contract, job.evidence, recipe)
         data, card = seal(verification, evidence)
         write_artefact(staged, data, card)
-        publish(staged, target, force=recipe.force)
+        try:
+            publish(staged, target, force=recipe.force)
+        except DifferentArtefactError as error:
+            return _not_published(target, quantize, verification, conflict=error.message)
     failed.unlink(missing_ok=True)
     remark = _REMARKS.get((model_format, quantize))
     remarks = (*(() if remark is None else (remark,)), *evidence.remarks)
     return _result(target, card, verification, remarks=remarks)
+
+
+def _not_published(
+    target: Path, quantize: Quantize, verification: Verification, *, conflict: str | None = None
+) -> ExportFailure:
+    """The failure of a gate, or of what was in the way."""
+    gates, seen = verification.gates, verification.parity.seen
+    verdict = ", ".join(gate.sentence for gate in gates)
+    judged = f"{target.name} on {seen} images of {verification.split}: {verdict}"
+    return ExportFailure(
+        name=target.name,
+        quantize=quantize,
+        reason="gate" if conflict is None else "different artefact",
+        sentence=judged if conflict is None else conflict.removesuffix("."),
+        split=verification.split,
+        num_images=seen,
+        gates=tuple(gate.to_json() for gate in gates),
+    )
 
 
 def _result(

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from cifar_export.outcome import ExportGateError
 from cifar_export.recipe import (
     RUNNABLE,
     EvalSplit,
-    ExportGateError,
     ExportRecipe,
     QatRecipe,
     Quantize,

@@ -23,6 +23,10 @@ from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once, write_atomically
 
 
+class DifferentArtefactError(ArtefactError):
+    """A different artefact of the same name is there, and was kept."""
+
+
 def make_folder(folder: Path) -> None:
     """Makes the folder to publish into.
 
@@ -53,14 +57,15 @@ def publish(staged: Path, target: Path, *, force: bool) -> None:
         force: replace a different model.
 
     Raises:
-        ArtefactError: the staged pair does not open, or a different model is there and ``force`` is not set.
+        ArtefactError: the staged pair does not open.
+        DifferentArtefactError: a different model is there and ``force`` is not set.
         InputError: the folder cannot be written.
     """
     data = open_artefact(staged).data
     with _locked(target.parent), _writing(target, "written"):
         former = _model_bytes(target)
         if former is not None and former != data and not force:
-            raise ArtefactError(
+            raise DifferentArtefactError(
                 f"{target}: a different artefact is there already, and was kept.",
                 hint="Give --force to replace it, or another -o DIR.",
             )

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe, check_evidence
 from cifar_runtime.command import not_one_of
 from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
-from cifar_runtime.errors import GateError, UsageError
+from cifar_runtime.errors import UsageError
 
 Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int16x8"]
 EvalSplit = Literal["auto", "test", "test-sample"]
@@ -282,18 +282,6 @@ class ExportResult:
             "path": str(self.path),
             "remarks": list(self.remarks),
         }
-
-
-class ExportGateError(GateError):
-    """One or more artefacts failed their gate and were not published.
-
-    Attributes:
-        results: those that passed and were.
-    """
-
-    def __init__(self, message: str, *, hint: str, results: tuple[ExportResult, ...]) -> None:
-        super().__init__(message, hint=hint)
-        self.results = results
 
 
 def _check_choices(name: str, values: tuple[str, ...], choices: tuple[str, ...]) -> None:

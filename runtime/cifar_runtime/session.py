@@ -91,7 +91,7 @@ def open_session(
     if artefact.foreign:
         from cifar_runtime.trial import try_in_child
 
-        try_in_child(artefact, threads=threads)
+        try_in_child(artefact, threads=threads, options=options)
     if artefact.format == "tflite":
         from cifar_runtime.litert import LiteRTSession
 

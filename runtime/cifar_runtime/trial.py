@@ -11,12 +11,14 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import contract_from_json
 from cifar_runtime.errors import ArtefactError, CifarEdgeError, MissingDependencyError
+from cifar_runtime.session import DEFAULT_OPTIONS, SessionOptions, open_session
 
 TRIAL_MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, libraries included
 TRIAL_MEMORY_PER_BYTE = 8  # and so many times the file
@@ -30,12 +32,15 @@ _MODULES = {"tflite": "ai_edge_litert.interpreter", "onnx": "onnxruntime"}
 _HINT = "Do not use this file, or convert the model again from its source."
 
 
-def try_in_child(artefact: Artefact, *, threads: int) -> None:
+def try_in_child(
+    artefact: Artefact, *, threads: int, options: SessionOptions = DEFAULT_OPTIONS
+) -> None:
     """Returns once a child process has opened a model and run it on one image.
 
     Args:
         artefact: the model with its stated contract.
         threads: worker threads inside the interpreter.
+        options: how the interpreter is set up, as it will be in this process.
 
     Raises:
         ArtefactError: the interpreter refuses it, crashes, or goes beyond a limit.
@@ -46,6 +51,7 @@ def try_in_child(artefact: Artefact, *, threads: int) -> None:
         "format": artefact.format,
         "contract": artefact.contract.to_json(),
         "threads": threads,
+        "options": asdict(options),
     }
     # -P: nothing in the working directory can pose as a module.
     command = [sys.executable, "-P", "-m", "cifar_runtime.trial"]
@@ -110,7 +116,8 @@ def main() -> int:
             card={},
         )
         _limit_memory(artefact)
-        _open_and_run(artefact, threads=header["threads"])
+        options = SessionOptions(**header["options"])
+        _open_and_run(artefact, threads=header["threads"], options=options)
     except CifarEdgeError as error:
         return _answer(error)
     except MemoryError:
@@ -123,20 +130,19 @@ def _answer(error: CifarEdgeError) -> int:
     return error.exit_code
 
 
-def _open_and_run(artefact: Artefact, *, threads: int) -> None:
+def _open_and_run(artefact: Artefact, *, threads: int, options: SessionOptions) -> None:
     import importlib
 
     import numpy as np
 
     from cifar_runtime.preprocess import input_table
-    from cifar_runtime.session import open_session
 
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as in ort.py: read at import
     with suppress(ImportError):  # the session says what is missing
         importlib.import_module(_MODULES[artefact.format])
     image = np.random.default_rng(0).integers(0, 256, (1, *artefact.contract.input.shape))
     _limit_time(artefact)  # from here on the model's work counts, not Python's start
-    session = open_session(artefact, threads=threads)
+    session = open_session(artefact, threads=threads, options=options)
     session.run(np.take(input_table(artefact.contract.input), image))
 
 

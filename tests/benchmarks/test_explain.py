@@ -2,6 +2,8 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_train import shipped
+from cifar_train.dataset import LABELS
 
 OPERATORS = {
     "tflite": ["CONV_2D", "MAX_POOL_2D", "CONV_2D", "FULLY_CONNECTED", "SOFTMAX"],
@@ -158,7 +161,7 @@ def test_the_next_commands_export_the_given_checkpoint_again_the_cheapest_first(
     exports: Path,
 ) -> None:
     artefact = open_artefact(exports / "net-int8.onnx")
-    base = "cifar-export {} --format onnx --quantize int8 {} -o {} --force"
+    base = "cifar-export {} --format onnx --quantize int8 {} -o {}"
     options = ["--calibration-samples 1024", "--calibration-method percentile", "--qat"]
     given = exports / "net.keras"
     assert next_commands(artefact, [given]) == tuple(
@@ -167,3 +170,36 @@ def test_the_next_commands_export_the_given_checkpoint_again_the_cheapest_first(
     # Without a checkpoint among the models, the one that the card names.
     assert next_commands(artefact, [])[0] == base.format("net.keras", options[0], exports)
     assert next_commands(open_artefact(exports / "net-float32.onnx"), [given]) == ()
+
+
+@pytest.mark.parametrize(
+    ("quantize", "labels", "trains"),
+    [
+        ("int8", LABELS, True),
+        ("int8-float-io", LABELS, True),
+        ("int16x8", LABELS, False),
+        ("int8", ("cat", "dog"), False),
+    ],
+)
+def test_a_next_command_repeats_what_the_card_states_and_trains_where_that_is_possible(
+    quantize: str, labels: tuple[str, ...], trains: bool
+) -> None:
+    stated = {"quantize": quantize, "input_range": "-1..1", "resize_filter": None, "seed": 3}
+    card = {
+        "provenance": {
+            "recipe": {**stated, "calibration_method": "minmax"},
+            "calibration": {"count": 64},
+            "checkpoint": {"file": "net.keras"},
+        }
+    }
+    artefact: Any = SimpleNamespace(
+        card=card,
+        format="tflite",
+        path=Path("out/net.tflite"),
+        contract=SimpleNamespace(labels=labels),
+    )
+    base = (
+        f"cifar-export net.keras --format tflite --quantize {quantize} --input-range=-1..1 --seed=3"
+    )
+    more = (f"{base} --calibration-samples 1024 -o out",)
+    assert next_commands(artefact, []) == more + ((f"{base} --qat -o out",) if trains else ())

@@ -14,11 +14,12 @@ from PIL import Image
 import cifar_runtime
 from cifar_export.card import licence_of
 from cifar_export.export import export
-from cifar_export.recipe import ExportGateError, ExportRecipe, ExportResult
+from cifar_export.outcome import ExportConflictError, ExportGateError
+from cifar_export.recipe import ExportRecipe, ExportResult
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import card_path, open_artefact
 from cifar_runtime.embedding import document_of_card, embedded_document
-from cifar_runtime.errors import ArtefactError, InputError, UsageError
+from cifar_runtime.errors import InputError, UsageError
 from cifar_runtime.golden import golden_from_card, replay
 from cifar_runtime.info import graph_of
 from cifar_runtime.tflite_graph import tflite_graph
@@ -229,16 +230,30 @@ def test_the_same_export_again_is_byte_identical_and_allowed(
 def test_a_different_artefact_is_kept_unless_forced(checkpoint: Path, tmp_path: Path) -> None:
     target = tmp_path / "small-float32.tflite"
     target.write_bytes(b"precious")
-    recipe = ExportRecipe(checkpoint=checkpoint, output=tmp_path, eval_split="test-sample")
-    with pytest.raises(ArtefactError) as caught:
+    recipe = ExportRecipe(
+        checkpoint=checkpoint,
+        output=tmp_path,
+        quantize=("none", "fp16"),
+        eval_split="test-sample",
+    )
+    with pytest.raises(ExportConflictError) as caught:
         export(recipe)
+    assert caught.value.exit_code == 4
     assert str(caught.value) == (
         f"{target}: a different artefact is there already, and was kept. "
         "Give --force to replace it, or another -o DIR."
     )
-    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+    (published,) = caught.value.results
+    (kept,) = caught.value.failures
+    names = (published.path.name, kept.name, kept.reason)
+    assert names == ("small-fp16.tflite", target.name, "different artefact")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        target.name,
+        published.path.name,
+        card_path(published.path).name,
+    }
     assert target.read_bytes() == b"precious"
-    (result,) = export(replace(recipe, force=True))
+    (result,) = export(replace(recipe, quantize=("none",), force=True))
     assert Classifier(result.path).name == "small-float32"
 
 

@@ -15,7 +15,7 @@ from cifar_runtime import trial
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.errors import ArtefactError, UsageError
-from cifar_runtime.session import open_session
+from cifar_runtime.session import SessionOptions, open_session
 from cifar_runtime.stated_contract import built_in_names
 
 PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
@@ -130,6 +130,22 @@ def test_nothing_in_the_working_directory_poses_as_a_module(
         (foreign.parent / name).write_text(trap)
     monkeypatch.chdir(foreign.parent)
     trial.try_in_child(open_artefact(foreign, contract=contract), threads=1)
+
+
+def test_the_trial_sets_its_interpreter_up_as_the_caller_does(
+    foreign: Path, contract: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, seen = tmp_path / "python", tmp_path / "header.json"
+    fake.write_text(f"#!/bin/sh\nhead -n 1 > {seen}\ncat > /dev/null\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(trial.sys, "executable", str(fake))
+    options = SessionOptions(xnnpack=False, graph_optimization="basic")
+    open_session(open_artefact(foreign, contract=contract), threads=2, options=options).close()
+    header = json.loads(seen.read_text())
+    assert header["options"] == {"xnnpack": False, "graph_optimization": "basic"}
+    assert header["threads"] == 2
+    monkeypatch.undo()
+    open_session(open_artefact(foreign, contract=contract), options=options).close()
 
 
 def test_artefacts_of_ours_need_no_trial(any_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,112 @@
+"""What an export says when some artefacts were published and others were not."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cifar_bench.gate import Gate
+from cifar_export import cli
+from cifar_export import export as export_module
+from cifar_export.outcome import ExportFailure
+from cifar_export.recipe import ExportResult
+
+GATE = Gate(name="agreement", value=0.9, limit=0.97, passed=False, passing_limit=0.9)
+
+
+def result(name: str) -> ExportResult:
+    return ExportResult(
+        path=Path("out") / name,
+        name=Path(name).stem,
+        size_bytes=7,
+        sha256="00",
+        accuracy=0.5,
+        accuracy_drop=0.0,
+        agreement=1.0,
+        split="test-sample",
+        num_images=1000,
+    )
+
+
+def failure(name: str, reason: Any) -> ExportFailure:
+    return ExportFailure(
+        name=name,
+        quantize="fp16",
+        reason=reason,
+        sentence=f"{name}: {reason}",
+        split="test-sample",
+        num_images=1000,
+        gates=(GATE.to_json(),),
+    )
+
+
+OUTCOMES = {
+    "none": failure("net-float32.tflite", "different artefact"),
+    "fp16": failure("net-fp16.tflite", "gate"),
+    "dynamic": result("net-dynamic.tflite"),
+}
+
+
+@pytest.fixture
+def outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports end as ``OUTCOMES`` says, without a checkpoint."""
+
+    def job(recipe: Any, _say: Any) -> Any:
+        return SimpleNamespace(recipe=recipe)
+
+    monkeypatch.setattr(export_module, "open_job", job)
+    monkeypatch.setattr(export_module, "_export_one", lambda _job, _fmt, name: OUTCOMES[name])
+
+
+def run(folder: Path, pairs: str, *options: str) -> int:
+    return cli.main(["net.keras", "-o", str(folder), "--quantize", pairs, "-q", *options])
+
+
+@pytest.mark.usefixtures("outcomes")
+@pytest.mark.parametrize(
+    ("pairs", "code", "says"),
+    [
+        (
+            "none,dynamic",
+            4,
+            "net-float32.tflite: different artefact. Give --force to replace it, or another -o DIR.",
+        ),
+        (
+            "none,fp16,dynamic",
+            5,
+            "net-float32.tflite: different artefact; net-fp16.tflite: gate; not published. Export another "
+            "precision, or accept it by --max-accuracy-drop and --min-agreement.",
+        ),
+    ],
+)
+def test_what_was_published_is_printed_and_a_failed_gate_decides_the_code(
+    pairs: str, code: int, says: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, pairs) == code
+    out, err = capfd.readouterr()
+    assert out.startswith("out/net-dynamic.tflite  7 bytes  top-1 50.00%")
+    assert err == f"cifar-export: {says}\n"
+
+
+@pytest.mark.usefixtures("outcomes")
+def test_json_of_a_failed_export_holds_results_gates_and_the_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "fp16,dynamic", "--json") == 5
+    out, err = capfd.readouterr()
+    document = json.loads(out)
+    assert (document["schema"], err) == ("cifar-edge/export/1", "")
+    assert [artefact["name"] for artefact in document["artefacts"]] == ["net-dynamic"]
+    (failed,) = document["failures"]
+    assert (failed["name"], failed["reason"]) == ("net-fp16.tflite", "gate")
+    assert failed["gates"] == [GATE.to_json()]
+    assert (document["error"]["code"], document["error"]["exit_code"]) == ("gate", 5)
+
+    target = tmp_path / "result.json"
+    assert run(tmp_path, "fp16,dynamic", "--json", str(target)) == 5
+    out, err = capfd.readouterr()
+    assert json.loads(target.read_text()) == document
+    assert out.startswith("out/net-dynamic.tflite")
+    assert err.startswith("cifar-export: net-fp16.tflite: gate; not published.")
