@@ -37,6 +37,24 @@ def test_an_int8_file_holds_integers_only_and_exact_pixels(notebook: Any) -> Non
     assert converted.output == Quantization(scale=1 / 256, zero_point=-128)
 
 
+def test_every_convolution_of_an_int8_file_has_one_scale_a_filter(notebook: Any) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = tflite_int8(notebook, Feed(images=shipped.calibration_sample().images[:16])).data
+    file = schema.ModelT.InitFromPackedBuf(data, 0)
+    (graph,) = file.subgraphs
+    scales = []
+    for operator in graph.operators:
+        if file.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.CONV_2D:
+            filters = graph.tensors[operator.inputs[1]]
+            assert filters.quantization.quantizedDimension == 0
+            assert len(filters.quantization.scale) == filters.shape[0]
+            scales.append(filters.quantization.scale)
+    convolutions = [layer for layer in notebook.layers if hasattr(layer, "filters")]
+    assert [len(of_layer) for of_layer in scales] == [layer.filters for layer in convolutions]
+    assert all(len(set(of_layer.tolist())) > 1 for of_layer in scales)
+
+
 def test_a_float_file_is_no_int8_file(notebook: Any) -> None:
     content = tflite_content(tflite_float32(notebook).data)
     with pytest.raises(

@@ -1,6 +1,7 @@
 """CIFAR-10 as splits: what is stored, what is shipped, and that both are what the official files hold."""
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,19 @@ def test_calibration_never_sees_validation_images() -> None:
 
 def test_sample_images_are_one_png_a_class() -> None:
     assert [path.stem for path in shipped.sample_images()] == sorted(LABELS)
+
+
+def test_every_shipped_file_has_its_recorded_digest() -> None:
+    record = json.loads((SAMPLES / "samples.json").read_text())
+    digests = {entry["file"]: entry["sha256"] for entry in record["splits"].values()}
+    digests |= record["files"]
+    files = {
+        path.relative_to(SAMPLES).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in SAMPLES.rglob("*.*")
+        if path.name != "samples.json"
+    }
+    assert len(files) == 13
+    assert digests == files
 
 
 def test_a_damaged_sample_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

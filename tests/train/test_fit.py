@@ -15,7 +15,7 @@ import pytest
 from cifar_runtime.errors import CifarEdgeError, UsageError
 from cifar_train import shipped
 from cifar_train.batches import batches
-from cifar_train.cli import main
+from cifar_train.cli import PrintingWatcher, main
 from cifar_train.dataset import LABELS, Split
 from cifar_train.fit import fit, predict
 from cifar_train.recipe import TrainRecipe
@@ -110,6 +110,34 @@ def test_an_interrupted_run_resumes_where_an_unbroken_one_would_be(data, tmp_pat
     assert predict(resumed_model, others.images) == pytest.approx(
         predict(model, others.images), abs=1e-3
     )
+
+
+@pytest.mark.parametrize("stops_in", [1, 2])
+def test_a_forced_run_that_is_interrupted_never_resumes_as_the_old_one(
+    stops_in: int,
+    data,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fit(replace(TINY, epochs=3), data, tmp_path, Silent(), resume=False)
+
+    def interrupt(_watcher: PrintingWatcher, epoch: int, _seen: int, _total: int) -> None:
+        if epoch == stops_in:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(PrintingWatcher, "on_batch", interrupt)
+    monkeypatch.setattr("cifar_train.train.training_data", lambda _recipe: data)
+    command = ["-o", str(tmp_path), "--epochs", "3", "-b", "32"]
+    assert main([*command, "--force"]) == 130
+    finished = stops_in - 1
+    assert ("Finished epochs are safe" in capsys.readouterr().err) == (finished > 0)
+    assert len(list(tmp_path.glob("checkpoint-*.npz"))) == finished
+    if finished:
+        assert len(load_state(tmp_path).epochs) == finished
+    else:
+        assert main([*command, "--resume"]) == 2
+        assert "holds no run to resume" in capsys.readouterr().err
 
 
 def test_a_run_resumes_only_with_its_own_recipe(data, tmp_path: Path) -> None:

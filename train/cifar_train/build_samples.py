@@ -42,14 +42,21 @@ def build_samples(folder: Path) -> None:
     test_sample = test.take(np.sort(np.concatenate(first_of_class)), name="test-sample")
     buffer = io.BytesIO()
     np.save(buffer, validation.astype(np.uint16), allow_pickle=False)
-    write_atomically(folder / "validation_ids.npy", buffer.getvalue())
+    others = {"validation_ids.npy": buffer.getvalue()}
     samples = {
         split.name: _write_sample(folder, split, part=part)
         for split, part in ((calibration, "train"), (test_sample, "test"))
     }
     for label, ids in zip(LABELS, first_of_class, strict=True):
-        _write_png(folder / "images" / f"{label}.png", test.images[ids[0]])
-    record = {"schema": "cifar-edge/samples/1", "source": CITATION, "splits": samples}
+        others[f"images/{label}.png"] = _png(test.images[ids[0]])
+    for name, data in others.items():
+        write_atomically(folder / name, data)
+    record = {
+        "schema": "cifar-edge/samples/1",
+        "source": CITATION,
+        "splits": samples,
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in others.items()},
+    }
     write_atomically(folder / "samples.json", (json.dumps(record, indent=1) + "\n").encode())
 
 
@@ -81,12 +88,12 @@ def _write_sample(folder: Path, split: Split, *, part: str) -> dict[str, object]
     }
 
 
-def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+def _png(pixels: NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", compress_level=0)
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 if __name__ == "__main__":

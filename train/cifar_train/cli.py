@@ -193,7 +193,10 @@ def _run(argv: Sequence[str]) -> int:
     try:
         result = train(asked.recipe, asked.options, watcher)
     except KeyboardInterrupt:
-        watcher.line.say("Finished epochs are safe; continue with the same command and --resume.")
+        if asked.options.resume or watcher.has_finished_epoch:
+            watcher.line.say(
+                "Finished epochs are safe; continue with the same command and --resume."
+            )
         raise
     sys.stdout.write(json.dumps(result.card, indent=1) + "\n" if asked.json else summary(result))
     return 0
@@ -204,6 +207,7 @@ class PrintingWatcher:
 
     def __init__(self, epochs: int, *, quiet: bool) -> None:
         self.line = ProgressLine("epoch", quiet=quiet)
+        self.has_finished_epoch = False
         self._epochs = epochs
 
     def on_batch(self, epoch: int, seen: int, total: int) -> None:
@@ -212,6 +216,7 @@ class PrintingWatcher:
 
     def on_epoch(self, epoch: "Epoch", state: "RunState") -> None:
         """Prints one line an epoch, with the time that is left at this pace."""
+        self.has_finished_epoch = True
         pace = sum(done.seconds for done in state.epochs) / len(state.epochs)
         minutes_left = pace * (self._epochs - epoch.number) / 60
         self.line.say(

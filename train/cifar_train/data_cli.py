@@ -28,7 +28,6 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--source",
         type=choice(SOURCES),
-        default="auto",
         metavar="|".join(SOURCES),
         help="where to fetch from (default: try each)",
     )
@@ -46,7 +45,24 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show the traceback of an unexpected error"
     )
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    _check_options(parser, options)
+    return options
+
+
+def _check_options(parser: Parser, options: argparse.Namespace) -> None:
+    """Refuses what the action would not heed."""
+    given = {
+        "--source": options.source,
+        "--from": options.path,
+        "--force": options.force,
+        "--offline": options.offline,
+    }
+    of_fetch = [name for name, value in given.items() if value]
+    if options.action != "fetch" and of_fetch:
+        parser.error(f"{options.action} takes no {of_fetch[0]}, which belongs to fetch")
+    if options.source and options.path:
+        parser.error("--from PATH and --source exclude each other")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,10 +86,13 @@ def _fetch(options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
 
     line = ProgressLine("fetching", quiet=options.quiet)
     recipe = FetchRecipe(
-        source=options.source, path=options.path, force=options.force, offline=options.offline
+        source=options.source or "auto",
+        path=options.path,
+        force=options.force,
+        offline=options.offline,
     )
     try:
-        fetched = fetch(recipe, line.update)
+        fetched = fetch(recipe, line.update, lambda told: line.say(f"cifar-data: {told}"))
     finally:
         line.clear()
     for failure in fetched.failures:

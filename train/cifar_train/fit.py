@@ -22,7 +22,15 @@ from cifar_train.distillation import Teacher, accuracy, distillation_loss
 from cifar_train.optimizers import optimizer_from_recipe, take_average
 from cifar_train.parallel import Parallel, check_shares, open_parallel, prepare_for_workers
 from cifar_train.recipe import TrainRecipe
-from cifar_train.run_state import Epoch, RunState, Variables, load_state, load_variables, save_state
+from cifar_train.run_state import (
+    Epoch,
+    RunState,
+    Variables,
+    forget_run,
+    load_state,
+    load_variables,
+    save_state,
+)
 
 EVALUATION_BATCH_SIZE = 500
 STATISTICS_IMAGES = 5000
@@ -77,7 +85,7 @@ def fit(
         data: the images to train on and those to validate on.
         folder: the run folder; checkpoints are written there.
         watcher: is told of batches and epochs.
-        resume: continue from the last finished epoch in ``folder``.
+        resume: continue from the last finished epoch in ``folder``; otherwise a run there is taken away first.
         teacher: what the recipe distils from; None for a recipe that does not.
 
     Raises:
@@ -93,6 +101,8 @@ def fit(
     train, validation = data
     check_shares(recipe, len(train.labels), parallel)
     state = _resumed(recipe, folder) if resume else RunState(recipe=recipe)
+    if not resume:
+        forget_run(folder)
     with parallel.scope():
         model = _compiled_model(recipe, steps=math.ceil(len(train.labels) / recipe.batch_size))
         run = _Run(

@@ -90,6 +90,13 @@ def save_state(folder: Path, state: RunState, variables: Variables) -> None:
             path.unlink()
 
 
+def forget_run(folder: Path) -> None:
+    """Takes away the run in ``folder``, its state first, so that a kill leaves no state without checkpoints."""
+    (folder / "state.json").unlink(missing_ok=True)
+    for path in folder.glob("checkpoint-*.npz"):
+        path.unlink()
+
+
 def load_state(folder: Path) -> RunState:
     """The state that :func:`save_state` stored.
 

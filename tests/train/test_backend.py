@@ -1,0 +1,119 @@
+"""Backend, device and precision: what is chosen, and how what is not there is refused."""
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cifar_runtime.errors import CifarEdgeError, MissingDependencyError, UsageError
+from cifar_train import shipped
+from cifar_train.backend import ResolvedPrecision, has_gpu, resolve_precision, select_backend
+from cifar_train.cli import main
+from cifar_train.dataset import Split
+from cifar_train.fit import fit
+from cifar_train.recipe import Backend, Device, Precision
+from cifar_train.recipes import NOTEBOOK
+from cifar_train.run_state import Epoch, RunState
+
+
+@pytest.fixture
+def float32_afterwards() -> Iterator[None]:
+    yield
+    import keras
+
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize(
+    ("precision", "gpu", "expected"),
+    [
+        ("auto", True, "mixed_bfloat16"),
+        ("auto", False, "float32"),
+        ("float32", True, "float32"),
+        ("float32", False, "float32"),
+        ("mixed_bfloat16", True, "mixed_bfloat16"),
+        ("mixed_bfloat16", False, "mixed_bfloat16"),
+    ],
+)
+def test_only_auto_asks_whether_there_is_a_gpu(
+    precision: Precision, gpu: bool, expected: ResolvedPrecision
+) -> None:
+    assert resolve_precision(precision, gpu=gpu) == expected
+
+
+@pytest.mark.parametrize(
+    ("missing", "backend", "error", "message"),
+    [
+        ("keras", "tensorflow", MissingDependencyError, r"keras is not .*'cifar-edge\[train\]'$"),
+        ("tensorflow", "tensorflow", MissingDependencyError, "tensorflow is not installed"),
+        ("jax", "jax", MissingDependencyError, r"jax is not .*'cifar-edge\[train\]' jax$"),
+        (None, "jax", UsageError, "Keras runs on tensorflow already, jax was asked for"),
+    ],
+)
+def test_a_backend_that_cannot_be_had_is_refused(
+    missing: str | None,
+    backend: Backend,
+    error: type[CifarEdgeError],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    select_backend("tensorflow", "auto")
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == missing else object()
+    )
+    with pytest.raises(error, match=message):
+        select_backend(backend, "auto")
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_the_backend_that_runs_already_may_be_selected_again(device: Device) -> None:
+    import keras
+
+    select_backend("tensorflow", device)
+    assert keras.backend.backend() == "tensorflow"
+
+
+def test_a_gpu_that_is_not_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    select_backend("tensorflow", "cpu")
+    assert not has_gpu("tensorflow")
+    monkeypatch.setattr("cifar_train.train.training_data", lambda _recipe: few())
+    assert main(["--device", "gpu", "-o", str(tmp_path / "run")]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        "cifar-train: --device gpu: the tensorflow backend sees no GPU. "
+        "Use --device cpu, or install the backend with GPU support (cifar-edge[train-gpu]).\n"
+    )
+
+
+@pytest.mark.usefixtures("float32_afterwards")
+def test_a_step_in_bfloat16_trains_float32_weights(tmp_path: Path) -> None:
+    import keras
+
+    policies: list[str] = []
+
+    class Noting:
+        def on_batch(self, _epoch: int, _seen: int, _total: int) -> None:
+            policies.append(keras.config.dtype_policy().compute_dtype)
+
+        def on_epoch(self, epoch: Epoch, state: RunState) -> None:
+            pass
+
+    recipe = replace(NOTEBOOK, epochs=1, batch_size=32, precision="mixed_bfloat16")
+    model, state = fit(recipe, few(), tmp_path, Noting(), resume=False)
+    assert policies == ["bfloat16"]
+    assert np.isfinite(state.epochs[0].loss)
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+
+
+def few() -> tuple[Split, Split]:
+    sample = shipped.test_sample()
+    return (
+        sample.take(np.arange(32), name="few"),
+        sample.take(np.arange(32, 48), name="others"),
+    )
