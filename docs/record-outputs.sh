@@ -20,6 +20,7 @@ record() { # record NAME COMMAND...: the command line and all that it prints
 
 record data-info cifar-data info
 record export cifar-export --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
+record export-notebook cifar-export models/notebook.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
 record classify cifar-classify train/cifar_train/samples/images
 record classify-json cifar-classify train/cifar_train/samples/images/cat.png -k 2 --json
 cifar-bench "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} "$@" --contract cifar10-raw255 \
