@@ -72,7 +72,13 @@ def _alone(layer: Any) -> Any | None:
     if not is_simple or taken is given or None in taken.shape[1:]:
         return None
     inputs = keras.Input(taken.shape[1:], dtype=taken.dtype)
-    return keras.Model(inputs, type(layer).from_config(layer.get_config())(inputs))
+    try:
+        return keras.Model(inputs, type(layer).from_config(layer.get_config())(inputs))
+    except (
+        TypeError,
+        ValueError,
+    ):  # it takes numbers besides its tensor, which its config does not hold
+        return None
 
 
 def _noise(part: Any) -> Feed:
