@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe
-from cifar_export.outcome import ExportConflictError, ExportFailure, ExportGateError
+from cifar_export.outcome import ExportFailure, PartialExportError
 from cifar_export.recipe import (
     ALIASES,
     CalibrationMethod,
@@ -150,7 +150,7 @@ def _run(argv: Sequence[str]) -> int:
 
     try:
         results = export(recipe, progress=progress)
-    except (ExportGateError, ExportConflictError) as error:
+    except PartialExportError as error:
         if options.json is None:
             _print_lines(error.results)
             raise

@@ -16,7 +16,12 @@ from cifar_export.convert import convert
 from cifar_export.converted import Converted
 from cifar_export.evidence import Evidence, gather_evidence
 from cifar_export.job import Job, open_job
-from cifar_export.outcome import ExportConflictError, ExportFailure, ExportGateError
+from cifar_export.outcome import (
+    ExportConflictError,
+    ExportFailure,
+    ExportGateError,
+    PartialExportError,
+)
 from cifar_export.publish import (
     DifferentArtefactError,
     make_folder,
@@ -86,7 +91,7 @@ def export(
 
 def _failure_of(
     job: Job, failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
-) -> ExportGateError | ExportConflictError:
+) -> PartialExportError:
     """What failed, what its ranges come from, and what to try next."""
     recipe = job.recipe
     failed = tuple(failure.quantize for failure in failures if failure.reason == "gate")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cifar_export.recipe import ExportResult, Quantize
-from cifar_runtime.errors import ArtefactError, GateError
+from cifar_runtime.errors import ArtefactError, CifarEdgeError, GateError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +42,11 @@ class ExportFailure:
         }
 
 
-class ExportGateError(GateError):
-    """One or more artefacts failed their gate and were not published.
+class PartialExportError(CifarEdgeError):
+    """An export that did not publish everything.
 
     Attributes:
-        results: those that passed and were.
+        results: the artefacts that were published.
         failures: those that were not, for whatever reason.
     """
 
@@ -63,22 +63,9 @@ class ExportGateError(GateError):
         self.failures = failures
 
 
-class ExportConflictError(ArtefactError):
-    """Every artefact passed its gate, but different ones were in the way of some and were kept.
+class ExportGateError(PartialExportError, GateError):
+    """One or more artefacts failed their gate and were not published."""
 
-    Attributes:
-        results: those that were published.
-        failures: those that were not.
-    """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str,
-        results: tuple[ExportResult, ...],
-        failures: tuple[ExportFailure, ...],
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.results = results
-        self.failures = failures
+class ExportConflictError(PartialExportError, ArtefactError):
+    """Every artefact passed its gate, but different ones were in the way of some and were kept."""
