@@ -20,12 +20,9 @@ import numpy as np
 
 from cifar_export.affine import Vector
 from cifar_export.calibration import Feed
-from cifar_export.qat_keras import Range, observed_ranges, rounded_to_int8
+from cifar_export.int8_simulation import SCALE_AXES, Range, observed_ranges, rounded_to_int8
+from cifar_export.probe import activations
 from cifar_export.trace import Call, call_copy, replay, trace
-
-_PROBE_BATCH = 64
-# The axes of a kernel that share a scale in int8.
-_SCALE_AXES = {"Conv2D": (0, 1, 2), "DepthwiseConv2D": (0, 1), "Dense": (0, 1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +72,7 @@ def correct_biases(model: Any, feed: Feed) -> Corrected:
     exact, rounded = _tapped(model, {}), _tapped(model, observed_ranges(model, feed))
     for layer in rounded.layers.values():
         kernel = layer.weights[0]
-        kernel.assign(rounded_to_int8(kernel, _SCALE_AXES[type(layer).__name__]))
+        kernel.assign(rounded_to_int8(kernel, SCALE_AXES[type(layer).__name__]))
     errors: dict[int, Vector] = {}
     for index, layer in rounded.layers.items():
         errors[index] = _mean_error(exact, rounded, index, feed)
@@ -88,7 +85,7 @@ def correct_biases(model: Any, feed: Feed) -> Corrected:
 
 def _tapped(model: Any, ranges: Mapping[int, Range]) -> _Tapped:
     """A copy that rounds what the calls in ``ranges`` return to 8 bits between their extremes."""
-    from keras import activations, quantizers
+    import keras
 
     calls = trace(model).calls
     once = {call.index for call in calls if call.is_simple}
@@ -99,9 +96,9 @@ def _tapped(model: Any, ranges: Mapping[int, Range]) -> _Tapped:
     def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         nonlocal position
         position += 1
-        is_tapped = type(clone).__name__ in _SCALE_AXES and clone.use_bias and position in once
+        is_tapped = type(clone).__name__ in SCALE_AXES and clone.use_bias and position in once
         if is_tapped:
-            activation, clone.activation = clone.activation, activations.linear
+            activation, clone.activation = clone.activation, keras.activations.linear
         output = call_copy(original, clone, args, kwargs)
         if is_tapped:
             layers[position], outputs[position] = clone, output
@@ -109,7 +106,9 @@ def _tapped(model: Any, ranges: Mapping[int, Range]) -> _Tapped:
         if position not in ranges:
             return output
         lowest, highest = ranges[position]
-        return quantizers.fake_quant_with_min_max_vars(output, lowest, max(highest, lowest + 1e-6))
+        return keras.quantizers.fake_quant_with_min_max_vars(
+            output, lowest, max(highest, lowest + 1e-6)
+        )
 
     return _Tapped(
         model=replay(model, call), layers=layers, outputs=outputs, rectified=_rectified(calls)
@@ -133,12 +132,13 @@ def _mean_error(exact: _Tapped, rounded: _Tapped, index: int, feed: Feed) -> Vec
     """How far each channel behind a layer is off on average; 0 where it never counts."""
     import keras
 
-    probes = [
-        keras.Model(tapped.model.inputs[0], tapped.outputs[index]) for tapped in (exact, rounded)
-    ]
+    wanted_and_found = (
+        activations(keras.Model(tapped.model.inputs[0], tapped.outputs[index]), feed)
+        for tapped in (exact, rounded)
+    )
     sums, counts = np.zeros(1), np.zeros(1)
-    for batch in feed.batches(_PROBE_BATCH):
-        wanted, found = (np.asarray(probe(batch, training=False), np.float64) for probe in probes)
+    for outputs in zip(*wanted_and_found, strict=True):
+        wanted, found = (np.asarray(output, np.float64) for (output,) in outputs)
         counted = wanted > 0 if index in exact.rectified else np.ones(wanted.shape, dtype=bool)
         axes = tuple(range(wanted.ndim - 1))
         sums = sums + ((found - wanted) * counted).sum(axis=axes)

@@ -25,10 +25,10 @@ from cifar_export.affine import Vector, affine_of
 from cifar_export.calibration import Feed
 from cifar_export.fold import activation_of
 from cifar_export.linear import Linear, linear_from_layer
+from cifar_export.probe import activations, probe
 from cifar_export.rewrite import Edit, rewrite
-from cifar_export.trace import Call, Trace, call_copy, replay, trace
+from cifar_export.trace import Call, Trace, trace
 
-_PROBE_BATCH = 64
 # A channel that calibration images hardly reach, or whose weights are next to nothing, would get any gain at all.
 _MAX_GAIN_OVER_MEDIAN = 16.0
 _TINY = 1e-12
@@ -206,28 +206,13 @@ def _gains(wiring: Wiring, ranges: Vector, weights: Vector) -> Vector:
 
 def _ranges(model: Any, wiring: Wiring, feed: Feed) -> Vector:
     """The largest magnitude of each number's channel on the calibration images."""
-    import keras
-
     behind = {measured: made for made, measured in wiring.measured.items()}
-    found: list[tuple[int, Any]] = []
-    position = -1
-
-    def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        nonlocal position
-        position += 1
-        output = call_copy(original, clone, args, kwargs)
-        if position in behind:
-            found.append((behind[position], output))
-        return output
-
-    copy = replay(model, call)
-    probe = keras.Model(copy.inputs[0], [tensor for _, tensor in found])
+    measured = probe(model, behind)
     largest = np.zeros(wiring.num_channels)
-    for batch in feed.batches(_PROBE_BATCH):
-        outputs = keras.tree.flatten(probe(batch, training=False))  # a single one comes bare
-        for (made, _), values in zip(found, outputs, strict=True):
+    for outputs in activations(measured.tapped, feed):
+        for index, values in zip(measured.indices, outputs, strict=True):
             magnitudes = np.abs(values).max(axis=tuple(range(len(values.shape) - 1)))
-            numbers = wiring.made[made]
+            numbers = wiring.made[behind[index]]
             largest[numbers] = np.maximum(largest[numbers], magnitudes)
     return largest
 

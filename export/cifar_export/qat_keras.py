@@ -31,18 +31,17 @@ from cifar_export.distillation import (
     verdict,
     views,
 )
+from cifar_export.int8_simulation import (
+    SCALE_AXES,
+    ranges_of,
+    rounded_to_int8,
+    rounding_probe,
+)
+from cifar_export.probe import activations
 from cifar_export.qat import Lesson
 from cifar_export.recipe import QatRecipe
 from cifar_export.scaled_adam import ScaledAdam, Units, units_of
-from cifar_export.trace import call_copy, functional_from, replay, trace
-
-_PROBE_BATCH = 64
-_LINEAR = ("Conv2D", "DepthwiseConv2D", "Dense")
-_SAME_VALUES = ("MaxPooling2D", "GlobalMaxPooling2D", "Flatten", "Reshape", "Dropout")
-# The axes of each kernel that share a scale.
-_SHARED_AXES = {"Conv2D": (0, 1, 2), "DepthwiseConv2D": (0, 1), "Dense": (0, 1)}
-
-Range = tuple[float, float]
+from cifar_export.trace import call_copy, functional_from, replay
 
 
 def train(
@@ -91,13 +90,14 @@ class _Student:
     """The model in training: float weights, and the graph that computes with their rounded copies."""
 
     def __init__(self, model: Any, feed: Feed) -> None:
-        self.model, self._probe, indices = _probed(model)
+        self._probe = rounding_probe(model)
+        self.model = self._probe.model
         self._feed = feed
         self.units = linear_units(self.model, feed)
-        self._ranges = _range_variables(indices)
+        self._ranges = _range_variables(self._probe.indices)
         self.rounded = _with_rounded_activations(self.model, self._ranges)
         self._rounded_kernels = {
-            id(layer.weights[0]): _SHARED_AXES[type(layer).__name__]
+            id(layer.weights[0]): SCALE_AXES[type(layer).__name__]
             for layer in linear_layers(self.model)
         }
 
@@ -107,7 +107,7 @@ class _Student:
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """What it computes under int8, with the ranges of this moment."""
-        found = _ranges_of(self._probe, self._feed)
+        found = ranges_of(self._probe, self._feed)
         for (lowest, highest), (low, high) in zip(self._ranges.values(), found, strict=True):
             lowest.assign(low)
             highest.assign(max(high, low + 1e-6))
@@ -121,17 +121,9 @@ class _Student:
             target.assign(source if axes is None else rounded_to_int8(source, axes))
 
 
-def rounded_to_int8(kernel: Any, axes: tuple[int, ...]) -> Any:
-    """The kernel on the grid of int8, symmetric, with one scale for each slice across ``axes``."""
-    from keras import ops
-
-    scale = ops.maximum(ops.max(ops.abs(kernel), axis=axes, keepdims=True) / 127, 1e-12)
-    return ops.round(kernel / scale) * scale
-
-
 def linear_layers(model: Any) -> list[Any]:
     """The layers with kernels, in the order of the model's weights."""
-    return [layer for layer in model.layers if type(layer).__name__ in _LINEAR]
+    return [layer for layer in model.layers if type(layer).__name__ in SCALE_AXES]
 
 
 def linear_units(model: Any, feed: Feed) -> list[Units]:
@@ -142,10 +134,9 @@ def linear_units(model: Any, feed: Feed) -> list[Units]:
     probe = keras.Model(model.inputs[0], [[layer.input, layer.output] for layer in layers])
     inputs = [np.zeros(layer.input.shape[-1]) for layer in layers]
     squares = [np.zeros(layer.output.shape[-1]) for layer in layers]
-    for batch in feed.batches(_PROBE_BATCH):
-        values = keras.tree.flatten(probe(batch, training=False))
+    for values in activations(probe, feed):
         for place, (given, made) in enumerate(zip(values[::2], values[1::2], strict=True)):
-            share = len(batch) / len(feed.images)
+            share = len(given) / len(feed.images)
             inputs[place] += share * np.mean(
                 given, axis=tuple(range(given.ndim - 1)), dtype=np.float64
             )
@@ -163,45 +154,7 @@ def linear_units(model: Any, feed: Feed) -> list[Units]:
     ]
 
 
-def observed_ranges(model: Any, feed: Feed) -> dict[int, Range]:
-    """Minimum and maximum, zero included, of what each call that computes new values gives, by its index."""
-    _, probe, indices = _probed(model)
-    return dict(zip(indices, _ranges_of(probe, feed), strict=True))
-
-
-def _probed(model: Any) -> tuple[Any, Any, list[int]]:
-    """A copy, a model of the copy's weights that returns what int8 inference rounds, and the calls that make it."""
-    import keras
-
-    indices = _rounded_calls(model)
-    tensors: list[Any] = []
-    position = -1
-
-    def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        nonlocal position
-        position += 1
-        output = call_copy(original, clone, args, kwargs)
-        if position in indices:
-            tensors.append(output)
-        return output
-
-    copy = replay(model, call)
-    return copy, keras.Model(copy.inputs[0], tensors), sorted(indices)
-
-
-def _ranges_of(probe: Any, feed: Feed) -> list[Range]:
-    import keras
-
-    lowest, highest = np.zeros(len(probe.outputs)), np.zeros(len(probe.outputs))
-    for batch in feed.batches(_PROBE_BATCH):
-        # Flattened, since Keras returns a single output bare.
-        for place, values in enumerate(keras.tree.flatten(probe(batch, training=False))):
-            lowest[place] = min(lowest[place], np.min(values))
-            highest[place] = max(highest[place], np.max(values))
-    return [(float(low), float(high)) for low, high in zip(lowest, highest, strict=True)]
-
-
-def _range_variables(indices: list[int]) -> dict[int, tuple[Any, Any]]:
+def _range_variables(indices: tuple[int, ...]) -> dict[int, tuple[Any, Any]]:
     import tensorflow as tf
 
     return {index: (tf.Variable(0.0), tf.Variable(1.0)) for index in indices}
@@ -228,23 +181,6 @@ def _with_rounded_activations(model: Any, ranges: dict[int, tuple[Any, Any]]) ->
 
 def _rounded(fake_quant: Callable[..., Any], ends: tuple[Any, Any], values: Any) -> Any:
     return fake_quant(values, *ends)
-
-
-def _rounded_calls(model: Any) -> frozenset[int]:
-    """The calls behind which int8 inference rounds: not where values only move, nor before a fused ReLU."""
-    calls = trace(model).calls
-    before_relu = {
-        number
-        for call in calls
-        if type(call.layer).__name__ in ("ReLU", "Activation")
-        for number in call.inputs
-    }
-    return frozenset(
-        call.index
-        for call in calls
-        if type(call.layer).__name__ not in _SAME_VALUES
-        and not (type(call.layer).__name__ in _LINEAR and before_relu & set(call.outputs))
-    )
 
 
 def _training_step(

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from cifar_export.adapt import adapted
 from cifar_export.calibration import Feed
+from cifar_export.int8_simulation import observed_ranges
 from cifar_export.qat import Lesson
-from cifar_export.qat_keras import linear_units, observed_ranges
+from cifar_export.qat_keras import linear_units
 from cifar_export.recipe import QatRecipe
 from cifar_export.trace import call_copy, functional_from, replay, trace
 from cifar_runtime.errors import ArtefactError, MissingDependencyError

@@ -12,8 +12,8 @@ from cifar_export.calibration import Feed
 from cifar_export.checkpoint import open_checkpoint
 from cifar_export.export import export
 from cifar_export.fold import Folded, fold
+from cifar_export.int8_simulation import observed_ranges, rounded_to_int8
 from cifar_export.qat import Lesson, QatData, trained
-from cifar_export.qat_keras import observed_ranges, rounded_to_int8
 from cifar_export.recipe import ExportRecipe, QatRecipe
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import InputError
