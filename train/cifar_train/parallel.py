@@ -37,15 +37,10 @@ class Parallel(Protocol):
         """Mean loss and accuracy of the model as it is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OneDevice:
-    """Every step on whatever Keras uses."""
+class _KerasLoop:
+    """Trains and evaluates in this process, as Keras does."""
 
-    count: int = 1
-
-    def scope(self) -> contextlib.AbstractContextManager[Any]:
-        """Nothing special."""
-        return contextlib.nullcontext()
+    __slots__ = ()
 
     def train(
         self, model: Any, batches: Iterator[Batch], steps: int, on_step: Callable[[int], None]
@@ -59,7 +54,18 @@ class OneDevice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AllDevices:
+class OneDevice(_KerasLoop):
+    """Every step on whatever Keras uses."""
+
+    count: int = 1
+
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """Nothing special."""
+        return contextlib.nullcontext()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllDevices(_KerasLoop):
     """All devices that JAX sees in this process; Keras splits each batch over them."""
 
     count: int
@@ -75,16 +81,6 @@ class AllDevices:
             yield
         finally:
             distribution.set_distribution(before)
-
-    def train(
-        self, model: Any, batches: Iterator[Batch], steps: int, on_step: Callable[[int], None]
-    ) -> Measured:
-        """One epoch of Keras' own loop."""
-        return _keras_epoch(model, batches, steps, on_step)
-
-    def evaluate(self, model: Any, batches: Iterator[Batch], steps: int) -> Measured:
-        """Keras' own evaluation."""
-        return _keras_evaluation(model, batches, steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
