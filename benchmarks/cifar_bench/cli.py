@@ -27,7 +27,14 @@ from cifar_bench.target import (
     without_accounts,
 )
 from cifar_bench.variants import VARIANTS
-from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
+from cifar_runtime.command import (
+    Parser,
+    choice,
+    execute,
+    positive_int,
+    sentences_to_stderr,
+    whole_number,
+)
 from cifar_runtime.errors import GateError, UsageError
 from cifar_runtime.result_file import STDOUT, write_result_file
 
@@ -133,7 +140,7 @@ def _run(invocation: Invocation) -> int:
 
 def _measured(invocation: Invocation) -> "Report":
     recipe, command = invocation.recipe, invocation.command
-    progress = None if invocation.quiet else _tell
+    progress = None if invocation.quiet else sentences_to_stderr(_PROGRAM)
     if invocation.target is not None:
         from cifar_bench.remote import bench_on
 
@@ -164,10 +171,6 @@ def _publish(report: "Report", invocation: Invocation) -> None:
 
         write_result_file(drawing.html, html_page(report))
     sys.stdout.write(on_stdout)
-
-
-def _tell(sentence: str) -> None:
-    sys.stderr.write(f"{_PROGRAM}: {sentence}\n")
 
 
 def _effort(arguments: argparse.Namespace) -> Effort:

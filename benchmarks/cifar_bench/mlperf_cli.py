@@ -18,7 +18,7 @@ from cifar_bench.mlperf_recipe import (
     MlperfRecipe,
 )
 from cifar_bench.target import Target, add_target_options, target_from_arguments
-from cifar_runtime.command import Parser, execute, positive_int
+from cifar_runtime.command import Parser, execute, positive_int, sentences_to_stderr
 from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _score(argv: Sequence[str]) -> int:
     invocation = parse_score(argv)
-    progress = None if invocation.quiet else _tell
+    progress = None if invocation.quiet else sentences_to_stderr(_PROGRAM)
     if invocation.target is None:
         from cifar_bench.mlperf_tiny import mlperf_tiny
 
@@ -151,10 +151,6 @@ def _serve(argv: Sequence[str]) -> int:
 def _announce(path: str) -> None:
     sys.stdout.write(f"{path}\n")
     sys.stdout.flush()
-
-
-def _tell(sentence: str) -> None:
-    sys.stderr.write(f"{_PROGRAM}: {sentence}\n")
 
 
 def _score_parser() -> Parser:

@@ -5,7 +5,7 @@ Reading takes the raw numbers only; everything derived is computed again.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -108,10 +108,7 @@ class MlperfModel:
         """The measurement as JSON-ready data."""
         return {
             "name": self.name,
-            "file": self.model_file.file,
-            "format": self.model_file.format,
-            "size_bytes": self.model_file.size_bytes,
-            "sha256": self.model_file.sha256,
+            **asdict(self.model_file),
             "runtime": self.runtime,
             "threads": self.threads,
             "accuracy": {

@@ -1,7 +1,7 @@
 """What a benchmark measured of one model in one runtime, as data with its JSON pair."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
 
 from cifar_bench.cost import (
@@ -91,10 +91,7 @@ class ModelReport:
         """The measurement as JSON-ready data."""
         return {
             "name": self.name,
-            "file": self.model_file.file,
-            "format": self.model_file.format,
-            "size_bytes": self.model_file.size_bytes,
-            "sha256": self.model_file.sha256,
+            **asdict(self.model_file),
             "runtime": self.runtime,
             "options": dict(self.options),
             "cost": self.cost.to_json(),

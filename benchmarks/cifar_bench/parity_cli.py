@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 from cifar_bench.gate import Limits
 from cifar_bench.parity_recipe import ParityRecipe
 from cifar_bench.recipe import BenchSplit
-from cifar_runtime.command import Parser, choice, execute, positive_int, share
+from cifar_runtime.command import Parser, choice, execute, positive_int, sentences_to_stderr, share
 from cifar_runtime.errors import GateError, UsageError
 from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
 
@@ -92,7 +92,9 @@ def _run(invocation: Invocation) -> int:
         report = report_from_outputs(read_outputs(invocation.source), invocation.limits)
     else:
         opened = open_models(invocation.source)
-        outputs = score_models(opened, progress=None if invocation.quiet else _tell)
+        outputs = score_models(
+            opened, progress=None if invocation.quiet else sentences_to_stderr(_PROGRAM)
+        )
         if invocation.save_outputs is not None:
             write_result_file(invocation.save_outputs, outputs.to_bytes())
         report = report_from_outputs(outputs, invocation.limits)
@@ -147,10 +149,6 @@ def _printable(text: str) -> str:
     except UnicodeEncodeError:
         return text.replace("✓", "pass").replace("✗", "FAIL").replace("…", "~")
     return text
-
-
-def _tell(sentence: str) -> None:
-    sys.stderr.write(f"{_PROGRAM}: {sentence}\n")
 
 
 def _source(arguments: argparse.Namespace) -> ParityRecipe | Path:

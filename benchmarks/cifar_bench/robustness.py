@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, get_args
 
 from cifar_bench.parity_recipe import ParityRecipe
 from cifar_bench.recipe import BenchSplit
-from cifar_runtime.command import Parser, choice, execute, positive_int, whole_number
+from cifar_runtime.command import (
+    Parser,
+    choice,
+    execute,
+    positive_int,
+    sentences_to_stderr,
+    whole_number,
+)
 from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
 
 if TYPE_CHECKING:
@@ -110,7 +117,7 @@ def _run(argv: Sequence[str]) -> int:
         threads=options.threads,
     )
     report = measure_robustness(
-        recipe, seed=options.seed, progress=None if options.quiet else _tell
+        recipe, seed=options.seed, progress=None if options.quiet else sentences_to_stderr(_PROGRAM)
     )
     from cifar_bench.robustness_report import plain_robustness
 
@@ -121,10 +128,6 @@ def _run(argv: Sequence[str]) -> int:
         write_result_file(options.json, report.to_text())
     sys.stdout.write(plain_robustness(report))
     return 0
-
-
-def _tell(sentence: str) -> None:
-    sys.stderr.write(f"{_PROGRAM}: {sentence}\n")
 
 
 def _parser() -> Parser:

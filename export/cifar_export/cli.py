@@ -29,6 +29,7 @@ from cifar_runtime.command import (
     execute,
     not_one_of,
     positive_int,
+    sentences_to_stderr,
     share,
     whole_number,
 )
@@ -140,7 +141,7 @@ def _run(argv: Sequence[str]) -> int:
     from cifar_train import shipped
 
     recipe = recipe_from(options, checkpoint=options.checkpoint or shipped.checkpoint())
-    progress = None if options.quiet else _say
+    progress = None if options.quiet else sentences_to_stderr(PROGRAM)
     if options.dry_run:
         from cifar_export.plan import plan
 
@@ -156,7 +157,7 @@ def _run(argv: Sequence[str]) -> int:
             raise
         _report(error.results, options.json, failures=error.failures, error=error)
         if options.json != STDOUT:
-            _say(str(error))
+            sentences_to_stderr(PROGRAM)(str(error))
         return error.exit_code
     if options.check_reproducible:
         from cifar_export.reproduce import check_reproducible
@@ -231,10 +232,6 @@ def _print_lines(results: tuple[ExportResult, ...]) -> None:
             sys.stdout.write(f"  note: {remark}\n")
     if results:
         sys.stdout.write(f"next: cifar-classify IMAGE -m {results[-1].path}\n")
-
-
-def _say(what: str) -> None:
-    sys.stderr.write(f"{PROGRAM}: {what}\n")
 
 
 def _add_model_arguments(parser: Parser) -> None:

@@ -21,7 +21,7 @@ from cifar_export.recipe import (
     QatRecipe,
     Quantize,
 )
-from cifar_runtime.command import Parser, choice, execute
+from cifar_runtime.command import Parser, choice, execute, sentences_to_stderr
 from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import GateError, UsageError
 from cifar_runtime.result_file import STDOUT, check_result_file, write_result_file
@@ -166,7 +166,7 @@ def _run(argv: Sequence[str]) -> int:
         eval_split=options.eval_split,
         force=True,
     )
-    report = export_matrix(recipe, qat=QatRecipe(), progress=_say)
+    report = export_matrix(recipe, qat=QatRecipe(), progress=sentences_to_stderr(_PROGRAM))
     if options.json != STDOUT:
         sys.stdout.write(markdown_matrix(report))
     if options.json == STDOUT:
@@ -218,10 +218,6 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         "--json", options.json, suffix=".json", program=_PROGRAM, operands="CHECKPOINT"
     )
     return options
-
-
-def _say(what: str) -> None:
-    sys.stderr.write(f"{_PROGRAM}: {what}\n")
 
 
 if __name__ == "__main__":
