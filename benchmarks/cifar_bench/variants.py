@@ -69,13 +69,3 @@ def variants_from_names(names: Sequence[str]) -> tuple[Variant, ...]:
         for variant in VARIANTS
         if variant.name in names or "all" in names or ("default" in names and variant.is_default)
     )
-
-
-def variant_from_name(name: str) -> Variant:
-    """The variant of one name.
-
-    Raises:
-        UsageError: the name is unknown.
-    """
-    (variant,) = (one for one in variants_from_names([name]) if one.name == name)
-    return variant
