@@ -35,6 +35,7 @@ from cifar_bench.roofline import Roofline, roofline_from_json
 from cifar_bench.subject import check_fits, distinct_names
 from cifar_bench.timings import ColdStart
 from cifar_bench.worker_process import WorkerProcess
+from cifar_runtime.artefact import Artefact
 
 Progress = Callable[[str], None]
 
@@ -103,6 +104,7 @@ def _measure(
         for name, model in zip(_names(models), models, strict=True):
             tell(f"scoring {len(evaluation.labels):,} images with {name}")
             answers.append(ask_answers(model, len(evaluation.labels)))
+    references = _references(models, sources, recipe)
     further = _further_threads(jobs, recipe, tell)
     cold = _cold_starts(jobs, sources, recipe, picture, tell)
     return tuple(
@@ -112,9 +114,13 @@ def _measure(
             measured=(times[place], *further[place]),
             extras=extras[place],
             cold_start=cold.get(place),
-            accuracy=(answers[place], evaluation, answers[0] if recipe.against and place else None),
+            accuracy=(
+                answers[place],
+                evaluation,
+                None if against is None else (_names(models)[against], answers[against]),
+            ),
         )
-        for place, model in enumerate(models)
+        for (place, model), against in zip(enumerate(models), references, strict=True)
     )
 
 
@@ -125,7 +131,7 @@ def _model_report(
     measured: Sequence[Times],
     extras: Extras,
     cold_start: ColdStart | None,
-    accuracy: tuple[Answers, Evaluation, Answers | None],
+    accuracy: tuple[Answers, Evaluation, tuple[str, Answers] | None],
 ) -> ModelReport:
     answers, evaluation, reference = accuracy
     return ModelReport(
@@ -135,12 +141,15 @@ def _model_report(
         options=model.job.variant.options,
         cost=extras.cost,
         accuracy=measure_detailed_accuracy(answers.scores, answers.probabilities, evaluation),
+        reference=None if reference is None else reference[0],
         parity=None
         if reference is None
-        else parity_from_scores(reference.scores, answers.scores, evaluation.labels),
+        else parity_from_scores(reference[1].scores, answers.scores, evaluation.labels),
         flips=()
         if reference is None
-        else flips_from_probabilities(reference.probabilities, answers.probabilities, evaluation),
+        else flips_from_probabilities(
+            reference[1].probabilities, answers.probabilities, evaluation
+        ),
         latency=measured[0].latency,
         threads=tuple(times.latency for times in measured[1:]),
         throughput=tuple(one for times in measured for one in times.throughput),
@@ -151,6 +160,33 @@ def _model_report(
         delegation=extras.delegation,
         profile=extras.profile,
     )
+
+
+def _references(
+    models: Sequence[MeasuredModel], sources: Sources, recipe: BenchRecipe
+) -> tuple[int | None, ...]:
+    """The place of what each model is compared with: its checkpoint where that is a reference, else the first."""
+    if not recipe.against:
+        return (None,) * len(models)
+    first = {
+        model.model_file.sha256: place
+        for place, model in reversed(list(enumerate(models)))
+        if model.job.path in recipe.against
+    }
+    made_from = [
+        model.model_file.sha256
+        if model.job.path in recipe.against
+        else _checkpoint(sources.artefacts.get(model.job.path))
+        for model in models
+    ]
+    places = [first.get(digest, 0) for digest in made_from]
+    return tuple(None if own == place else own for place, own in enumerate(places))
+
+
+def _checkpoint(artefact: Artefact | None) -> str:
+    """The digest of the checkpoint that an artefact says it was made from; empty where it does not say."""
+    card = {} if artefact is None else artefact.card
+    return str(((card.get("provenance") or {}).get("checkpoint") or {}).get("sha256", ""))
 
 
 def _further_threads(

@@ -262,8 +262,8 @@ def _add_models(parser: Parser) -> None:
         action="append",
         type=Path,
         default=[],
-        help="checkpoint or model to measure before them (repeatable); the first is the reference "
-        "of agreement and drop",
+        help="checkpoint or model to measure before them and to compare decisions with (repeatable): "
+        "a model is compared with the checkpoint it was made from, if given, else with the first",
     )
     add(
         "--runtimes",

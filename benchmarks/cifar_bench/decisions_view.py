@@ -80,10 +80,10 @@ def flips_views(report: Report) -> tuple[FlipsView, ...]:
     """The pictures of every candidate that has some; entries of one file share the first one's."""
     views: dict[ModelFile, FlipsView] = {}
     for model in report.models:
-        if model.flips and model.parity is not None and report.reference is not None:
+        if model.flips and model.parity is not None and model.reference is not None:
             view = FlipsView(
                 name=model.name,
-                reference=report.reference,
+                reference=model.reference,
                 total=model.parity.seen - model.parity.agreeing,
                 shown=tuple(FlipView(flip=flip, verdict=_verdict(flip)) for flip in model.flips),
             )

@@ -49,8 +49,9 @@ class ModelReport:
         options: how that runtime was set up, such as ``{"xnnpack": False}``.
         cost: parameters, multiply-accumulates, weight bytes, operators.
         accuracy: on the report's images.
-        parity: against the report's reference; None without one, and for the reference itself.
-        flips: images on which it decides differently from the reference, up to 24.
+        reference: name of the model that it is compared with; None without one, and for a reference.
+        parity: against that model.
+        flips: images on which it decides differently from it, up to 24.
         latency: of single-image inference, with the first of the thread counts asked for.
         threads: the same with every further thread count.
         throughput: of batches.
@@ -68,6 +69,7 @@ class ModelReport:
     options: Mapping[str, str | bool]
     cost: Cost
     accuracy: DetailedAccuracy
+    reference: str | None
     parity: Parity | None
     flips: tuple[Flip, ...]
     latency: Latency
@@ -97,6 +99,7 @@ class ModelReport:
             "cost": self.cost.to_json(),
             "macs_per_s": self.macs_per_s,
             "accuracy": self.accuracy.to_json(),
+            "reference": self.reference,
             "parity": _json_or_none(self.parity),
             "flips": [flip.to_json() for flip in self.flips],
             "latency": self.latency.to_json(),
@@ -131,6 +134,7 @@ def model_report_from_json(document: Mapping[str, Any]) -> ModelReport:
         options=dict(document["options"]),
         cost=cost_from_json(document["cost"]),
         accuracy=detailed_accuracy_from_json(document["accuracy"]),
+        reference=document["reference"],
         parity=_read(parity_from_json, document["parity"]),
         flips=tuple(flip_from_json(flip) for flip in document["flips"]),
         latency=latency_from_json(document["latency"]),

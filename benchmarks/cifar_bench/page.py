@@ -95,7 +95,7 @@ def key_figures(report: Report) -> tuple[KeyFigure, ...]:
     int8 = [one for one in compared if one[1].cost.precision == "int8"] or compared
     if int8:
         parity, model = max(int8, key=lambda one: one[0].agreement)
-        told = f"{model.name} with {report.reference}"
+        told = f"{model.name} with {model.reference}"
         title = f"Best {'int8 ' if model.cost.precision == 'int8' else ''}agreement"
         figures.append(KeyFigure(title=title, value=percent(parity.agreement), unit="%", told=told))
     return tuple(figures)

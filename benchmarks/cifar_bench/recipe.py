@@ -60,8 +60,8 @@ class BenchRecipe:
     Attributes:
         models: exported models and checkpoints; none means the default models that cifar_runtime
             ships.
-        against: checkpoints and models measured before them; the first is the reference of all
-            parity.
+        against: checkpoints and models measured before them, which parity is against: a model is
+            compared with the checkpoint it was made from, where that is here, else with the first.
         runtimes: names of variants, or ``default`` or ``all`` (see ``variants``).
         split: labelled images to score: the shipped 1,000 of the test split, or a whole fetched
             split.

@@ -31,7 +31,8 @@ class Report:
         date: when it was begun, UTC, ISO 8601.
         environment: where it was measured.
         conditions: how times were taken.
-        reference: name of the model that parity is against; None without one.
+        reference: name of the model that parity is against where an entry does not name its own
+            checkpoint's; None without one.
         roofline: what the machine can do at most; None where it was not measured.
         models: one entry per model and runtime variant, the reference first.
         target: the board that measured, as the user named it; None for this machine.
@@ -50,10 +51,18 @@ class Report:
         names = [model.name for model in self.models]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"models named {names}, expected one or more different names")
-        if self.reference is not None and self.reference not in names:
-            raise ValueError(f"reference {self.reference!r} is not among {names}")
+        for reference in filter(None, (self.reference, *self.references)):
+            if reference not in names:
+                raise ValueError(f"reference {reference!r} is not among {names}")
         if len({(model.accuracy.images_sha256, model.accuracy.seen) for model in self.models}) != 1:
             raise ValueError("the models were not scored on the same images")
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Names of the models that others are compared with, each once."""
+        return tuple(
+            dict.fromkeys(model.reference for model in self.models if model.reference is not None)
+        )
 
     @property
     def why_int8(self) -> str | None:
@@ -131,5 +140,13 @@ def _report_from_json(document: Mapping[str, Any]) -> Report:
         reference=document["reference"],
         target=document.get("target"),
         roofline=None if roofline is None else roofline_from_json(roofline),
-        models=tuple(model_report_from_json(model) for model in document["models"]),
+        models=tuple(
+            model_report_from_json({"reference": _first_reference(document, model), **model})
+            for model in document["models"]
+        ),
     )
+
+
+def _first_reference(document: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
+    """What reports without a reference of every entry compared this one with."""
+    return None if model["parity"] is None else document["reference"]

@@ -48,7 +48,7 @@ def markdown_table(report: Report) -> str:
     rows = [_markdown_row(report, model) for model in report.models]
     table = [f"| {' | '.join(row)} |" for row in (header, alignment, *rows)]
     notes = (
-        [*_measured_how(report), _HALF_WIDTH, *ceiling_notes(report)],
+        [*_measured_how(report), *_compared_with(report), _HALF_WIDTH, *ceiling_notes(report)],
         steadiness_notes(report),
     )
     paragraphs = [" ".join(lines) for lines in notes if lines]
@@ -133,10 +133,24 @@ def _threads(models: Sequence[ModelReport]) -> str:
     return f"threads: {', '.join(each)}"
 
 
+def _compared_with(report: Report) -> list[str]:
+    if len(report.references) < 2:
+        return []
+    compared = (
+        f"{', '.join(model.name for model in report.models if model.reference == reference)} "
+        f"with {reference}"
+        for reference in report.references
+    )
+    return [f"Agreement and drop: {'; '.join(compared)}."]
+
+
 def _parity_notes(report: Report) -> list[str]:
-    notes = [] if report.reference is None else [f"Against {report.reference}:"]
-    for model in report.models:
-        if model.parity is not None:
+    notes: list[str] = []
+    for reference in report.references:
+        notes.append(f"Against {reference}:")
+        for model in report.models:
+            if model.parity is None or model.reference != reference:
+                continue
             low, high = model.parity.accuracy_drop_interval
             notes.append(
                 f"{model.name}: drop {percent(model.parity.accuracy_drop)} points "

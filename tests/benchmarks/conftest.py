@@ -175,6 +175,7 @@ def _model(
             operators={"CONV_2D": 3, "MAX_POOL_2D": 3, "FULLY_CONNECTED": 1, "SOFTMAX": 1},
         ),
         accuracy=measure_detailed_accuracy(scores, scores.astype(np.float64), evaluation),
+        reference=None if reference is None else "seed-cnn",
         parity=None
         if reference is None
         else parity_from_scores(reference, scores, evaluation.labels),

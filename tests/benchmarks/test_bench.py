@@ -158,6 +158,29 @@ def test_an_exported_model_decides_like_its_keras_checkpoint(
     ]
 
 
+def test_a_model_is_compared_with_the_checkpoint_it_was_made_from(
+    tiny_onnx: Path, tiny_keras: Path, exports: Path
+) -> None:
+    """The stranger is compared with the first reference; the references with nothing."""
+    recipe = BenchRecipe(
+        models=(exports / "net-float32.onnx", tiny_onnx),
+        against=(tiny_keras, exports / "net.keras"),
+        limit=50,
+        effort=replace(QUICK, runs=4),
+    )
+    report = bench(recipe)
+    assert [(model.name, model.reference) for model in report.models] == [
+        ("tiny", None),
+        ("net", None),
+        ("net-float32", "net"),
+        ("tiny-float32", "tiny"),
+    ]
+    for model in report.models[2:]:
+        assert model.parity is not None
+        assert model.parity.agreeing == 50
+    assert report.references == ("net", "tiny")
+
+
 def test_a_model_can_be_the_reference_and_a_folder_the_images(
     tiny_onnx: Path, tmp_path: Path
 ) -> None:

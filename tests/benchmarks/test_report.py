@@ -69,6 +69,15 @@ def test_a_report_of_before_there_were_boards_has_no_target(report: Report) -> N
     assert report_from_text(json.dumps(document), origin="x") == report
 
 
+def test_a_report_of_before_every_entry_named_its_reference_means_the_reports(
+    report: Report,
+) -> None:
+    document = report.to_json()
+    for model in document["models"]:
+        del model["reference"]
+    assert report_from_text(json.dumps(document), origin="x") == report
+
+
 def test_counts_that_contradict_each_other_are_an_input_error(report: Report) -> None:
     document: dict[str, Any] = report.to_json()
     document["models"][2]["parity"]["flips_to_wrong"] = 0

@@ -66,7 +66,7 @@ Close other programs, fix the processor's frequency, or measure longer: --max-se
 
 
 def test_plain_table_without_a_reference(report: Report) -> None:
-    model = replace(report.models[2], parity=None, threads=())
+    model = replace(report.models[2], reference=None, parity=None, threads=())
     alone = replace(report, reference=None, roofline=None, models=(model,))
     assert plain_table(alone) == PLAIN_ALONE
 
@@ -98,6 +98,22 @@ MARKDOWN = (
 
 def test_markdown_table_with_a_reference(report: Report) -> None:
     assert markdown_table(report) == MARKDOWN
+
+
+def test_several_references_are_each_told_with_those_compared_with_them(report: Report) -> None:
+    reference, float32, int8 = report.models
+    with_two = replace(
+        report, models=(reference, float32, replace(int8, reference="seed-cnn-float32"))
+    )
+    assert (
+        "Against seed-cnn:\n"
+        "seed-cnn-float32: drop 0.00 points (95 % interval -0.38 to 0.38), 0 turned wrong, 0 right\n"
+        "Against seed-cnn-float32:\n"
+        "seed-cnn-int8: drop 0.30 points (95 % interval -0.28 to 0.99), 5 turned wrong, 2 right\n"
+    ) in plain_table(with_two)
+    assert (
+        "Agreement and drop: seed-cnn-float32 with seed-cnn; seed-cnn-int8 with seed-cnn-float32. "
+    ) in markdown_table(with_two)
 
 
 def test_differing_threads_are_told_model_by_model(report: Report) -> None:
