@@ -366,7 +366,7 @@ def _add_gate_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--min-accuracy",
         type=share,
-        metavar="65%%",
+        metavar="65%",
         help="smallest top-1 accuracy of an artefact (default: none)",
     )
     parser.add_argument(
