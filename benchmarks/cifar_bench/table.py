@@ -48,7 +48,7 @@ def markdown_table(report: Report) -> str:
     rows = [_markdown_row(report, model) for model in report.models]
     table = [f"| {' | '.join(row)} |" for row in (header, alignment, *rows)]
     notes = (
-        [*_measured_how(report), _HALF_WIDTH, *ceiling_notes(report)],
+        [*_measured_how(report), _HALF_WIDTH, *ceiling_notes(report), *_bounds(report)],
         steadiness_notes(report),
     )
     paragraphs = [" ".join(lines) for lines in notes if lines]
@@ -118,6 +118,10 @@ def _measured_how(report: Report) -> list[str]:
         f"{_load(machine.load_average)}, {machine.os}, {machine.python}"
         f"{'' if report.target is None else f', {report.target}'}.",
     ]
+
+
+def _bounds(report: Report) -> list[str]:
+    return [] if report.bound_sentence is None else [report.bound_sentence]
 
 
 def _load(load_average: tuple[float, float, float] | None) -> str:
