@@ -15,6 +15,7 @@ from cifar_bench.details import (
 )
 from cifar_bench.model_report import ModelReport
 from cifar_bench.report import Report
+from cifar_bench.split_choice import training_notes
 
 _HALF_WIDTH = "±: half the 95 % interval of the median."
 
@@ -112,6 +113,7 @@ def _measured_how(report: Report) -> list[str]:
     machine = report.environment
     return [
         f"Accuracy: percent, split {accuracy.split}, {counted(accuracy.seen, 'image')}.",
+        *training_notes(accuracy.split),
         f"Latency: one inference of one ready image, microseconds, {_threads(report.models)}, "
         f"{counted(len(latency.samples), 'run')} in {counted(len(latency.samples_ns), 'round')}.",
         f"Machine: {machine.cpu_model}, {counted(machine.cores, 'core')}"
