@@ -1,4 +1,7 @@
-"""Draws shares of a ceiling as horizontal bars, one a model. Pure: numbers in, SVG text out."""
+"""Draws shares of a ceiling as horizontal bars, one a model, and thinner ones for shares of the memory rate.
+
+Pure: numbers in, SVG text out.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from cifar_bench.svg import (
     titled,
 )
 
-_BAR_HEIGHT, _TOP = 14.0, 20.0
+_BAR_HEIGHT, _MEMORY_HEIGHT, _TOP = 14.0, 4.0, 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +30,21 @@ class Bar:
         name: of the model.
         kind: its CSS class: keras, tflite or onnx.
         share: of the ceiling; above 1 where a model beats what was taken for the ceiling.
+        memory_share: of the memory rate; None where not known.
         told: what stands beside the name.
     """
 
     name: str
     kind: str
     share: float
+    memory_share: float | None
     told: str
+
+    @property
+    def figures(self) -> str:
+        """Both shares, and what else is told, on one line."""
+        memory = "" if self.memory_share is None else f" · memory {100 * self.memory_share:.1f} %"
+        return f"{100 * self.share:.1f} % · {self.told}{memory}"
 
 
 def roofline_figure(bars: Sequence[Bar], *, width: float) -> str:
@@ -43,7 +54,7 @@ def roofline_figure(bars: Sequence[Bar], *, width: float) -> str:
         bars: at least one.
         width: of the picture.
     """
-    most = max(1.0, *(bar.share for bar in bars))
+    most = max(1.0, *(max(bar.share, bar.memory_share or 0.0) for bar in bars))
     scale = Scale(low=0.0, high=most, start=MARGIN, end=width - MARGIN)
     parts: list[str] = []
     head = head_height(width)
@@ -54,24 +65,39 @@ def roofline_figure(bars: Sequence[Bar], *, width: float) -> str:
     parts.append(line((scale(1.0), 0), (scale(1.0), _TOP), "quantile"))
     ceiling = {"class": "tick", "text-anchor": "end"}
     parts.append(text(scale(1.0) - 6, 12, "ceiling, 100 %", ceiling))
+    if any(bar.memory_share is not None for bar in bars):
+        parts.append(text(scale.start, 12, "thin: memory rate, uncached", {"class": "tick"}))
     return figure(
         (width, height),
         parts,
         name=f"roofline-{'narrow' if width < NARROW_BELOW else 'wide'}",
         title="Achieved multiply-accumulates per second as a share of this machine's ceiling",
-        description="; ".join(f"{bar.name}: {100 * bar.share:.1f} %, {bar.told}" for bar in bars),
+        description="; ".join(f"{bar.name}: {_described(bar)}" for bar in bars),
     )
 
 
 def _row(bar: Bar, scale: Scale, width: float, *, top: float) -> list[str]:
-    """Name and figures, and under them the bar on its track, crossed by a line at the ceiling."""
-    told = f"{100 * bar.share:.1f} % · {bar.told}"
+    """Name and figures, and under them the bars on their track, crossed by a line at the ceiling."""
     track = (scale(1.0) - scale.start, _BAR_HEIGHT)
     filled = (max(1.0, scale(bar.share) - scale.start), _BAR_HEIGHT)
     ceiling = (scale(1.0), top), (scale(1.0), top + _BAR_HEIGHT + 4)
     return [
-        *row_head(bar.name, told, width, bottom=top),
+        *row_head(bar.name, bar.figures, width, bottom=top),
         rectangle((scale.start, top), track, "track"),
-        titled(rectangle((scale.start, top), filled, f"bar {bar.kind}"), f"{bar.name}: {told}"),
+        titled(
+            rectangle((scale.start, top), filled, f"bar {bar.kind}"), f"{bar.name}: {bar.figures}"
+        ),
+        *_memory(bar, scale, top=top + _BAR_HEIGHT),
         line(*ceiling, "quantile"),
     ]
+
+
+def _memory(bar: Bar, scale: Scale, *, top: float) -> list[str]:
+    if bar.memory_share is None:
+        return []
+    filled = (max(1.0, scale(bar.memory_share) - scale.start), _MEMORY_HEIGHT)
+    return [rectangle((scale.start, top + 2), filled, f"area {bar.kind}")]
+
+
+def _described(bar: Bar) -> str:
+    return bar.figures.replace(" · ", ", ")

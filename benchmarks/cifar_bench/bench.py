@@ -204,7 +204,10 @@ def _cold_starts(
     if not starts or not models:
         return {}
     tell(f"starting cifar-classify {starts} times with each of {_counted(models)}")
-    taken = measure_cold_starts(list(models.values()), picture, starts=starts, clock=_clock)
+    pinned_cpus = pinning(recipe.threads[0])
+    taken = measure_cold_starts(
+        list(models.values()), picture, starts=starts, pinned_cpus=pinned_cpus, clock=_clock
+    )
     return dict(zip(models, taken, strict=True))
 
 

@@ -5,11 +5,12 @@ It runs in a worker process, on one thread; :mod:`cifar_bench.roofline` holds wh
 
 import os
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from cifar_bench.conditions import Clock
+from cifar_bench.keras_scorer import keras_product
 from cifar_bench.matrix_models import onnx_product, tflite_product
 from cifar_bench.roofline import Ceiling, CeilingPrecision, Roofline
 from cifar_bench.sampling import sample_calls
@@ -32,19 +33,18 @@ def measure_roofline(
     size: int = MATRIX_SIZE,
     copied_bytes: int = COPIED_BYTES,
 ) -> Roofline:
-    """The ceilings of the runtimes named, each in float32 and int8.
+    """The ceilings of the runtimes named, each in float32 and, if it computes in that, in int8.
 
     Args:
-        runtimes: litert, onnxruntime; others have no ceiling and are left out.
+        runtimes: litert, onnxruntime, keras/tensorflow; others have no ceiling and are left out.
         clock: nanoseconds.
         size: rows and columns of the matrices.
         copied_bytes: how much memory is copied.
     """
     ceilings = [
         _ceiling(runtime, precision, size, clock)
-        for runtime in _PRODUCT_OF
+        for runtime, precision in _INPUT_TYPES
         if runtime in runtimes
-        for precision in get_args(CeilingPrecision)
     ]
     source = np.ones(copied_bytes, dtype=np.uint8)
     target = np.zeros_like(source)
@@ -102,13 +102,15 @@ def onnxruntime_product(precision: CeilingPrecision, size: int) -> Callable[[Any
     return lambda left: session.run(None, {"left": left})[0]
 
 
-_INPUT_TYPES = {
+_INPUT_TYPES: dict[tuple[str, CeilingPrecision], Any] = {
     ("litert", "float32"): np.float32,
     ("litert", "int8"): np.int8,
     ("onnxruntime", "float32"): np.float32,
     ("onnxruntime", "int8"): np.uint8,
+    ("keras/tensorflow", "float32"): np.float32,
 }
 _PRODUCT_OF: dict[str, Callable[[CeilingPrecision, int], Callable[[Any], Any]]] = {
     "litert": litert_product,
     "onnxruntime": onnxruntime_product,
+    "keras/tensorflow": keras_product,
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from cifar_bench import mlperf_cli
+from cifar_bench.baseline import is_model, judge, read_baseline, read_report
 from cifar_bench.drawing import (
     NO_DRAWING,
     Drawing,
@@ -15,9 +16,6 @@ from cifar_bench.drawing import (
     check_nothing_to_measure,
     check_outputs,
     drawing_from_arguments,
-    read_baseline,
-    read_report,
-    verdict_text,
 )
 from cifar_bench.recipe import FULL, QUICK, BenchRecipe, BenchSplit, Effort
 from cifar_bench.target import (
@@ -47,6 +45,7 @@ _EXAMPLES = """\
   cifar-bench seed-cnn-int8.tflite seed-cnn-int8.onnx --json report.json
   cifar-bench seed-cnn-int8.tflite --against seed-cnn.keras --split test
   cifar-bench seed-cnn-int8.tflite --baseline report.json --max-slowdown 10%
+  cifar-bench new/seed-cnn-int8.tflite --baseline old/seed-cnn-int8.tflite --max-slowdown 10%
   cifar-bench --from-report report.json --html report.html
 """
 
@@ -91,7 +90,7 @@ def parse(argv: Sequence[str]) -> Invocation:
     return Invocation(
         recipe=BenchRecipe(
             models=tuple(arguments.models),
-            against=tuple(arguments.against),
+            against=(*arguments.against, *filter(is_model, [arguments.baseline])),
             runtimes=arguments.runtimes,
             split=arguments.split or "test-sample",
             eval_data=arguments.eval_data,
@@ -122,20 +121,22 @@ def _run(invocation: Invocation) -> int:
     """Prints the whole report, whatever the verdict: a failed gate is an answer, not an error."""
     drawing = invocation.drawing
     measured_here = drawing.from_report is None and invocation.target is None
-    baseline = read_baseline(drawing, measured_here=measured_here)
+    baseline = (
+        None
+        if drawing.baseline is None
+        else read_baseline(drawing.baseline, measured_here=measured_here)
+    )
     report = (
         _measured(invocation) if drawing.from_report is None else read_report(drawing.from_report)
     )
     _publish(report, invocation)
     if baseline is None:
         return 0
-    from cifar_bench.regression import judge_regression
-
-    gates = judge_regression(baseline, report, drawing.limits)
+    verdict, passed = judge(baseline, report, drawing.limits)
     has_document = STDOUT in (invocation.json, invocation.markdown, drawing.csv)
     stream = sys.stderr if has_document else sys.stdout
-    stream.write(verdict_text(baseline, report, gates))
-    return 0 if all(gate.passed for gate in gates) else GateError.exit_code
+    stream.write(verdict)
+    return 0 if passed else GateError.exit_code
 
 
 def _measured(invocation: Invocation) -> "Report":

@@ -15,6 +15,8 @@ class Cost:
         macs: multiply-accumulates of convolutions and dense layers; None where not known.
         weight_bytes: what the parameters take.
         operators: how often each operator (layer, for a checkpoint) occurs.
+        moved_bytes: all weights once, and what convolutions and dense layers read and write besides;
+            None where not known. What stands between them is taken as fused with them.
     """
 
     precision: str
@@ -22,6 +24,7 @@ class Cost:
     macs: int | None
     weight_bytes: int
     operators: Mapping[str, int]
+    moved_bytes: int | None
 
     def to_json(self) -> dict[str, Any]:
         """The cost as JSON-ready data."""
@@ -30,13 +33,14 @@ class Cost:
 
 def cost_from_json(document: Mapping[str, Any]) -> Cost:
     """The cost that ``to_json`` wrote."""
-    macs = document["macs"]
+    macs, moved = document["macs"], document.get("moved_bytes")
     return Cost(
         precision=str(document["precision"]),
         parameters=int(document["parameters"]),
         macs=None if macs is None else int(macs),
         weight_bytes=int(document["weight_bytes"]),
         operators={str(name): int(count) for name, count in document["operators"].items()},
+        moved_bytes=None if moved is None else int(moved),
     )
 
 

@@ -6,6 +6,7 @@ from cifar_runtime.graph import Graph
 from cifar_runtime.info import graph_of
 
 _INTEGERS = ("int8", "uint8")
+_ACTIVATION_BYTES = {"float32": 4, "int8": 1}
 
 
 def cost_of(artefact: Artefact) -> Cost:
@@ -15,13 +16,23 @@ def cost_of(artefact: Artefact) -> Cost:
         ArtefactError: the file is damaged.
     """
     graph = graph_of(artefact)
+    precision = precision_of(graph)
     return Cost(
-        precision=precision_of(graph),
+        precision=precision,
         parameters=graph.num_parameters,
         macs=graph.macs,
         weight_bytes=graph.parameter_bytes,
         operators=graph.operator_counts,
+        moved_bytes=_moved_bytes(graph, precision),
     )
+
+
+def _moved_bytes(graph: Graph, precision: str) -> int | None:
+    """None for float16 weights and ``mixed``: what type the activations have is the runtime's choice."""
+    size, activations = _ACTIVATION_BYTES.get(precision), graph.activations
+    if size is None or activations is None:
+        return None
+    return activations * size + graph.parameter_bytes
 
 
 def precision_of(graph: Graph) -> str:

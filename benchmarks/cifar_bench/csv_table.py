@@ -19,6 +19,7 @@ _COLUMNS: dict[str, Callable[[ModelReport], object]] = {
     "weight_bytes": lambda model: model.cost.weight_bytes,
     "parameters": lambda model: model.cost.parameters,
     "macs": lambda model: model.cost.macs,
+    "moved_bytes": lambda model: model.cost.moved_bytes,
     "split": lambda model: model.accuracy.split,
     "correct": lambda model: model.accuracy.correct,
     "seen": lambda model: model.accuracy.seen,
@@ -54,11 +55,11 @@ def csv_table(report: Report) -> str:
     """The report as CSV (RFC 4180, but with line feeds), a line of names first; shares are 0..1."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*_COLUMNS, "roofline_share", "date", "cpu_model", "target"])
+    writer.writerow([*_COLUMNS, "roofline_share", "memory_share", "date", "cpu_model", "target"])
     for model in report.models:
         cells = [cell(model) for cell in _COLUMNS.values()]
-        cells += [report.roofline_share(model), report.date, report.environment.cpu_model]
-        cells.append(report.target)
+        cells += [report.roofline_share(model), report.memory_share(model)]
+        cells += [report.date, report.environment.cpu_model, report.target]
         writer.writerow([_harmless(cell) for cell in cells])
     return stream.getvalue()
 

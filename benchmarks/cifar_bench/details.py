@@ -86,9 +86,10 @@ def _by_threads(model: ModelReport) -> tuple[Latency, ...]:
 
 def machine_notes(report: Report) -> list[str]:
     """The ceilings, why int8 is fast or slow, and the operators that take the most time."""
-    notes = ceiling_notes(report)
-    if report.why_int8 is not None:
-        notes += textwrap.wrap(report.why_int8, _WIDTH, break_on_hyphens=False)
+    notes: list[str] = []
+    for sentence in (*ceiling_notes(report), report.bound_sentence, report.why_int8):
+        if sentence is not None:
+            notes += textwrap.wrap(sentence, _WIDTH, break_on_hyphens=False)
     for model in report.models:
         if model.energy is not None:
             joules = model.energy.joules_per_inference

@@ -1,25 +1,14 @@
-"""What is made of a report besides its JSON and tables: the options, the files, and the verdict against a baseline.
-
-It imports nothing slow until a report is at hand.
-"""
+"""What is made of a report besides its JSON and tables: the options, and the files. It imports nothing slow."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from cifar_bench.baseline import is_model
 from cifar_bench.regression_limits import RegressionLimits
 from cifar_runtime.command import Parser, share
-from cifar_runtime.errors import InputError, UsageError
-from cifar_runtime.files import read_once
+from cifar_runtime.errors import UsageError
 from cifar_runtime.result_file import STDOUT, check_result_file
-
-if TYPE_CHECKING:
-    from cifar_bench.regression import RegressionGate
-    from cifar_bench.report import Report
-
-MAX_REPORT_BYTES = 256 * 1024 * 1024
 
 _DEFAULT = RegressionLimits()
 _MEASURING = (
@@ -51,7 +40,7 @@ class Drawing:
         from_report: a saved report to draw and judge instead of measuring one; None to measure.
         csv: where the CSV table goes: None, ``-`` for stdout, or a file.
         html: where the HTML page goes, or None.
-        baseline: a saved report to judge against, or None.
+        baseline: a saved report to judge against, or a model to measure for that; None for neither.
         limits: how much worse than the baseline a model may be.
     """
 
@@ -85,10 +74,12 @@ def add_drawing_options(parser: Parser) -> None:
     add(
         "--baseline",
         type=Path,
-        metavar="FILE",
-        help="judge the models against the same ones in an older report of the same machine: exit 5 "
-        "when one is worse beyond a limit and beyond chance (one-sided tests at 2.5 %%: Mann-Whitney "
-        "of the rounds' medians; McNemar, or two proportions on other images)",
+        metavar="REPORT|MODEL",
+        help="judge the models against an older report of the same machine, the same ones in it, or "
+        "against an older model, which is then measured in the same rounds: exit 5 when one is worse "
+        "beyond a limit and beyond chance (one-sided tests at 2.5 %%: of the rounds' medians "
+        "Mann-Whitney, with a model as baseline Wilcoxon's signed ranks, paired by round; of the "
+        "decisions McNemar, or two proportions on other images)",
     )
     add(
         "--max-slowdown",
@@ -118,8 +109,9 @@ def drawing_from_arguments(arguments: argparse.Namespace) -> Drawing:
     if given and arguments.baseline is None:
         raise UsageError(
             "cifar-bench: --max-slowdown and --max-accuracy-drop limit what --baseline compares.",
-            hint="Give --baseline FILE.json as well.",
+            hint="Give --baseline REPORT.json or --baseline MODEL as well.",
         )
+    _check_baseline_model(arguments)
     return Drawing(
         from_report=arguments.from_report,
         csv=arguments.csv,
@@ -127,6 +119,28 @@ def drawing_from_arguments(arguments: argparse.Namespace) -> Drawing:
         baseline=arguments.baseline,
         limits=RegressionLimits(**given),
     )
+
+
+def _check_baseline_model(arguments: argparse.Namespace) -> None:
+    """Refuses a model as baseline where none is measured, where it is itself judged, or where none is like it.
+
+    Raises:
+        UsageError: that is what the command line asks for.
+    """
+    baseline, models = arguments.baseline, arguments.models
+    if not is_model(baseline):
+        return
+    if arguments.from_report is not None:
+        raise UsageError(
+            f"cifar-bench: --from-report measures nothing, so {baseline} cannot be measured either.",
+            hint="Give a saved report as --baseline.",
+        )
+    if models and not [one for one in models if one != baseline and one.suffix == baseline.suffix]:
+        raise UsageError(
+            f"cifar-bench: --baseline {baseline} is to be measured beside another {baseline.suffix} "
+            "model, but none is given.",
+            hint="Give the model that is to be judged.",
+        )
 
 
 def check_outputs(arguments: argparse.Namespace) -> None:
@@ -176,57 +190,3 @@ def check_nothing_to_measure(arguments: argparse.Namespace, parser: Parser) -> N
             f"cifar-bench: --from-report measures nothing, so nothing comes of {', '.join(given)}.",
             hint=hint,
         )
-
-
-def read_report(path: Path) -> "Report":
-    """The report in a file.
-
-    Raises:
-        InputError: it cannot be read, or holds no report.
-    """
-    from cifar_bench.report import report_from_text
-
-    data = read_once(path, max_bytes=MAX_REPORT_BYTES, error=InputError)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: is not a benchmark report: {error}.",
-            hint="Give a file that cifar-bench --json FILE has written.",
-        ) from error
-    return report_from_text(text, origin=str(path))
-
-
-def read_baseline(drawing: Drawing, *, measured_here: bool) -> "Report | None":
-    """The baseline, before anything is measured in vain; None when none was asked for.
-
-    Args:
-        drawing: names the baseline.
-        measured_here: whether this machine is the one that will be measured.
-
-    Raises:
-        InputError: it cannot be read, or is to be compared with measurements of this machine and
-            comes from another one.
-    """
-    if drawing.baseline is None:
-        return None
-    from cifar_bench.environment import read_environment
-    from cifar_bench.regression import check_same_machine
-
-    baseline = read_report(drawing.baseline)
-    if measured_here:
-        check_same_machine(baseline.environment, read_environment())
-    return baseline
-
-
-def verdict_text(baseline: "Report", report: "Report", gates: "Sequence[RegressionGate]") -> str:
-    """What was not judged, and one line for every gate, the failed ones last, with a last newline."""
-    from cifar_bench.regression_pairs import unshared_sentence
-
-    ordered = sorted(gates, key=lambda gate: not gate.passed)
-    failed = sum(not gate.passed for gate in gates)
-    result = f"{failed} of {len(gates)} gates failed" if failed else f"{len(gates)} gates passed"
-    head = f"Against the baseline of {baseline.date}: {result}."
-    unshared = unshared_sentence(baseline, report)
-    lines = [head, *([] if unshared is None else [unshared])]
-    return "\n".join([*lines, *(gate.sentence for gate in ordered)]) + "\n"

@@ -8,7 +8,6 @@ import io
 import os
 import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +16,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_bench.checkpoint_cost import checkpoint_cost
 from cifar_bench.cost import Cost
+from cifar_bench.matrix_models import weights
+from cifar_bench.roofline import CeilingPrecision
 from cifar_bench.scorer import ModelFile
 from cifar_bench.variants import KerasCall
 from cifar_runtime.chatter import without_chatter
@@ -135,16 +137,8 @@ class KerasScorer:
         return self._run(tensor)
 
     def cost(self) -> Cost:
-        """Parameters, their bytes and the layers; a checkpoint does not state its operations."""
-        weights = self._model.weights
-        layers = Counter(type(layer).__name__ for layer in self._model.layers)
-        return Cost(
-            precision=str(self._model.compute_dtype),
-            parameters=int(self._model.count_params()),
-            macs=None,
-            weight_bytes=sum(int(weight.numpy().nbytes) for weight in weights),
-            operators=dict(layers.most_common()),
-        )
+        """Parameters, multiply-accumulates and layers; unknown is what its layers do not tell."""
+        return checkpoint_cost(self._model)
 
 
 def _runner(model: Any, call: KerasCall) -> Callable[[Any], Any]:
@@ -166,6 +160,14 @@ def _runner(model: Any, call: KerasCall) -> Callable[[Any], Any]:
         model.export(folder, verbose=False)
         saved = tf.saved_model.load(folder)
     return lambda tensor: saved.serve(tensor).numpy()
+
+
+def keras_product(precision: CeilingPrecision, size: int) -> Callable[[Any], Any]:
+    """A product of two square matrices as Keras computes it, with TensorFlow, on one thread."""
+    _limited_threads(1)
+    keras = imported_keras()
+    right = keras.ops.convert_to_tensor(weights(precision, size))
+    return lambda left: keras.ops.convert_to_numpy(keras.ops.matmul(left, right))
 
 
 def scores_in_batches(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -2,6 +2,12 @@
 
 The runner opens the printed path as it would a board's serial port, for instance ``DUT("/dev/pts/3")`` with the
 class of its ``device_under_test.py``.
+
+The runner's ``main.py`` cannot be pointed to it: its ``DeviceManager.scan`` takes only ports that pyserial lists
+with a USB vendor id, by the ids or the description in ``devices.yaml`` (``--device_list``, ``--device_yaml``), and
+no option names a port. A pseudo-terminal has no such id, so a caller of ``DUT`` and ``Script`` takes main.py's place.
+
+Source: mlcommons/tiny, benchmark/runner/device_manager.py at 2227285 and main.py at 6b4e30a, read, not run.
 """
 
 import os

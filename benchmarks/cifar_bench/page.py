@@ -29,6 +29,7 @@ from cifar_bench.report_marks import (
     roofline_bars,
     size_pareto,
 )
+from cifar_bench.split_choice import training_notes
 from cifar_bench.svg import figure_style
 from cifar_runtime.errors import MissingDependencyError
 
@@ -117,6 +118,7 @@ def _content(report: Report) -> dict[str, Any]:
         "report": report,
         "title": f"Benchmark of {counted(len(report.models), 'model')}",
         "accuracy": accuracy,
+        "training_notes": training_notes(accuracy.split),
         "figure_style": figure_style(),
         "command": shlex.join(report.command),
         "key_figures": key_figures(report),

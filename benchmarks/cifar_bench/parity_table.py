@@ -8,6 +8,7 @@ from cifar_bench.gate import Gate
 from cifar_bench.layer_error import LayerErrors
 from cifar_bench.parity import ClassParity
 from cifar_bench.parity_report import CandidateVerdict, ParityReport
+from cifar_bench.split_choice import training_notes
 
 MAX_NAME = 30
 MAX_LAYERS = 12
@@ -56,6 +57,7 @@ def _measured_how(report: ParityReport) -> list[str]:
     return [
         f"Paired on {counted(seen, 'image')} of {report.split}; lost and gained: turned wrong, "
         "turned right.",
+        *training_notes(report.split),
         "Drop in points with its paired 95 % score interval (Tango 1998); p: exact McNemar test.",
         *_judged_how(report.candidates[0].gates[0]),
     ]

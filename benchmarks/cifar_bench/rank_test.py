@@ -25,7 +25,7 @@ def larger_p(old: Sequence[float], new: Sequence[float]) -> float:
     """
     if not old or not new:
         raise ValueError(f"{len(old)} old and {len(new)} new values cannot be compared")
-    ranks = _doubled_midranks([*old, *new])
+    ranks = doubled_midranks([*old, *new])
     observed = sum(ranks[len(old) :])
     if len(ranks) <= MOST_EXACT:
         return _exact_tail(ranks, len(new), observed)
@@ -54,7 +54,7 @@ def ratio_interval(old: Sequence[float], new: Sequence[float]) -> tuple[float, f
     return ratios[rank], ratios[pairs - 1 - rank]
 
 
-def _doubled_midranks(values: Sequence[float]) -> list[int]:
+def doubled_midranks(values: Sequence[float]) -> list[int]:
     """Twice the rank of each value, ties sharing their mean rank: doubled, it is an integer."""
     ordered = sorted(values)
     first = {value: index for index, value in reversed(list(enumerate(ordered)))}

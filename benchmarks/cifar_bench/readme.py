@@ -119,7 +119,7 @@ def _filled(found: re.Match[str], block: Callable[[str, str], str]) -> str:
 
 
 def _report(folder: Path, name: str) -> "Report":
-    from cifar_bench.drawing import read_report
+    from cifar_bench.baseline import read_report
 
     return read_report(folder / f"{name}.json")
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from cifar_bench.variants import variants_from_names
 from cifar_runtime.errors import UsageError
 
-BenchSplit = Literal["test-sample", "test", "validation"]
+BenchSplit = Literal["test-sample", "test", "validation", "train", "official-train"]
 
 
 def _check_positive(name: str, value: int) -> None:
@@ -64,7 +64,7 @@ class BenchRecipe:
             compared with the checkpoint it was made from, where that is here, else with the first.
         runtimes: names of variants, or ``default`` or ``all`` (see ``variants``).
         split: labelled images to score: the shipped 1,000 of the test split, or a whole fetched
-            split.
+            split. On those that models are trained on, reports say so.
         eval_data: a folder of labelled images instead, one folder a class; None for the split.
         limit: score at most this many images, evenly over the classes; None for all.
         threads: thread counts of one inference; the first is the one that all else is measured

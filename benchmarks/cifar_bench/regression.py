@@ -1,20 +1,24 @@
-"""Judges a report against an older one: is a model slower, or does it decide worse, than limits allow? Pure.
+"""Judges models against older selves: is one slower, or does it decide worse, than limits allow? Pure.
+
+The older self stands in an older report, or was measured in the same run, in the same rounds.
 
 A gate fails when the measured change is beyond its limit **and** a one-sided test at 2.5 % (one side of the
 95 % interval that is shown) finds a change for the worse at all: noise within a run then fails at most one
 gate in forty.
 
 - Latency: ratio of the medians that the tables show. Runs of one round share their disturbances, so the test
-  takes a round for one observation: Mann-Whitney test of the rounds' medians, exact up to 50 of them.
+  takes a round for one observation: Mann-Whitney test of the rounds' medians, exact up to 50 of them. In one
+  run both models had their turn in every round, so rounds are pairs: Wilcoxon's signed-rank test.
 - Accuracy, on the same images: paired, image by image; one-sided exact McNemar test, Tango's interval. On
   other images: two-proportion test, Newcombe's interval.
 
 Rounds of one run say nothing about what differs between two runs (memory layout, a warmer machine): that
-is what the limit has to allow for.
+is what the limit has to allow for. Of two models in the same run only memory layout remains.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from cifar_bench.cells import microseconds, percent
@@ -24,8 +28,9 @@ from cifar_bench.latency import Latency
 from cifar_bench.model_report import ModelReport
 from cifar_bench.rank_test import larger_p, ratio_interval, smallest_p
 from cifar_bench.regression_limits import RegressionLimits
-from cifar_bench.regression_pairs import shared_models
+from cifar_bench.regression_pairs import pairs_beside, shared_models
 from cifar_bench.report import Report
+from cifar_bench.signed_rank import paired_larger_p, paired_ratio_interval, smallest_paired_p
 from cifar_bench.statistics import paired_difference_interval, wilson_interval
 from cifar_runtime.errors import InputError
 
@@ -33,10 +38,11 @@ SIGNIFICANCE = 0.025
 """One side of a 95 % interval: a gate hardly fails whose interval holds no change, or a gain."""
 
 RegressionName = Literal["latency", "accuracy"]
-Method = Literal["mann-whitney", "mcnemar", "two-proportion"]
+Method = Literal["mann-whitney", "signed-rank", "mcnemar", "two-proportion"]
 
 METHODS: dict[Method, str] = {
     "mann-whitney": "Mann-Whitney test of the rounds' medians",
+    "signed-rank": "Wilcoxon signed-rank test, paired by round",
     "mcnemar": "exact McNemar test, paired by image",
     "two-proportion": "two-proportion test, not paired: other images",
 }
@@ -137,6 +143,26 @@ def judge_regression(
     return tuple(gates)
 
 
+def judge_beside(
+    baseline_sha256: str, report: Report, limits: RegressionLimits
+) -> tuple[RegressionGate, ...]:
+    """One latency gate and one accuracy gate for every model that ran beside an older one, paired by round.
+
+    Args:
+        baseline_sha256: of the older model's file; it was measured before the models to judge.
+        report: what was measured, both in the same rounds.
+        limits: how much worse a model may be.
+
+    Raises:
+        InputError: no model ran in the baseline's runtime, or there are too few rounds for any test.
+    """
+    gates: list[RegressionGate] = []
+    for earlier, later in pairs_beside(baseline_sha256, report):
+        gates.append(_paired_latency_gate(earlier, later, limits.max_slowdown))
+        gates.append(_accuracy_gate(earlier, later, limits.max_accuracy_drop))
+    return tuple(gates)
+
+
 def check_same_machine(old: Environment, new: Environment) -> None:
     """Refuses machines whose times cannot be compared.
 
@@ -154,6 +180,7 @@ def check_same_machine(old: Environment, new: Environment) -> None:
 
 def _latency_gate(old: ModelReport, new: ModelReport, limit: float) -> RegressionGate:
     _check_comparable(old, new)
+    _check_rounds(old, new, smallest_p, least="four")
     before, after = _above_zero(old.latency), _above_zero(new.latency)
     was, is_ = max(1, old.latency.median_ns), max(1, new.latency.median_ns)
     low, high = ratio_interval(before, after)
@@ -167,6 +194,18 @@ def _latency_gate(old: ModelReport, new: ModelReport, limit: float) -> Regressio
         p_value=larger_p(before, after),
         method="mann-whitney",
         limit=limit,
+    )
+
+
+def _paired_latency_gate(old: ModelReport, new: ModelReport, limit: float) -> RegressionGate:
+    _check_rounds(old, new, lambda rounds, _: smallest_paired_p(rounds), least="six")
+    before, after = _above_zero(old.latency), _above_zero(new.latency)
+    low, high = paired_ratio_interval(before, after)
+    return replace(
+        _latency_gate(old, new, limit),
+        interval=(low - 1, high - 1),
+        p_value=paired_larger_p(before, after),
+        method="signed-rank",
     )
 
 
@@ -187,11 +226,17 @@ def _check_comparable(old: ModelReport, new: ModelReport) -> None:
                 f"{new.name}: the baseline was measured with {fact} {before}, this report with {after}.",
                 hint="Measure both in the same way.",
             )
+
+
+def _check_rounds(
+    old: ModelReport, new: ModelReport, smallest: Callable[[int, int], float], *, least: str
+) -> None:
+    """Refuses rounds whose smallest possible p-value is no proof."""
     rounds = len(old.latency.samples_ns), len(new.latency.samples_ns)
-    if smallest_p(*rounds) > SIGNIFICANCE:
+    if smallest(*rounds) > SIGNIFICANCE:
         raise InputError(
             f"{new.name}: {rounds[0]} and {rounds[1]} rounds are too few to tell a slowdown from chance.",
-            hint="Measure at least four rounds of each.",
+            hint=f"Measure at least {least} rounds of each.",
         )
 
 

@@ -13,7 +13,14 @@ from typing import Any
 from cifar_bench.conditions import Conditions, conditions_from_json
 from cifar_bench.environment import Environment, environment_from_json
 from cifar_bench.model_report import ModelReport, model_report_from_json
-from cifar_bench.roofline import Roofline, roofline_from_json, roofline_share
+from cifar_bench.roofline import (
+    Roofline,
+    bound_of,
+    bound_sentence,
+    memory_share,
+    roofline_from_json,
+    roofline_share,
+)
 from cifar_bench.why_int8 import why_int8
 from cifar_runtime.errors import InputError
 
@@ -73,6 +80,15 @@ class Report:
         """The model's multiply-accumulates per second as a share of its runtime's ceiling, 0..1."""
         return roofline_share(self.roofline, model)
 
+    def memory_share(self, model: ModelReport) -> float | None:
+        """What the model's tensors would move, uncached, as a share of the memory rate, 0..1."""
+        return memory_share(self.roofline, model)
+
+    @property
+    def bound_sentence(self) -> str | None:
+        """Which models computing bounds and which memory; None where that is not known of any."""
+        return bound_sentence(self.roofline, self.models)
+
     def to_json(self) -> dict[str, Any]:
         """The report as JSON-ready data, schema ``cifar-edge/bench/1``."""
         return {
@@ -86,7 +102,12 @@ class Report:
             "roofline": None if self.roofline is None else self.roofline.to_json(),
             "why_int8": self.why_int8,
             "models": [
-                {**model.to_json(), "roofline_share": self.roofline_share(model)}
+                {
+                    **model.to_json(),
+                    "roofline_share": self.roofline_share(model),
+                    "memory_share": self.memory_share(model),
+                    "bound": bound_of(self.roofline, model),
+                }
                 for model in self.models
             ],
         }

@@ -78,6 +78,7 @@ def roofline_bars(report: Report, *, width: float) -> str | None:
             name=model.name,
             kind=model.model_file.format,
             share=share,
+            memory_share=report.memory_share(model),
             told=f"{(model.macs_per_s or 0) / 1e9:.3g} GMAC/s",
         )
         for model, share in shares

@@ -10,6 +10,7 @@ from cifar_bench.corruptions import CORRUPTIONS, NUM_SEVERITIES
 from cifar_bench.environment import Environment
 from cifar_bench.robustness_counts import CorruptionCounts, Robustness
 from cifar_bench.scorer import ModelFile
+from cifar_bench.split_choice import training_notes
 
 ROBUSTNESS_SCHEMA = "cifar-edge/robustness/1"
 
@@ -109,6 +110,7 @@ def plain_robustness(report: RobustnessReport) -> str:
         f"Accuracy in percent on {counted(seen, 'image')} of {report.split}, damaged with seed "
         f"{report.seed};",
         f"agree: decided like {report.models[0].name} on the same damaged image, mean of severities.",
+        *training_notes(report.split),
         "",
         *aligned(_left_aligned(rows)),
     ]

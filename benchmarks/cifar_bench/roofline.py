@@ -1,13 +1,15 @@
 """What this machine can do at most, measured, so that a model's time means something. Data; it runs nothing.
 
 A model's share of the ceiling is its achieved multiply-accumulates per second over those of a big matrix
-product, run by the same runtime in the same precision on one thread.
+product, run by the same runtime in the same precision on one thread. Its share of the memory rate is what
+its tensors would move per second, were nothing kept in a cache, over what copying memory moves. The larger
+share names the bound; far below both, the runtime's own overhead takes the time.
 
 Source: S. Williams, A. Waterman and D. Patterson, "Roofline: an insightful visual performance model",
     Communications of the ACM 52 (2009) 65-76.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,6 +17,10 @@ from cifar_bench.model_report import ModelReport
 from cifar_bench.statistics import percentile
 
 CeilingPrecision = Literal["float32", "int8"]
+Bound = Literal["compute", "memory", "neither"]
+
+_FAR_BELOW = 0.1
+"""A model whose shares are both smaller is bound by neither."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +28,7 @@ class Ceiling:
     """A big matrix product, repeated on one thread.
 
     Attributes:
-        runtime: what executed it: litert or onnxruntime.
+        runtime: what executed it: litert, onnxruntime or keras/tensorflow.
         precision: of its weights and activations.
         macs: multiply-accumulates of one product.
         samples_ns: one duration per product, nanoseconds.
@@ -72,6 +78,11 @@ class Roofline:
         """Bytes copied in one second (each is read once and written once), from the typical copy."""
         return self.copied_bytes / percentile(self.copy_samples_ns, 50) * 1e9
 
+    @property
+    def moved_bytes_per_s(self) -> float:
+        """Bytes read or written in one second: a copied byte is both."""
+        return 2 * self.copy_bytes_per_s
+
     def to_json(self) -> dict[str, Any]:
         """The samples, and what follows from them, as JSON-ready data."""
         return {
@@ -95,6 +106,46 @@ def roofline_share(roofline: Roofline | None, model: ModelReport) -> float | Non
         if (ceiling.runtime, ceiling.precision) == (model.runtime, precision):
             return model.macs_per_s / ceiling.macs_per_s
     return None
+
+
+def memory_share(roofline: Roofline | None, model: ModelReport) -> float | None:
+    """A model's moved bytes per second as a share of the memory rate, 0..1; above 1 only thanks to caches.
+
+    None where either is unknown, or where the model ran with another number of threads than one.
+    """
+    moved_bytes = model.cost.moved_bytes
+    if roofline is None or moved_bytes is None or model.latency.threads != 1:
+        return None
+    moved_bytes_per_s = moved_bytes / max(1, model.latency.median_ns) * 1e9
+    return moved_bytes_per_s / roofline.moved_bytes_per_s
+
+
+def bound_of(roofline: Roofline | None, model: ModelReport) -> Bound | None:
+    """What limits a model, were nothing kept in a cache; None where a share is unknown."""
+    compute, memory = roofline_share(roofline, model), memory_share(roofline, model)
+    if compute is None or memory is None:
+        return None
+    if max(compute, memory) < _FAR_BELOW:
+        return "neither"
+    return "compute" if compute >= memory else "memory"
+
+
+def bound_sentence(roofline: Roofline | None, models: Sequence[ModelReport]) -> str | None:
+    """Which models computing bounds and which memory, with both shares; None where it is known of none."""
+    told: dict[Bound, list[str]] = {}
+    for model in models:
+        bound, compute = bound_of(roofline, model), roofline_share(roofline, model)
+        memory = memory_share(roofline, model)
+        if bound is not None and compute is not None and memory is not None:
+            shares = f"{100 * compute:.0f} and {100 * memory:.0f} %"
+            told.setdefault(bound, []).append(f"{model.name} ({shares})")
+    if not told:
+        return None
+    parts = [f"{bound} for {', '.join(told[bound])}" for bound in get_args(Bound) if bound in told]
+    return (
+        f"Bound by {'; by '.join(parts)}: shares of the ceiling, and of the memory rate if no tensor "
+        "stayed in a cache."
+    )
 
 
 def roofline_from_json(document: Mapping[str, Any]) -> Roofline:

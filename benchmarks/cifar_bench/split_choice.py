@@ -9,11 +9,13 @@ from cifar_bench.recipe import BenchSplit
 from cifar_train import shipped
 from cifar_train.dataset import Split, load_split
 
+_TRAINED_ON = ("train", "official-train")
+
 
 def choose_split(name: BenchSplit, *, limit: int | None = None) -> Split:
     """The named split, or ``limit`` of its images under a name that says so (``test[:200]``).
 
-    ``test-sample`` ships with the package; ``test`` and ``validation`` must have been fetched.
+    ``test-sample`` ships with the package; all others must have been fetched.
 
     Raises:
         InputError: the split's data set was not fetched, or is damaged.
@@ -22,6 +24,19 @@ def choose_split(name: BenchSplit, *, limit: int | None = None) -> Split:
     if limit is None or limit >= len(split.labels):
         return split
     return split.take(stratified_positions(split.labels, limit), name=f"{name}[:{limit}]")
+
+
+def training_notes(split: str) -> tuple[str, ...]:
+    """What has to be said of accuracy on images that models are trained on; nothing of other images.
+
+    Args:
+        split: the name in a report, such as ``train[:200]``.
+    """
+    name, _, _ = split.partition("[")
+    if name not in _TRAINED_ON:
+        return ()
+    note = f"Split {name} is what models are trained on: accuracy on new images is mostly lower."
+    return (note,)
 
 
 def stratified_positions(labels: NDArray[np.integer[Any]], count: int) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from cifar_bench.details import (
 )
 from cifar_bench.model_report import ModelReport
 from cifar_bench.report import Report
+from cifar_bench.split_choice import training_notes
 
 _HALF_WIDTH = "±: half the 95 % interval of the median."
 
@@ -48,7 +49,13 @@ def markdown_table(report: Report) -> str:
     rows = [_markdown_row(report, model) for model in report.models]
     table = [f"| {' | '.join(row)} |" for row in (header, alignment, *rows)]
     notes = (
-        [*_measured_how(report), *_compared_with(report), _HALF_WIDTH, *ceiling_notes(report)],
+        [
+            *_measured_how(report),
+            *_compared_with(report),
+            _HALF_WIDTH,
+            *ceiling_notes(report),
+            *_bounds(report),
+        ],
         steadiness_notes(report),
     )
     paragraphs = [" ".join(lines) for lines in notes if lines]
@@ -112,12 +119,17 @@ def _measured_how(report: Report) -> list[str]:
     machine = report.environment
     return [
         f"Accuracy: percent, split {accuracy.split}, {counted(accuracy.seen, 'image')}.",
+        *training_notes(accuracy.split),
         f"Latency: one inference of one ready image, microseconds, {_threads(report.models)}, "
         f"{counted(len(latency.samples), 'run')} in {counted(len(latency.samples_ns), 'round')}.",
         f"Machine: {machine.cpu_model}, {counted(machine.cores, 'core')}"
         f"{_load(machine.load_average)}, {machine.os}, {machine.python}"
         f"{'' if report.target is None else f', {report.target}'}.",
     ]
+
+
+def _bounds(report: Report) -> list[str]:
+    return [] if report.bound_sentence is None else [report.bound_sentence]
 
 
 def _load(load_average: tuple[float, float, float] | None) -> str:

@@ -4,6 +4,7 @@ It is filled in by ``tflite_graph`` and ``onnx_graph``, which read files without
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
@@ -55,6 +56,8 @@ class GraphOperator:
         outputs: likewise.
         parameters: indices of those inputs that hold learned values, if they are constants.
         macs: multiply-accumulates for one image; None where they are not known.
+        activations: numbers that one with multiply-accumulates reads and writes for one image besides
+            its parameters; 0 for others, None where they are not known.
     """
 
     name: str
@@ -62,6 +65,7 @@ class GraphOperator:
     outputs: tuple[int, ...]
     parameters: tuple[int, ...]
     macs: int | None
+    activations: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +110,18 @@ class Graph:
     @property
     def macs(self) -> int | None:
         """Multiply-accumulates of convolutions and dense layers for one image; None when unknown."""
-        total = 0
-        for operator in self.operators:
-            if operator.macs is None:
-                return None
-            total += operator.macs
-        return total
+        return _sum_or_none(operator.macs for operator in self.operators)
+
+    @property
+    def activations(self) -> int | None:
+        """Numbers that these read and write for one image besides parameters; None when unknown."""
+        return _sum_or_none(operator.activations for operator in self.operators)
+
+
+def _sum_or_none(counts: Iterable[int | None]) -> int | None:
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total

@@ -147,12 +147,14 @@ def _operators(
     order: Mapping[str, int],
 ) -> Iterator[GraphOperator]:
     for node in nodes:
+        macs = _macs(node, shapes)
         yield GraphOperator(
             name=node.op_type,
             inputs=tuple(order[name] if name else -1 for name in node.inputs),
             outputs=tuple(order[name] if name else -1 for name in node.outputs),
             parameters=tuple(order[name] for name in _parameters(node, known)),
-            macs=_macs(node, shapes),
+            macs=macs,
+            activations=macs and _activations(node, shapes),
         )
 
 
@@ -178,6 +180,12 @@ def _macs(node: Node, shapes: Mapping[str, Shape]) -> int | None:
         return math.prod(result) * math.prod(kernel[1:])
     # (inputs, outputs), or the other way round
     return math.prod(result) * (kernel[-1] if node.integers.get("transB") else kernel[-2:][0])
+
+
+def _activations(node: Node, shapes: Mapping[str, Shape]) -> int | None:
+    """Elements of the first input, which holds the activations, and of the result."""
+    read, written = shapes.get(node.inputs[0]), shapes.get(node.outputs[0])
+    return None if read is None or written is None else math.prod(read) + math.prod(written)
 
 
 def _note_quantization(

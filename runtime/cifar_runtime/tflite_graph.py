@@ -136,12 +136,14 @@ def _operators(
         name = codes[code]
         inputs = index.all(operator, _OPERATOR_INPUTS)
         outputs = index.all(operator, _OPERATOR_OUTPUTS)
+        macs = _macs(name, inputs, outputs, tensors)
         yield GraphOperator(
             name=name,
             inputs=inputs,
             outputs=outputs,
             parameters=_parameters(name, inputs, tensors),
-            macs=_macs(name, inputs, outputs, tensors),
+            macs=macs,
+            activations=macs and _activations(inputs, outputs, tensors),
         )
 
 
@@ -202,6 +204,14 @@ def _macs(
     used = [tensors[inputs[0]], tensors[inputs[1]], tensors[outputs[0]]]
     shapes = [tuple(1 if size is None else size for size in tensor.shape or ()) for tensor in used]
     return count(*shapes)
+
+
+def _activations(
+    inputs: Sequence[int], outputs: Sequence[int], tensors: Sequence[GraphTensor]
+) -> int | None:
+    """Elements of the first input, which holds the activations, and of the result."""
+    read, written = tensors[inputs[0]].num_elements, tensors[outputs[0]].num_elements
+    return None if read is None or written is None else read + written
 
 
 _Shape = tuple[int, ...]

@@ -173,6 +173,7 @@ def _model(
             macs=17_940_000 if exported else None,
             weight_bytes=381_774 if precision == "int8" else 1_524_264,
             operators={"CONV_2D": 3, "MAX_POOL_2D": 3, "FULLY_CONNECTED": 1, "SOFTMAX": 1},
+            moved_bytes=(400_000 if precision == "int8" else 1_600_000) if exported else None,
         ),
         accuracy=measure_detailed_accuracy(scores, scores.astype(np.float64), evaluation),
         reference=None if reference is None else "seed-cnn",

@@ -71,7 +71,7 @@ def test_a_model_of_another_task_is_refused(
         ({"threads": (1, 0)}, "threads is 0, expected 1 or more"),
         ({"threads": ()}, "threads are none, expected one or more different numbers"),
         ({"threads": (2, 2)}, "threads are 2, 2, expected one or more different numbers"),
-        ({"split": "train"}, "split is 'train', expected one of test-sample, test, validation"),
+        ({"split": "fold-1"}, "split is 'fold-1', expected one of test-sample, test, validation"),
         ({"runtimes": ("litert-xnnpack",)}, "did you mean litert-no-xnnpack?"),
     ],
 )

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cifar_bench.ceilings import litert_product, measure_roofline, onnxruntime_product
+from cifar_bench.keras_scorer import keras_product
 from cifar_bench.matrix_models import weights
 from cifar_bench.report import Report
-from cifar_bench.roofline import CeilingPrecision, roofline_from_json
+from cifar_bench.roofline import CeilingPrecision, bound_of, roofline_from_json
 
 SIZE = 16
 
@@ -46,7 +47,7 @@ def test_the_roofline_holds_what_was_measured_and_survives_json() -> None:
     pytest.importorskip("onnxruntime")
     ticks = count(0, 7)
     roofline = measure_roofline(
-        ("onnxruntime", "keras/tensorflow"), clock=lambda: next(ticks), size=8, copied_bytes=1000
+        ("onnxruntime", "keras/torch"), clock=lambda: next(ticks), size=8, copied_bytes=1000
     )
     assert [(one.runtime, one.precision, one.macs) for one in roofline.ceilings] == [
         ("onnxruntime", "float32", 512),
@@ -68,3 +69,40 @@ def test_a_models_share_is_its_rate_over_its_runtimes_ceiling_of_one_thread(repo
     two_threads = replace(int8, latency=replace(int8.latency, threads=2))
     assert report.roofline_share(two_threads) is None
     assert replace(report, roofline=None).roofline_share(int8) is None
+
+
+def test_a_models_memory_share_is_what_it_moves_over_twice_the_copy_rate(report: Report) -> None:
+    """int8: 400,000 bytes in 128.9 us are 3.10 GB a second; a copy of 8 GB a second moves 16."""
+    keras, float32, int8 = report.models
+    assert report.memory_share(int8) == pytest.approx(400_000 / 128.9e-6 / 16e9)
+    assert report.memory_share(float32) == pytest.approx(1_600_000 / 217.4e-6 / 16e9)
+    assert report.memory_share(keras) is None
+    two_threads = replace(int8, latency=replace(int8.latency, threads=2))
+    assert report.memory_share(two_threads) is None
+    assert replace(report, roofline=None).memory_share(int8) is None
+
+
+def test_the_larger_share_names_the_bound(report: Report) -> None:
+    """float32 17.94 M MACs in 217.4 us are 82.5 of 64 G: above 1; 6 MB in them are 1.7 of the memory rate."""
+    keras, float32, int8 = report.models
+    moving = replace(float32, cost=replace(float32.cost, moved_bytes=6_000_000))
+    slow = replace(
+        float32, name="slow", cost=replace(float32.cost, macs=1_000_000, moved_bytes=10_000)
+    )
+    models = (keras, float32, moving, int8, slow)
+    bounds = [bound_of(report.roofline, model) for model in models]
+    assert bounds == [None, "compute", "memory", "compute", "neither"]
+    assert replace(report, models=(keras, moving, int8, slow)).bound_sentence == (
+        "Bound by compute for seed-cnn-int8 (109 and 19 %); by memory for seed-cnn-float32 "
+        "(129 and 172 %); by neither for slow (7 and 0 %): shares of the ceiling, and of the memory "
+        "rate if no tensor stayed in a cache."
+    )
+    assert replace(report, roofline=None).bound_sentence is None
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_keras_multiplies_by_the_weights() -> None:
+    pytest.importorskip("keras")
+    left = np.random.default_rng(2).integers(-8, 9, (SIZE, SIZE)).astype(np.float32)
+    expected_product = left @ weights("float32", SIZE)
+    np.testing.assert_allclose(keras_product("float32", SIZE)(left), expected_product, atol=1e-3)

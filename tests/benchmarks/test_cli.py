@@ -70,8 +70,8 @@ def test_the_reports_command_names_no_folder_of_this_machine() -> None:
     [
         (
             ["--split", "tset"],
-            "cifar-bench: argument --split: 'tset' is not one of test-sample, test, validation; "
-            "did you mean test?. See cifar-bench --help.",
+            "cifar-bench: argument --split: 'tset' is not one of test-sample, test, validation, train, "
+            "official-train; did you mean test?. See cifar-bench --help.",
         ),
         (
             ["--runs", "0"],

@@ -1,6 +1,7 @@
 """Saved reports, drawn and judged by the installed command: files, streams and exit codes."""
 
 import json
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -51,7 +52,17 @@ def test_arguments_become_a_drawing(argv: list[str], drawing: dict[str, Any]) ->
         (
             ["--max-slowdown", "10%"],
             "cifar-bench: --max-slowdown and --max-accuracy-drop limit what --baseline compares. "
-            "Give --baseline FILE.json as well.",
+            "Give --baseline REPORT.json or --baseline MODEL as well.",
+        ),
+        (
+            ["--from-report", "r.json", "--baseline", "old.tflite"],
+            "cifar-bench: --from-report measures nothing, so old.tflite cannot be measured either. "
+            "Give a saved report as --baseline.",
+        ),
+        (
+            ["m.onnx", "old.tflite", "--baseline", "old.tflite"],
+            "cifar-bench: --baseline old.tflite is to be measured beside another .tflite model, but "
+            "none is given. Give the model that is to be judged.",
         ),
         (
             ["--from-report", "r.json", "m.tflite"],
@@ -201,6 +212,30 @@ def test_a_boards_baseline_is_not_compared_with_this_machine(
     ended = run(tiny_onnx, "--baseline", saved, "--target", "ssh://board")
     assert (ended.returncode, ended.stdout) == (6, "")
     assert ended.stderr.startswith("cifar-bench: --target needs the OpenSSH client")
+
+
+def test_a_model_as_baseline_is_measured_with_the_references() -> None:
+    invocation = parse(["new.onnx", "--against", "net.keras", "--baseline", "old.onnx"])
+    assert invocation.recipe.against == (Path("net.keras"), Path("old.onnx"))
+    assert invocation.recipe.models == (Path("new.onnx"),)
+    assert parse(["new.onnx", "--baseline", "old.json"]).recipe.against == ()
+
+
+def test_a_model_is_judged_beside_an_older_one_of_its_name(tiny_onnx: Path, tmp_path: Path) -> None:
+    """The same bytes twice, and a limit that no disturbance reaches: it is the road that is tested."""
+    pytest.importorskip("onnxruntime")
+    new = tmp_path / tiny_onnx.name
+    for suffix in ("", ".json"):
+        shutil.copy(f"{tiny_onnx}{suffix}", f"{new}{suffix}")
+    few = ["--limit", "20", "--runs", "50", "--max-seconds", "0", "--cold-starts", "0", "-q"]
+    ended = run(new, "--baseline", tiny_onnx, "--max-slowdown", "100%", *few, "--no-roofline")
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()[-3:]
+    assert lines[0] == (
+        "Against the baseline tiny-float32.onnx #1, measured in the same rounds: 2 gates passed."
+    )
+    assert lines[1].startswith("tiny-float32.onnx #2: median latency ")
+    assert lines[2].startswith("tiny-float32.onnx #2: accuracy ")
 
 
 @pytest.mark.parametrize(

@@ -112,12 +112,18 @@ def test_the_median_is_drawn_where_the_axis_says_median() -> None:
 
 
 def test_a_bar_is_as_long_as_its_share_of_the_track() -> None:
-    bars = [Bar(name="half", kind="tflite", share=0.5, told="1 GMAC/s")]
+    bars = [
+        Bar(name="half", kind="tflite", share=0.5, memory_share=0.25, told="1 GMAC/s"),
+        Bar(name="unknown", kind="onnx", share=0.5, memory_share=None, told="2 GMAC/s"),
+    ]
     markup = roofline_figure(bars, width=424)
-    (bar,) = shapes(markup, "bar")
-    (track,) = shapes(markup, "track")
+    bar, _ = shapes(markup, "bar")
+    (memory,) = shapes(markup, "area")
+    track, _ = shapes(markup, "track")
     assert float(bar.attrib["width"]) == pytest.approx(0.5 * float(track.attrib["width"]))
-    assert "50.0 % · 1 GMAC/s" in texts(markup)
+    assert float(memory.attrib["width"]) == pytest.approx(0.25 * float(track.attrib["width"]))
+    assert "50.0 % · 1 GMAC/s · memory 25.0 %" in texts(markup)
+    assert "50.0 % · 2 GMAC/s" in texts(markup)
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])

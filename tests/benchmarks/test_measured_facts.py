@@ -1,5 +1,6 @@
 """Facts read from the machine, the file or the runtime: energy counters, clock, precision, profiles, cold starts."""
 
+import os
 import time
 from dataclasses import replace
 from itertools import count
@@ -147,7 +148,38 @@ def test_a_cold_start_is_a_whole_run_of_cifar_classify(tiny_onnx: Path, tmp_path
     Image.fromarray(shipped.test_sample().images[0]).save(picture)
     model = ColdModel(path=tiny_onnx, contract=None)
     ticks = count(0, 3)
-    (cold,) = measure_cold_starts([model], picture, starts=2, clock=lambda: next(ticks))
+    (cold,) = measure_cold_starts(
+        [model], picture, starts=2, pinned_cpus=None, clock=lambda: next(ticks)
+    )
     assert cold.samples_ns == (3, 3)
     with pytest.raises(ArtefactError, match=r"cifar-classify ended with exit code 3: .*nowhere"):
-        measure_cold_starts([model], tmp_path / "nowhere.png", starts=1, clock=lambda: 0)
+        measure_cold_starts(
+            [model], tmp_path / "nowhere.png", starts=1, pinned_cpus=None, clock=lambda: 0
+        )
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system knows no affinity")
+def test_a_cold_start_is_held_on_the_processors_that_workers_are_held_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the runtime writes down where it was allowed to run."""
+    package, seen = tmp_path / "cifar_runtime", tmp_path / "seen"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "cli.py").write_text(
+        "import os, pathlib\n"
+        "def main():\n"
+        f"    pathlib.Path({str(seen)!r}).write_text(str(sorted(os.sched_getaffinity(0))))\n"
+        "    return 0\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    last = max(os.sched_getaffinity(0))
+    for pinned_cpus, expected in (((last,), [last]), (None, sorted(os.sched_getaffinity(0)))):
+        measure_cold_starts(
+            [ColdModel(path=tmp_path / "net.onnx", contract=None)],
+            tmp_path / "picture.png",
+            starts=1,
+            pinned_cpus=pinned_cpus,
+            clock=lambda: 0,
+        )
+        assert seen.read_text() == str(expected)

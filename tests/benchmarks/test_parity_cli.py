@@ -79,8 +79,8 @@ def test_saved_outputs_take_the_place_of_models() -> None:
         ),
         (
             ["a.keras", "b.tflite", "--split", "tset"],
-            "cifar-parity: argument --split: 'tset' is not one of test-sample, test, validation; "
-            "did you mean test?. See cifar-parity --help.",
+            "cifar-parity: argument --split: 'tset' is not one of test-sample, test, validation, train, "
+            "official-train; did you mean test?. See cifar-parity --help.",
         ),
         (
             ["a.keras", "b.tflite", "--max-accuracy-drop", "half"],

@@ -9,9 +9,9 @@ import pytest
 from cifar_bench.detailed_accuracy import DetailedAccuracy
 from cifar_bench.latency import Latency
 from cifar_bench.model_report import ModelReport
-from cifar_bench.regression import RegressionGate, judge_regression
+from cifar_bench.regression import RegressionGate, judge_beside, judge_regression
 from cifar_bench.regression_limits import RegressionLimits
-from cifar_bench.regression_pairs import unshared_sentence
+from cifar_bench.regression_pairs import unpaired_sentence, unshared_sentence
 from cifar_bench.report import Report
 from cifar_runtime.errors import InputError, UsageError
 
@@ -227,3 +227,99 @@ def test_all_models_shared_leaves_nothing_to_say(report: Report) -> None:
 def test_a_limit_that_is_no_share_is_refused() -> None:
     with pytest.raises(UsageError, match="max_slowdown is 10"):
         RegressionLimits(max_slowdown=10)
+
+
+OLD = "0d" * 32
+
+
+def beside(report: Report, factor: float) -> Report:
+    """A reference, an older int8 model, and its successor that takes ``factor`` times as long.
+
+    Rounds differ by a factor of up to two from each other, and both models alike: a busy machine.
+    """
+    generator = np.random.default_rng(5)
+    rounds = 100_000 * np.exp2(generator.uniform(0, 1, (20, 1)))
+
+    def samples(slower: float) -> tuple[tuple[int, ...], ...]:
+        taken = rounds * slower * (1 + abs(generator.normal(0, 0.01, (20, 50))))
+        return tuple(map(tuple, taken.astype(int).tolist()))
+
+    int8 = report.models[2]
+    old = replace(int8, name="seed-cnn-int8 #1", model_file=replace(int8.model_file, sha256=OLD))
+    return replace(
+        report,
+        models=(
+            *report.models[:2],
+            with_samples(old, samples(1.0)),
+            with_samples(replace(int8, name="seed-cnn-int8 #2"), samples(factor)),
+        ),
+    )
+
+
+@pytest.mark.parametrize(("factor", "passed"), [(0.9, True), (1.05, True), (1.15, False)])
+def test_in_one_run_rounds_are_pairs(report: Report, factor: float, passed: bool) -> None:
+    """The references before the baseline are not judged; 15 % is found although rounds differ by 100 %."""
+    new = beside(report, factor)
+    latency, accuracy = judge_beside(OLD, new, LIMITS)
+    assert (latency.model, latency.method, latency.passed) == (
+        "seed-cnn-int8 #2",
+        "signed-rank",
+        passed,
+    )
+    assert latency.interval == pytest.approx((factor - 1, factor - 1), abs=0.01)
+    assert (accuracy.method, accuracy.passed) == ("mcnemar", True)
+
+
+def test_without_pairs_a_busy_machine_hides_the_same_slowdown(report: Report) -> None:
+    _, _, old, new = beside(report, 1.15).models
+    before = replace(report, reference=None, models=(replace(old, name="seed-cnn-int8"),))
+    after = replace(report, reference=None, models=(replace(new, name="seed-cnn-int8"),))
+    gate = judge_regression(before, after, LIMITS)[0]
+    assert (gate.method, gate.is_beyond_limit, gate.is_significant) == ("mann-whitney", True, False)
+
+
+def test_the_paired_verdict_names_its_test(report: Report) -> None:
+    gate = judge_beside(OLD, beside(report, 1.15), LIMITS)[0]
+    assert gate.sentence.endswith(
+        f"failed, limit 10 % (p {gate.p_value:.2g}, Wilcoxon signed-rank test, paired by round)"
+    )
+
+
+def test_models_in_another_runtime_than_the_baseline_are_not_judged(report: Report) -> None:
+    run = beside(report, 1.0)
+    plain = replace(run.models[3], name="plain", options={"xnnpack": False})
+    assert unpaired_sentence(OLD, run) is None
+    both = replace(run, models=(*run.models, plain))
+    assert {gate.model for gate in judge_beside(OLD, both, LIMITS)} == {"seed-cnn-int8 #2"}
+    assert unpaired_sentence(OLD, both) == (
+        "Not judged, run in another way than the baseline: plain."
+    )
+    with pytest.raises(
+        InputError, match="no model ran in the way of the baseline seed-cnn-int8 #1"
+    ):
+        judge_beside(OLD, replace(run, models=(*run.models[:3], plain)), LIMITS)
+
+
+def test_a_baseline_in_two_variants_judges_each_by_its_own(report: Report) -> None:
+    reference, _, old, new = beside(report, 1.15).models
+    others = [
+        replace(one, name=f"{one.name}, plain", options={"xnnpack": False}) for one in (old, new)
+    ]
+    run = replace(report, models=(reference, old, others[0], new, others[1]))
+    gates = judge_beside(OLD, run, LIMITS)[::2]
+    assert [gate.model for gate in gates] == ["seed-cnn-int8 #2", "seed-cnn-int8 #2, plain"]
+
+
+def test_the_same_bytes_under_another_path_are_judged_too(report: Report) -> None:
+    run = beside(report, 1.0)
+    twin = replace(run.models[3], model_file=run.models[2].model_file)
+    gates = judge_beside(OLD, replace(run, models=(*run.models[:3], twin)), LIMITS)
+    assert {gate.model for gate in gates} == {"seed-cnn-int8 #2"}
+
+
+def test_five_rounds_are_too_few_for_pairs(report: Report) -> None:
+    short = changed(
+        beside(report, 3), lambda model: with_samples(model, model.latency.samples_ns[:5])
+    )
+    with pytest.raises(InputError, match=r"5 and 5 rounds are too few .* at least six rounds"):
+        judge_beside(OLD, short, LIMITS)

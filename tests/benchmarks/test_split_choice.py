@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifar_bench.split_choice import choose_split, stratified_positions
+from cifar_bench.split_choice import choose_split, stratified_positions, training_notes
 from cifar_runtime.errors import InputError
 
 
@@ -25,6 +25,21 @@ def test_a_limit_beyond_the_split_changes_nothing() -> None:
     assert choose_split("test-sample", limit=5000).name == "test-sample"
 
 
+@pytest.mark.full_data
+@pytest.mark.parametrize(("name", "images"), [("train", 45_000), ("official-train", 50_000)])
+def test_what_models_are_trained_on_can_be_scored_as_well(name: str, images: int) -> None:
+    assert len(choose_split(name).labels) == images  # type: ignore[arg-type]
+    limited = choose_split(name, limit=200)  # type: ignore[arg-type]
+    assert training_notes(limited.name) == (
+        f"Split {name} is what models are trained on: accuracy on new images is mostly lower.",
+    )
+
+
+@pytest.mark.parametrize("name", ["test", "test-sample[:9]", "validation", "training-photos"])
+def test_new_images_need_no_note(name: str) -> None:
+    assert training_notes(name) == ()
+
+
 @pytest.mark.parametrize(
     ("labels", "count", "expected"),
     [
@@ -42,7 +57,7 @@ def test_positions_are_each_classs_first_images(
     assert positions.tolist() == expected
 
 
-@pytest.mark.parametrize("name", ["test", "validation"])
+@pytest.mark.parametrize("name", ["test", "validation", "train", "official-train"])
 def test_a_split_that_was_not_fetched_is_an_input_error(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,7 @@ def test_both_formats_of_one_network_have_the_same_size(name: str) -> None:
     graph = graph_of(V1 / name)
     assert graph.num_parameters == (9 * 3 * 8 + 8) + (9 * 8 * 12 + 12) + (12 * 10 + 10)
     assert graph.macs == 14 * 14 * 8 * 27 + 5 * 5 * 12 * 72 + 12 * 10
+    assert graph.activations == (16 * 16 * 3 + 14 * 14 * 8) + (7 * 7 * 8 + 5 * 5 * 12) + (12 + 10)
     assert graph.parameter_bytes == (1320 if "int8" in name else 4 * 1230)
 
 
