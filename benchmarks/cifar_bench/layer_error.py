@@ -87,6 +87,12 @@ class LayerError:
     max_error: float
     rescaled: bool
 
+    @property
+    def title(self) -> str:
+        """The telling part of a TFLite name such as ``/Relu;net/conv/BiasAdd;net/conv/convolution``."""
+        parts = self.name.split(";")
+        return next((part for part in parts if part and not part.startswith("/")), self.name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerErrors:

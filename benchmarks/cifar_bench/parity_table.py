@@ -137,7 +137,7 @@ def _layer_lines(errors: LayerErrors) -> list[str]:
         ["  layer", "#", "operator", "SQNR dB", "max error"],
         *(
             [
-                f"  {_short(_layer_name(layer.name), MAX_LAYER_NAME)}",
+                f"  {_short(layer.title, MAX_LAYER_NAME)}",
                 str(layer.position),
                 layer.operator,
                 f"{'~' if layer.rescaled else ''}{_decibels(layer.sqnr_db)}",
@@ -157,12 +157,6 @@ def _layer_lines(errors: LayerErrors) -> list[str]:
             "  ~ its channels have other gains than in the float model: without these gains"
         )
     return [title, *aligned(rows), *rest]
-
-
-def _layer_name(name: str) -> str:
-    """The telling part of a TFLite name such as ``/Relu;net/conv/BiasAdd;net/conv/convolution``."""
-    parts = name.split(";")
-    return next((part for part in parts if part and not part.startswith("/")), name)
 
 
 def _decibels(value: float | None) -> str:

@@ -437,7 +437,10 @@ def _add_output_arguments(parser: Parser) -> None:
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show the converters' messages"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="show the converters' messages and int8's worst layers",
     )
 
 

@@ -31,6 +31,8 @@ from cifar_export.trace import Call, Trace, trace
 
 # A channel that calibration images hardly reach, or whose weights are next to nothing, would get any gain at all.
 _MAX_GAIN_OVER_MEDIAN = 16.0
+# A channel counts as reached that comes to this share of the layer's largest range.
+_LEAST_SHARE_OF_RANGE = 1e-4
 _TINY = 1e-12
 _COMMUTING = (
     "MaxPooling2D",
@@ -197,11 +199,20 @@ def _gains(wiring: Wiring, ranges: Vector, weights: Vector) -> Vector:
     gain = np.ones(wiring.num_channels)
     for numbers in wiring.free.values():
         wanted = np.sqrt(weights[numbers] / np.maximum(ranges[numbers], _TINY))
-        middle = max(float(np.median(wanted)), _TINY)
+        middle = _middle(wanted, ranges[numbers])
         gain[numbers] = np.clip(
             wanted, middle / _MAX_GAIN_OVER_MEDIAN, middle * _MAX_GAIN_OVER_MEDIAN
         )
     return gain
+
+
+def _middle(wanted: Vector, ranges: Vector) -> float:
+    """The median gain of a layer; of the reached channels alone where they are fewer than half, 1 where none is."""
+    reached = ranges > max(_LEAST_SHARE_OF_RANGE * float(ranges.max()), _TINY)
+    if not reached.any():
+        return 1.0
+    most = 2 * int(reached.sum()) >= len(ranges)
+    return max(float(np.median(wanted if most else wanted[reached])), _TINY)
 
 
 def _ranges(model: Any, wiring: Wiring, feed: Feed) -> Vector:

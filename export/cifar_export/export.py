@@ -2,7 +2,6 @@
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,12 @@ import numpy as np
 from cifar_bench.cells import counted
 from cifar_export.advice import advice
 from cifar_export.calibration_look import calibration_is_unlike, look_of
-from cifar_export.card import card_document, licence_of, output_contract, quantized_contract
+from cifar_export.card import card_document, licence_of
 from cifar_export.convert import convert
-from cifar_export.converted import Converted
 from cifar_export.evidence import Evidence, gather_evidence
+from cifar_export.failure import failed_gate, in_the_way, remains, verified
 from cifar_export.job import Job, open_job
+from cifar_export.layer_evidence import explain_layers, layers_sentence
 from cifar_export.outcome import (
     ExportConflictError,
     ExportFailure,
@@ -38,12 +38,11 @@ from cifar_export.recipe import (
     Quantize,
 )
 from cifar_export.staging import staging_folder, sweep
-from cifar_export.verify import Verification, limits_for, verify
-from cifar_runtime.contract import Contract, ModelFormat
+from cifar_export.verify import Verification
+from cifar_runtime.contract import ModelFormat
 from cifar_runtime.embedding import sealed
-from cifar_runtime.errors import MissingDependencyError
+from cifar_runtime.errors import ArtefactError, MissingDependencyError
 
-FAILED_SCHEMA = "cifar-edge/failed-export/1"
 _REQUIRED = {"tflite": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnx", "onnxruntime")}
 _REMARKS: dict[tuple[ModelFormat, Quantize], str] = {
     ("tflite", "int16x8"): "no XNNPACK kernels for int16x8: many times slower than int8 on x86",
@@ -94,12 +93,15 @@ def _failure_of(
 ) -> PartialExportError:
     """What failed, what its ranges come from, and what to try next."""
     recipe = job.recipe
-    failed = tuple(failure.quantize for failure in failures if failure.reason == "gate")
+    failed = tuple(
+        failure.quantize for failure in failures if failure.reason != "different artefact"
+    )
     what = "; ".join(failure.sentence for failure in failures)
     if not failed:
         hint = "Give --force to replace it, or another -o DIR."
         return ExportConflictError(f"{what}.", hint=hint, results=results, failures=failures)
-    sentences = [f"{what}; not published."]
+    explained = (layers_sentence(failure.name, failure.layers) for failure in failures)
+    sentences = [f"{what}; not published.", *filter(None, explained)]
     is_unlike = is_used_up = False
     if recipe.calibration_data is not None and set(failed) & set(CALIBRATED):
         calibration = job.calibration()
@@ -143,7 +145,7 @@ def _export_one(
     job.say(f"converting to {model_format}: {name}")
     target = recipe.output / f"{name}.{model_format}"
     converted = convert(job, model_format, quantize)
-    contract = _contract(job, converted, quantize)
+    contract = job.contract(converted, quantize)
 
     def seal(
         verification: Verification | None, evidence: Evidence | None
@@ -162,41 +164,28 @@ def _export_one(
     with staging_folder(recipe.output) as folder:
         staged = folder / target.name
         write_artefact(staged, *seal(None, None))
-        verification = verify(staged, job.reference, job.split, limits_for(recipe, quantize))
-        if not verification.passed:
-            _, card = seal(verification, None)
-            write_document(folder / failed.name, _failure(card))
+        verification = verified(job, staged, quantize)
+        if isinstance(verification, ArtefactError) or not verification.passed:
+            layers = explain_layers(job, staged, model_format, quantize)
+            measured = verification if isinstance(verification, Verification) else None
+            _, card = seal(measured, None)
+            write_document(folder / failed.name, remains(card, verification, layers))
             place(folder / failed.name, failed)
-            return _not_published(target, quantize, verification)
+            return failed_gate(target, quantize, verification, layers, split=job.split.name)
+        if recipe.verbose and quantize in CALIBRATED:
+            layers = explain_layers(job, staged, model_format, quantize)
+            job.say(layers_sentence(target.name, layers))
         evidence = gather_evidence(staged, contract, job.evidence, recipe)
         data, card = seal(verification, evidence)
         write_artefact(staged, data, card)
         try:
             publish(staged, target, force=recipe.force)
         except DifferentArtefactError as error:
-            return _not_published(target, quantize, verification, conflict=error.message)
+            return in_the_way(target, quantize, verification, error)
     failed.unlink(missing_ok=True)
     remark = _REMARKS.get((model_format, quantize))
     remarks = (*(() if remark is None else (remark,)), *evidence.remarks)
     return _result(target, card, verification, remarks=remarks)
-
-
-def _not_published(
-    target: Path, quantize: Quantize, verification: Verification, *, conflict: str | None = None
-) -> ExportFailure:
-    """The failure of a gate, or of what was in the way."""
-    gates, seen = verification.gates, verification.parity.seen
-    verdict = ", ".join(gate.sentence for gate in gates)
-    judged = f"{target.name} on {seen} images of {verification.split}: {verdict}"
-    return ExportFailure(
-        name=target.name,
-        quantize=quantize,
-        reason="gate" if conflict is None else "different artefact",
-        sentence=judged if conflict is None else conflict.removesuffix("."),
-        split=verification.split,
-        num_images=seen,
-        gates=tuple(gate.to_json() for gate in gates),
-    )
 
 
 def _result(
@@ -214,26 +203,6 @@ def _result(
         num_images=verification.parity.seen,
         remarks=remarks,
     )
-
-
-def _failure(card: dict[str, Any]) -> dict[str, Any]:
-    """What is left of an artefact that failed its gate: everything but the model."""
-    return {**card, "schema": FAILED_SCHEMA}
-
-
-def _contract(job: Job, converted: Converted, quantize: Quantize) -> Contract:
-    folded = job.folded(quantize)
-    pixels = replace(job.pixels, multiplier=folded.multiplier, offset=folded.offset)
-    if converted.input is not None:
-        pixels = quantized_contract(
-            job.pixels, converted.input, multiplier=folded.multiplier, offset=folded.offset
-        )
-    output = replace(
-        output_contract(job.reference, converted.output),
-        temperature=job.statement.temperature,
-        abstention_threshold=job.statement.abstention_threshold,
-    )
-    return Contract(input=pixels, output=output, labels=job.labels)
 
 
 def _provenance(

@@ -1,7 +1,7 @@
 """What the artefacts of one export share: the checkpoint, its scores, and parts that are made on first use."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from cifar_bench.keras_scorer import scores_in_batches
 from cifar_export.calibration import Calibration, Feed, load_calibration
-from cifar_export.card import output_contract, pixel_contract
+from cifar_export.card import output_contract, pixel_contract, quantized_contract
 from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpoint
+from cifar_export.converted import Converted
 from cifar_export.evaluation import class_labels, evaluation_split, refuse_foreign_calibration
 from cifar_export.evidence import EvidenceImages, load_evidence_images
 from cifar_export.fold import Folded, RescalingRule, fold
@@ -20,7 +21,7 @@ from cifar_export.qat import Lesson, Trained, qat_data, trained
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
 from cifar_export.reference_check import check_reference
 from cifar_export.statement import Statement, check_kind, statement_of
-from cifar_runtime.contract import InputContract
+from cifar_runtime.contract import Contract, InputContract
 from cifar_train.dataset import Split
 
 
@@ -104,6 +105,25 @@ class Job:
             )
             self._trained = trained(start, self.recipe.qat, lesson, say=self.say)
         return self._trained
+
+    def contract(self, converted: Converted, quantize: Quantize) -> Contract:
+        """What a converted model of this precision expects and returns.
+
+        Raises:
+            ArtefactError: its int8 input is not pixel - 128.
+        """
+        folded = self.folded(quantize)
+        pixels = replace(self.pixels, multiplier=folded.multiplier, offset=folded.offset)
+        if converted.input is not None:
+            pixels = quantized_contract(
+                self.pixels, converted.input, multiplier=folded.multiplier, offset=folded.offset
+            )
+        output = replace(
+            output_contract(self.reference, converted.output),
+            temperature=self.statement.temperature,
+            abstention_threshold=self.statement.abstention_threshold,
+        )
+        return Contract(input=pixels, output=output, labels=self.labels)
 
     def calibration(self) -> Calibration:
         """The images that set ranges."""

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cifar_export.recipe import ExportResult, Quantize
 from cifar_runtime.errors import ArtefactError, CifarEdgeError, GateError
+
+if TYPE_CHECKING:
+    from cifar_bench.explain import Explanation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,20 +18,22 @@ class ExportFailure:
     Attributes:
         name: its file's name.
         quantize: its precision.
-        reason: it failed its gate, or a different artefact of that name was kept.
+        reason: it failed its gate, its interpreter refuses it, or a different artefact of that name was kept.
         sentence: what happened, without a full stop.
         split: the split it was measured on.
-        num_images: how many.
+        num_images: how many; 0 where it does not run.
         gates: as :meth:`cifar_bench.gate.Gate.to_json` gives them.
+        layers: how its layers differ from float32; None where nobody looked.
     """
 
     name: str
     quantize: Quantize
-    reason: Literal["gate", "different artefact"]
+    reason: Literal["gate", "does not run", "different artefact"]
     sentence: str
     split: str
     num_images: int
     gates: tuple[Mapping[str, Any], ...]
+    layers: "Explanation | None"
 
     def to_json(self) -> dict[str, Any]:
         """The failure as JSON-ready data."""
@@ -39,6 +44,7 @@ class ExportFailure:
             "split": self.split,
             "num_images": self.num_images,
             "gates": [dict(gate) for gate in self.gates],
+            "layers": None if self.layers is None else self.layers.to_json(),
         }
 
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError, UsageError
 
+ERROR_SCHEMA = "cifar-edge/error/1"
 EXIT_CODES = """\
 exit codes:
   0    done
@@ -160,7 +161,8 @@ def _report(program: str, error: CifarEdgeError, *, as_json: bool) -> None:
     if as_json:
         import json
 
-        sys.stdout.write(json.dumps({"error": error.to_json()}) + "\n")
+        document = {"schema": ERROR_SCHEMA, "error": error.to_json()}
+        sys.stdout.write(json.dumps(document) + "\n")
     else:
         text = str(error)
         sys.stderr.write(f"{text}\n" if text.startswith(program) else f"{program}: {text}\n")

@@ -257,6 +257,15 @@ def test_a_different_artefact_is_kept_unless_forced(checkpoint: Path, tmp_path: 
     assert Classifier(result.path).name == "small-float32"
 
 
+def in_words(layers: list[dict[str, Any]]) -> str:
+    """As the message names layers; a name that begins with a slash says nothing."""
+    parts = [next(part for part in layer["name"].split(";") if part[0] != "/") for layer in layers]
+    return ", ".join(
+        f"#{layer['position']} {layer['operator']} {part} {layer['sqnr_db']:.1f} dB"
+        for layer, part in zip(layers, parts, strict=True)
+    )
+
+
 def test_a_model_that_fails_its_gate_is_not_published_and_the_others_are(
     checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -283,14 +292,17 @@ def test_a_model_that_fails_its_gate_is_not_published_and_the_others_are(
     assert caught.value.exit_code == 5
     assert message.startswith("small-int8.tflite on 1000 images of test-sample: accuracy drop ")
     assert "limit at least 100.00%: failed" in message
+    failure = json.loads((old.parent / "small-int8.tflite.failed.parity.json").read_text())
+    worst = failure["layers"]["errors"]["layers"][:3]
+    assert worst[0]["sqnr_db"] < 20
     assert message.endswith(
-        f"not published. Ranges come from 1 image of {folder} (brightness 0.0, contrast 0.0, detail 0.0), "
+        f"not published. Worst layers of small-int8.tflite: {in_words(worst)} (SQNR against "
+        f"small-float32). Ranges come from 1 image of {folder} (brightness 0.0, contrast 0.0, detail 0.0), "
         "which look unlike those of test-sample (brightness 121.9, contrast 64.1, detail 13.8). "
         "Give --calibration-data a few hundred typical training images, or leave it out for CIFAR-10's. "
         f"Next: cifar-export {checkpoint} --quantize=int8 --max-accuracy-drop=0.0 --min-agreement=1.0 "
         f"--eval-split=test-sample --force --output={old.parent}"
     )
-    failure = json.loads((old.parent / "small-int8.tflite.failed.parity.json").read_text())
     assert failure["schema"] == "cifar-edge/failed-export/1"
     gates = failure["provenance"]["parity"]["gates"]
     assert [gate["passed"] for gate in gates if gate["name"] == "agreement"] == [False]

@@ -39,6 +39,7 @@ def failure(name: str, reason: Any) -> ExportFailure:
         split="test-sample",
         num_images=1000,
         gates=(GATE.to_json(),),
+        layers=None,
     )
 
 

@@ -52,7 +52,8 @@ def test_with_json_an_error_is_an_object(capsys: pytest.CaptureFixture[str], fla
     out, err = capsys.readouterr()
     assert err == ""
     assert json.loads(out) == {
-        "error": {"code": "input", "exit_code": 3, "message": "m.", "hint": "h"}
+        "schema": "cifar-edge/error/1",
+        "error": {"code": "input", "exit_code": 3, "message": "m.", "hint": "h"},
     }
 
 

@@ -11,6 +11,8 @@ import cifar_runtime
 from cifar_runtime.artefact import card_path
 from cifar_runtime.classifier import default_model
 from cifar_runtime.cli import main as classify
+from cifar_runtime.command import ERROR_SCHEMA
+from cifar_runtime.errors import CifarEdgeError
 from cifar_runtime.info_cli import main as info
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -46,7 +48,9 @@ def test_the_schemas_are_schemas(name: str) -> None:
 
 
 def test_there_is_one_for_every_document_of_the_runtime() -> None:
-    assert set(SCHEMAS) == {"artefact.schema.json", "classify.schema.json", "info.schema.json"}
+    assert set(SCHEMAS) == {
+        f"{name}.schema.json" for name in ("artefact", "classify", "error", "info")
+    }
 
 
 @pytest.mark.parametrize(
@@ -97,6 +101,37 @@ def test_what_classify_prints_fits(
     assert len(lines) == 2
     for line in lines:
         validator("classify", "#/$defs/result").validate(json.loads(line))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["a.png", "--top-k", "0"], "usage"),
+        (["a.png", "-m", "none.tflite"], "artefact"),
+        (["."], "input"),
+    ],
+)
+def test_what_a_failing_command_prints_fits(
+    arguments: list[str],
+    code: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert classify([*arguments, "--json"]) > 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["error"]["code"] == code
+    for name in ("error", "classify", "info"):
+        validator(name).validate(document)
+        assert not validator(name).is_valid({**document, "schema": "cifar-edge/error/2"})
+    assert not validator("error").is_valid({**document, "error": {}})
+
+
+def test_every_error_of_the_tree_fits() -> None:
+    for kind in (CifarEdgeError, *CifarEdgeError.__subclasses__()):
+        document = {"schema": ERROR_SCHEMA, "error": kind("m.").to_json()}
+        validator("error").validate(document)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--self-test"]])

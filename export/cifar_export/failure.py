@@ -1,0 +1,109 @@
+"""An artefact that is not published: how that is found, what is said of it, and the document that is left."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cifar_bench.explain import Explanation
+from cifar_export.job import Job
+from cifar_export.outcome import ExportFailure
+from cifar_export.publish import DifferentArtefactError
+from cifar_export.recipe import CALIBRATED, Quantize
+from cifar_export.verify import Verification, limits_for, verify
+from cifar_runtime.errors import ArtefactError
+
+FAILED_SCHEMA = "cifar-edge/failed-export/1"
+
+
+def verified(job: Job, staged: Path, quantize: Quantize) -> Verification | ArtefactError:
+    """The comparison with Keras, or the interpreter's refusal where the user's own images set the ranges.
+
+    Images unlike real ones can leave ranges so far apart that no interpreter takes the scales between them.
+
+    Args:
+        job: the export.
+        staged: the artefact, its card beside it.
+        quantize: its precision.
+
+    Raises:
+        ArtefactError: the interpreter refuses an artefact whose ranges are not of such images.
+    """
+    recipe = job.recipe
+    try:
+        return verify(staged, job.reference, job.split, limits_for(recipe, quantize))
+    except ArtefactError as error:
+        if recipe.calibration_data is None or quantize not in CALIBRATED:
+            raise
+        return ArtefactError(error.message.replace(str(staged), staged.name))
+
+
+def remains(
+    card: Mapping[str, Any],
+    verification: Verification | ArtefactError,
+    layers: Explanation | None,
+) -> dict[str, Any]:
+    """What is left of an artefact that failed its gate: everything but the model, and why it failed."""
+    return {
+        **card,
+        "schema": FAILED_SCHEMA,
+        "layers": None if layers is None else layers.to_json(),
+        "refusal": verification.message if isinstance(verification, ArtefactError) else None,
+    }
+
+
+def failed_gate(
+    target: Path,
+    quantize: Quantize,
+    verification: Verification | ArtefactError,
+    layers: Explanation | None,
+    *,
+    split: str,
+) -> ExportFailure:
+    """The failure of an artefact that decides too differently, or that its interpreter refuses.
+
+    Args:
+        target: where it would have been published.
+        quantize: its precision.
+        verification: the comparison, or the refusal.
+        layers: how its layers differ from float32.
+        split: what it was to be compared on.
+    """
+    if isinstance(verification, ArtefactError):
+        return ExportFailure(
+            name=target.name,
+            quantize=quantize,
+            reason="does not run",
+            sentence=verification.message.removesuffix("."),
+            split=split,
+            num_images=0,
+            gates=(),
+            layers=layers,
+        )
+    gates, seen = verification.gates, verification.parity.seen
+    verdict = ", ".join(gate.sentence for gate in gates)
+    return ExportFailure(
+        name=target.name,
+        quantize=quantize,
+        reason="gate",
+        sentence=f"{target.name} on {seen} images of {split}: {verdict}",
+        split=split,
+        num_images=seen,
+        gates=tuple(gate.to_json() for gate in gates),
+        layers=layers,
+    )
+
+
+def in_the_way(
+    target: Path, quantize: Quantize, verification: Verification, error: DifferentArtefactError
+) -> ExportFailure:
+    """The failure of an artefact that passed its gate where a different one is there already."""
+    return ExportFailure(
+        name=target.name,
+        quantize=quantize,
+        reason="different artefact",
+        sentence=error.message.removesuffix("."),
+        split=verification.split,
+        num_images=verification.parity.seen,
+        gates=tuple(gate.to_json() for gate in verification.gates),
+        layers=None,
+    )

@@ -1,0 +1,161 @@
+"""A failed gate names the worst layers, whatever goes wrong while they are measured, and leaves no float model."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cifar_bench.layer_error import layer_errors
+from cifar_bench.litert_layers import LiteRTTrace
+from cifar_bench.onnx_layers import OnnxTrace
+from cifar_bench.split_choice import stratified_positions
+from cifar_export import layer_evidence
+from cifar_export.export import export
+from cifar_export.outcome import ExportGateError
+from cifar_export.recipe import ExportRecipe
+from cifar_runtime.artefact import open_artefact
+from cifar_train import shipped
+
+TRACES = {"tflite": LiteRTTrace, "onnx": OnnxTrace}
+
+
+@pytest.fixture
+def black(tmp_path: Path) -> Path:
+    """A calibration folder that shows nothing: one black picture."""
+    folder = tmp_path / "black"
+    folder.mkdir()
+    Image.new("RGB", (32, 32), (0, 0, 0)).save(folder / "black.png")
+    return folder
+
+
+def strict(checkpoint: Path, folder: Path, **parts: Any) -> ExportRecipe:
+    """An export whose int8 must fail."""
+    return ExportRecipe(
+        checkpoint=checkpoint,
+        output=folder / "out",
+        quantize=("int8",),
+        calibration_data=folder / "black",
+        eval_split="test-sample",
+        max_accuracy_drop=0.0,
+        min_agreement=1.0,
+        **parts,
+    )
+
+
+def failed(recipe: ExportRecipe, name: str) -> tuple[ExportGateError, dict[str, Any]]:
+    with pytest.raises(ExportGateError) as caught:
+        export(recipe)
+    document = recipe.output / f"{name}.failed.parity.json"
+    return caught.value, json.loads(document.read_text())
+
+
+@pytest.mark.usefixtures("black")
+def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    """Independently: the float files exported by themselves, and the int8 ones published without limits."""
+    recipe = strict(checkpoint, tmp_path, formats=("tflite", "onnx"))
+    with pytest.raises(ExportGateError) as caught:
+        export(recipe)
+    assert sorted(path.name for path in recipe.output.iterdir()) == [
+        "small-int8.onnx.failed.parity.json",
+        "small-int8.tflite.failed.parity.json",
+    ]
+    lenient = ExportRecipe(
+        checkpoint=checkpoint,
+        output=tmp_path / "all",
+        formats=("tflite", "onnx"),
+        quantize=("none", "int8"),
+        calibration_data=tmp_path / "black",
+        eval_split="test-sample",
+        max_accuracy_drop=1.0,
+        min_agreement=0.0,
+        verbose=True,
+    )
+    said: list[str] = []
+    published = {result.path.name: result.path for result in export(lenient, progress=said.append)}
+    sample = shipped.test_sample()
+    images = sample.images[stratified_positions(sample.labels, 32)]
+    for failure in caught.value.failures:
+        suffix = failure.name.rpartition(".")[2]
+        expected = layer_errors(
+            TRACES[suffix](open_artefact(published[f"small-float32.{suffix}"])),
+            TRACES[suffix](open_artefact(published[f"small-int8.{suffix}"])),
+            images,
+            reference_name="small-float32",
+        )
+        assert failure.layers is not None
+        assert failure.layers.errors == expected
+        assert expected.layers[0].sqnr_db is not None
+        assert expected.layers[0].sqnr_db < 20  # so bad is a range of black
+        written = json.loads((recipe.output / f"{failure.name}.failed.parity.json").read_text())
+        assert written["layers"] == json.loads(json.dumps(failure.layers.to_json()))
+        worst = expected.layers[0]
+        named = (
+            f"Worst layers of {failure.name}: #{worst.position} {worst.operator} {worst.title} "
+            f"{worst.sqnr_db:.1f} dB, #"
+        )
+        assert named in str(caught.value)
+        assert any(sentence.startswith(named) for sentence in said)
+
+
+@pytest.mark.usefixtures("black")
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(KeyError("x"), "unexpected KeyError: 'x'."), (MemoryError(), "unexpected MemoryError: .")],
+)
+def test_a_failure_to_measure_layers_does_not_hide_the_gates(
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    reason: str,
+) -> None:
+    def fail(*_arguments: Any, **_more: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(layer_evidence, "explain", fail)
+    caught, document = failed(strict(checkpoint, tmp_path), "small-int8.tflite")
+    assert f"No error by layer of small-int8.tflite: {reason} Ranges come" in str(caught)
+    assert document["layers"] == {"errors": None, "reason": reason}
+    assert document["provenance"]["parity"]["agreement"] < 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [
+        "small-int8.tflite.failed.parity.json"
+    ]
+
+
+@pytest.mark.usefixtures("black")
+def test_an_artefact_that_its_interpreter_refuses_after_bad_calibration_fails_its_gate(
+    save: Callable[[Any, Path], None], tmp_path: Path
+) -> None:
+    """Edge filters see nothing in a plain picture: XNNPACK refuses the ratio of their scale to the output's."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Conv2D(4, 3, activation="relu", name="edges"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    kernel = np.zeros((3, 3, 3, 4), np.float32)
+    kernel[1, 0], kernel[1, 2] = 100.0, -100.0
+    model.get_layer("edges").set_weights([kernel, np.full(4, 0.01, np.float32)])
+    path = tmp_path / "edges.keras"
+    save(model, path)
+    caught, document = failed(strict(path, tmp_path), "edges-int8.tflite")
+    assert str(caught).startswith("edges-int8.tflite: LiteRT cannot open it: failed to create XNN")
+    assert "; not published. Worst layers of edges-int8.tflite: #" in str(caught)
+    assert "which look unlike those of test-sample" in str(caught)
+    assert document["refusal"].startswith("edges-int8.tflite: LiteRT cannot open it: ")
+    assert (document["golden_vectors"], document["provenance"]["parity"]) == (None, None)
+    (failure,) = caught.failures
+    assert (failure.reason, failure.num_images, failure.gates) == ("does not run", 0, ())
+    assert str(tmp_path / "out") not in failure.sentence
