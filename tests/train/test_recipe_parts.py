@@ -13,7 +13,7 @@ import pytest
 
 from cifar_runtime.errors import InputError, UsageError
 from cifar_train.architectures import build
-from cifar_train.augment import alternating_flips, augment, mix_pairs
+from cifar_train.augment import alternating_flips, blend, draw_mix, draw_views, view
 from cifar_train.cli import parse
 from cifar_train.recipe import Augmentation, Distillation, Fold, recipe_from_json
 from cifar_train.recipes import NOTEBOOK, RECIPES, SEED_CNN
@@ -149,6 +149,17 @@ def test_folds_part_the_images() -> None:
     assert ids[parts[0]].tolist() == [12, 15, 18]
 
 
+def augment(
+    images: np.ndarray,
+    augmentation: Augmentation,
+    generator: np.random.Generator,
+    *,
+    mirrored: np.ndarray | None = None,
+) -> np.ndarray:
+    views = draw_views(images.shape[:3], augmentation, generator, mirrored=mirrored)
+    return view(images, views)
+
+
 def test_augmented_images_are_shifts_and_mirrors_of_their_own_image() -> None:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, size=(40, 8, 9, 3), dtype=np.uint8)
@@ -216,7 +227,8 @@ def test_cutout_greys_one_square_of_each_image() -> None:
 def test_mixed_pairs_share_pixels_and_labels_alike() -> None:
     labels = np.eye(6, dtype=np.float32)
     pixels = np.arange(6, dtype=np.float32)[:, None, None, None] * np.ones((6, 2, 2, 3), np.float32)
-    mixed, targets = mix_pairs(pixels, labels, 0.5, np.random.default_rng(4))
+    mix = draw_mix(6, 0.5, np.random.default_rng(4))
+    mixed, targets = blend(pixels, mix), blend(labels, mix)
     np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
     expected = targets @ np.arange(6, dtype=np.float32)
     np.testing.assert_allclose(mixed[:, 0, 0, 0], expected, rtol=1e-5, atol=1e-6)

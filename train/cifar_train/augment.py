@@ -1,4 +1,9 @@
-"""Augmentation of uint8 images in NumPy, so that every Keras backend sees the same pixels; random numbers come in."""
+"""Augmentation of uint8 images, so that every Keras backend sees the same pixels; random numbers come in.
+
+NumPy draws what is random. Applying it is written with operators and indexing alone, so it takes JAX arrays too.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,22 +14,50 @@ from cifar_train.recipe import Augmentation
 _GREY = 128
 
 
-def augment(
-    images: NDArray[np.uint8],
+class Views(NamedTuple):
+    """How each image of a batch varies; a tuple, which JAX takes as it is.
+
+    Attributes:
+        rows: int32, shape (n, height): where each row of the view comes from.
+        columns: int32, shape (n, width), likewise.
+        hidden_rows: bool, shape (n, height): which rows of the view the grey square spans; None without squares.
+        hidden_columns: bool, shape (n, width), likewise.
+    """
+
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    hidden_rows: NDArray[np.bool_] | None = None
+    hidden_columns: NDArray[np.bool_] | None = None
+
+
+class Mix(NamedTuple):
+    """How a batch is blended with itself.
+
+    Attributes:
+        share: what each image keeps of itself, 0..1.
+        others: int32, shape (n,): whom the rest comes from.
+    """
+
+    share: np.float32
+    others: NDArray[np.int32]
+
+
+def draw_views(
+    shape: tuple[int, int, int],
     augmentation: Augmentation,
     generator: np.random.Generator,
     *,
     mirrored: NDArray[np.bool_] | None = None,
-) -> NDArray[np.uint8]:
-    """Randomly varied copies of ``images``, uint8, shape (n, height, width, channels); each image on its own.
+) -> Views:
+    """Random views of a batch; each image on its own.
 
     Args:
-        images: uint8, shape (n, height, width, channels).
+        shape: number of images, height, width.
         augmentation: how they vary; mixing pairs is not done here.
         generator: where the random numbers come from.
         mirrored: bool, shape (n,), which images to mirror where flips alternate.
     """
-    count, height, width, _ = images.shape
+    count, height, width = shape
     reach = augmentation.translate
     rows = np.arange(height) + generator.integers(-reach, reach, size=(count, 1), endpoint=True)
     columns = np.arange(width) + generator.integers(-reach, reach, size=(count, 1), endpoint=True)
@@ -32,13 +65,24 @@ def augment(
         mirrored = np.less(generator.random(size=count), 0.5)
     if augmentation.flip != "none" and mirrored is not None:
         columns = np.where(mirrored[:, None], width - 1 - columns, columns)
-    picked = np.arange(count)[:, None, None]
-    varied: NDArray[np.uint8] = images[
-        picked, _reflect(rows, height)[:, :, None], _reflect(columns, width)[:, None, :]
-    ]
-    if augmentation.cutout:
-        varied[_squares(varied, augmentation.cutout, generator)] = _GREY
-    return varied
+    views = Views(rows=_reflect(rows, height), columns=_reflect(columns, width))
+    if not augmentation.cutout:
+        return views
+    return views._replace(
+        hidden_rows=_draw_spans(count, height, augmentation.cutout, generator),
+        hidden_columns=_draw_spans(count, width, augmentation.cutout, generator),
+    )
+
+
+def view(images: NDArray[np.uint8], views: Views) -> NDArray[np.uint8]:
+    """Varied copies of ``images``, uint8, shape (n, height, width, channels)."""
+    picked = np.arange(len(images))[:, None, None]
+    varied: NDArray[np.uint8] = images[picked, views.rows[:, :, None], views.columns[:, None, :]]
+    if views.hidden_rows is None or views.hidden_columns is None:
+        return varied
+    square = views.hidden_rows[:, :, None] & views.hidden_columns[:, None, :]
+    hidden = square[..., None].astype(np.uint8)
+    return varied * (1 - hidden) + hidden * _GREY
 
 
 def alternating_flips(count: int, epoch: int, *, seed: int) -> NDArray[np.bool_]:
@@ -52,39 +96,34 @@ def alternating_flips(count: int, epoch: int, *, seed: int) -> NDArray[np.bool_]
     return mirrored
 
 
-def mix_pairs(
-    pixels: NDArray[np.float32],
-    targets: NDArray[np.float32],
-    mixup: float,
-    generator: np.random.Generator,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Each image and its target, float32, blended with another's of the batch, all by one Beta(mixup, mixup) share.
+def draw_mix(count: int, mixup: float, generator: np.random.Generator) -> Mix:
+    """One Beta(mixup, mixup) share for a batch of ``count``, and a partner for each.
 
     Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018.
     """
     share = np.float32(generator.beta(mixup, mixup))
-    others = generator.permutation(len(pixels))
-    return (
-        share * pixels + (1 - share) * pixels[others],
-        share * targets + (1 - share) * targets[others],
-    )
+    return Mix(share=share, others=generator.permutation(count).astype(np.int32))
 
 
-def _squares(
-    images: NDArray[np.uint8], side: int, generator: np.random.Generator
+def blend(values: NDArray[np.float32], mix: Mix) -> NDArray[np.float32]:
+    """Pixels or targets of a batch, float32, blended with those of their partners."""
+    return mix.share * values + (1 - mix.share) * values[mix.others]
+
+
+def _draw_spans(
+    count: int, size: int, side: int, generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """A square in each image, bool, shape (n, height, width); its centre is anywhere, so borders may crop it."""
-    count, height, width, _ = images.shape
-    top = generator.integers(0, height, size=(count, 1)) - side // 2
-    left = generator.integers(0, width, size=(count, 1)) - side // 2
-    rows, columns = np.arange(height) - top, np.arange(width) - left
-    inside_rows = (rows >= 0) & (rows < side)
-    inside_columns = (columns >= 0) & (columns < side)
-    square: NDArray[np.bool_] = inside_rows[:, :, None] & inside_columns[:, None, :]
-    return square
+    """Which of ``size`` positions lie within ``side`` of each other around a random centre, bool, shape (count, size).
+
+    The centre may be anywhere, so borders crop some spans.
+    """
+    first = generator.integers(0, size, size=(count, 1)) - side // 2
+    offsets = np.arange(size) - first
+    spans: NDArray[np.bool_] = (offsets >= 0) & (offsets < side)
+    return spans
 
 
-def _reflect(positions: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def _reflect(positions: NDArray[np.int64], size: int) -> NDArray[np.int32]:
     """Positions outside 0..size-1 mirrored at the border pixel, which is not repeated (NumPy's ``reflect``)."""
     reflected: NDArray[np.int64] = size - 1 - np.abs(size - 1 - np.abs(positions))
-    return reflected
+    return reflected.astype(np.int32)

@@ -31,6 +31,7 @@ from cifar_train.run_state import (
     load_variables,
     save_state,
 )
+from cifar_train.whole_epochs import WholeEpochs, open_whole_epochs
 
 EVALUATION_BATCH_SIZE = 500
 STATISTICS_IMAGES = 5000
@@ -113,6 +114,7 @@ def fit(
             statistics_pixels=_statistics_pixels(recipe, train),
             teacher=teacher,
             parallel=parallel,
+            whole_epochs=open_whole_epochs(recipe, model, train, teacher),
             watcher=watcher,
         )
         state = _fit_epochs(run, state, folder)
@@ -131,6 +133,7 @@ class _Run:
     statistics_pixels: NDArray[np.float32]
     teacher: Teacher | None
     parallel: Parallel
+    whole_epochs: WholeEpochs | None
     watcher: Watcher
 
 
@@ -196,9 +199,13 @@ def _fit_epoch(run: _Run, number: int) -> tuple[dict[str, float], float]:
     def on_step(step: int) -> None:
         run.watcher.on_batch(number, min((step + 1) * size, total), total)
 
-    epoch = batches(run.recipe, run.train, number, teacher=run.teacher)
     start = time.perf_counter()
-    measured = run.parallel.train(run.model, epoch, math.ceil(total / size), on_step)
+    if run.whole_epochs is not None:
+        measured = run.whole_epochs.train_epoch(number)
+        run.watcher.on_batch(number, total, total)
+    else:
+        epoch = batches(run.recipe, run.train, number, teacher=run.teacher)
+        measured = run.parallel.train(run.model, epoch, math.ceil(total / size), on_step)
     seconds = time.perf_counter() - start
     if not math.isfinite(measured["loss"]):
         raise CifarEdgeError(
