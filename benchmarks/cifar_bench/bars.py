@@ -19,7 +19,8 @@ from cifar_bench.svg import (
     titled,
 )
 
-_BAR_HEIGHT, _MEMORY_HEIGHT, _TOP = 14.0, 4.0, 20.0
+_BAR_HEIGHT, _MEMORY_HEIGHT, _LEGEND_HEIGHT, _TOP = 14.0, 4.0, 18.0, 20.0
+_LEGEND = "thin: share of the memory rate, uncached"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,8 @@ def roofline_figure(bars: Sequence[Bar], *, width: float) -> str:
     ceiling = {"class": "tick", "text-anchor": "end"}
     parts.append(text(scale(1.0) - 6, 12, "ceiling, 100 %", ceiling))
     if any(bar.memory_share is not None for bar in bars):
-        parts.append(text(scale.start, 12, "thin: memory rate, uncached", {"class": "tick"}))
+        height += _LEGEND_HEIGHT
+        parts.append(text(scale.start, height - 4, _LEGEND, {"class": "tick"}))
     return figure(
         (width, height),
         parts,

@@ -184,6 +184,33 @@ def test_text_and_marks_contrast_with_the_ground_in_both_themes(report: Report) 
         assert all(contrast(colour, theme[2]) >= 3 for colour in colours)
 
 
+def test_counts_contrast_with_the_deepest_tint_of_their_cell_in_both_themes(report: Report) -> None:
+    """WCAG 2.2: 4.5 for text. A cell's tint is at most 0.6 opaque, times the theme's depth."""
+    page = html_page(report)
+    themes = re.findall(
+        r"--ink: (#\w{6}); .*?--ground: (#\w{6});.*?"
+        r"--right: ([\d, ]+); --wrong: ([\d, ]+); --depth: ([\d.]+);",
+        page,
+        flags=re.DOTALL,
+    )
+    assert len(themes) == 2
+    assert "calc(var(--shade) * var(--depth))" in page
+    shades = [float(shade) for shade in re.findall(r"--shade: ([\d.]+)", page)]
+    assert 0 < max(shades) <= 0.6
+    for ink, ground, *tints, depth in themes:
+        opacity = 0.6 * float(depth)
+        under = [int(ground[index : index + 2], 16) for index in (1, 3, 5)]
+        for tint in tints:
+            mixed = [
+                round(opacity * int(over) + (1 - opacity) * base)
+                for over, base in zip(tint.split(","), under, strict=True)
+            ]
+            lighter, darker = sorted(
+                (_luminance(ink), _luminance("#" + bytes(mixed).hex())), reverse=True
+            )
+            assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
 MEASURE = """
 const answers = {};
 for (const frame of document.querySelectorAll('iframe')) {

@@ -159,7 +159,7 @@ def test_the_table_has_both_models_side_by_side(measured: tuple[str, Path]) -> N
         ("m.tflite", "the following arguments are required: --against"),
         ("m.tflite --against c.keras --json m.onnx", "expected a name that ends in .json"),
         ("m.tflite --against c.keras --seed -1", "'-1' is not a whole number from zero up"),
-        ("m.tflite --against c.keras --split train", "'train' is not one of test-sample, test"),
+        ("m.tflite --against c.keras --split tran", "'tran' is not one of test-sample, test"),
     ],
 )
 def test_a_senseless_command_line_says_what_would_make_sense(line: str, message: str) -> None:
