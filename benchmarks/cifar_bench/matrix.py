@@ -16,6 +16,7 @@ from cifar_bench.parity import Parity, parity_from_json
 from cifar_bench.scorer import ModelFile
 from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import InputError
+from cifar_runtime.flaw import flaw_of
 
 MATRIX_SCHEMA = "cifar-edge/matrix/1"
 _HEADER = (
@@ -167,7 +168,7 @@ def matrix_from_text(text: str, *, origin: str) -> MatrixReport:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{origin}: is not a matrix report: {error!r}.",
+            f"{origin}: is not a matrix report: {flaw_of(error)}.",
             hint="Make it again with python -m cifar_export.matrix.",
         ) from error
 

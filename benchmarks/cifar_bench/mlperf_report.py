@@ -14,6 +14,7 @@ from cifar_bench.mlperf_recipe import OFFICIAL_WINDOW_SECONDS
 from cifar_bench.scorer import ModelFile
 from cifar_bench.statistics import wilson_interval
 from cifar_runtime.errors import InputError
+from cifar_runtime.flaw import flaw_of
 
 SCHEMA = "cifar-edge/mlperf-tiny/1"
 OFFICIAL_NUM_WINDOWS = 5
@@ -200,7 +201,7 @@ def mlperf_report_from_text(text: str, *, origin: str) -> MlperfReport:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{origin}: is not an MLPerf Tiny report: {error!r}.", hint=hint
+            f"{origin}: is not an MLPerf Tiny report: {flaw_of(error)}.", hint=hint
         ) from error
 
 

@@ -23,6 +23,7 @@ from cifar_bench.roofline import (
 )
 from cifar_bench.why_int8 import why_int8
 from cifar_runtime.errors import InputError
+from cifar_runtime.flaw import flaw_of
 
 SCHEMA = "cifar-edge/bench/1"
 
@@ -138,17 +139,8 @@ def report_from_text(text: str, *, origin: str) -> Report:
         return _report_from_json(document)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{origin}: is not a benchmark report: {_reason(error)}.", hint=hint
+            f"{origin}: is not a benchmark report: {flaw_of(error)}.", hint=hint
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong with a document, without Python's words for it where they say little."""
-    if isinstance(error, KeyError):
-        return f"the field {error.args[0]} is missing"
-    if isinstance(error, ValueError):
-        return str(error).rstrip(".")
-    return "a field is of another type than expected"
 
 
 def _report_from_json(document: Mapping[str, Any]) -> Report:

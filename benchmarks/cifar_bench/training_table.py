@@ -7,6 +7,7 @@ from typing import Any
 from cifar_bench.accuracy import Accuracy
 from cifar_bench.cells import percent
 from cifar_runtime.errors import InputError
+from cifar_runtime.flaw import flaw_of
 
 _SCHEMA = "cifar-edge/train/1"
 _HEADER = ("recipe", "seed", "epochs", "training %", "validation %", "test % (95 % interval)")
@@ -32,7 +33,9 @@ def training_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
         rows = [_row(card, test) for card, test in zip(cards, tests, strict=True)]
         made_with = _made_with(cards[0])
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{origin}: a card lacks a figure: {error!r}.", hint=hint) from error
+        raise InputError(
+            f"{origin}: a card cannot be used: {flaw_of(error)}.", hint=hint
+        ) from error
     alignment = ["---"] + ["---:"] * (len(_HEADER) - 1)
     table = [f"| {' | '.join(row)} |" for row in (_HEADER, alignment, *rows)]
     return "\n".join([*table, "", f"{_summary(tests)} {made_with}"]) + "\n"

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from cifar_export.outcome import ExportGateError
+from cifar_export.outcome import ExportConflictError, ExportGateError
 from cifar_export.recipe import (
     RUNNABLE,
     EvalSplit,
@@ -53,7 +53,8 @@ def export_matrix(
         progress: told in a few words what begins.
 
     Raises:
-        CifarEdgeError: an export could not be made at all; a failed gate is in the report.
+        CifarEdgeError: an export could not be made at all, or an artefact is in the way of one; a failed gate is
+            in the report.
     """
     from cifar_bench.environment import read_environment
     from cifar_bench.matrix import MatrixReport
@@ -97,6 +98,7 @@ def _exported(
     try:
         results = export(recipe, progress=progress)
     except ExportGateError as error:
+        _refuse_unmeasured(error)
         results = error.results
     published = {result.path.name for result in results}
     found = []
@@ -107,6 +109,22 @@ def _exported(
         document = card_path(target) if name in published else failed
         found.append((_precision(recipe, quantize), json.loads(document.read_bytes())))
     return found
+
+
+def _refuse_unmeasured(error: ExportGateError) -> None:
+    """Checks that every export that failed has a verdict of its own, which only a measured one has.
+
+    Raises:
+        ExportConflictError: a different artefact is in the way of one, or its interpreter refuses it.
+    """
+    others = [failure.sentence for failure in error.failures if failure.reason != "gate"]
+    if others:
+        raise ExportConflictError(
+            f"{'; '.join(others)}.",
+            hint="Export with force, into another folder, or on other calibration images.",
+            results=error.results,
+            failures=error.failures,
+        ) from error
 
 
 def _precision(recipe: ExportRecipe, quantize: Quantize) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,23 @@ def test_outputs_come_back_from_their_file(outputs: Outputs, tmp_path: Path) -> 
     assert again.labels.tolist() == [0, 1, 2, 2]
     for field in ("split", "images_sha256", "label_names", "models", "environment"):
         assert getattr(again, field) == getattr(outputs, field)
+
+
+def test_the_header_follows_its_schema(outputs: Outputs) -> None:
+    jsonschema, referencing = pytest.importorskip("jsonschema"), pytest.importorskip("referencing")
+    folder = resources.files("cifar_bench") / "schemas"
+    schemas: dict[str, Any] = {
+        name: json.loads((folder / f"{name}.schema.json").read_text())
+        for name in ("outputs", "parity")
+    }
+    registry = referencing.Registry().with_resources(
+        (schema["$id"], referencing.Resource.from_contents(schema)) for schema in schemas.values()
+    )
+    validator = jsonschema.Draft202012Validator(schemas["outputs"], registry=registry)
+    document = json.loads(header(outputs))
+    validator.validate(document)
+    for place, wrong in (("schema", "cifar-edge/outputs/2"), ("models", []), ("surprise", 1)):
+        assert not validator.is_valid({**document, place: wrong})
 
 
 def test_the_report_counts_what_the_scores_say(outputs: Outputs) -> None:

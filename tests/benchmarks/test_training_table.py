@@ -50,7 +50,7 @@ def test_a_single_seed_is_called_one() -> None:
         ([{**card(0, 1), "schema": "x/1"}], "runs: a card is not of schema 'cifar-edge/train/1'."),
         (
             [{**card(0, 1), "accuracy": {"validation": {}}}],
-            "runs: a card lacks a figure: KeyError('test').",
+            "runs: a card cannot be used: the field test is missing.",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """Every export of one checkpoint in one report: real exports of a small checkpoint, for a smaller matrix."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from cifar_bench.matrix import MatrixReport, matrix_from_text
 from cifar_export import job, matrix
 from cifar_export.matrix import export_matrix, main
+from cifar_export.outcome import ExportConflictError
 from cifar_export.qat import QatData
 from cifar_export.recipe import RUNNABLE, ExportRecipe, QatRecipe
 from cifar_runtime.artefact import open_artefact
@@ -72,6 +74,23 @@ def test_every_export_is_in_the_report_whatever_its_verdict(
             assert entry.model_file.size_bytes == len(artefact.data)
             assert entry.model_file.sha256 == artefact.sha256
     assert {entry.passed for entry in report.entries} == {True, False}
+
+
+def test_an_artefact_in_the_way_is_an_error_although_a_gate_failed_as_well(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    """It has no verdict of this run: its document would be missing, or another run's."""
+    target = tmp_path / "small-float32.tflite"
+    target.write_bytes(b"precious")
+    asked = replace(recipe(checkpoint, tmp_path), quantize=("none", "int8"), force=False)
+    with pytest.raises(ExportConflictError) as caught:
+        matrix._exported(asked, None)
+    assert str(caught.value) == (
+        f"{target}: a different artefact is there already, and was kept. Export with force, into another "
+        "folder, or on other calibration images."
+    )
+    assert [failure.reason for failure in caught.value.failures] == ["different artefact", "gate"]
+    assert target.read_bytes() == b"precious"
 
 
 def test_the_refused_pair_has_its_reason(report: MatrixReport) -> None:

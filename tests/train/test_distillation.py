@@ -258,6 +258,7 @@ def test_a_recipe_that_distils_needs_a_teacher(tmp_path: Path) -> None:
 def test_the_command_writes_labels_and_says_what_is_next(
     teachers: list[Path],
     few: Split,
+    follows: Callable[[str, object], bool],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -265,7 +266,10 @@ def test_the_command_writes_labels_and_says_what_is_next(
     monkeypatch.setattr("cifar_train.dataset.load_split", lambda _: few)
     path = tmp_path / "labels.npy"
     assert soft_labels_cli.main([str(teachers[0]), "-o", str(path)]) == 0
-    right = json.loads(path.with_suffix(".json").read_text())["agree_with_labels"]
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert follows("soft-labels", card)
+    assert not follows("soft-labels", {**card, "views": []})
+    right = card["agree_with_labels"]
     assert capsys.readouterr().out == (
         f"{path}  32 images of few, {right} labelled like CIFAR-10\n"
         f"Next: cifar-train --recipe edge-s --teacher {path}\n"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,13 @@ from cifar_runtime.errors import InputError
 from cifar_train import sources
 from cifar_train.binary_format import RECORD_BYTES, images_from_records, records_from_images
 from cifar_train.data_cli import main
-from cifar_train.dataset import STORED_FILES, dataset_record, is_available, load_official
+from cifar_train.dataset import (
+    STORED_FILES,
+    dataset_folder,
+    dataset_record,
+    is_available,
+    load_official,
+)
 from cifar_train.fetch import STALE_AFTER_S, FetchRecipe, fetch, verify
 
 COMMAND = Path(sys.executable).with_name("cifar-data")
@@ -74,6 +81,25 @@ def test_a_local_copy_is_stored_and_found_again(
     assert np.array_equal(test.labels, labels)
     verify()
     assert fetch(FetchRecipe(offline=True)).outcome == "already stored"
+
+
+def test_what_is_stored_and_what_the_command_prints_follow_their_schemas(
+    tmp_path: Path,
+    members: Members,
+    follows: Callable[[str, object], bool],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = folder_of(tmp_path / "given", members)
+    for arguments in (["fetch", "--from", str(given)], ["fetch"], ["verify"], ["info"]):
+        assert main([*arguments, "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert follows("data", document)
+        assert not follows("data", {**document, "folder": ""})
+    assert main(["info", "--force", "--json"]) == 2
+    assert follows("data", json.loads(capsys.readouterr().out))
+    record = json.loads((dataset_folder() / "dataset.json").read_text())
+    assert follows("dataset", record)
+    assert not follows("dataset", {**record, "sha256": {}})
 
 
 def test_only_a_fetch_says_that_the_digests_are_right(

