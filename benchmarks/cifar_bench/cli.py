@@ -187,7 +187,12 @@ def _effort(arguments: argparse.Namespace) -> Effort:
 
 def _without_folders(argv: Sequence[str]) -> tuple[str, ...]:
     """The command with absolute paths cut down to their names: a report names no machine's folders."""
-    return (_PROGRAM, *(Path(word).name if word.startswith("/") else word for word in argv))
+    return (_PROGRAM, *map(_without_folder, argv))
+
+
+def _without_folder(word: str) -> str:
+    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{Path(value).name}" if value.startswith("/") else word
 
 
 def _counts(text: str) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ PACKAGES = (
     "onnxruntime",
     "tensorflow",
     "keras",
+    "jax",
 )
 ISA_FLAGS = (
     "sse4_2",
@@ -112,10 +113,14 @@ def cpu_from_cpuinfo(text: str) -> tuple[str | None, tuple[str, ...]]:
 
 
 def _cpu_name(fields: Mapping[str, str]) -> str | None:
-    """The board before the processor: what ARM calls ``model name``, if anything, many boards share."""
+    """The board before the processor: what ARM calls ``model name``, if anything, many boards share.
+
+    An x86 name says little where a hypervisor shortens it, so family and model number follow it.
+    """
     name = fields.get("Model") or fields.get("model name")
     if name:
-        return name
+        family, number = fields.get("cpu family"), fields.get("model")
+        return f"{name} (family {family}, model {number})" if family and number else name
     core = [
         f"{short} {value}"
         for short in ("implementer", "part")

@@ -63,6 +63,8 @@ def test_arguments_become_an_invocation(
 def test_the_reports_command_names_no_folder_of_this_machine() -> None:
     argv = ["/home/someone/m.tflite", "models/n.onnx", "--json", "/tmp/r.json"]  # noqa: S108
     assert parse(argv).command == ("cifar-bench", "m.tflite", "models/n.onnx", "--json", "r.json")
+    argv = ["models/n.onnx", "--json=/home/someone/r.json"]
+    assert parse(argv).command == ("cifar-bench", "models/n.onnx", "--json=r.json")
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,10 @@ def test_environment_names_no_host_no_user_and_no_path(monkeypatch: pytest.Monke
             ("AMD EPYC 9R14", ("avx2", "fma", "avx512_vnni")),
         ),
         (
+            "processor : 0\ncpu family\t: 23\nmodel\t\t: 49\nmodel name\t: AMD EPYC\n",
+            ("AMD EPYC (family 23, model 49)", ()),
+        ),
+        (
             "processor : 0\nFeatures\t: fp asimd asimddp i8mm\n",
             (None, ("asimd", "asimddp", "i8mm")),
         ),
