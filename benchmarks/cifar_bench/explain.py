@@ -17,7 +17,7 @@ from cifar_bench.split_choice import stratified_positions
 from cifar_bench.subject import open_measured
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
-from cifar_train.dataset import LABELS
+from cifar_train.dataset import IMAGE_SHAPE, LABELS
 
 NUM_LAYER_IMAGES = 32
 MORE_CALIBRATION_SAMPLES = 1024
@@ -39,7 +39,8 @@ class Explanation:
     Attributes:
         errors: by layer, worst first; None where they could not be compared.
         reason: why they could not; None where they could.
-        next_commands: exports worth trying, the cheapest first; empty where calibration had no part.
+        next_commands: exports worth trying, the cheapest first, with words in capitals for the user's own files and
+            folders; empty where calibration had no part.
     """
 
     errors: LayerErrors | None
@@ -133,15 +134,33 @@ def next_commands(artefact: Artefact, models: Sequence[Path]) -> tuple[str, ...]
         options.append(("--calibration-samples", str(MORE_CALIBRATION_SAMPLES)))
     if artefact.format == "onnx" and recipe.get("calibration_method") != "percentile":
         options.append(("--calibration-method", "percentile"))
-    is_cifar10 = artefact.contract.labels == LABELS
-    if not recipe.get("qat") and quantize in _TRAINABLE and is_cifar10:
+    if not recipe.get("qat") and quantize in _TRAINABLE and _is_cifar10(artefact):
         options.append(("--qat",))
     again = ("cifar-export", checkpoint, "--format", artefact.format, "--quantize", quantize)
+    named = _to_be_named(artefact, recipe, calibration)
     target = ("-o", str(artefact.path.parent))
     return tuple(
-        shlex.join((*again, *_stated(recipe, but=option[0]), *option, *target))
+        shlex.join((*again, *_stated(recipe, but=option[0]), *named, *option, *target))
         for option in options
     )
+
+
+def _is_cifar10(artefact: Artefact) -> bool:
+    contract = artefact.contract
+    return contract.labels == LABELS and contract.input.shape == IMAGE_SHAPE
+
+
+def _to_be_named(
+    artefact: Artefact, recipe: Mapping[str, Any], calibration: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Options for the user's own files and folders, which no card names: words in capitals stand for them."""
+    is_own = not _is_cifar10(artefact)
+    needed = {
+        "--labels=FILE": is_own and recipe.get("contract") is None,
+        "--calibration-data=TRAINING-FOLDER": calibration.get("source") == "folder",
+        "--eval-data=TEST-FOLDER": is_own,
+    }
+    return tuple(option for option, is_needed in needed.items() if is_needed)
 
 
 def _stated(recipe: Mapping[str, Any], *, but: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_train import shipped
-from cifar_train.dataset import LABELS
+from cifar_train.dataset import IMAGE_SHAPE, LABELS
 
 OPERATORS = {
     "tflite": ["CONV_2D", "MAX_POOL_2D", "CONV_2D", "FULLY_CONNECTED", "SOFTMAX"],
@@ -173,22 +173,36 @@ def test_the_next_commands_export_the_given_checkpoint_again_the_cheapest_first(
 
 
 @pytest.mark.parametrize(
-    ("quantize", "labels", "trains"),
+    ("quantize", "labels", "shape", "source", "named", "trains"),
     [
-        ("int8", LABELS, True),
-        ("int8-float-io", LABELS, True),
-        ("int16x8", LABELS, False),
-        ("int8", ("cat", "dog"), False),
+        ("int8", LABELS, IMAGE_SHAPE, "train", "", True),
+        ("int8-float-io", LABELS, IMAGE_SHAPE, "train", "", True),
+        ("int16x8", LABELS, IMAGE_SHAPE, "train", "", False),
+        (
+            *("int8", LABELS, IMAGE_SHAPE, "folder"),
+            *(" --calibration-data=TRAINING-FOLDER", True),
+        ),
+        (
+            *("int8", ("cat", "dog"), (96, 96, 3), "folder"),
+            " --labels=FILE --calibration-data=TRAINING-FOLDER --eval-data=TEST-FOLDER",
+            False,
+        ),
     ],
 )
-def test_a_next_command_repeats_what_the_card_states_and_trains_where_that_is_possible(
-    quantize: str, labels: tuple[str, ...], trains: bool
+def test_a_next_command_repeats_what_the_card_states_and_says_what_it_cannot_know(
+    quantize: str,
+    labels: tuple[str, ...],
+    shape: tuple[int, int, int],
+    source: str,
+    named: str,
+    trains: bool,
 ) -> None:
+    """It trains where that is possible."""
     stated = {"quantize": quantize, "input_range": "-1..1", "resize_filter": None, "seed": 3}
     card = {
         "provenance": {
             "recipe": {**stated, "calibration_method": "minmax"},
-            "calibration": {"count": 64},
+            "calibration": {"count": 64, "source": source},
             "checkpoint": {"file": "net.keras"},
         }
     }
@@ -196,10 +210,8 @@ def test_a_next_command_repeats_what_the_card_states_and_trains_where_that_is_po
         card=card,
         format="tflite",
         path=Path("out/net.tflite"),
-        contract=SimpleNamespace(labels=labels),
+        contract=SimpleNamespace(labels=labels, input=SimpleNamespace(shape=shape)),
     )
-    base = (
-        f"cifar-export net.keras --format tflite --quantize {quantize} --input-range=-1..1 --seed=3"
-    )
+    base = f"cifar-export net.keras --format tflite --quantize {quantize} --input-range=-1..1 --seed=3{named}"
     more = (f"{base} --calibration-samples 1024 -o out",)
     assert next_commands(artefact, []) == more + ((f"{base} --qat -o out",) if trains else ())
