@@ -83,7 +83,9 @@ def test_the_loss_is_the_weighted_sum_computed_by_hand() -> None:
         return -(target * (z - np.log(np.exp(z).sum(axis=1, keepdims=True)))).sum(axis=1)
 
     teacher = softened(other.astype(np.float32), 3.0)
-    expected = 0.7 * 9 * cross_entropy(teacher, logits / 3) + 0.3 * cross_entropy(labels, logits)
+    student = np.exp(logits / 3) / np.exp(logits / 3).sum(axis=1, keepdims=True)
+    divergence = (teacher * np.log(teacher / student)).sum(axis=1)
+    expected = 0.7 * 9 * divergence + 0.3 * cross_entropy(labels, logits)
     loss = distillation_loss(Distillation(temperature=3.0, weight=0.7))
     both = np.hstack([labels, teacher]).astype(np.float32)
     got = np.asarray(loss(both, logits.astype(np.float32)))

@@ -80,9 +80,9 @@ def softened(logits: NDArray[np.float32], temperature: float) -> NDArray[np.floa
 def distillation_loss(distillation: Distillation) -> Callable[[Any, Any], Any]:
     """The loss of logits, shape (n, classes), against targets of labels and teacher, shape (n, 2 * classes).
 
-    It is weight * T^2 * cross-entropy(teacher, softmax(logits / T)) + (1 - weight) * cross-entropy(labels): the first
-    is the Kullback-Leibler divergence but for the teacher's entropy, a constant. Targets of labels alone, as in
-    validation, are judged by their cross-entropy.
+    It is weight * T^2 * KL(teacher, softmax(logits / T)) + (1 - weight) * cross-entropy(labels). The divergence has the
+    cross-entropy's gradients without the teacher's entropy, a constant that would be most of what a curve shows.
+    Targets of labels alone, as in validation, are judged by their cross-entropy.
     """
     import keras
 
@@ -97,7 +97,8 @@ def distillation_loss(distillation: Distillation) -> Callable[[Any, Any], Any]:
         soft = keras.losses.categorical_crossentropy(
             teacher, logits / temperature, from_logits=True
         )
-        return weight * temperature**2 * soft + (1 - weight) * hard
+        entropy = keras.losses.categorical_crossentropy(teacher, teacher)
+        return weight * temperature**2 * (soft - entropy) + (1 - weight) * hard
 
     return loss
 

@@ -25,6 +25,7 @@ Variables = dict[str, NDArray[Any]]
 class Epoch:
     """What one epoch measured; losses are mean cross-entropies, accuracies 0..1.
 
+    ``loss`` is the distillation loss where there is a teacher.
     ``accuracy`` is over the augmented training images as the weights moved, so it may lie below validation.
     """
 
