@@ -49,6 +49,7 @@ def test_only_auto_asks_whether_there_is_a_gpu(
     [
         ("keras", "tensorflow", MissingDependencyError, r"keras is not .*'cifar-edge\[train\]'$"),
         ("tensorflow", "tensorflow", MissingDependencyError, "tensorflow is not installed"),
+        ("matplotlib", "tensorflow", MissingDependencyError, "matplotlib is not installed"),
         ("jax", "jax", MissingDependencyError, r"jax is not .*'cifar-edge\[train\]' jax$"),
         (None, "jax", UsageError, "Keras runs on tensorflow already, jax was asked for"),
     ],

@@ -1,9 +1,11 @@
 """Fetching: every source must bring the canonical bytes, and a source that does not leaves nothing behind."""
 
 import hashlib
+import http.client
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -303,6 +305,7 @@ def test_a_damaged_stored_set_does_not_verify(tmp_path: Path, members: Members) 
     [
         ({"data_batch_1": b"pickle"}, "is the python version of CIFAR-10, which is pickle"),
         ({"README": b"hello"}, "data_batch_1.bin is missing"),
+        ({"cifar-10-batches-py": b""}, "is the python version of CIFAR-10, which is pickle"),
     ],
 )
 def test_a_wrong_folder_exits_3_and_says_why(
@@ -373,6 +376,36 @@ def test_records_and_images_are_inverse() -> None:
     back, back_labels = images_from_records(data, origin="x")
     assert np.array_equal(back, images)
     assert np.array_equal(back_labels, labels)
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (http.client.BadStatusLine("?"), "cannot be reached: ?"),
+        (TimeoutError("timed out"), "broke off: timed out"),
+    ],
+)
+def test_a_home_page_that_answers_nonsense_or_falls_silent_is_an_input_error(
+    raised: Exception, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that ``--source auto`` goes on to the next source."""
+
+    class Page(io.BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise raised
+
+    monkeypatch.setattr(sources.urllib.request, "urlopen", lambda *_, **__: Page())
+    with pytest.raises(InputError, match=re.escape(told)):
+        list(sources.members_from_official(lambda _done, _total: None))
+
+
+def test_without_platformdirs_and_a_chosen_folder_the_pip_line_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CIFAR_EDGE_CACHE", raising=False)
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    assert main(["info"]) == 6
+    assert "pip install 'cifar-edge[train]'" in capsys.readouterr().err
 
 
 def run_data(*arguments: object, cache: Path | None = None) -> subprocess.CompletedProcess[str]:

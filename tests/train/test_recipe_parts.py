@@ -102,7 +102,8 @@ def test_cards_of_the_first_version_still_load(path: str) -> None:
     assert "ema" not in stored
     recipe = recipe_from_json(stored)
     named = RECIPES[stored["name"]]
-    assert replace(recipe, epochs=named.epochs) == named
+    assert recipe.precision == "auto"
+    assert replace(recipe, epochs=named.epochs, precision=named.precision) == named
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_runtime.errors import InputError
+from cifar_runtime.errors import InputError, MissingDependencyError
 
 SplitName = Literal["train", "validation", "test", "official-train"]
 
@@ -80,11 +80,21 @@ class Split:
 
 
 def cache_folder() -> Path:
-    """Where downloaded data lives: ``CIFAR_EDGE_CACHE``, or the user's cache folder."""
+    """Where downloaded data lives: ``CIFAR_EDGE_CACHE``, or the user's cache folder.
+
+    Raises:
+        MissingDependencyError: platformdirs, which knows the latter, is not installed.
+    """
     chosen = os.environ.get("CIFAR_EDGE_CACHE")
     if chosen:
         return Path(chosen)
-    from platformdirs import user_cache_dir
+    try:
+        from platformdirs import user_cache_dir
+    except ModuleNotFoundError as cause:
+        raise MissingDependencyError(
+            "platformdirs is not installed, and CIFAR_EDGE_CACHE names no folder.",
+            hint="pip install 'cifar-edge[train]' (or [bench], to measure only)",
+        ) from cause
 
     return Path(user_cache_dir("cifar-edge", appauthor=False))
 

@@ -20,6 +20,7 @@ NOTEBOOK = TrainRecipe(
     validation="last fifth of official-train",
     keep="last",
     patience=3,
+    precision="float32",
 )
 
 # The notebook's layers with what a careful engineer would mend: centred pixels, flip and translate, a cosine

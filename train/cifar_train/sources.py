@@ -4,6 +4,7 @@ Nothing is unpickled, nothing is extracted to disk by a name that an archive cho
 """
 
 import hashlib
+import http.client
 import io
 import json
 import shutil
@@ -77,7 +78,7 @@ def members_from_official(progress: ReportProgress) -> Iterator[Member]:
     try:
         with urllib.request.urlopen(OFFICIAL_ARCHIVE_URL, timeout=CONNECT_TIMEOUT_S) as response:
             yield from _members_from_tar(_Counting(response, progress), origin=OFFICIAL_ARCHIVE_URL)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as cause:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as cause:
         raise InputError(
             f"{OFFICIAL_ARCHIVE_URL}: cannot be reached: {getattr(cause, 'reason', cause)}.",
             hint=_ALTERNATIVES,
@@ -146,7 +147,10 @@ def members_from_path(path: Path, progress: ReportProgress) -> Iterator[Member]:
 def _members_from_folder(folder: Path) -> Iterator[Member]:
     if (folder / "cifar-10-batches-bin").is_dir():
         folder = folder / "cifar-10-batches-bin"
-    _refuse_pickle(str(folder), (entry.name for entry in folder.iterdir()))
+    names = [entry.name for entry in folder.iterdir()]
+    _refuse_pickle(str(folder), names)
+    if "cifar-10-batches-py" in names:
+        _refuse_pickle(str(folder / "cifar-10-batches-py"), ["data_batch_1"])
     for name in MEMBER_SHA256:
         path = folder / name
         if not path.is_file():
@@ -169,6 +173,8 @@ def _members_from_tar(stream: Any, *, origin: str) -> Iterator[Member]:
                 ):
                     found.add(name)
                     yield name, _read_entry(archive, entry, max_bytes=MEMBER_BYTES)
+    except (TimeoutError, ConnectionError) as cause:
+        raise InputError(f"{origin}: broke off: {cause}.", hint=_ALTERNATIVES) from cause
     except (tarfile.TarError, EOFError, OSError) as cause:
         raise InputError(
             f"{origin}: is not a readable tar archive: {cause}.", hint=_ALTERNATIVES
