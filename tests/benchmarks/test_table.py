@@ -18,7 +18,9 @@ seed-cnn          82.00  79.50-84.26  820/1000       -     -  3,000   3,050   1.
 seed-cnn-float32  82.00  79.50-84.26  820/1000  100.00  0.00    168     217  16.1%    257    266  397,432
 seed-cnn-int8     81.70  79.18-83.97  817/1000   98.80  0.30   79.9     129  27.2%    169    178  397,432
 
-Start, one picture's preprocessing: microseconds. Memory: a fresh process after one inference. Images/s: best batch.
+Start, one picture's preprocessing: microseconds. Images/s: best batch, threads as above.
+Load, first inference and peak memory: one sample each, in a fresh process.
+Cold start: whole runs of cifar-classify, which tries a model without a card in a child process first.
 model              load   first  cold start  preprocess  peak MB    images/s  parameters  MMACs  GMAC/s  of ceiling
 seed-cnn          2,500  15,000           -           -      612     333 @32     381,066      -       -           -
 seed-cnn-float32  2,500     842     161,000         900       41   5,937 @32     381,066  17.94    82.5        129%
@@ -58,7 +60,9 @@ Machine: Example CPU, 2 cores, load 0.50, Linux 6.8, CPython 3.11.7.
 model          top-1         95 %   correct   min  median      ±  p90  p99    bytes
 seed-cnn-int8  81.70  79.18-83.97  817/1000  79.9     129  27.2%  169  178  397,432
 
-Start, one picture's preprocessing: microseconds. Memory: a fresh process after one inference. Images/s: best batch.
+Start, one picture's preprocessing: microseconds. Images/s: best batch, threads as above.
+Load, first inference and peak memory: one sample each, in a fresh process.
+Cold start: whole runs of cifar-classify, which tries a model without a card in a child process first.
 model           load  first  cold start  preprocess  peak MB    images/s  parameters  MMACs  GMAC/s  of ceiling
 seed-cnn-int8  2,500    400     161,000         900       41  12,511 @32     381,066  17.94   139.2           -
 
