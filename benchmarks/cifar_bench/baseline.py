@@ -82,18 +82,26 @@ def judge(
         InputError: there is nothing that both measured alike.
     """
     from cifar_bench.regression import judge_beside, judge_regression
-    from cifar_bench.regression_pairs import baseline_entries, unpaired_sentence, unshared_sentence
+    from cifar_bench.regression_pairs import (
+        baseline_entries,
+        pairs_beside,
+        shared_models,
+        unpaired_sentence,
+        unshared_sentence,
+    )
+    from cifar_bench.steadiness import unsteady_pairs_sentence
 
     if isinstance(baseline, str):
         gates = judge_beside(baseline, report, limits)
         names = ", ".join(model.name for model in baseline_entries(baseline, report))
         head = f"Against the baseline {names}, measured in the same rounds"
-        left_out = unpaired_sentence(baseline, report)
+        left_out, pairs = unpaired_sentence(baseline, report), pairs_beside(baseline, report)
     else:
         gates = judge_regression(baseline, report, limits)
         head = f"Against the baseline of {baseline.date}"
-        left_out = unshared_sentence(baseline, report)
-    lines = [f"{head}: {_counted(gates)}.", *([] if left_out is None else [left_out])]
+        left_out, pairs = unshared_sentence(baseline, report), shared_models(baseline, report)
+    notes = filter(None, (left_out, unsteady_pairs_sentence(pairs)))
+    lines = [f"{head}: {_counted(gates)}.", *notes]
     ordered = sorted(gates, key=lambda gate: not gate.passed)
     text = "\n".join([*lines, *(gate.sentence for gate in ordered)]) + "\n"
     return text, all(gate.passed for gate in gates)

@@ -1,26 +1,20 @@
-"""What a terminal shows below the first table: cost and start, threads, ceilings, and unsteady times."""
+"""What a terminal shows below the first table: cost and start, threads, ceilings."""
 
 import textwrap
 
 from cifar_bench.cells import NOT_APPLICABLE, microseconds, percent
-from cifar_bench.latency import STEADY_SHARE, Latency
 from cifar_bench.model_report import ModelReport
 from cifar_bench.report import Report
-from cifar_bench.timings import Throughput
+from cifar_bench.steadiness import half_width
 
 _SHOWN_OPERATORS = 3
 _WIDTH = 110
 
 DETAILS_CAPTION = (
-    "Start, one picture's preprocessing: microseconds. Memory: a fresh process after one inference. "
-    "Images/s: best batch."
+    "Start, one picture's preprocessing: microseconds. Images/s: best batch, threads as above.",
+    "Load, first inference and peak memory: one sample each, in a fresh process.",
+    "Cold start: whole runs of cifar-classify, which tries a model without a card in a child process first.",
 )
-
-
-def half_width(latency: Latency) -> str:
-    """Half the 95 % interval of the median as percent of it; ``-`` where there is none."""
-    share = latency.interval_share
-    return NOT_APPLICABLE if share is None else f"{100 * share:.1f}%"
 
 
 def detail_rows(report: Report) -> list[list[str]]:
@@ -41,7 +35,7 @@ def _detail_row(report: Report, model: ModelReport) -> list[str]:
         if model.preprocessing is None
         else microseconds(model.preprocessing.median_ns),
         NOT_APPLICABLE if start.peak_rss_bytes is None else f"{start.peak_rss_bytes / 1e6:.0f}",
-        _best_throughput(model.throughput),
+        _best_throughput(model),
         f"{cost.parameters:,}",
         NOT_APPLICABLE if cost.macs is None else f"{cost.macs / 1e6:.2f}",
         *rate_cells(report, model),
@@ -57,8 +51,9 @@ def rate_cells(report: Report, model: ModelReport) -> list[str]:
     ]
 
 
-def _best_throughput(throughput: tuple[Throughput, ...]) -> str:
-    """The most images in a second, and the batch size that gave it."""
+def _best_throughput(model: ModelReport) -> str:
+    """The most images in a second with the first thread count, and the batch size that gave it."""
+    throughput = [one for one in model.throughput if one.threads == model.latency.threads]
     if not throughput:
         return NOT_APPLICABLE
     best = max(throughput, key=lambda one: one.images_per_s)
@@ -66,22 +61,21 @@ def _best_throughput(throughput: tuple[Throughput, ...]) -> str:
 
 
 def thread_rows(report: Report) -> list[list[str]]:
-    """A header and a row of medians by thread count for every model; none with one count."""
-    counts = [latency.threads for latency in _by_threads(report.models[0])]
+    """A header and a row of medians, each with its ±, by thread count for every model; none with one count."""
+    counts = [latency.threads for latency in report.models[0].latencies]
     if len(counts) < 2:
         return []
-    header = ["median by threads", *(str(count or "own choice") for count in counts)]
-    return [
-        header,
-        *(
-            [model.name, *(microseconds(latency.median_ns) for latency in _by_threads(model))]
-            for model in report.models
-        ),
-    ]
+    header = ["median by threads"]
+    for count in counts:
+        header += [str(count or "own choice"), "±"]
+    return [header, *(_thread_row(model) for model in report.models)]
 
 
-def _by_threads(model: ModelReport) -> tuple[Latency, ...]:
-    return (model.latency, *model.threads)
+def _thread_row(model: ModelReport) -> list[str]:
+    row = [model.name]
+    for latency in model.latencies:
+        row += [microseconds(latency.median_ns), half_width(latency)]
+    return row
 
 
 def machine_notes(report: Report) -> list[str]:
@@ -117,30 +111,3 @@ def _slowest(model: ModelReport) -> str:
     whole = sum(one.total_ns for one in profile) or 1
     shares = (f"{one.operator} {percent(one.total_ns / whole)} %" for one in profile)
     return ", ".join(list(shares)[:_SHOWN_OPERATORS]) + " of its operators' time"
-
-
-def steadiness_notes(report: Report) -> list[str]:
-    """Which medians are not steady, and what to do; nothing when all are."""
-    unsteady = [
-        f"{model.name} ({_why_unsteady(model.latency)})"
-        for model in report.models
-        if not model.latency.is_stable
-    ]
-    if not unsteady:
-        return []
-    sentence = (
-        f"Not steady, 95 % interval wanted within {100 * STEADY_SHARE:g} % of the median: "
-        f"{', '.join(unsteady)}."
-    )
-    return [
-        *textwrap.wrap(sentence, _WIDTH, break_on_hyphens=False),
-        "Close other programs, fix the processor's frequency, or measure longer: --max-seconds 120.",
-    ]
-
-
-def _why_unsteady(latency: Latency) -> str:
-    if not latency.warmed_up:
-        return "still getting faster after warm-up"
-    if latency.interval_share is None:
-        return "too few rounds for an interval"
-    return half_width(latency)

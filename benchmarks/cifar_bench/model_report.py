@@ -83,6 +83,11 @@ class ModelReport:
     profile: tuple[OperatorTime, ...] | None
 
     @property
+    def latencies(self) -> tuple[Latency, ...]:
+        """Single-image latency with every thread count, the first one first."""
+        return (self.latency, *self.threads)
+
+    @property
     def macs_per_s(self) -> float | None:
         """Multiply-accumulates achieved in one second of single-image inference; None where unknown."""
         if self.cost.macs is None:

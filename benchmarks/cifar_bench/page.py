@@ -30,6 +30,7 @@ from cifar_bench.report_marks import (
     size_pareto,
 )
 from cifar_bench.split_choice import training_notes
+from cifar_bench.steadiness import busy_sentence, unsteady_medians
 from cifar_bench.svg import figure_style
 from cifar_runtime.errors import MissingDependencyError
 
@@ -113,7 +114,6 @@ def _faster_than_reference(report: Report, fastest: ModelReport) -> str:
 def _content(report: Report) -> dict[str, Any]:
     """What the template names."""
     accuracy = report.models[0].accuracy
-    unsteady = [model.name for model in report.models if not model.latency.is_stable]
     return {
         "report": report,
         "title": f"Benchmark of {counted(len(report.models), 'model')}",
@@ -122,7 +122,8 @@ def _content(report: Report) -> dict[str, Any]:
         "figure_style": figure_style(),
         "command": shlex.join(report.command),
         "key_figures": key_figures(report),
-        "unsteady": unsteady,
+        "unsteady": unsteady_medians(report),
+        "busy": busy_sentence(report),
         "published": published_beside(report),
         "pareto": [
             ("Against latency", _picture(latency_pareto, report)),

@@ -6,9 +6,11 @@ from typing import TypeVar
 
 from cifar_bench.cells import NOT_APPLICABLE, counted, microseconds, percent
 from cifar_bench.cost import OperatorTime
+from cifar_bench.latency import Latency
 from cifar_bench.model_report import ModelReport
 from cifar_bench.parity import Parity
 from cifar_bench.report import Report
+from cifar_bench.steadiness import half_width
 from cifar_bench.timings import ColdStart, Energy, Preprocessing
 
 MOST_OPERATORS = 12
@@ -102,7 +104,11 @@ def start_table(report: Report) -> Table:
     ]
     if any(model.energy for model in report.models):
         columns.append(("Energy, mJ", lambda model: _or_dash(model.energy, _millijoules)))
-    caption = "Starting a fresh process, milliseconds; memory, weights, calibration error"
+    caption = (
+        "Starting a fresh process, milliseconds; memory, weights, calibration error. Import, load, "
+        "first inference, memory: one sample each. Whole process: cifar-classify, which tries a model "
+        "without a card in a child process first"
+    )
     return _table(report.models, "start", caption, columns)
 
 
@@ -110,7 +116,7 @@ def scaling_table(report: Report) -> Table | None:
     """Latency by threads and images a second by batch; None where neither was measured."""
     columns: list[Column] = []
     for threads in _distinct(
-        latency.threads for model in report.models for latency in (model.latency, *model.threads)
+        latency.threads for model in report.models for latency in model.latencies
     ):
         columns.append((f"µs\n{_threads_in_words(threads)}", _latency_with(threads)))
     if len(columns) < 2:
@@ -123,7 +129,7 @@ def scaling_table(report: Report) -> Table | None:
         columns.append((head, _images_per_s(batch_size, threads)))
     if not columns:
         return None
-    caption = "Median latency of one image by threads; images a second in batches"
+    caption = "Median latency of one image by threads, ±: half its 95 % interval; images a second in batches"
     return _table(report.models, "scaling", caption, columns)
 
 
@@ -228,11 +234,14 @@ def _median(model: ModelReport) -> str:
 
 def _latency_with(threads: int | None) -> Callable[[ModelReport], str]:
     def cell(model: ModelReport) -> str:
-        measured = (model.latency, *model.threads)
-        found = next((one for one in measured if one.threads == threads), None)
-        return _or_dash(found, lambda latency: microseconds(latency.median_ns))
+        found = next((one for one in model.latencies if one.threads == threads), None)
+        return _or_dash(found, _median_with_half_width)
 
     return cell
+
+
+def _median_with_half_width(latency: Latency) -> str:
+    return f"{microseconds(latency.median_ns)}\n±{half_width(latency)}"
 
 
 def _images_per_s(batch_size: int, threads: int | None) -> Callable[[ModelReport], str]:

@@ -16,6 +16,12 @@ from cifar_bench.sampling import WarmUp
 MIN_ROUNDS = 10
 MAX_ROUNDS = 100
 
+MIN_TURN_NS = 50_000_000
+"""A model's turn in an added round lasts at least so long: a hundred runs of 40 µs see but an instant."""
+
+MAX_TURN_RUNS = 100_000
+"""A clock too coarse to see a run would ask for runs without end."""
+
 
 class TimedModel(Protocol):
     """A model that can be told to run a block; its samples are taken where it runs."""
@@ -44,13 +50,20 @@ class RoundPlan:
     runs: int
     max_seconds: float
 
+    def turn_ns(self, num_models: int) -> int:
+        """How long a turn in an added round should last, nanoseconds, so that all of them fill the time."""
+        turns = (MAX_ROUNDS - MIN_ROUNDS) * num_models
+        return max(MIN_TURN_NS, int(self.max_seconds * 1e9) // turns)
+
 
 def measure_rounds(
     models: Sequence[TimedModel], plan: RoundPlan, *, clock: Clock
 ) -> tuple[Latency, ...]:
     """The latency of every model, taken in interleaved rounds.
 
-    Each round starts with the next model, so that no model always comes first.
+    Each round starts with the next model, so that no model always comes first. A turn in an added
+    round may hold many more runs than one of the first ten; as many of them are kept, evenly
+    spread, so that reports stay small.
 
     Args:
         models: warmed up in their order, then measured in turns.
@@ -62,26 +75,43 @@ def measure_rounds(
     first_rounds = min(MIN_ROUNDS, plan.runs)
     edges = [plan.runs * round_ // first_rounds for round_ in range(first_rounds + 1)]
     for start, end in itertools.pairwise(edges):
-        _one_round(models, samples, range(start, end), plan.warmup)
+        blocks = [range(start, end)] * len(models)
+        _one_round(models, samples, blocks, plan.warmup, kept=end - start)
     latencies = _latencies(models, samples, warmups, plan)
-    per_round, until = edges[1], clock() + int(plan.max_seconds * 1e9)
+    kept, until = edges[1], clock() + int(plan.max_seconds * 1e9)
+    turn_ns = plan.turn_ns(len(models))
     while clock() < until and len(samples[0]) < MAX_ROUNDS and not _all_steady(latencies):
-        done = len(latencies[0].samples)
-        _one_round(models, samples, range(done, done + per_round), plan.warmup)
+        blocks = [_long_block(latency, turn_ns, kept=kept) for latency in latencies]
+        _one_round(models, samples, blocks, plan.warmup, kept=kept)
         latencies = _latencies(models, samples, warmups, plan)
     return latencies
+
+
+def _long_block(latency: Latency, turn_ns: int, *, kept: int) -> range:
+    """Runs that take ``turn_ns`` in all, but not fewer than are kept; numbered on from the kept ones."""
+    done = len(latency.samples)
+    fitting = min(MAX_TURN_RUNS, turn_ns // max(1, latency.median_ns))
+    return range(done, done + max(kept, fitting))
 
 
 def _one_round(
     models: Sequence[TimedModel],
     samples: list[list[tuple[int, ...]]],
-    runs: range,
+    blocks: Sequence[range],
     warmup: int,
+    *,
+    kept: int,
 ) -> None:
     round_ = len(samples[0])
     for turn in range(len(models)):
         index = (round_ + turn) % len(models)
-        samples[index].append(tuple(models[index].block(runs=runs, warmup=warmup)))
+        taken = models[index].block(runs=blocks[index], warmup=warmup)
+        samples[index].append(_evenly_spread(taken, kept))
+
+
+def _evenly_spread(taken: Sequence[int], count: int) -> tuple[int, ...]:
+    """``count`` of the samples in their order, from the first one on at equal distances."""
+    return tuple(taken[place * len(taken) // count] for place in range(count))
 
 
 def _latencies(

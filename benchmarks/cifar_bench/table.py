@@ -7,15 +7,14 @@ from cifar_bench.details import (
     DETAILS_CAPTION,
     ceiling_notes,
     detail_rows,
-    half_width,
     machine_notes,
     rate_cells,
-    steadiness_notes,
     thread_rows,
 )
 from cifar_bench.model_report import ModelReport
 from cifar_bench.report import Report
 from cifar_bench.split_choice import training_notes
+from cifar_bench.steadiness import half_width, steadiness_notes
 
 _HALF_WIDTH = "±: half the 95 % interval of the median."
 
@@ -30,7 +29,7 @@ def plain_table(report: Report) -> str:
     parts = [
         _measured_how(report),
         aligned([header, *rows]),
-        [DETAILS_CAPTION, *aligned(detail_rows(report))],
+        [*DETAILS_CAPTION, *aligned(detail_rows(report))],
         aligned(thread_rows(report)),
         _parity_notes(report),
         machine_notes(report),

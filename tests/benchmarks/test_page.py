@@ -15,6 +15,7 @@ import pytest
 
 from cifar_bench.cost import OperatorTime
 from cifar_bench.page import html_page, key_figures
+from cifar_bench.page_tables import scaling_table
 from cifar_bench.report import Report
 from cifar_bench.scorer import ModelFile
 from cifar_runtime.errors import MissingDependencyError
@@ -126,7 +127,22 @@ def test_a_median_that_is_not_known_well_is_pointed_out(report: Report) -> None:
     ]
     page = html_page(replace(report, models=tuple(models)))
     assert "the median latency of" in page
-    assert "seed-cnn-float32" in page.split("the median latency of")[1].split("Measure longer")[0]
+    told = page.split("the median latency of")[1].split("Measure longer")[0]
+    assert "seed-cnn-float32 (still getting faster after warm-up)" in told
+    assert "seed-cnn-int8 with 2 threads (34.2%)" in told
+
+
+def test_medians_by_threads_show_half_their_interval_on_the_page(report: Report) -> None:
+    table = scaling_table(report)
+    assert table is not None
+    assert table.rows[2][:3] == ("seed-cnn-int8", "129\n±27.2%", "102\n±34.2%")
+
+
+def test_a_busy_machine_is_pointed_out_on_the_page(report: Report) -> None:
+    environment = replace(report.environment, load_average=(4.67, 2.0, 1.0))
+    sentence = "The machine was busy: load 4.67 on 2 cores at the start."
+    assert sentence in html_page(replace(report, environment=environment))
+    assert "The machine was busy" not in html_page(report)
 
 
 def test_key_figures_are_the_reports_best(report: Report) -> None:
