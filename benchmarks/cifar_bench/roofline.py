@@ -9,6 +9,7 @@ Source: S. Williams, A. Waterman and D. Patterson, "Roofline: an insightful visu
     Communications of the ACM 52 (2009) 65-76.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -54,7 +55,7 @@ class Ceiling:
     @property
     def size(self) -> int:
         """Rows and columns of its matrices."""
-        return round(self.macs ** (1 / 3))
+        return round(math.pow(self.macs, 1 / 3))
 
     def to_json(self) -> dict[str, Any]:
         """The samples, and what follows from them, as JSON-ready data."""
