@@ -94,16 +94,17 @@ def machine_notes(report: Report) -> list[str]:
 
 
 def ceiling_notes(report: Report) -> list[str]:
-    """What one thread can do at most; nothing where that was not measured."""
+    """What one thread can do at most, and which models do more; nothing where that was not measured."""
     if report.roofline is None:
         return []
     ceilings = [
-        f"{one.runtime} {one.precision} {one.macs_per_s / 1e9:.1f}"
+        f"{one.runtime} {one.precision} {one.macs_per_s / 1e9:.1f} ({one.size} x {one.size})"
         for one in report.roofline.ceilings
     ]
     copied = f"copying memory {report.roofline.copy_bytes_per_s / 1e9:.1f} GB/s"
     measured = f"GMAC/s: {', '.join(ceilings)}; " if ceilings else ""
-    return [f"Ceilings of one thread: {measured}{copied}."]
+    exceeded = report.exceeded_sentence
+    return [f"Ceilings of one thread: {measured}{copied}.", *([exceeded] if exceeded else [])]
 
 
 def _slowest(model: ModelReport) -> str:

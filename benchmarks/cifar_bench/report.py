@@ -17,6 +17,7 @@ from cifar_bench.roofline import (
     Roofline,
     bound_of,
     bound_sentence,
+    exceeded_sentence,
     memory_share,
     roofline_from_json,
     roofline_share,
@@ -75,10 +76,10 @@ class Report:
     @property
     def why_int8(self) -> str | None:
         """Why int8 is faster here than float32, or is not; None without such a pair of models."""
-        return why_int8(self.models, isa_flags=self.environment.isa_flags)
+        return why_int8(self.models, isa_flags=self.environment.isa_flags, roofline=self.roofline)
 
     def roofline_share(self, model: ModelReport) -> float | None:
-        """The model's multiply-accumulates per second as a share of its runtime's ceiling, 0..1."""
+        """The model's multiply-accumulates per second as a share of its runtime's ceiling."""
         return roofline_share(self.roofline, model)
 
     def memory_share(self, model: ModelReport) -> float | None:
@@ -89,6 +90,11 @@ class Report:
     def bound_sentence(self) -> str | None:
         """Which models computing bounds and which memory; None where that is not known of any."""
         return bound_sentence(self.roofline, self.models)
+
+    @property
+    def exceeded_sentence(self) -> str | None:
+        """Which models do more than was measured as their ceiling; None where none does."""
+        return exceeded_sentence(self.roofline, self.models)
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON-ready data, schema ``cifar-edge/bench/1``."""

@@ -9,6 +9,7 @@ Source: S. Williams, A. Waterman and D. Patterson, "Roofline: an insightful visu
     Communications of the ACM 52 (2009) 65-76.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -22,16 +23,19 @@ Bound = Literal["compute", "memory", "neither"]
 _FAR_BELOW = 0.1
 """A model whose shares are both smaller is bound by neither."""
 
+_EXCEEDED_SHARE = 1.005
+"""From here on a share is printed as 101 % or more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceiling:
-    """A big matrix product, repeated on one thread.
+    """A big product of two square matrices, repeated on one thread.
 
     Attributes:
         runtime: what executed it: litert, onnxruntime or keras/tensorflow.
         precision: of its weights and activations.
         macs: multiply-accumulates of one product.
-        samples_ns: one duration per product, nanoseconds.
+        samples_ns: the fastest product of every block of them, nanoseconds.
     """
 
     runtime: str
@@ -47,6 +51,11 @@ class Ceiling:
     def macs_per_s(self) -> float:
         """Multiply-accumulates in one second, from the fastest product: a ceiling is what can be had."""
         return self.macs / min(self.samples_ns) * 1e9
+
+    @property
+    def size(self) -> int:
+        """Rows and columns of its matrices."""
+        return round(math.pow(self.macs, 1 / 3))
 
     def to_json(self) -> dict[str, Any]:
         """The samples, and what follows from them, as JSON-ready data."""
@@ -73,6 +82,13 @@ class Roofline:
     copied_bytes: int
     copy_samples_ns: tuple[int, ...]
 
+    def ceiling_of(self, runtime: str, precision: str) -> Ceiling | None:
+        """The ceiling of a runtime in a precision; None where it was not measured."""
+        for one in self.ceilings:
+            if (one.runtime, one.precision) == (runtime, precision):
+                return one
+        return None
+
     @property
     def copy_bytes_per_s(self) -> float:
         """Bytes copied in one second (each is read once and written once), from the typical copy."""
@@ -94,18 +110,25 @@ class Roofline:
 
 
 def roofline_share(roofline: Roofline | None, model: ModelReport) -> float | None:
-    """A model's multiply-accumulates per second as a share of its runtime's ceiling, 0..1.
+    """A model's multiply-accumulates per second as a share of its runtime's ceiling.
 
-    None where either is unknown, or where the model ran with another number of threads than the
-    ceiling's one.
+    Above 1 where a model does more than was measured as the ceiling. None where either is unknown, or where
+    the model ran with another number of threads than the ceiling's one.
     """
-    precision = model.cost.precision
     if roofline is None or model.macs_per_s is None or model.latency.threads != 1:
         return None
-    for ceiling in roofline.ceilings:
-        if (ceiling.runtime, ceiling.precision) == (model.runtime, precision):
-            return model.macs_per_s / ceiling.macs_per_s
-    return None
+    ceiling = roofline.ceiling_of(model.runtime, model.cost.precision)
+    return None if ceiling is None else model.macs_per_s / ceiling.macs_per_s
+
+
+def exceeds_ceiling(roofline: Roofline | None, model: ModelReport) -> bool:
+    """Whether a model does more than the matrix product that was measured as its ceiling.
+
+    Its layers may fit the caches better, or its runtime may compute a convolution in fewer operations
+    than are counted; such a ceiling bounds nothing.
+    """
+    share = roofline_share(roofline, model)
+    return share is not None and share >= _EXCEEDED_SHARE
 
 
 def memory_share(roofline: Roofline | None, model: ModelReport) -> float | None:
@@ -121,9 +144,12 @@ def memory_share(roofline: Roofline | None, model: ModelReport) -> float | None:
 
 
 def bound_of(roofline: Roofline | None, model: ModelReport) -> Bound | None:
-    """What limits a model, were nothing kept in a cache; None where a share is unknown."""
+    """What limits a model, were nothing kept in a cache.
+
+    None where a share is unknown, or above its ceiling, which then bounds nothing.
+    """
     compute, memory = roofline_share(roofline, model), memory_share(roofline, model)
-    if compute is None or memory is None:
+    if compute is None or memory is None or exceeds_ceiling(roofline, model):
         return None
     if max(compute, memory) < _FAR_BELOW:
         return "neither"
@@ -146,6 +172,18 @@ def bound_sentence(roofline: Roofline | None, models: Sequence[ModelReport]) -> 
         f"Bound by {'; by '.join(parts)}: shares of the ceiling, and of the memory rate if no tensor "
         "stayed in a cache."
     )
+
+
+def exceeded_sentence(roofline: Roofline | None, models: Sequence[ModelReport]) -> str | None:
+    """Which models do more than was measured as their ceiling, with their shares; None where none does."""
+    beyond = [
+        f"{model.name} ({100 * (roofline_share(roofline, model) or 0):.0f} %)"
+        for model in models
+        if exceeds_ceiling(roofline, model)
+    ]
+    if not beyond:
+        return None
+    return f"More than was measured as the ceiling, which bounds nothing then: {', '.join(beyond)}."
 
 
 def roofline_from_json(document: Mapping[str, Any]) -> Roofline:

@@ -133,8 +133,8 @@ def _scores(
 
 def _roofline() -> Roofline:
     """64 G multiply-accumulates a second in float32, 128 G in int8, 8 GB/s."""
-    macs = 64 * 1024 * 1024
-    ceilings = (("float32", 1_048_576), ("int8", 524_288))
+    macs = 512**3
+    ceilings = (("float32", 2_097_152), ("int8", 1_048_576))
     return Roofline(
         ceilings=tuple(
             Ceiling(

@@ -7,11 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_bench.ceilings import litert_product, measure_roofline, onnxruntime_product
+from cifar_bench.ceilings import (
+    fastest_by_block,
+    litert_product,
+    measure_roofline,
+    onnxruntime_product,
+)
 from cifar_bench.keras_scorer import keras_product
 from cifar_bench.matrix_models import weights
 from cifar_bench.report import Report
-from cifar_bench.roofline import CeilingPrecision, bound_of, roofline_from_json
+from cifar_bench.roofline import (
+    CeilingPrecision,
+    bound_of,
+    exceeded_sentence,
+    roofline_from_json,
+)
 
 SIZE = 16
 
@@ -47,12 +57,17 @@ def test_the_roofline_holds_what_was_measured_and_survives_json() -> None:
     pytest.importorskip("onnxruntime")
     ticks = count(0, 7)
     roofline = measure_roofline(
-        ("onnxruntime", "keras/torch"), clock=lambda: next(ticks), size=8, copied_bytes=1000
+        ("onnxruntime", "keras/torch"),
+        clock=lambda: next(ticks),
+        sizes=(4, 8),
+        visit_ns=700,
+        copied_bytes=1000,
     )
     assert [(one.runtime, one.precision, one.macs) for one in roofline.ceilings] == [
         ("onnxruntime", "float32", 512),
         ("onnxruntime", "int8", 512),
     ]
+    assert [one.size for one in roofline.ceilings] == [8, 8]
     assert roofline.ceilings[0].macs_per_s == pytest.approx(512 / 7e-9)
     assert roofline.copy_bytes_per_s == pytest.approx(1000 / 7e-9)
     document = roofline.to_json()
@@ -61,10 +76,10 @@ def test_the_roofline_holds_what_was_measured_and_survives_json() -> None:
 
 
 def test_a_models_share_is_its_rate_over_its_runtimes_ceiling_of_one_thread(report: Report) -> None:
-    """17.94 M MACs in 129 us are 139.3 G a second; the int8 ceiling is 2^26 in 524,288 ns: 128 G."""
+    """17.94 M MACs in 129 us are 139.3 G a second; the int8 ceiling is 2^27 in 1,048,576 ns: 128 G."""
     keras, _, int8 = report.models
     assert int8.latency.median_ns == 128_900
-    assert report.roofline_share(int8) == pytest.approx(17.94e6 / 128.9e-6 / (2**26 / 524_288e-9))
+    assert report.roofline_share(int8) == pytest.approx(17.94e6 / 128.9e-6 / (2**27 / 1_048_576e-9))
     assert report.roofline_share(keras) is None
     two_threads = replace(int8, latency=replace(int8.latency, threads=2))
     assert report.roofline_share(two_threads) is None
@@ -83,21 +98,77 @@ def test_a_models_memory_share_is_what_it_moves_over_twice_the_copy_rate(report:
 
 
 def test_the_larger_share_names_the_bound(report: Report) -> None:
-    """float32 17.94 M MACs in 217.4 us are 82.5 of 64 G: above 1; 6 MB in them are 1.7 of the memory rate."""
-    keras, float32, int8 = report.models
-    moving = replace(float32, cost=replace(float32.cost, moved_bytes=6_000_000))
+    """float32 17.94 M MACs in 217.4 us are 82.5 of 64 G: above 1, so no bound; half of them are 64 %."""
+    keras, float32, _ = report.models
+    half = replace(float32, name="half", cost=replace(float32.cost, macs=8_970_000))
+    moving = replace(half, name="moving", cost=replace(half.cost, moved_bytes=6_000_000))
     slow = replace(
         float32, name="slow", cost=replace(float32.cost, macs=1_000_000, moved_bytes=10_000)
     )
-    models = (keras, float32, moving, int8, slow)
+    models = (keras, float32, half, moving, slow)
     bounds = [bound_of(report.roofline, model) for model in models]
-    assert bounds == [None, "compute", "memory", "compute", "neither"]
-    assert replace(report, models=(keras, moving, int8, slow)).bound_sentence == (
-        "Bound by compute for seed-cnn-int8 (109 and 19 %); by memory for seed-cnn-float32 "
-        "(129 and 172 %); by neither for slow (7 and 0 %): shares of the ceiling, and of the memory "
-        "rate if no tensor stayed in a cache."
+    assert bounds == [None, None, "compute", "memory", "neither"]
+    assert replace(report, models=models).bound_sentence == (
+        "Bound by compute for half (64 and 46 %); by memory for moving (64 and 172 %); by neither for "
+        "slow (7 and 0 %): shares of the ceiling, and of the memory rate if no tensor stayed in a cache."
     )
     assert replace(report, roofline=None).bound_sentence is None
+
+
+def test_what_does_more_than_its_ceiling_is_named_and_a_rounded_100_percent_is_not(
+    report: Report,
+) -> None:
+    """64 G of a second's MACs in 217.4 us are 13.9136 M: 100 %; 0.4 % more is still printed as that."""
+    _, float32, int8 = report.models
+    even = replace(float32, name="even", cost=replace(float32.cost, macs=13_969_000))
+    assert exceeded_sentence(report.roofline, (even, float32, int8)) == (
+        "More than was measured as the ceiling, which bounds nothing then: seed-cnn-float32 (129 %), "
+        "seed-cnn-int8 (109 %)."
+    )
+    assert exceeded_sentence(report.roofline, (even,)) is None
+    assert exceeded_sentence(None, (float32, int8)) is None
+
+
+class _Calls:
+    """A call that takes so long as it is told, by a clock of its own; the last duration for all further."""
+
+    def __init__(self, *durations_ns: int) -> None:
+        self.now_ns = 0
+        self._durations_ns = list(durations_ns)
+
+    def clock(self) -> int:
+        return self.now_ns
+
+    def __call__(self, left: Any) -> None:
+        del left
+        lasting = len(self._durations_ns) == 1
+        self.now_ns += self._durations_ns[0] if lasting else self._durations_ns.pop(0)
+
+
+WARM_UP = (90, 90, 90)
+
+
+@pytest.mark.parametrize(
+    ("durations_ns", "expected"),
+    [
+        ((*WARM_UP, 10), [10] * 50),
+        ((*WARM_UP, *[20] * 15, 15), [20] * 15 + [15] * 22),
+        ((*WARM_UP, 2, 3, 2, 3, 4, 5), [2, 4] + [5] * 48),
+        ((*WARM_UP, 700), [700, 700]),
+    ],
+    ids=["steady", "better late", "several in a block", "longer than all"],
+)
+def test_a_ceiling_is_sought_until_the_second_half_brings_nothing_better(
+    durations_ns: tuple[int, ...], expected: list[int]
+) -> None:
+    calls = _Calls(*durations_ns)
+    assert fastest_by_block(calls, None, least_ns=500, clock=calls.clock) == expected
+
+
+def test_a_ceiling_that_always_rises_ends_after_four_times_the_least() -> None:
+    calls = _Calls(*WARM_UP, *(1000 - 10 * turn for turn in range(90)))
+    fastest_by_block(calls, None, least_ns=5_000, clock=calls.clock)
+    assert 90 * 3 + 20_000 <= calls.now_ns <= 90 * 3 + 21_000
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -74,6 +74,8 @@ def test_every_model_and_the_exact_command_are_on_the_page(crowded: Report) -> N
     assert "cifar-bench seed-cnn-int8.tflite --against seed-cnn.keras" in told
     assert "Processor Example CPU (x86_64)" in told
     assert "Ceiling, litert int8 128 GMAC/s Memory copy 8 GB/s" in told
+    assert crowded.exceeded_sentence is not None
+    assert crowded.exceeded_sentence in told
     assert crowded.why_int8 is not None
     assert crowded.why_int8 in told
 
