@@ -60,9 +60,8 @@ class Report:
         names = [model.name for model in self.models]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"models named {names}, expected one or more different names")
-        for reference in filter(None, (self.reference, *self.references)):
-            if reference not in names:
-                raise ValueError(f"reference {reference!r} is not among {names}")
+        if self.reference is not None and self.reference not in names:
+            raise ValueError(f"reference {self.reference!r} is not among {names}")
         if len({(model.accuracy.images_sha256, model.accuracy.seen) for model in self.models}) != 1:
             raise ValueError("the models were not scored on the same images")
 
