@@ -27,6 +27,8 @@ def test_a_thousand_kills_leave_the_former_artefact_or_the_new_one(tmp_path: Pat
     outcomes = set(result["outcomes"])
     assert {"empty: none", "empty: new", "former: former", "former: new"} <= outcomes
     assert {"interrupted: former", "interrupted: new"} <= outcomes
+    assert {"after failed gate: former", "after failed gate: new"} <= outcomes
+    assert set(result["failed"]) == {"none", "document"}
 
 
 def test_a_folder_of_a_process_that_is_gone_is_swept_and_others_are_kept(tmp_path: Path) -> None:
