@@ -37,7 +37,7 @@ from cifar_export.recipe import (
     ExportResult,
     Quantize,
 )
-from cifar_export.staging import staging_folder, sweep
+from cifar_export.staging import scratch_parent, staging_folder, sweep
 from cifar_export.verify import Verification
 from cifar_runtime.contract import ModelFormat
 from cifar_runtime.embedding import sealed
@@ -75,6 +75,7 @@ def export(
     job = open_job(recipe, progress or (lambda _: None))
     make_folder(recipe.output)
     sweep(recipe.output)
+    sweep(scratch_parent())
     results: list[ExportResult] = []
     failures: list[ExportFailure] = []
     for model_format, quantize in recipe.pairs:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from cifar_export.calibration import Feed
 from cifar_export.converted import Converted, Quantization
 from cifar_export.onnx_float import BATCH_AXIS, INPUT_NAME, OUTPUT_NAME, checked_bytes
 from cifar_export.recipe import CalibrationMethod
+from cifar_export.staging import scratch_folder
 from cifar_export.streams import quiet_conversion
 from cifar_runtime.errors import ArtefactError
 
@@ -44,8 +44,8 @@ def onnx_int8(
     """
     import onnx
 
-    with tempfile.TemporaryDirectory(prefix="cifar-export-") as folder:
-        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+    with scratch_folder() as folder:
+        source, target = folder / "float.onnx", folder / "int8.onnx"
         source.write_bytes(float_model.data)
         with quiet_conversion(verbose=verbose), _refusal(model_name):
             _quantize(source, target, feed, method)
@@ -82,8 +82,8 @@ def onnx_dynamic(float_model: Converted, *, model_name: str, verbose: bool = Fal
     """
     import onnx
 
-    with tempfile.TemporaryDirectory(prefix="cifar-export-") as folder:
-        source, target = Path(folder) / "float.onnx", Path(folder) / "dynamic.onnx"
+    with scratch_folder() as folder:
+        source, target = folder / "float.onnx", folder / "dynamic.onnx"
         source.write_bytes(float_model.data)
         with quiet_conversion(verbose=verbose), _refusal(model_name):
             _quantize_dynamic(source, target)

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import astuple
 from pathlib import Path
@@ -25,6 +24,7 @@ from cifar_export.int8_simulation import observed_ranges
 from cifar_export.qat import Lesson
 from cifar_export.qat_keras import linear_units
 from cifar_export.recipe import QatRecipe
+from cifar_export.staging import scratch_folder
 from cifar_export.trace import call_copy, functional_from, replay, trace
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 
@@ -86,8 +86,7 @@ def train(
         "seed": lesson.seed,
     }
     units = [array for unit in linear_units(student, feed) for array in astuple(unit)]
-    with tempfile.TemporaryDirectory(prefix="cifar-export-qat-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         (folder / "request.json").write_text(json.dumps(request))
         np.savez(folder / "data.npz", train=lesson.data.train, validation=lesson.data.validation)
         _store(folder / "teacher.npz", teacher.get_weights())
@@ -138,7 +137,7 @@ def described_layers(model: Any, feed: Feed) -> list[dict[str, Any]]:
 
 
 def _run_child(folder: Path, *, model_name: str, say: Callable[[str], None]) -> None:
-    program = [sys.executable, "-m", "cifar_export.qat_tfmot_child", str(folder)]
+    program = [sys.executable, "-m", "cifar_export.qat_tfmot_child", str(folder), str(os.getpid())]
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with (
         (folder / "errors.txt").open("w+") as errors,

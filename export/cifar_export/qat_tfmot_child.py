@@ -4,7 +4,10 @@ It reads a described model and images from a folder that its parent made, and wr
 """
 
 import json
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,23 @@ from cifar_export.distillation import (
     views,
 )
 from cifar_export.scaled_adam import ScaledAdam, Units
+
+_PARENT_POLL_S = 0.5
+
+
+def end_with_parent(parent: int) -> None:
+    """Ends this process soon after its parent is gone, which kill -9 gives no chance to tell it.
+
+    Args:
+        parent: the parent's process id, by its own word: it may be gone before this one can ask.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_POLL_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def main(folder: Path) -> None:
@@ -178,4 +198,5 @@ def _say(what: str) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent(int(sys.argv[2]))
     main(Path(sys.argv[1]))

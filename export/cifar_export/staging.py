@@ -1,4 +1,4 @@
-"""Temporary folders beside the artefacts: everything is written and verified there, then renamed into place.
+"""Temporary folders beside the artefacts, where everything is verified and then renamed, and for converters' files.
 
 A folder's name says which process made it, so that the next export removes what a killed one left.
 """
@@ -28,11 +28,23 @@ def staging_folder(output: Path) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for files that are never published, in the system's temporary folder, removed at the end."""
+    with staging_folder(scratch_parent()) as path:
+        yield path
+
+
+def scratch_parent() -> Path:
+    """Where :func:`scratch_folder` makes its folders, for :func:`sweep`."""
+    return Path(tempfile.gettempdir())
+
+
 def sweep(output: Path, *, now_s: float | None = None) -> tuple[Path, ...]:
     """Removes the staging folders whose process is gone, and returns them.
 
     Args:
-        output: the folder to publish into.
+        output: the folder to publish into, or :func:`scratch_parent`.
         now_s: seconds since 1970; None for the clock.
     """
     now_s = time.time() if now_s is None else now_s

@@ -18,12 +18,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from cifar_export.publish import publish, write_artefact
+from cifar_export.publish import place, publish, write_artefact, write_document
 from cifar_export.staging import PREFIX, staging_folder, sweep
 from cifar_runtime.artefact import card_path, open_artefact
 from cifar_runtime.embedding import sealed
 from cifar_runtime.errors import ArtefactError
 
+FAILED = "m.onnx.failed.parity.json"
 CONTRACT = {
     "input": {
         "shape": [8, 8, 3],
@@ -70,6 +71,16 @@ def publish_new(output: Path) -> None:
     with staging_folder(output) as folder:
         write_artefact(folder / "m.onnx", *artefact_of("new"))
         publish(folder / "m.onnx", output / "m.onnx", force=True)
+    (output / FAILED).unlink(missing_ok=True)
+
+
+def publish_failed(output: Path) -> None:
+    """What an export does when its gate has failed."""
+    sweep(output)
+    with staging_folder(output) as folder:
+        write_artefact(folder / "m.onnx", *artefact_of("new"))
+        write_document(folder / FAILED, artefact_of("new")[1])
+        place(folder / FAILED, output / FAILED)
 
 
 def start_empty(output: Path) -> None:
@@ -94,11 +105,17 @@ def start_interrupted(output: Path) -> None:
     (output / f"{PREFIX}00000000-1-left").mkdir()
 
 
+def start_after_failed_gate(output: Path) -> None:
+    start_with_former(output)
+    publish_failed(output)
+
+
 STARTS: dict[str, Callable[[Path], None]] = {
     "empty": start_empty,
     "former": start_with_former,
     "same model": start_with_same_model,
     "interrupted": start_interrupted,
+    "after failed gate": start_after_failed_gate,
 }
 
 
@@ -168,6 +185,28 @@ def check_after(start: str, output: Path, where: str, problems: list[str]) -> st
     return found
 
 
+def kill_failed_gates(folder: Path, points: int, problems: list[str]) -> dict[str, int]:
+    """How many kills left a document of the failed gate, and how many none; the artefact stays the former."""
+    outcomes: dict[str, int] = {}
+    for name in ("gate warm-up", "gate counted"):
+        start_with_former(folder / name)
+        lines = traced(partial(publish_failed, folder / name), None)
+    for index in range(points):
+        output = folder / f"gate-{index}"
+        start_with_former(output)
+        line = 1 + index * lines // points
+        in_child(partial(traced, partial(publish_failed, output), line))
+        left = output / FAILED
+        if left.exists() and json.loads(left.read_text()) != artefact_of("new")[1]:
+            problems.append(f"failed gate, line {line} of {lines}: half a document")
+        outcome = "document" if left.exists() else "none"
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        if state(output) != "former":
+            problems.append(f"failed gate, line {line} of {lines}: {state(output)}")
+        check_after("former", output, f"failed gate, line {line} of {lines}", problems)
+    return outcomes
+
+
 def main(folder: Path, points: int, real_kills: int) -> dict[str, Any]:
     os.fsync = lambda _descriptor: None  # a kill, unlike a power cut, loses nothing written
     problems: list[str] = []
@@ -186,6 +225,7 @@ def main(folder: Path, points: int, real_kills: int) -> dict[str, Any]:
             killed += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
             found = check_after(start, output, f"line {line} of {lines}", problems)
             outcomes[f"{start}: {found}"] = outcomes.get(f"{start}: {found}", 0) + 1
+    failed_gates = kill_failed_gates(folder, points // 5, problems)
     MODELS["new"] = model_bytes("new", repeats=2_000_000)  # 6 MB: a kill meets half-written files
     delays = random.Random(1)  # noqa: S311 - moments, not secrets
     for index in range(real_kills):
@@ -195,7 +235,7 @@ def main(folder: Path, points: int, real_kills: int) -> dict[str, Any]:
         kill_during(output, delay_s)
         found = check_after("former", output, f"after {delay_s} s", problems)
         outcomes[f"timed: {found}"] = outcomes.get(f"timed: {found}", 0) + 1
-    return {"problems": problems, "killed": killed, "outcomes": outcomes}
+    return {"problems": problems, "killed": killed, "outcomes": outcomes, "failed": failed_gates}
 
 
 if __name__ == "__main__":

@@ -117,6 +117,21 @@ def test_an_int8_onnx_file_survives_onnxruntimes_optimizers(
     np.testing.assert_array_equal(found, untouched)
 
 
+@pytest.mark.parametrize("method", ["minmax", "percentile", "entropy"])
+def test_every_calibration_method_keeps_pixels_exact(
+    method: Any, folded: Any, images: NDArray[np.uint8], decisions: NDArray[np.int64], feed: Feed
+) -> None:
+    """A clipped input range merges pixel values: a step must be a pixel, and the zero point -128."""
+    floats = onnx_float32(folded)
+    converted = static.onnx_int8(floats, feed, model_name="small", method=method)
+    assert converted.input is not None
+    assert converted.input.scale == pytest.approx(1, rel=1e-6)
+    assert converted.input.zero_point == -128
+    assert converted.conversion["quantization"] == f"QDQ, S8S8, per-channel, {method}"
+    found = _onnxruntime(converted.data, (images.astype(np.int16) - 128).astype(np.int8))
+    assert (found == decisions).mean() >= 0.9
+
+
 def test_a_float_io_onnx_file_is_quantized_before_anything_else(folded: Any, feed: Feed) -> None:
     """Behind the Transpose, onnxruntime fuses U8S8 products that saturate without VNNI: 82 % agreement."""
     import onnx
