@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_runtime.errors import InputError
+from cifar_runtime.errors import InputError, MissingDependencyError
 
 SplitName = Literal["train", "validation", "test", "official-train"]
 
@@ -80,12 +80,21 @@ class Split:
 
 
 def cache_folder() -> Path:
-    """Where downloaded data lives: ``CIFAR_EDGE_CACHE``, or the user's cache folder."""
+    """Where downloaded data lives: ``CIFAR_EDGE_CACHE``, or the user's cache folder.
+
+    Raises:
+        MissingDependencyError: platformdirs, which knows the user's cache folder, is not installed.
+    """
     chosen = os.environ.get("CIFAR_EDGE_CACHE")
     if chosen:
         return Path(chosen)
-    from platformdirs import user_cache_dir
-
+    try:
+        from platformdirs import user_cache_dir
+    except ImportError as cause:
+        raise MissingDependencyError(
+            "the user's cache folder, where CIFAR-10 is kept, needs platformdirs, which is not installed.",
+            hint="pip install 'cifar-edge[train]' (or, to measure only, 'cifar-edge[bench]')",
+        ) from cause
     return Path(user_cache_dir("cifar-edge", appauthor=False))
 
 
