@@ -425,7 +425,7 @@ def test_auto_goes_on_after_a_download_that_breaks_off(
 
     monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(urllib.request, "urlopen", lambda _url, timeout: BreaksOff())
+    monkeypatch.setattr(urllib.request, "urlopen", lambda _url, **_timeout: BreaksOff())
     with pytest.raises(InputError) as caught:
         fetch(FetchRecipe())
     assert words in caught.value.message
