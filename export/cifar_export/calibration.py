@@ -82,6 +82,34 @@ def load_calibration(recipe: ExportRecipe, contract: InputContract) -> Calibrati
     return _from_folder(recipe.calibration_data, recipe, contract)
 
 
+def refuse_judged_images(
+    calibration: Calibration, folder: Path, judged: NDArray[np.uint8], *, split: str
+) -> None:
+    """Checks that no image of a calibration folder is one that the artefacts are measured on.
+
+    Args:
+        calibration: read from ``folder``.
+        folder: where its ids begin.
+        judged: uint8, shape (n, height, width, 3), the images of the gate, of the same size.
+        split: their name.
+
+    Raises:
+        InputError: one is, pixel for pixel.
+    """
+    digests = {_pixel_digest(image) for image in judged}
+    for name, image in zip(calibration.ids, calibration.images, strict=False):  # plain ones follow
+        if _pixel_digest(image) in digests:
+            raise InputError(
+                f"{folder / str(name)}: is one of the images of {split}, which the export is measured on, "
+                "expected training images only.",
+                hint="Take it out of the folder of --calibration-data.",
+            )
+
+
+def _pixel_digest(image: NDArray[np.uint8]) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest()
+
+
 def stratified_sample(classes: NDArray[np.int64], count: int, *, seed: int) -> NDArray[np.int64]:
     """Positions, int64, shape (count,), ascending: equal shares of each class, chosen at random by ``seed``.
 

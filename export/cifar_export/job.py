@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_bench.keras_scorer import scores_in_batches
-from cifar_export.calibration import Calibration, Feed, load_calibration
+from cifar_export.calibration import Calibration, Feed, load_calibration, refuse_judged_images
 from cifar_export.card import output_contract, pixel_contract, quantized_contract
 from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpoint
 from cifar_export.converted import Converted
@@ -126,9 +126,17 @@ class Job:
         return Contract(input=pixels, output=output, labels=self.labels)
 
     def calibration(self) -> Calibration:
-        """The images that set ranges."""
+        """The images that set ranges.
+
+        Raises:
+            InputError: they cannot be read, or one is among those to verify on.
+        """
         if self._calibration is None:
-            self._calibration = load_calibration(self.recipe, self.pixels)
+            found = load_calibration(self.recipe, self.pixels)
+            if self.recipe.calibration_data is not None:
+                images, name = np.asarray(self.split.images), self.split.name
+                refuse_judged_images(found, self.recipe.calibration_data, images, split=name)
+            self._calibration = found
         return self._calibration
 
     def feed(self, quantize: Quantize) -> Feed:

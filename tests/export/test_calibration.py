@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_export.calibration import load_calibration, reaching_both_ends, stratified_sample
+from cifar_export.calibration import (
+    load_calibration,
+    reaching_both_ends,
+    refuse_judged_images,
+    stratified_sample,
+)
 from cifar_export.card import pixel_contract, quantized_contract
 from cifar_export.converted import Quantization
 from cifar_export.recipe import ExportRecipe
@@ -102,3 +107,16 @@ def test_a_range_that_is_not_the_pixels_is_refused() -> None:
         quantized_contract(
             CONTRACT, Quantization(scale=0.5, zero_point=-128), multiplier=1.0, offset=0.0
         )
+
+
+def test_a_calibration_image_that_the_gate_measures_is_refused(tmp_path: Path) -> None:
+    judged = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    other = 255 - judged[0]
+    Image.fromarray(other).save(tmp_path / "a.png")
+    recipe = _recipe(calibration_data=tmp_path)
+    calibration = load_calibration(recipe, CONTRACT)
+    refuse_judged_images(calibration, tmp_path, judged, split="test")
+    Image.fromarray(judged[2]).save(tmp_path / "b.png")
+    calibration = load_calibration(recipe, CONTRACT)
+    with pytest.raises(InputError, match=r"b\.png: is one of the images of test, which the export"):
+        refuse_judged_images(calibration, tmp_path, judged, split="test")

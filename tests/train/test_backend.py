@@ -49,7 +49,6 @@ def test_only_auto_asks_whether_there_is_a_gpu(
     [
         ("keras", "tensorflow", MissingDependencyError, r"keras is not .*'cifar-edge\[train\]'$"),
         ("tensorflow", "tensorflow", MissingDependencyError, "tensorflow is not installed"),
-        ("matplotlib", "tensorflow", MissingDependencyError, "matplotlib is not installed"),
         ("jax", "jax", MissingDependencyError, r"jax is not .*'cifar-edge\[train\]' jax$"),
         (None, "jax", UsageError, "Keras runs on tensorflow already, jax was asked for"),
     ],
@@ -118,3 +117,22 @@ def few() -> tuple[Split, Split]:
         sample.take(np.arange(32), name="few"),
         sample.take(np.arange(32, 48), name="others"),
     )
+
+
+@pytest.mark.parametrize(
+    ("missing", "name"), [("sklearn", "scikit-learn"), ("matplotlib", "matplotlib")]
+)
+def test_what_the_end_of_a_run_needs_is_missed_before_it_begins(
+    missing: str,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda asked: None if asked == missing else 1)
+    assert main(["-o", str(tmp_path / "run")]) == 6
+    assert capsys.readouterr().err == (
+        f"cifar-train: the evaluation at the end of a run needs {name}, which is not installed. "
+        "pip install 'cifar-edge[train]'\n"
+    )
+    assert list(tmp_path.iterdir()) == []

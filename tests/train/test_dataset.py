@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifar_runtime.errors import InputError
+from cifar_runtime.errors import InputError, MissingDependencyError
 from cifar_train import shipped
 from cifar_train.build_samples import NUM_VALIDATION, stratified_ids
 from cifar_train.dataset import (
@@ -34,6 +34,18 @@ def test_an_unfetched_set_is_an_input_error_that_names_the_command(
         load_split("train")
     assert str(caught.value) == (
         f"CIFAR-10 is not in {tmp_path}/cifar10. Run cifar-data fetch, once, while online."
+    )
+
+
+def test_a_runtime_only_install_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CIFAR_EDGE_CACHE", raising=False)
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    with pytest.raises(MissingDependencyError) as caught:
+        load_split("test")
+    assert caught.value.exit_code == 6
+    assert str(caught.value) == (
+        "the user's cache folder, where CIFAR-10 is kept, needs platformdirs, which is not installed. "
+        "pip install 'cifar-edge[train]' (or, to measure only, 'cifar-edge[bench]')"
     )
 
 

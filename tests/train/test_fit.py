@@ -322,6 +322,7 @@ def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_fina
     names = {path.name for path in folder.iterdir()}
     assert {"model.keras", "card.json", "curves.csv", "curves.svg", "evaluation-test.json"} <= names
     assert (folder / "confusion-test.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "report-test.png").read_bytes().startswith(b"\x89PNG")
     evaluation = json.loads((folder / "evaluation-others.json").read_text())
     assert np.sum(evaluation["confusion_matrix"]) == 50
     assert np.trace(evaluation["confusion_matrix"]) == evaluation["correct"]

@@ -18,8 +18,7 @@ def select_backend(backend: Backend, device: Device) -> None:
         MissingDependencyError: Keras or the backend is not installed.
         UsageError: Keras runs on another backend already, or there is no GPU where one was asked for.
     """
-    # The last two are first needed when a run ends.
-    for package in ("keras", backend, "sklearn", "matplotlib"):
+    for package in ("keras", backend):
         if importlib.util.find_spec(package) is None:
             raise MissingDependencyError(
                 f"{package} is not installed.",

@@ -83,19 +83,18 @@ def cache_folder() -> Path:
     """Where downloaded data lives: ``CIFAR_EDGE_CACHE``, or the user's cache folder.
 
     Raises:
-        MissingDependencyError: platformdirs, which knows the latter, is not installed.
+        MissingDependencyError: platformdirs, which knows the user's cache folder, is not installed.
     """
     chosen = os.environ.get("CIFAR_EDGE_CACHE")
     if chosen:
         return Path(chosen)
     try:
         from platformdirs import user_cache_dir
-    except ModuleNotFoundError as cause:
+    except ImportError as cause:
         raise MissingDependencyError(
-            "platformdirs is not installed, and CIFAR_EDGE_CACHE names no folder.",
-            hint="pip install 'cifar-edge[train]' (or [bench], to measure only)",
+            "the user's cache folder, where CIFAR-10 is kept, needs platformdirs, which is not installed.",
+            hint="pip install 'cifar-edge[train]' (or, to measure only, 'cifar-edge[bench]')",
         ) from cause
-
     return Path(user_cache_dir("cifar-edge", appauthor=False))
 
 

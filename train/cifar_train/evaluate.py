@@ -1,5 +1,6 @@
 """What a trained model gets right and wrong on a named split: numbers as JSON, and pictures."""
 
+import importlib.util
 import io
 import json
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_runtime.errors import MissingDependencyError
 from cifar_runtime.files import write_atomically
 from cifar_train.dataset import LABELS, Split
 from cifar_train.run_state import Epoch
@@ -51,6 +53,20 @@ class Evaluation:
         }
 
 
+def check_installed() -> None:
+    """Checks for what only the end of a run needs, before it begins.
+
+    Raises:
+        MissingDependencyError: scikit-learn or matplotlib is not installed.
+    """
+    for package, name in (("sklearn", "scikit-learn"), ("matplotlib", "matplotlib")):
+        if importlib.util.find_spec(package) is None:
+            raise MissingDependencyError(
+                f"the evaluation at the end of a run needs {name}, which is not installed.",
+                hint="pip install 'cifar-edge[train]'",
+            )
+
+
 def evaluate(scores: NDArray[np.float32], split: Split) -> Evaluation:
     """Judges ``scores``, float32, shape (n, 10), against the split's labels."""
     from sklearn.metrics import classification_report, confusion_matrix
@@ -74,12 +90,13 @@ def evaluate(scores: NDArray[np.float32], split: Split) -> Evaluation:
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    """Writes ``evaluation-SPLIT.json`` and ``confusion-SPLIT.png``."""
+    """Writes ``evaluation-SPLIT.json``, ``confusion-SPLIT.png`` and ``report-SPLIT.png``."""
     name = evaluation.split.replace(" ", "-")
     write_atomically(
         folder / f"evaluation-{name}.json", json.dumps(evaluation.to_json(), indent=1).encode()
     )
     write_atomically(folder / f"confusion-{name}.png", _confusion_png(evaluation))
+    write_atomically(folder / f"report-{name}.png", _report_png(evaluation))
 
 
 def write_curves(folder: Path, epochs: tuple[Epoch, ...]) -> None:
@@ -122,6 +139,22 @@ def _confusion_png(evaluation: Evaluation) -> bytes:
             color="white" if dark else "black",
             fontsize=8,
         )
+    return _rendered(figure, image_format="png")
+
+
+def _report_png(evaluation: Evaluation) -> bytes:
+    """The classification report as bars: precision, recall and F1 of each class, 0..1."""
+    figure = _figure(width=9, height=3.6)
+    axes = figure.add_subplot()
+    positions = np.arange(len(LABELS))
+    for turn, measure in enumerate(("precision", "recall", "f1-score")):
+        heights = [evaluation.per_class[label][measure] for label in LABELS]
+        axes.bar(positions + (turn - 1) * 0.27, heights, width=0.25, label=measure)
+    axes.set_xticks(positions, LABELS, rotation=45, ha="right")
+    axes.set_ylim(0, 1)
+    axes.set_title(f"{evaluation.split}: each class, {evaluation.seen} images in all")
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(loc="lower right")
     return _rendered(figure, image_format="png")
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from cifar_train.recipe import Augmentation, TrainRecipe
 
 # The notebook, exactly: raw pixels, no augmentation, Keras' defaults for Adam, 20 % of the 50,000 official training
-# images (the last ones, as validation_split takes them) to validate, and early stopping on the training loss.
+# images (the last ones, as validation_split takes them) to validate, early stopping on the training loss, and float32
+# on a GPU too.
 NOTEBOOK = TrainRecipe(
     name="notebook",
     architecture="notebook",

@@ -78,10 +78,14 @@ def members_from_official(progress: ReportProgress) -> Iterator[Member]:
     try:
         with urllib.request.urlopen(OFFICIAL_ARCHIVE_URL, timeout=CONNECT_TIMEOUT_S) as response:
             yield from _members_from_tar(_Counting(response, progress), origin=OFFICIAL_ARCHIVE_URL)
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as cause:
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as cause:
         raise InputError(
             f"{OFFICIAL_ARCHIVE_URL}: cannot be reached: {getattr(cause, 'reason', cause)}.",
             hint=_ALTERNATIVES,
+        ) from cause
+    except http.client.HTTPException as cause:
+        raise InputError(
+            f"{OFFICIAL_ARCHIVE_URL}: its HTTP answer is broken: {cause!r}.", hint=_ALTERNATIVES
         ) from cause
 
 
@@ -147,10 +151,7 @@ def members_from_path(path: Path, progress: ReportProgress) -> Iterator[Member]:
 def _members_from_folder(folder: Path) -> Iterator[Member]:
     if (folder / "cifar-10-batches-bin").is_dir():
         folder = folder / "cifar-10-batches-bin"
-    names = [entry.name for entry in folder.iterdir()]
-    _refuse_pickle(str(folder), names)
-    if "cifar-10-batches-py" in names:
-        _refuse_pickle(str(folder / "cifar-10-batches-py"), ["data_batch_1"])
+    _refuse_pickle(str(folder), (entry.name for entry in folder.iterdir()))
     for name in MEMBER_SHA256:
         path = folder / name
         if not path.is_file():
@@ -173,8 +174,11 @@ def _members_from_tar(stream: Any, *, origin: str) -> Iterator[Member]:
                 ):
                     found.add(name)
                     yield name, _read_entry(archive, entry, max_bytes=MEMBER_BYTES)
-    except (TimeoutError, ConnectionError) as cause:
-        raise InputError(f"{origin}: broke off: {cause}.", hint=_ALTERNATIVES) from cause
+    except TimeoutError as cause:
+        raise InputError(
+            f"{origin}: the download stopped midway: no data came for {CONNECT_TIMEOUT_S:.0f} s.",
+            hint=_ALTERNATIVES,
+        ) from cause
     except (tarfile.TarError, EOFError, OSError) as cause:
         raise InputError(
             f"{origin}: is not a readable tar archive: {cause}.", hint=_ALTERNATIVES
@@ -230,7 +234,7 @@ def _read_entry(archive: tarfile.TarFile, entry: tarfile.TarInfo, *, max_bytes: 
 
 def _refuse_pickle(origin: str, names: Any) -> None:
     for name in names:
-        if name in {"batches.meta", "data_batch_1", "test_batch"}:
+        if name in {"cifar-10-batches-py", "batches.meta", "data_batch_1", "test_batch"}:
             raise InputError(
                 f"{origin}: is the python version of CIFAR-10, which is pickle and could run any code.",
                 hint=_ALTERNATIVES,

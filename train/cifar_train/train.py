@@ -16,7 +16,13 @@ from cifar_runtime.files import replace_atomically, write_atomically
 from cifar_train.backend import has_gpu, resolve_precision, select_backend
 from cifar_train.dataset import LABELS, Split, load_split
 from cifar_train.distillation import Teacher, open_teacher
-from cifar_train.evaluate import Evaluation, evaluate, write_curves, write_evaluation
+from cifar_train.evaluate import (
+    Evaluation,
+    check_installed,
+    evaluate,
+    write_curves,
+    write_evaluation,
+)
 from cifar_train.events import EventFile
 from cifar_train.fit import Watcher, fit, predict, training_data
 from cifar_train.parallel import worker_folder
@@ -48,10 +54,12 @@ def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainRe
     Raises:
         CifarEdgeError: see :func:`cifar_train.fit.fit`.
         ArtefactError, InputError: the teacher cannot be opened.
+        MissingDependencyError: what the evaluation at the end needs is not installed.
         UsageError: the folder holds a run and neither resume nor force says what to do with it, or none to resume.
     """
     options = replace(options, folder=worker_folder(options.folder, recipe))
     _check_folder(options)
+    check_installed()
     recipe = _recipe_with_teacher(recipe, options.teacher)
     data = training_data(recipe)
     with _recorded(watcher, options) as recorder:
