@@ -165,10 +165,11 @@ def test_the_next_commands_export_the_given_checkpoint_again_the_cheapest_first(
     options = ["--calibration-samples 1024", "--calibration-method percentile", "--qat"]
     given = exports / "net.keras"
     assert next_commands(artefact, [given]) == tuple(
-        base.format(given, option, exports) for option in options
+        base.format(given, option, exports if option == "--qat" else exports / "retry")
+        for option in options
     )
     # Without a checkpoint among the models, the one that the card names.
-    assert next_commands(artefact, [])[0] == base.format("net.keras", options[0], exports)
+    assert next_commands(artefact, [])[0] == base.format("net.keras", options[0], exports / "retry")
     assert next_commands(open_artefact(exports / "net-float32.onnx"), [given]) == ()
 
 
@@ -213,5 +214,5 @@ def test_a_next_command_repeats_what_the_card_states_and_says_what_it_cannot_kno
         contract=SimpleNamespace(labels=labels, input=SimpleNamespace(shape=shape)),
     )
     base = f"cifar-export net.keras --format tflite --quantize {quantize} --input-range=-1..1 --seed=3{named}"
-    more = (f"{base} --calibration-samples 1024 -o out",)
+    more = (f"{base} --calibration-samples 1024 -o out/retry",)
     assert next_commands(artefact, []) == more + ((f"{base} --qat -o out",) if trains else ())
