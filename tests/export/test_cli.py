@@ -188,6 +188,11 @@ def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
     )
     own_folder = replace(own_labels, calibration_data=Path("folder"))
     assert advice(own_folder, ("int8",), folder_is_used_up=True) == (
+        "Put more images into folder, which were all used, "
+        "or accept it by --max-accuracy-drop and --min-agreement."
+    )
+    only_onnx = replace(own_folder, formats=("onnx",))
+    assert advice(only_onnx, ("int8",), folder_is_used_up=True) == (
         "Put more images into folder, which were all used, try --calibration-method percentile, "
         "or accept it by --max-accuracy-drop and --min-agreement."
     )
