@@ -219,6 +219,15 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     assert (err, output.exists()) == ("", False)
 
 
+def test_a_dry_run_needs_the_data_set_where_the_export_would_train_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path / "empty"))
+    line = ["-o", str(tmp_path / "out"), "--quantize", "int8", "--qat", "--dry-run", "-q"]
+    assert main(line) == 3
+    assert "cifar-data fetch" in capfd.readouterr().err
+
+
 def test_a_dry_run_names_the_images_of_confidence_and_robustness(
     checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
