@@ -138,11 +138,25 @@ def next_commands(artefact: Artefact, models: Sequence[Path]) -> tuple[str, ...]
         options.append(("--qat",))
     again = ("cifar-export", checkpoint, "--format", artefact.format, "--quantize", quantize)
     named = _to_be_named(artefact, recipe, calibration)
-    target = ("-o", str(artefact.path.parent))
     return tuple(
-        shlex.join((*again, *_stated(recipe, but=option[0]), *named, *option, *target))
+        shlex.join(
+            (
+                *again,
+                *_stated(recipe, but=option[0]),
+                *named,
+                *option,
+                "-o",
+                _folder(artefact, option),
+            )
+        )
         for option in options
     )
+
+
+def _folder(artefact: Artefact, option: tuple[str, ...]) -> str:
+    """Where the next export goes: the candidate's own name is taken beside it, that of a trained one is not."""
+    folder = artefact.path.parent
+    return str(folder if option == ("--qat",) else folder / "retry")
 
 
 def _is_cifar10(artefact: Artefact) -> bool:

@@ -216,8 +216,18 @@ def _how(report: MatrixReport) -> list[str]:
         f"Against {report.checkpoint.file}, {percent(first.parity.reference_correct / report.seen)} % of "
         f"{counted(report.seen, 'image')} of {report.split}; lost and gained: turned wrong, turned right.",
         f"Limits: drop {percent(drop.limit)} points, {judged}; agreement {_agreement_limits(report)}.",
+        *_untrained(report),
         *(f"{pair.format} {pair.precision}: {pair.reason}" for pair in report.refused),
         f"Versions: {', '.join(f'{name} {version}' for name, version in sorted(versions.items()))}.",
+    ]
+
+
+def _untrained(report: MatrixReport) -> list[str]:
+    """What to know of the exports whose training kept its start; reports of old do not say."""
+    return [
+        f"{entry.model_file.format} {entry.precision} kept the prepared start: no trained state was nearer."
+        for entry in report.entries
+        if entry.training is not None and entry.training.get("kept_step") == 0
     ]
 
 

@@ -45,9 +45,10 @@ def advice(
 
 def _more_calibration(recipe: ExportRecipe, *, used_up: bool) -> str:
     if used_up:
+        another = "try --calibration-method percentile, " if recipe.formats == ("onnx",) else ""
         return (
-            f"Put more images into {recipe.calibration_data}, which were all used, try "
-            "--calibration-method percentile, or accept it by --max-accuracy-drop and --min-agreement."
+            f"Put more images into {recipe.calibration_data}, which were all used, {another}"
+            "or accept it by --max-accuracy-drop and --min-agreement."
         )
     more = replace(recipe, calibration_samples=4 * recipe.calibration_samples)
     return f"Next: {command(more)}"

@@ -10,6 +10,7 @@ from cifar_export.evaluation import class_labels, refuse_foreign_calibration
 from cifar_export.export import check_installed
 from cifar_export.fold import fold
 from cifar_export.job import open_stated
+from cifar_export.qat import check_data_set
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
 from cifar_export.verify import limits_for
 from cifar_runtime.contract import ModelFormat
@@ -61,11 +62,13 @@ def plan(
 
     Raises:
         ArtefactError: the checkpoint cannot be used.
-        InputError: the file of labels does not fit.
+        InputError: the file of labels does not fit, or there is no data set to train on.
         MissingDependencyError: a converter or interpreter is not installed.
         UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
     """
     check_installed(recipe)
+    if recipe.qat is not None:
+        check_data_set()
     (progress or (lambda _: None))(f"opening {recipe.checkpoint}")
     checkpoint, statement = open_stated(recipe)
     labels = class_labels(recipe, checkpoint, stated=statement.labels)

@@ -1,6 +1,9 @@
 """Real exports of one network: every layer of the int8 file is compared with its float32 counterpart."""
 
 import math
+import shlex
+import subprocess
+import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -165,11 +168,30 @@ def test_the_next_commands_export_the_given_checkpoint_again_the_cheapest_first(
     options = ["--calibration-samples 1024", "--calibration-method percentile", "--qat"]
     given = exports / "net.keras"
     assert next_commands(artefact, [given]) == tuple(
-        base.format(given, option, exports) for option in options
+        base.format(given, option, exports if option == "--qat" else exports / "retry")
+        for option in options
     )
     # Without a checkpoint among the models, the one that the card names.
-    assert next_commands(artefact, [])[0] == base.format("net.keras", options[0], exports)
+    assert next_commands(artefact, [])[0] == base.format("net.keras", options[0], exports / "retry")
     assert next_commands(open_artefact(exports / "net-float32.onnx"), [given]) == ()
+
+
+def test_a_next_command_meets_no_artefact_in_its_way(exports: Path) -> None:
+    """It publishes, or fails its gate; fewer images than it names, so that it needs no data set."""
+    artefact = open_artefact(exports / "net-int8.onnx")
+    _, percentile, _ = next_commands(artefact, [exports / "net.keras"])
+    program, *arguments = shlex.split(percentile)
+    ended = subprocess.run(
+        [
+            Path(sysconfig.get_path("scripts")) / program,
+            *arguments,
+            *("--calibration-samples", "64", "--eval-split", "test-sample", "-q"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode in (0, 5), ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -213,5 +235,5 @@ def test_a_next_command_repeats_what_the_card_states_and_says_what_it_cannot_kno
         contract=SimpleNamespace(labels=labels, input=SimpleNamespace(shape=shape)),
     )
     base = f"cifar-export net.keras --format tflite --quantize {quantize} --input-range=-1..1 --seed=3{named}"
-    more = (f"{base} --calibration-samples 1024 -o out",)
+    more = (f"{base} --calibration-samples 1024 -o out/retry",)
     assert next_commands(artefact, []) == more + ((f"{base} --qat -o out",) if trains else ())

@@ -1,6 +1,7 @@
 """The report on every export of a checkpoint: it survives JSON, fits its schema, and draws README's table."""
 
 import json
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,14 @@ def test_the_table_has_every_pair_and_says_how_it_was_judged(matrix: MatrixRepor
         "right. Limits: drop 0.50 points, judged at the upper end of its paired 95 % interval; agreement "
         "97.00 %, 99.90 % for none. onnx int16x8: no kernels. Versions: keras 3.15.1.",
     ]
+
+
+def test_a_training_that_kept_its_start_says_so(matrix: MatrixReport) -> None:
+    *others, trained = matrix.entries
+    said = "onnx int8 --qat kept the prepared start: no trained state was nearer."
+    for step, is_said in ((0, True), (25, False)):
+        entries = (*others, replace(trained, training={"kept_step": step}))
+        assert (said in markdown_matrix(replace(matrix, entries=entries))) == is_said
 
 
 def test_a_report_survives_json(matrix: MatrixReport) -> None:

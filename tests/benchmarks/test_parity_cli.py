@@ -164,7 +164,7 @@ def test_a_failed_gate_is_exit_5_after_the_whole_table_with_layers_and_the_next_
     commands = [line for line in lines if "cifar-export" in line]
     again = f"cifar-export {exports / 'net.keras'} --format tflite --quantize int8"
     assert commands == [
-        f"  try next: {again} --calibration-samples 1024 -o {exports}",
+        f"  try next: {again} --calibration-samples 1024 -o {exports / 'retry'}",
         f"  or:       {again} --qat -o {exports}",
     ]
     passing = run("--max-accuracy-drop", "1", "--min-agreement", f"{value}%", *models, "-q")

@@ -188,6 +188,11 @@ def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
     )
     own_folder = replace(own_labels, calibration_data=Path("folder"))
     assert advice(own_folder, ("int8",), folder_is_used_up=True) == (
+        "Put more images into folder, which were all used, "
+        "or accept it by --max-accuracy-drop and --min-agreement."
+    )
+    only_onnx = replace(own_folder, formats=("onnx",))
+    assert advice(only_onnx, ("int8",), folder_is_used_up=True) == (
         "Put more images into folder, which were all used, try --calibration-method percentile, "
         "or accept it by --max-accuracy-drop and --min-agreement."
     )
@@ -212,6 +217,15 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
         "  gate         drop <= 0.5 points, agreement >= 97.0%",
     ]
     assert (err, output.exists()) == ("", False)
+
+
+def test_a_dry_run_needs_the_data_set_where_the_export_would_train_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path / "empty"))
+    line = ["-o", str(tmp_path / "out"), "--quantize", "int8", "--qat", "--dry-run", "-q"]
+    assert main(line) == 3
+    assert "cifar-data fetch" in capfd.readouterr().err
 
 
 def test_a_dry_run_names_the_images_of_confidence_and_robustness(
