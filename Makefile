@@ -1,11 +1,11 @@
-# make demo | make test | make check | make bench | make readme: each sets up what it needs in .venv, from Python 3.11-3.13 alone.
+# make demo | make test | make check | make bench | make models | make readme: each sets up what it needs in .venv, from Python 3.11-3.13 alone.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check bench readme clean
+.PHONY: demo test lint check bench models readme clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -23,8 +23,8 @@ $(VENV)/ready: $(VENV)/installed
 demo: $(VENV)/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; export PATH; set -ex; \
 	cifar-export --format tflite --quantize int8 --eval-split test-sample --output .demo --force; \
-	cifar-classify train/cifar_train/samples/images --model .demo/seed-cnn-int8.tflite; \
-	cifar-bench .demo/seed-cnn-int8.tflite --against train/cifar_train/checkpoints/seed-cnn.keras --quick
+	cifar-classify train/cifar_train/samples/images --model .demo/edge-s-int8.tflite; \
+	cifar-bench .demo/edge-s-int8.tflite --against train/cifar_train/checkpoints/edge-s.keras --quick
 
 test: $(VENV)/ready
 	$(BIN)/pytest
@@ -40,11 +40,16 @@ check: lint test
 
 # Measure the packaged models beside the shipped checkpoint, on the shipped sample; a few minutes on an idle machine.
 bench: $(VENV)/installed
-	$(BIN)/cifar-bench --against train/cifar_train/checkpoints/seed-cnn.keras
+	$(BIN)/cifar-bench --against train/cifar_train/checkpoints/edge-s.keras
+
+# Every trained checkpoint as float32 and int8, TFLite and ONNX, each judged before it is published into exported/.
+models: $(VENV)/installed
+	for checkpoint in train/cifar_train/checkpoints/*.keras models/*.keras; do \
+	$(BIN)/cifar-export $$checkpoint --format tflite,onnx --quantize none,int8 --output exported --force || exit; done
 
 # Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs.
 readme: $(VENV)/installed
 	$(BIN)/python -m cifar_bench.readme
 
 clean:
-	rm -rf $(VENV) .demo build dist
+	rm -rf $(VENV) .demo exported build dist

@@ -18,15 +18,18 @@ record() { # record NAME COMMAND...: the command line and all that it prints
   { printf '$ %s\n' "$*" && "$@" 2>&1; } | keep "$name"
 }
 
+record data-fetch cifar-data fetch --force
 record data-info cifar-data info
 record export cifar-export --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
 record export-notebook cifar-export models/notebook.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
 record classify cifar-classify train/cifar_train/samples/images
 record classify-json cifar-classify train/cifar_train/samples/images/cat.png -k 2 --json
-cifar-bench "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} "$@" --contract cifar10-raw255 \
-  --against train/cifar_train/checkpoints/seed-cnn.keras --split test --threads 1,2 --json benchmarks/reports/seed-cnn.json
-record info cifar-info "$folder/seed-cnn-int8.tflite" --self-test
-record parity cifar-parity train/cifar_train/checkpoints/seed-cnn.keras "$folder"/seed-cnn-int8.{tflite,onnx} --split test
+record export-seed-cnn cifar-export models/seed-cnn.keras --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
+cifar-bench "$folder"/{edge-s,seed-cnn}-{float32,int8}.{tflite,onnx} "$folder"/notebook-int8.{tflite,onnx} "$@" --contract cifar10-raw255 \
+  --against train/cifar_train/checkpoints/edge-s.keras --against models/seed-cnn.keras --against models/notebook.keras \
+  --split test --threads 1,2 --json benchmarks/reports/shipped.json
+record info cifar-info "$folder/edge-s-int8.tflite" --self-test
+record parity cifar-parity train/cifar_train/checkpoints/edge-s.keras "$folder"/edge-s-int8.{tflite,onnx} --split test
 # A photograph from outside CIFAR-10 (scikit-image's cat), classified by the wheel alone in an environment of its own.
 python -m build --wheel --outdir "$folder/wheel" . >"$folder/build.log"
 python3 -m venv "$folder/device"
@@ -37,3 +40,5 @@ cp "$folder/photo/skimage/data/chelsea.png" "$folder/chelsea.png"
 (cd "$folder" && PATH="$folder/device/bin:/usr/bin:/bin" && printf '$ %s\n' "cifar-classify chelsea.png -k 3" && cifar-classify chelsea.png -k 3) |
   keep classify-photo
 make --no-print-directory demo 2>&1 | keep demo
+# Without pytest's dots, a line for every test file.
+make --no-print-directory test 2>&1 | sed -E '/\[ *[0-9]+%\]$/d' | keep test

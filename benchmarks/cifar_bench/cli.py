@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 _PROGRAM = "cifar-bench"
 _EXAMPLES = """\
   cifar-bench
-  cifar-bench seed-cnn-int8.tflite seed-cnn-int8.onnx --json report.json
-  cifar-bench seed-cnn-int8.tflite --against seed-cnn.keras --split test
-  cifar-bench seed-cnn-int8.tflite --baseline report.json --max-slowdown 10%
-  cifar-bench new/seed-cnn-int8.tflite --baseline old/seed-cnn-int8.tflite --max-slowdown 10%
+  cifar-bench edge-s-int8.tflite edge-s-int8.onnx --json report.json
+  cifar-bench edge-s-int8.tflite --against edge-s.keras --split test
+  cifar-bench edge-s-int8.tflite --baseline report.json --max-slowdown 10%
+  cifar-bench new/edge-s-int8.tflite --baseline old/edge-s-int8.tflite --max-slowdown 10%
   cifar-bench --from-report report.json --html report.html
 """
 

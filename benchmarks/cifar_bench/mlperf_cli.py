@@ -29,12 +29,12 @@ DUT_OPTION = "--mlperf-tiny-dut"
 
 _PROGRAM = "cifar-bench"
 _SCORE_EXAMPLES = """\
-  cifar-bench --mlperf-tiny seed-cnn-int8.tflite --json score.json
+  cifar-bench --mlperf-tiny edge-s-int8.tflite --json score.json
   cifar-bench --mlperf-tiny pretrainedResnet_quant.tflite --contract cifar10-raw255
   cifar-bench --mlperf-tiny --window-seconds 0.5
 """
 _DUT_EXAMPLES = """\
-  cifar-bench --mlperf-tiny-dut seed-cnn-int8.tflite
+  cifar-bench --mlperf-tiny-dut edge-s-int8.tflite
 """
 
 

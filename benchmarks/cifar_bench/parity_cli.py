@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 _PROGRAM = "cifar-parity"
 _EXAMPLES = """\
-  cifar-parity seed-cnn.keras seed-cnn-int8.tflite
-  cifar-parity seed-cnn.keras seed-cnn-float32.tflite seed-cnn-int8.tflite --split test -v
-  cifar-parity seed-cnn-int8.tflite seed-cnn-int8.onnx --save-outputs outputs.npz
+  cifar-parity edge-s.keras edge-s-int8.tflite
+  cifar-parity edge-s.keras edge-s-float32.tflite edge-s-int8.tflite --split test -v
+  cifar-parity edge-s-int8.tflite edge-s-int8.onnx --save-outputs outputs.npz
   cifar-parity --from-outputs outputs.npz --max-accuracy-drop 1pp
 """
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _PROGRAM = "python -m cifar_bench.robustness"
 _EXAMPLES = """\
-  python -m cifar_bench.robustness seed-cnn-int8.tflite --against seed-cnn.keras
-  python -m cifar_bench.robustness seed-cnn-int8.tflite --against seed-cnn.keras --split validation \\
+  python -m cifar_bench.robustness edge-s-int8.tflite --against edge-s.keras
+  python -m cifar_bench.robustness edge-s-int8.tflite --against edge-s.keras --split validation \\
       --limit 1000 --json robustness.json
 """
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _MODELS = Path(__file__).parent / "models"
-_DEFAULT_NAME = "seed-cnn-int8"
+_DEFAULT_NAME = "edge-s-int8"
 # What a probability of zero stands for where its logarithm is needed.
 _LEAST_PROBABILITY = 1e-12
 _INTERPRETERS = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}

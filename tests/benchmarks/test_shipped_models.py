@@ -1,4 +1,4 @@
-"""Every shipped and every freshly exported seed model decides like the Keras checkpoint it was made from.
+"""Every shipped model and every fresh export decides like the Keras checkpoint it was made from.
 
 On the shipped 1,000-image sample always; on all 10,000 test images when CIFAR_EDGE_FULL_DATA=1 is set, and then
 the data set must be there.
@@ -39,43 +39,56 @@ SPLITS = ["test-sample", pytest.param("test", marks=pytest.mark.full_data)]
 FLOAT = Limits(max_accuracy_drop=0.001, min_agreement=0.999, min_accuracy=0.65)
 INT8 = Limits(max_accuracy_drop=0.005, min_agreement=0.96, min_accuracy=0.65)
 
-ReferenceScores = Callable[[BenchSplit], NDArray[np.float32]]
+CHECKPOINTS = {
+    path.stem: path
+    for path in (
+        shipped.checkpoint(),
+        Path(__file__).parents[2] / "models" / "seed-cnn.keras",
+    )
+}
+
+ReferenceScores = Callable[[str, BenchSplit], NDArray[np.float32]]
 
 
 @pytest.fixture(scope="session")
 def reference_scores() -> ReferenceScores:
-    """The shipped checkpoint's scores of a split, computed once per split."""
-    scorer = KerasScorer(shipped.checkpoint(), labels=LABELS)
+    """A checkpoint's scores of a split, computed once per checkpoint and split."""
 
     @functools.cache
-    def scores(split: BenchSplit) -> NDArray[np.float32]:
-        return scorer.scores(choose_split(split).images)
+    def scores(name: str, split: BenchSplit) -> NDArray[np.float32]:
+        return KerasScorer(CHECKPOINTS[name], labels=LABELS).scores(choose_split(split).images)
 
     return scores
 
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with fresh exports of the shipped checkpoint, made by the installed command."""
+    """A folder with fresh exports of the checkpoints, made by the installed command."""
     folder = tmp_path_factory.mktemp("exported")
     command = Path(sysconfig.get_path("scripts")) / "cifar-export"
-    for formats, modes in (("tflite", "none,int8"), ("onnx", "none")):
-        options = ["--format", formats, "--quantize", modes, "--eval-split", "test-sample"]
-        ended = subprocess.run(
-            [command, *options, "-o", folder], capture_output=True, text=True, check=False
-        )
-        assert ended.returncode == 0, ended.stderr
+    for checkpoint in CHECKPOINTS.values():
+        for formats, modes in (("tflite", "none,int8"), ("onnx", "none,int8")):
+            options = ["--format", formats, "--quantize", modes, "--eval-split", "test-sample"]
+            ended = subprocess.run(
+                [command, checkpoint, *options, "-o", folder],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert ended.returncode == 0, ended.stderr
     return folder
 
 
-def parity_with(reference_scores: ReferenceScores, model: Path, split_name: BenchSplit) -> Parity:
+def parity_with(
+    scores_of_reference: NDArray[np.float32], model: Path, split_name: BenchSplit
+) -> Parity:
     classifier = Classifier(model)
     assert classifier.labels == LABELS
     split = choose_split(split_name)
     scores = classifier.scores(split.images)
     accuracy = measure_accuracy(scores, split.labels, split=split.name)
     assert accuracy.seen == {"test-sample": 1000, "test": 10_000}[split_name]
-    return parity_from_scores(reference_scores(split_name), scores, split.labels)
+    return parity_from_scores(scores_of_reference, scores, split.labels)
 
 
 def assert_holds(parity: Parity, limits: Limits) -> None:
@@ -84,11 +97,12 @@ def assert_holds(parity: Parity, limits: Limits) -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_the_checkpoint_itself_holds_the_baseline(
-    split: BenchSplit, reference_scores: ReferenceScores
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_the_checkpoints_themselves_hold_the_baseline(
+    name: str, split: BenchSplit, reference_scores: ReferenceScores
 ) -> None:
     labels = choose_split(split).labels
-    assert measure_accuracy(reference_scores(split), labels, split=split).value >= 0.65
+    assert measure_accuracy(reference_scores(name, split), labels, split=split).value >= 0.65
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -98,23 +112,28 @@ def test_the_default_models_decide_like_keras(
 ) -> None:
     """Both ship quantized to int8."""
     model = default_model(runtime)  # type: ignore[arg-type]
-    assert_holds(parity_with(reference_scores, model, split), INT8)
+    reference = reference_scores(shipped.checkpoint().stem, split)
+    assert_holds(parity_with(reference, model, split), INT8)
 
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize(
-    ("name", "limits"),
+    ("file", "limits"),
     [
-        ("seed-cnn-float32.tflite", FLOAT),
-        ("seed-cnn-int8.tflite", INT8),
-        ("seed-cnn-float32.onnx", FLOAT),
+        ("float32.tflite", FLOAT),
+        ("int8.tflite", INT8),
+        ("float32.onnx", FLOAT),
+        ("int8.onnx", INT8),
     ],
 )
+@pytest.mark.parametrize("name", CHECKPOINTS)
 def test_fresh_exports_decide_like_keras(
     name: str,
+    file: str,
     limits: Limits,
     split: BenchSplit,
     exported: Path,
     reference_scores: ReferenceScores,
 ) -> None:
-    assert_holds(parity_with(reference_scores, exported / name, split), limits)
+    model = exported / f"{name}-{file}"
+    assert_holds(parity_with(reference_scores(name, split), model, split), limits)

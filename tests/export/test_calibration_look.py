@@ -54,7 +54,7 @@ def test_dark_noise_as_calibration_images_fails_the_gate_of_the_shipped_checkpoi
     output.mkdir()
     for index, picture in enumerate(noise("dark")):
         Image.fromarray(picture).save(folder / f"{index:03}.png")
-    old = output / "seed-cnn-int8.tflite"
+    old = output / "edge-s-int8.tflite"
     old.write_bytes(b"old")
     done = subprocess.run(
         [
@@ -70,7 +70,7 @@ def test_dark_noise_as_calibration_images_fails_the_gate_of_the_shipped_checkpoi
     assert "which look unlike those of test-sample (brightness 121.9, " in done.stderr
     assert "Give --calibration-data a few hundred typical training images" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    failure = json.loads((output / "seed-cnn-int8.tflite.failed.parity.json").read_text())
+    failure = json.loads((output / "edge-s-int8.tflite.failed.parity.json").read_text())
     parity = failure["provenance"]["parity"]
     assert parity["agreement"] < 0.8
     assert parity["accuracy_drop"] > 0.05
@@ -78,6 +78,6 @@ def test_dark_noise_as_calibration_images_fails_the_gate_of_the_shipped_checkpoi
     assert failure["provenance"]["calibration"]["source"] == "folder"
     assert old.read_bytes() == b"old"
     assert sorted(path.name for path in output.iterdir()) == [
-        "seed-cnn-int8.tflite",
-        "seed-cnn-int8.tflite.failed.parity.json",
+        "edge-s-int8.tflite",
+        "edge-s-int8.tflite.failed.parity.json",
     ]

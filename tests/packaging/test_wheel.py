@@ -13,14 +13,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MEGABYTE = 1_000_000
 SHIPPED_MODELS = [
-    "cifar_runtime/models/seed-cnn-int8.onnx",
-    "cifar_runtime/models/seed-cnn-int8.onnx.json",
-    "cifar_runtime/models/seed-cnn-int8.tflite",
-    "cifar_runtime/models/seed-cnn-int8.tflite.json",
+    "cifar_runtime/models/edge-s-int8.onnx",
+    "cifar_runtime/models/edge-s-int8.onnx.json",
+    "cifar_runtime/models/edge-s-int8.tflite",
+    "cifar_runtime/models/edge-s-int8.tflite.json",
 ]
 SHIPPED_DATA = [
-    "cifar_train/checkpoints/seed-cnn.json",
-    "cifar_train/checkpoints/seed-cnn.keras",
+    "cifar_train/checkpoints/edge-s.json",
+    "cifar_train/checkpoints/edge-s.keras",
     "cifar_train/samples/calibration-sample.bin",
     "cifar_train/samples/samples.json",
     "cifar_train/samples/test-sample.bin",
@@ -113,7 +113,7 @@ def test_the_wheel_is_small(wheel: Path) -> None:
             for entry in archive.infolist()
             if entry.filename.startswith("cifar_runtime/")
         )
-    assert unpacked < 1.5 * MEGABYTE
+    assert unpacked < MEGABYTE
     assert sum(packed.values()) < 10 * MEGABYTE
 
 

@@ -218,10 +218,10 @@ def test_predictions_are_values() -> None:
 @pytest.mark.parametrize(
     ("installed", "runtime", "expected"),
     [
-        ({"ai_edge_litert", "onnxruntime"}, "auto", "seed-cnn-int8.tflite"),
-        ({"onnxruntime"}, "auto", "seed-cnn-int8.onnx"),
-        (set(), "onnx", "seed-cnn-int8.onnx"),
-        ({"onnxruntime"}, "tflite", "seed-cnn-int8.tflite"),
+        ({"ai_edge_litert", "onnxruntime"}, "auto", "edge-s-int8.tflite"),
+        ({"onnxruntime"}, "auto", "edge-s-int8.onnx"),
+        (set(), "onnx", "edge-s-int8.onnx"),
+        ({"onnxruntime"}, "tflite", "edge-s-int8.tflite"),
     ],
 )
 def test_the_default_model_is_the_one_that_runs_here(

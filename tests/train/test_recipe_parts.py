@@ -94,9 +94,7 @@ def test_every_part_of_a_recipe_survives_json() -> None:
     assert recipe_from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
-@pytest.mark.parametrize(
-    "path", ["train/cifar_train/checkpoints/seed-cnn.json", "models/notebook.json"]
-)
+@pytest.mark.parametrize("path", ["models/seed-cnn.json", "models/notebook.json"])
 def test_cards_of_the_first_version_still_load(path: str) -> None:
     stored = json.loads((ROOT / path).read_text())["recipe"]
     assert "ema" not in stored
@@ -339,7 +337,7 @@ def test_options_change_one_thing_each(arguments: list[str], changes: dict[str, 
 def test_the_teacher_and_the_event_file_are_options_of_the_run() -> None:
     asked = parse(["--teacher", "labels.npy", "--tensorboard"])
     assert (asked.options.teacher, asked.options.tensorboard) == (Path("labels.npy"), True)
-    assert asked.recipe == SEED_CNN
+    assert asked.recipe == RECIPES["edge-s"]
 
 
 @pytest.mark.parametrize(

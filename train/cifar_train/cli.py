@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from cifar_train.train import TrainResult
 
 EXAMPLES = """\
-  cifar-train --recipe seed-cnn -o runs/seed-cnn
+  cifar-train --recipe edge-s -o runs/edge-s
   cifar-train --recipe notebook -o runs/notebook --seed 1 --final
-  cifar-train --recipe seed-cnn -o runs/seed-cnn --resume
+  cifar-train --recipe edge-s -o runs/edge-s --resume
 """
 
 
@@ -54,9 +54,9 @@ def parse(argv: Sequence[str]) -> CommandLine:
     add(
         "--recipe",
         type=choice(list(RECIPES)),
-        default="seed-cnn",
+        default="edge-s",
         metavar="|".join(RECIPES),
-        help="what to train, and how (default: seed-cnn)",
+        help="what to train, and how (default: edge-s)",
     )
     add("-o", "--output", type=Path, metavar="DIR", help="run folder (default: runs/RECIPE)")
     add(

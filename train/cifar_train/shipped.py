@@ -37,8 +37,8 @@ def sample_images() -> tuple[Path, ...]:
 
 
 def checkpoint() -> Path:
-    """The trained ``seed-cnn`` as a Keras file without optimizer state; its card lies beside it."""
-    return _PACKAGE / "checkpoints" / "seed-cnn.keras"
+    """The trained ``edge-s``, the default, as a Keras file without optimizer state; its card lies beside it."""
+    return _PACKAGE / "checkpoints" / "edge-s.keras"
 
 
 def _sample(name: str) -> Split:
