@@ -85,3 +85,8 @@ def test_the_average_is_taken_when_asked_for_and_not_by_keras() -> None:
     assert not np.allclose(raw, average, atol=1e-4)
     take_average(net, pixels)
     np.testing.assert_allclose(np.asarray(kernel), average, rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_of_one_step_has_a_learning_rate() -> None:
+    optimizer = optimizer_from_recipe(replace(RECIPES["edge-s"], epochs=1), steps=1)
+    assert float(optimizer.learning_rate) == 0

@@ -22,7 +22,8 @@ def optimizer_from_recipe(recipe: TrainRecipe, *, steps: int) -> Any:
             initial_learning_rate=0.0,
             warmup_target=recipe.learning_rate,
             warmup_steps=warmup_steps,
-            decay_steps=recipe.epochs * steps - warmup_steps,
+            # A run of one step is all warm-up, and Keras wants one to decay in.
+            decay_steps=max(1, recipe.epochs * steps - warmup_steps),
         )
     average: dict[str, Any] = {"use_ema": recipe.ema is not None, "ema_momentum": recipe.ema or 0.0}
     if recipe.optimizer == "adam":
