@@ -11,6 +11,7 @@ from cifar_export.recipe import CALIBRATED, ExportRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError, UsageError
 from cifar_runtime.files import read_once
+from cifar_runtime.golden import MIN_VECTORS
 from cifar_train.dataset import IMAGE_SHAPE, LABELS, Split
 
 _MAX_LABELS_BYTES = 1024 * 1024
@@ -130,6 +131,12 @@ def _folder_split(recipe: ExportRecipe, labels: tuple[str, ...], contract: Input
     if folder is None:
         raise TypeError("the recipe names no folder")
     images, classes = read_image_folder(folder, labels=labels, contract=contract)
+    if len(classes) < MIN_VECTORS:
+        raise InputError(
+            f"{folder}: holds {len(classes)} images, expected {MIN_VECTORS} or more: as many go into the artefact "
+            "for its self-test.",
+            hint="Give a few hundred labelled images, so that the gate can tell a loss from chance.",
+        )
     return Split(
         name=folder.resolve().name,
         images=images,

@@ -1,6 +1,7 @@
 """A model that knows nothing of CIFAR-10: other sizes, labels, input range and images; and what is refused."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -208,6 +209,16 @@ def test_labels_that_do_not_fit_are_refused(mobilenet: Path, folders: Path, tmp_
         f"{few}: names 2 different classes, expected 5, one a line, as the model has scores. "
         "List them in the order of the scores."
     )
+
+
+def test_fewer_images_than_golden_vectors_are_refused(
+    mobilenet: Path, folders: Path, tmp_path: Path
+) -> None:
+    for name in LABELS:
+        (tmp_path / name).mkdir()
+        shutil.copy(folders / "test" / name / "0.png", tmp_path / name)
+    with pytest.raises(InputError, match=r"holds 5 images, expected 8 or more: .* a few hundred"):
+        export(_recipe(mobilenet, folders, eval_data=tmp_path))
 
 
 def test_calibration_images_are_needed_for_int8(mobilenet: Path, folders: Path) -> None:
