@@ -100,8 +100,8 @@ def _measure(
             )
             for model, one in zip(models, times, strict=True)
         ]
-        answers = []
-        for name, model in zip(_names(models), models, strict=True):
+        answers, names = [], _names(models)
+        for name, model in zip(names, models, strict=True):
             tell(f"scoring {len(evaluation.labels):,} images with {name}")
             answers.append(ask_answers(model, len(evaluation.labels)))
     references = _references(models, sources, recipe)
@@ -110,14 +110,14 @@ def _measure(
     return tuple(
         _model_report(
             model,
-            _names(models)[place],
+            names[place],
             measured=(times[place], *further[place]),
             extras=extras[place],
             cold_start=cold.get(place),
             accuracy=(
                 answers[place],
                 evaluation,
-                None if against is None else (_names(models)[against], answers[against]),
+                None if against is None else (names[against], answers[against]),
             ),
         )
         for (place, model), against in zip(enumerate(models), references, strict=True)

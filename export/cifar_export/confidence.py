@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from cifar_bench.confidence import (
     measure_confidence,
 )
 from cifar_bench.confidence_bins import NUM_CONFIDENCE_BINS
+from cifar_export.evaluation import split_from_folder
 from cifar_export.evidence_recipe import ConfidenceRecipe
 from cifar_export.outliers import Outliers, made_outliers, photograph_outliers
 from cifar_runtime.classifier import Classifier
@@ -172,24 +173,17 @@ def _fitting_split(
         from cifar_train.dataset import load_split
 
         return load_split("validation")
-    from cifar_bench.image_folder import read_image_folder
-
-    images, classes = read_image_folder(recipe.data, labels=labels, contract=contract)
+    split = split_from_folder(recipe.data, labels=labels, contract=contract)
     known = {image.tobytes() for image in np.asarray(gate.images)}
-    shared = sum(image.tobytes() in known for image in images)
+    shared = sum(image.tobytes() in known for image in split.images)
     if shared:
         raise InputError(
-            f"{recipe.data}: {shared} of its {len(images)} images are among those that the gate measures "
+            f"{recipe.data}: {shared} of its {len(split.images)} images are among those that the gate measures "
             f"({gate.name}), expected other ones.",
             hint="Give --confidence-data DIR images that --eval-data lacks.",
         )
-    _check_halves(recipe, classes)
-    return Split(
-        name=recipe.data.resolve().name,
-        images=images,
-        labels=cast(NDArray[np.uint8], classes),
-        ids=np.arange(len(classes), dtype=np.int64),
-    )
+    _check_halves(recipe, np.asarray(split.labels))
+    return split
 
 
 def _check_halves(recipe: ConfidenceRecipe, classes: NDArray[np.int64]) -> None:

@@ -125,18 +125,28 @@ def evaluation_split(
 
 
 def _folder_split(recipe: ExportRecipe, labels: tuple[str, ...], contract: InputContract) -> Split:
-    from cifar_bench.image_folder import read_image_folder
-
     folder = recipe.eval_data
     if folder is None:
         raise TypeError("the recipe names no folder")
-    images, classes = read_image_folder(folder, labels=labels, contract=contract)
-    if len(classes) < MIN_VECTORS:
+    split = split_from_folder(folder, labels=labels, contract=contract)
+    if len(split.labels) < MIN_VECTORS:
         raise InputError(
-            f"{folder}: holds {len(classes)} images, expected {MIN_VECTORS} or more: as many go into the artefact "
+            f"{folder}: holds {len(split.labels)} images, expected {MIN_VECTORS} or more: as many go into the artefact "
             "for its self-test.",
             hint="Give a few hundred labelled images, so that the gate can tell a loss from chance.",
         )
+    return split
+
+
+def split_from_folder(folder: Path, *, labels: tuple[str, ...], contract: InputContract) -> Split:
+    """The pictures of a folder with one folder a class, named like it and brought to the model's size.
+
+    Raises:
+        InputError: the folder cannot be read, or does not fit.
+    """
+    from cifar_bench.image_folder import read_image_folder
+
+    images, classes = read_image_folder(folder, labels=labels, contract=contract)
     return Split(
         name=folder.resolve().name,
         images=images,
