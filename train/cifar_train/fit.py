@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.errors import CifarEdgeError, UsageError
-from cifar_train.architectures import build
+from cifar_train.architectures import build, set_initial_weights
 from cifar_train.backend import has_gpu, make_deterministic, resolve_precision, select_backend
 from cifar_train.batches import Batch, batches, one_hot
 from cifar_train.dataset import Split, load_split
@@ -106,6 +106,7 @@ def fit(
         forget_run(folder)
     with parallel.scope():
         model = _compiled_model(recipe, steps=math.ceil(len(train.labels) / recipe.batch_size))
+        set_initial_weights(recipe.architecture, model, train.images)
         run = _Run(
             recipe=recipe,
             model=model,

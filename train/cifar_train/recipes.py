@@ -75,9 +75,13 @@ TEACHER = replace(
     RESNET8,
     name="teacher",
     architecture="airbench",
-    epochs=30,
-    learning_rate=0.2,
-    augmentation=Augmentation(flip="alternating", translate=4, cutout=12),
+    epochs=12,
+    learning_rate=0.25,
+    warmup_fraction=0.2,
+    weight_decay=1e-2,
+    augmentation=Augmentation(flip="alternating", translate=4, cutout=8),
+    keep="last",
+    ema=None,
 )
 
 # For demonstrations: a network with nothing at 32x32, few epochs, no validation-driven choice. Meant to reach 80 %

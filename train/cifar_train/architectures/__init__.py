@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cifar_runtime.contract import ScoreKind
-from cifar_train.architectures import edge, notebook
-from cifar_train.architectures.airbench import airbench
+from cifar_train.architectures import airbench, edge, notebook
 from cifar_train.recipe import Architecture
 
 # Names of Keras activations of the last dense layer.
@@ -29,6 +31,18 @@ def build(architecture: Architecture, *, output: ScoreKind = "probabilities") ->
         "edge-res-m": edge.edge_res_m,
         "edge-mb-m": edge.edge_mb_m,
         "quick-res": edge.quick_res,
-        "airbench": airbench,
+        "airbench": airbench.airbench,
     }
     return builders[architecture](_ACTIVATIONS[output])
+
+
+def set_initial_weights(architecture: Architecture, model: Any, images: NDArray[np.uint8]) -> None:
+    """Sets what a network takes from its training images instead of from a distribution; most take nothing.
+
+    Args:
+        architecture: the network.
+        model: a fresh one.
+        images: what it will be trained on, uint8, shape (n, 32, 32, 3).
+    """
+    if architecture == "airbench":
+        airbench.set_initial_weights(model, images)
