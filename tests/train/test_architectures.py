@@ -5,7 +5,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from cifar_train.architectures import build
+from cifar_train import shipped
+from cifar_train.architectures import build, set_initial_weights
 from cifar_train.recipe import Architecture
 
 # Weights and multiply-accumulates of convolutions and dense layers, counted from the lists of layers by another script.
@@ -13,6 +14,7 @@ SIZES = {
     "notebook": (380_608, 17_937_664),
     "resnet8": (77_360, 12_501_632),
     "edge-res-s": (96_608, 10_986_032),
+    "edge-deep-s": (91_264, 10_875_280),
     "edge-mix-s": (95_152, 10_887_808),
     "edge-mb-s": (89_392, 11_606_656),
     "edge-res-m": (266_288, 36_094_592),
@@ -78,3 +80,34 @@ def test_channels_come_in_eights_and_batch_norm_stands_before_the_relu(name: Arc
             before = layer.input._keras_history.operation
             assert type(before).__name__ in ("Conv2D", "DepthwiseConv2D")
             assert not before.use_bias
+
+
+def test_the_teacher_starts_by_whitening_patches_and_passing_on() -> None:
+    import keras
+
+    model = build("airbench")
+    images = shipped.test_sample().images
+    set_initial_weights("airbench", model, images)
+    whitening = model.get_layer("whitening")
+    assert not whitening.trainable_variables
+    whitened = np.asarray(keras.Model(model.input, whitening.output)(images.astype(np.float32)))
+    np.testing.assert_allclose(whitened[..., :12], -whitened[..., 12:], atol=1e-5)
+    covariance = np.cov(whitened[..., :12].reshape(-1, 12), rowvar=False)
+    assert np.abs(covariance - np.diag(np.diag(covariance))).max() < 1e-2
+    # The faintest components stay below 1: the floor under the variances.
+    assert 0.5 < np.diag(covariance).min() < np.diag(covariance).max() < 1.01
+    for layer, shape in kernels(model):
+        if shape[:2] == (3, 3):
+            features = np.random.default_rng(0).normal(size=(1, 4, 4, shape[2])).astype(np.float32)
+            passed = np.asarray(layer(features))[..., : shape[2]]
+            np.testing.assert_allclose(passed, features, atol=1e-6)
+
+
+def test_other_networks_start_from_their_distributions() -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = build("resnet8")
+    before = [weights.copy() for weights in model.get_weights()]
+    set_initial_weights("resnet8", model, shipped.test_sample().images)
+    assert all(map(np.array_equal, before, model.get_weights()))

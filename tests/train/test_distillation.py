@@ -252,9 +252,31 @@ def test_scores_that_are_no_probabilities_are_refused(few: Split, tmp_path: Path
         label_images([file], few)
 
 
-def test_a_recipe_that_distils_needs_a_teacher(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="the recipe quick distils, and no teacher is given"):
+def test_a_recipe_that_distils_learns_from_the_shipped_labels(
+    few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cifar_train.train.training_data", lambda _: (few, few))
+    with pytest.raises(
+        InputError, match=r"soft-labels.npy: labels 45000 images of train, expected the 32 of few"
+    ):
         train(TINY, RunOptions(folder=tmp_path), Silent())
+    path = tmp_path / "shipped.npy"
+    card = {"split": few.name, "images": 32, "ids_sha256": few.ids_sha256()}
+    write_soft_labels(path, np.zeros((32, 10), np.float16), card)
+    monkeypatch.setattr(shipped, "soft_labels", lambda: path)
+    stored = train(TINY, RunOptions(folder=tmp_path / "run"), Silent()).card["recipe"][
+        "distillation"
+    ]
+    assert stored["source_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_shipped_labels_are_a_teachers_who_knows_its_images() -> None:
+    logits = np.load(shipped.soft_labels(), allow_pickle=False)
+    card = json.loads(shipped.soft_labels().with_suffix(".json").read_text())
+    assert hashlib.sha256(shipped.soft_labels().read_bytes()).hexdigest() == card["sha256"]
+    assert (logits.shape, logits.dtype) == ((45_000, 10), np.float16)
+    np.testing.assert_allclose(np.exp(logits.astype(np.float64)).sum(axis=1).mean(), 1, atol=0.05)
+    assert card["agree_with_labels"] > 0.9 * 45_000
 
 
 def test_the_command_writes_labels_and_says_what_is_next(

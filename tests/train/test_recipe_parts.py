@@ -338,6 +338,9 @@ def test_the_teacher_and_the_event_file_are_options_of_the_run() -> None:
     asked = parse(["--teacher", "labels.npy", "--tensorboard"])
     assert (asked.options.teacher, asked.options.tensorboard) == (Path("labels.npy"), True)
     assert asked.recipe == RECIPES["edge-s"]
+    alone = parse(["--teacher", "none"])
+    assert alone.options.teacher is None
+    assert alone.recipe == replace(RECIPES["edge-s"], distillation=None)
 
 
 @pytest.mark.parametrize(

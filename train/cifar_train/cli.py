@@ -34,6 +34,8 @@ EXAMPLES = """\
   cifar-train --recipe edge-s -o runs/edge-s --resume
 """
 
+_NO_TEACHER = "none"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
@@ -102,9 +104,9 @@ def parse(argv: Sequence[str]) -> CommandLine:
     )
     add(
         "--teacher",
-        type=Path,
-        metavar="FILE",
-        help="distil from a .keras checkpoint, or from soft labels (.npy, see cifar-soft-labels)",
+        metavar="FILE|none",
+        help="distil from a .keras checkpoint or soft labels (.npy, see cifar-soft-labels) "
+        "(default: the shipped soft labels where the recipe distils; none: from labels alone)",
     )
     add(
         "--fold",
@@ -156,6 +158,8 @@ def _command_line(given: argparse.Namespace) -> CommandLine:
     )
     if given.patience is not None:
         recipe = replace(recipe, patience=given.patience, monitor="validation accuracy")
+    if given.teacher == _NO_TEACHER:
+        recipe = replace(recipe, distillation=None)
     folder = given.output or Path("runs") / given.recipe
     options = RunOptions(
         folder=folder,
@@ -163,7 +167,7 @@ def _command_line(given: argparse.Namespace) -> CommandLine:
         resume=given.resume,
         force=given.force,
         licence=given.licence,
-        teacher=given.teacher,
+        teacher=None if given.teacher in (None, _NO_TEACHER) else Path(given.teacher),
         tensorboard=given.tensorboard,
     )
     return CommandLine(recipe=recipe, options=options, quiet=given.quiet, json=given.json)

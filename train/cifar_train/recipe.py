@@ -16,6 +16,7 @@ Architecture = Literal[
     "seed-cnn",
     "resnet8",
     "edge-res-s",
+    "edge-deep-s",
     "edge-mix-s",
     "edge-mb-s",
     "edge-res-m",
@@ -197,7 +198,8 @@ class RunOptions:
         resume: continue from the last finished epoch.
         force: start over in a folder that holds a run.
         licence: what the trained weights may be used under, an SPDX identifier; exports carry it on.
-        teacher: a Keras checkpoint, or soft labels, to distil from.
+        teacher: a Keras checkpoint, or soft labels, to distil from; None for the shipped soft labels where the recipe
+            distils.
         tensorboard: write an event file into the run folder.
     """
 

@@ -41,6 +41,11 @@ def checkpoint() -> Path:
     return _PACKAGE / "checkpoints" / "edge-s.keras"
 
 
+def soft_labels() -> Path:
+    """A teacher's answers for the 45,000 training images, which recipes distil from; their card lies beside them."""
+    return _PACKAGE / "checkpoints" / "soft-labels.npy"
+
+
 def _sample(name: str) -> Split:
     record = json.loads((_PACKAGE / "samples" / "samples.json").read_text(encoding="utf-8"))[
         "splits"

@@ -13,6 +13,7 @@ from typing import Any
 from cifar_runtime import __version__
 from cifar_runtime.errors import InputError, UsageError
 from cifar_runtime.files import replace_atomically, write_atomically
+from cifar_train import shipped
 from cifar_train.backend import has_gpu, resolve_precision, select_backend
 from cifar_train.dataset import LABELS, Split, load_split
 from cifar_train.distillation import Teacher, open_teacher
@@ -60,10 +61,13 @@ def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainRe
     options = replace(options, folder=worker_folder(options.folder, recipe))
     _check_folder(options)
     check_installed()
-    recipe = _recipe_with_teacher(recipe, options.teacher)
+    teacher_path = options.teacher
+    if teacher_path is None and recipe.distillation is not None:
+        teacher_path = shipped.soft_labels()
+    recipe = _recipe_with_teacher(recipe, teacher_path)
     data = training_data(recipe)
     with _recorded(watcher, options) as recorder:
-        teacher = _opened_teacher(recipe, options.teacher, data[0])
+        teacher = _opened_teacher(recipe, teacher_path, data[0])
         model, state = fit(
             recipe, data, options.folder, recorder, resume=options.resume, teacher=teacher
         )
@@ -85,11 +89,6 @@ def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainRe
 def _recipe_with_teacher(recipe: TrainRecipe, path: Path | None) -> TrainRecipe:
     """The recipe with the teacher's digest in it, so that a run resumes with the same teacher only."""
     if path is None:
-        if recipe.distillation is not None:
-            raise UsageError(
-                f"the recipe {recipe.name} distils, and no teacher is given.",
-                hint="Give one with --teacher.",
-            )
         return recipe
     if recipe.distribute == "workers" and path.suffix == ".keras":
         raise UsageError(

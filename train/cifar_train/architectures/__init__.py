@@ -26,6 +26,7 @@ def build(architecture: Architecture, *, output: ScoreKind = "probabilities") ->
         "seed-cnn": notebook.seed_cnn,
         "resnet8": edge.resnet8,
         "edge-res-s": edge.edge_res_s,
+        "edge-deep-s": edge.edge_deep_s,
         "edge-mix-s": edge.edge_mix_s,
         "edge-mb-s": edge.edge_mb_s,
         "edge-res-m": edge.edge_res_m,
