@@ -3,7 +3,8 @@
 Between ``<!-- table: NAME -->`` and ``<!-- /table -->`` stands the Markdown table of
 ``benchmarks/reports/NAME.json``; between ``<!-- output: NAME -->`` and ``<!-- /output -->``, as a code block,
 what a command printed, from ``docs/outputs/NAME.txt``. ``<!-- runs: NAME -->`` holds a table of the training runs
-whose cards are ``docs/runs/NAME-seed-*/card.json``, ``<!-- why: NAME -->`` holds the report's sentence on int8,
+whose cards are ``docs/runs/NAME-seed-*/card.json``, ``<!-- family: NAME -->`` the report's int8 .tflite files beside
+MLPerf Tiny's references, ``<!-- why: NAME -->`` the report's sentence on int8,
 ``<!-- picture: NAME-latency -->`` (or ``-size``, ``-macs``, ``-roofline``, ``-spread``) a link to that figure,
 which is drawn to ``docs/pictures``. Nothing is measured here, and nothing is typed by hand.
 """
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from cifar_bench.report import Report
 
 _PROGRAM = "python -m cifar_bench.readme"
-_KINDS = "table|output|runs|why|picture"
+_KINDS = "table|output|runs|family|why|picture"
 _OPENING = re.compile(rf"^<!-- (?:{_KINDS}): .*-->$", re.MULTILINE)
 _BLOCK = re.compile(
     rf"^<!-- (?P<kind>{_KINDS}): (?P<name>[a-z0-9][a-z0-9-]*) -->\n(?P<body>.*?)^<!-- /(?P=kind) -->$",
@@ -107,6 +108,8 @@ def _generated(arguments: argparse.Namespace) -> dict[Path, str]:
             return f"![{told}]({_link(path, arguments.readme)})\n"
         if kind == "table":
             return _table(arguments.reports, name)
+        if kind == "family":
+            return _family(_report(arguments.reports, name))
         return _why(_report(arguments.reports, name))
 
     text = with_blocks(_read(arguments.readme), block)
@@ -134,6 +137,12 @@ def _table(folder: Path, name: str) -> str:
     if f'"{MATRIX_SCHEMA}"' in text:
         return markdown_matrix(matrix_from_text(text, origin=str(path)))
     return markdown_table(report_from_text(text, origin=str(path)))
+
+
+def _family(report: "Report") -> str:
+    from cifar_bench.family_table import family_table
+
+    return family_table(report)
 
 
 def _runs(folder: Path, name: str) -> str:

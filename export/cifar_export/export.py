@@ -206,6 +206,13 @@ def _result(
     )
 
 
+def _without_curves(card: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The training card without its epochs: every device would carry them, and the checkpoint's card has them."""
+    if card is None:
+        return None
+    return {name: value for name, value in card.items() if name != "epochs"}
+
+
 def _provenance(
     job: Job, quantize: Quantize, verification: Verification | None, evidence: Evidence | None
 ) -> dict[str, Any]:
@@ -214,7 +221,7 @@ def _provenance(
         "checkpoint": {
             "file": checkpoint.path.name,
             "sha256": checkpoint.sha256,
-            "training": checkpoint.training_card,
+            "training": _without_curves(checkpoint.training_card),
         },
         "recipe": job.recipe.to_json() | {"quantize": quantize},
         "calibration": job.calibration().to_json() if quantize in CALIBRATED else None,
