@@ -21,6 +21,8 @@ SHIPPED_MODELS = [
 SHIPPED_DATA = [
     "cifar_train/checkpoints/edge-s.json",
     "cifar_train/checkpoints/edge-s.keras",
+    "cifar_train/checkpoints/soft-labels.json",
+    "cifar_train/checkpoints/soft-labels.npy",
     "cifar_train/samples/calibration-sample.bin",
     "cifar_train/samples/samples.json",
     "cifar_train/samples/test-sample.bin",
