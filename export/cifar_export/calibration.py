@@ -96,18 +96,21 @@ def refuse_judged_images(
     Raises:
         InputError: one is, pixel for pixel.
     """
-    digests = {_pixel_digest(image) for image in judged}
-    for name, image in zip(calibration.ids, calibration.images, strict=False):  # plain ones follow
-        if _pixel_digest(image) in digests:
-            raise InputError(
-                f"{folder / str(name)}: is one of the images of {split}, which the export is measured on, "
-                "expected training images only.",
-                hint="Take it out of the folder of --calibration-data.",
-            )
+    shared = positions_among(
+        calibration.images[: len(calibration.ids)], judged
+    )  # plain ones follow
+    if shared:
+        raise InputError(
+            f"{folder / str(calibration.ids[shared[0]])}: is one of the images of {split}, which the export is "
+            "measured on, expected training images only.",
+            hint="Take it out of the folder of --calibration-data.",
+        )
 
 
-def _pixel_digest(image: NDArray[np.uint8]) -> bytes:
-    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).digest()
+def positions_among(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> list[int]:
+    """Positions of those of ``images`` that are among ``others``, pixel for pixel; both uint8, shape (n, h, w, 3)."""
+    known = {image.tobytes() for image in others}
+    return [position for position, image in enumerate(images) if image.tobytes() in known]
 
 
 def stratified_sample(classes: NDArray[np.int64], count: int, *, seed: int) -> NDArray[np.int64]:

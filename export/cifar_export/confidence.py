@@ -14,6 +14,7 @@ from cifar_bench.confidence import (
     measure_confidence,
 )
 from cifar_bench.confidence_bins import NUM_CONFIDENCE_BINS
+from cifar_export.calibration import positions_among
 from cifar_export.evaluation import split_from_folder
 from cifar_export.evidence_recipe import ConfidenceRecipe
 from cifar_export.outliers import Outliers, made_outliers, photograph_outliers
@@ -174,11 +175,10 @@ def _fitting_split(
 
         return load_split("validation")
     split = split_from_folder(recipe.data, labels=labels, contract=contract)
-    known = {image.tobytes() for image in np.asarray(gate.images)}
-    shared = sum(image.tobytes() in known for image in split.images)
+    shared = positions_among(np.asarray(split.images), np.asarray(gate.images))
     if shared:
         raise InputError(
-            f"{recipe.data}: {shared} of its {len(split.images)} images are among those that the gate measures "
+            f"{recipe.data}: {len(shared)} of its {len(split.images)} images are among those that the gate measures "
             f"({gate.name}), expected other ones.",
             hint="Give --confidence-data DIR images that --eval-data lacks.",
         )

@@ -199,7 +199,9 @@ def test_calibration_images_are_named_by_id_and_digest(results: tuple[ExportResu
         assert calibration["sha256"] == hashlib.sha256(images.tobytes()).hexdigest()
 
 
-def test_a_training_card_goes_into_the_provenance_without_its_curves(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_training_card_goes_into_the_provenance_without_its_curves(
+    checkpoint: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "named.keras"
     copy.write_bytes(checkpoint.read_bytes())
     (tmp_path / "named.json").write_text(
