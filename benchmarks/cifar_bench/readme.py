@@ -3,10 +3,11 @@
 Between ``<!-- table: NAME -->`` and ``<!-- /table -->`` stands the Markdown table of
 ``benchmarks/reports/NAME.json``; between ``<!-- output: NAME -->`` and ``<!-- /output -->``, as a code block,
 what a command printed, from ``docs/outputs/NAME.txt``. ``<!-- runs: NAME -->`` holds a table of the training runs
-whose cards are ``docs/runs/NAME-seed-*/card.json``, ``<!-- family: NAME -->`` the report's int8 .tflite files beside
-MLPerf Tiny's references, ``<!-- why: NAME -->`` the report's sentence on int8,
-``<!-- picture: NAME-latency -->`` (or ``-size``, ``-macs``, ``-roofline``, ``-spread``) a link to that figure,
-which is drawn to ``docs/pictures``. Nothing is measured here, and nothing is typed by hand.
+whose cards are ``docs/runs/NAME-seed-*/card.json``, ``<!-- recipes: all -->`` one of what each recipe's runs cost and
+reached, ``<!-- family: NAME -->`` the report's int8 .tflite files beside MLPerf Tiny's references,
+``<!-- why: NAME -->`` the report's sentence on int8, ``<!-- picture: NAME-latency -->`` (or ``-size``, ``-macs``,
+``-roofline``, ``-spread``) a link to that figure, which is drawn to ``docs/pictures``. Nothing is measured here, and
+nothing is typed by hand.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cifar_runtime.command import Parser, execute
 from cifar_runtime.errors import GateError, InputError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from cifar_bench.report import Report
 
 _PROGRAM = "python -m cifar_bench.readme"
-_KINDS = "table|output|runs|family|why|picture"
+_KINDS = "table|output|runs|recipes|family|why|picture"
 _OPENING = re.compile(rf"^<!-- (?:{_KINDS}): .*-->$", re.MULTILINE)
 _BLOCK = re.compile(
     rf"^<!-- (?P<kind>{_KINDS}): (?P<name>[a-z0-9][a-z0-9-]*) -->\n(?P<body>.*?)^<!-- /(?P=kind) -->$",
@@ -97,22 +98,21 @@ def _generated(arguments: argparse.Namespace) -> dict[Path, str]:
     """The README and its pictures as they should be, by path."""
     pictures: dict[Path, str] = {}
 
-    def block(kind: str, name: str) -> str:
-        if kind == "output":
-            return f"```console\n{_read(arguments.outputs / f'{name}.txt').rstrip()}\n```\n"
-        if kind == "runs":
-            return _runs(arguments.runs, name)
-        if kind == "picture":
-            path = arguments.pictures / f"{name}.svg"
-            pictures[path], told = _picture(arguments.reports, name)
-            return f"![{told}]({_link(path, arguments.readme)})\n"
-        if kind == "table":
-            return _table(arguments.reports, name)
-        if kind == "family":
-            return _family(_report(arguments.reports, name))
-        return _why(_report(arguments.reports, name))
+    def picture(name: str) -> str:
+        path = arguments.pictures / f"{name}.svg"
+        pictures[path], told = _picture(arguments.reports, name)
+        return f"![{told}]({_link(path, arguments.readme)})\n"
 
-    text = with_blocks(_read(arguments.readme), block)
+    drawn: dict[str, Callable[[str], str]] = {
+        "output": lambda name: _output(arguments.outputs / f"{name}.txt"),
+        "runs": lambda name: _runs(arguments.runs, name),
+        "recipes": lambda _: _recipes(arguments.runs),
+        "picture": picture,
+        "table": lambda name: _table(arguments.reports, name),
+        "family": lambda name: _family(_report(arguments.reports, name)),
+        "why": lambda name: _why(_report(arguments.reports, name)),
+    }
+    text = with_blocks(_read(arguments.readme), lambda kind, name: drawn[kind](name))
     return {arguments.readme: text, **pictures}
 
 
@@ -139,6 +139,10 @@ def _table(folder: Path, name: str) -> str:
     return markdown_table(report_from_text(text, origin=str(path)))
 
 
+def _output(path: Path) -> str:
+    return f"```console\n{_read(path).rstrip()}\n```\n"
+
+
 def _family(report: "Report") -> str:
     from cifar_bench.family_table import family_table
 
@@ -148,8 +152,17 @@ def _family(report: "Report") -> str:
 def _runs(folder: Path, name: str) -> str:
     from cifar_bench.training_table import training_table
 
-    cards = [json.loads(_read(path)) for path in sorted(folder.glob(f"{name}-seed-*/card.json"))]
-    return training_table(cards, origin=str(folder))
+    return training_table(_cards(folder, name), origin=str(folder))
+
+
+def _recipes(folder: Path) -> str:
+    from cifar_bench.training_table import recipes_table
+
+    return recipes_table(_cards(folder, "*"), origin=str(folder))
+
+
+def _cards(folder: Path, name: str) -> list[Any]:
+    return [json.loads(_read(path)) for path in sorted(folder.glob(f"{name}-seed-*/card.json"))]
 
 
 def _why(report: "Report") -> str:

@@ -1,7 +1,8 @@
 """Draws the cards of finished training runs as a Markdown table. Pure: cards in, text out."""
 
+import contextlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cifar_bench.accuracy import Accuracy
@@ -11,6 +12,22 @@ from cifar_runtime.flaw import flaw_of
 
 _SCHEMA = "cifar-edge/train/1"
 _HEADER = ("recipe", "seed", "epochs", "training %", "validation %", "test % (95 % interval)")
+_RECIPES_HEADER = (
+    "recipe",
+    "network",
+    "epochs",
+    "seeds",
+    "hours a run",
+    "images/s",
+    "validation %",
+    "test %",
+    "command",
+)
+_RECIPES_CAPTION = (
+    "Float32 checkpoints; validation 5,000 images (of the notebook's own recipe 10,000), test all 10,000. With several "
+    "seeds: mean (lowest to highest). Hours are wall time of training, beside whatever else the machine did; "
+    "images/s are those of the fastest epoch."
+)
 
 
 def training_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
@@ -23,26 +40,75 @@ def training_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
     Raises:
         InputError: there is no card, one is of another schema, or its run did not read the test split.
     """
+    with _readable(cards, origin):
+        tests = [_accuracy(card, "test") for card in cards]
+        rows = [_row(card, test) for card, test in zip(cards, tests, strict=True)]
+        return _drawn(_HEADER, rows) + f"\n{_summary(tests)} {_made_with(cards[0])}\n"
+
+
+def recipes_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
+    """One row per recipe: what its runs cost and reached, and the command of the first, with a last newline.
+
+    Args:
+        cards: documents of schema ``cifar-edge/train/1``; those of a recipe in the order of their seeds.
+        origin: where they came from, for error messages.
+
+    Raises:
+        InputError: there is no card, one is of another schema, or its run did not read the test split.
+    """
+    with _readable(cards, origin):
+        names = dict.fromkeys(card["recipe"]["name"] for card in cards)
+        groups = [[card for card in cards if card["recipe"]["name"] == name] for name in names]
+        return _drawn(_RECIPES_HEADER, list(map(_recipe_row, groups))) + f"\n{_RECIPES_CAPTION}\n"
+
+
+@contextlib.contextmanager
+def _readable(cards: Sequence[Mapping[str, Any]], origin: str) -> Iterator[None]:
+    """Turns what is wrong with the cards into one sentence."""
     hint = "Keep the card.json of runs that were made with cifar-train --final."
     if not cards:
         raise InputError(f"{origin}: holds no card of a training run.", hint=hint)
     try:
         if any(card["schema"] != _SCHEMA for card in cards):
             raise InputError(f"{origin}: a card is not of schema {_SCHEMA!r}.", hint=hint)
-        tests = [_accuracy(card, "test") for card in cards]
-        rows = [_row(card, test) for card, test in zip(cards, tests, strict=True)]
-        made_with = _made_with(cards[0])
+        yield
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{origin}: a card cannot be used: {flaw_of(error)}.", hint=hint
         ) from error
-    alignment = ["---"] + ["---:"] * (len(_HEADER) - 1)
-    table = [f"| {' | '.join(row)} |" for row in (_HEADER, alignment, *rows)]
-    return "\n".join([*table, "", f"{_summary(tests)} {made_with}"]) + "\n"
+
+
+def _drawn(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    alignment = ["---"] + ["---:"] * (len(header) - 1)
+    return "".join(f"| {' | '.join(row)} |\n" for row in (header, alignment, *rows))
+
+
+def _recipe_row(cards: Sequence[Mapping[str, Any]]) -> list[str]:
+    recipe = cards[0]["recipe"]
+    hours = [sum(epoch["seconds"] for epoch in card["epochs"]) / 3600 for card in cards]
+    fastest = max(epoch["images_per_second"] for card in cards for epoch in card["epochs"])
+    device = ", ".join(sorted({card["environment"]["device"] for card in cards}))
+    return [
+        recipe["name"],
+        recipe["architecture"],
+        str(len(cards[0]["epochs"])),
+        str(len(cards)),
+        f"{statistics.fmean(hours):.1f} {device}",
+        f"{fastest:,.0f}",
+        _mean_and_range([_kept(card)["validation_accuracy"] for card in cards]),
+        _mean_and_range([_accuracy(card, "test").value for card in cards]),
+        f"`cifar-train --recipe {recipe['name']} --seed {recipe['seed']} --final`",
+    ]
+
+
+def _mean_and_range(values: Sequence[float]) -> str:
+    if len(values) == 1:
+        return percent(values[0])
+    return f"{percent(statistics.fmean(values))} ({percent(min(values))} to {percent(max(values))})"
 
 
 def _row(card: Mapping[str, Any], test: Accuracy) -> list[str]:
-    recipe, kept = card["recipe"], card["epochs"][card["kept_epoch"] - 1]
+    recipe, kept = card["recipe"], _kept(card)
     low, high = test.interval
     return [
         recipe["name"],
@@ -74,6 +140,11 @@ def _made_with(card: Mapping[str, Any]) -> str:
         f"Keras {environment['keras']}, {backend} {environment[backend]}, "
         f"{environment['precision']} on {environment['device']}."
     )
+
+
+def _kept(card: Mapping[str, Any]) -> Mapping[str, Any]:
+    epoch: Mapping[str, Any] = card["epochs"][card["kept_epoch"] - 1]
+    return epoch
 
 
 def _accuracy(card: Mapping[str, Any], split: str) -> Accuracy:

@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 
 from cifar_bench.readme import main
-from cifar_bench.training_table import training_table
+from cifar_bench.training_table import recipes_table, training_table
 from cifar_runtime.errors import InputError
 
 
 def card(seed: int, correct: int) -> dict[str, Any]:
     epochs = [
-        {"accuracy": 0.5, "validation_accuracy": 0.4},
-        {"accuracy": 0.75, "validation_accuracy": 0.625},
+        {"accuracy": 0.5, "validation_accuracy": 0.4, "seconds": 2700, "images_per_second": 900},
+        {"accuracy": 0.75, "validation_accuracy": 0.625, "seconds": 900, "images_per_second": 1800},
     ]
     return {
         "schema": "cifar-edge/train/1",
-        "recipe": {"name": "notebook", "seed": seed, "backend": "tensorflow"},
+        "recipe": {
+            "name": "notebook", "architecture": "notebook", "seed": seed, "backend": "tensorflow",
+        },
         "kept_epoch": 2,
         "epochs": epochs,
         "accuracy": {"validation": {"correct": 625, "seen": 1000}, "test": {"correct": correct, "seen": 10000}},
@@ -41,6 +43,21 @@ def test_a_row_for_each_seed_and_their_mean() -> None:
 
 def test_a_single_seed_is_called_one() -> None:
     assert "One seed." in training_table([card(0, 6000)], origin="runs")
+
+
+def test_a_row_for_each_recipe_with_cost_and_spread() -> None:
+    other = card(3, 5000)
+    other["recipe"] = {**other["recipe"], "name": "quick", "architecture": "quick-res"}
+    lines = recipes_table([card(0, 6000), card(1, 7000), other], origin="runs").splitlines()
+    assert lines[0].startswith("| recipe | network | epochs | seeds | hours a run | images/s |")
+    assert lines[2:4] == [
+        "| notebook | notebook | 2 | 2 | 1.0 cpu | 1,800 | 62.50 (62.50 to 62.50) | 65.00 (60.00 to 70.00) | "
+        "`cifar-train --recipe notebook --seed 0 --final` |",
+        "| quick | quick-res | 2 | 1 | 1.0 cpu | 1,800 | 62.50 | 50.00 | "
+        "`cifar-train --recipe quick --seed 3 --final` |",
+    ]
+    with pytest.raises(InputError, match="runs: holds no card of a training run"):
+        recipes_table([], origin="runs")
 
 
 @pytest.mark.parametrize(
