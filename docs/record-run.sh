@@ -11,9 +11,14 @@ name="$recipe-seed-$seed"
 cd "$(dirname "$0")/.."
 
 mkdir -p "docs/runs/$name"
-cp "$run"/{card.json,curves.csv,curves.svg,evaluation-test.json,confusion-test.png} "docs/runs/$name/"
+cp "$run"/{card.json,curves.csv,curves.svg} "docs/runs/$name/"
+final=
+if [ -e "$run/evaluation-test.json" ]; then
+  cp "$run"/{evaluation-test.json,confusion-test.png,report-test.png} "docs/runs/$name/"
+  final=" --final"
+fi
 {
-  echo "\$ cifar-train --recipe $recipe --seed $seed -o runs/$name --final"
+  echo "\$ cifar-train --recipe $recipe --seed $seed -o runs/$name$final"
   echo "…"
   grep '^epoch .*loss' "$run.log" | tail -n 2
   sed -n '/^[^ ]*model.keras  (epoch/,$p' "$run.log"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cifar_bench.accuracy import Accuracy
-from cifar_bench.cells import percent
+from cifar_bench.cells import NOT_APPLICABLE, percent
 from cifar_runtime.errors import InputError
 from cifar_runtime.flaw import flaw_of
 
@@ -49,12 +49,14 @@ def training_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
 def recipes_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
     """One row per recipe: what its runs cost and reached, and the command of the first, with a last newline.
 
+    Runs that did not read the test split, such as a teacher's, have no test accuracy.
+
     Args:
         cards: documents of schema ``cifar-edge/train/1``; those of a recipe in the order of their seeds.
         origin: where they came from, for error messages.
 
     Raises:
-        InputError: there is no card, one is of another schema, or its run did not read the test split.
+        InputError: there is no card, or one is of another schema.
     """
     with _readable(cards, origin):
         names = dict.fromkeys(card["recipe"]["name"] for card in cards)
@@ -87,6 +89,7 @@ def _recipe_row(cards: Sequence[Mapping[str, Any]]) -> list[str]:
     recipe = cards[0]["recipe"]
     hours = [sum(epoch["seconds"] for epoch in card["epochs"]) / 3600 for card in cards]
     fastest = max(epoch["images_per_second"] for card in cards for epoch in card["epochs"])
+    judged = [card for card in cards if "test" in card["accuracy"]]
     device = ", ".join(sorted({card["environment"]["device"] for card in cards}))
     return [
         recipe["name"],
@@ -96,14 +99,14 @@ def _recipe_row(cards: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{statistics.fmean(hours):.1f} {device}",
         f"{fastest:,.0f}",
         _mean_and_range([_kept(card)["validation_accuracy"] for card in cards]),
-        _mean_and_range([_accuracy(card, "test").value for card in cards]),
-        f"`cifar-train --recipe {recipe['name']} --seed {recipe['seed']} --final`",
+        _mean_and_range([_accuracy(card, "test").value for card in judged]),
+        f"`cifar-train --recipe {recipe['name']} --seed {recipe['seed']}{' --final' if judged else ''}`",
     ]
 
 
 def _mean_and_range(values: Sequence[float]) -> str:
-    if len(values) == 1:
-        return percent(values[0])
+    if len(values) < 2:
+        return "".join(map(percent, values)) or NOT_APPLICABLE
     return f"{percent(statistics.fmean(values))} ({percent(min(values))} to {percent(max(values))})"
 
 
