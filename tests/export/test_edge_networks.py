@@ -26,7 +26,7 @@ OPERATORS = {
     "RESHAPE",
     "SOFTMAX",
 }
-OTHERS = ("edge-res-s", "edge-mix-s", "edge-res-m", "edge-mb-m", "quick-res")
+OTHERS = ("edge-res-s", "edge-deep-s", "edge-mix-s", "edge-res-m", "edge-mb-m", "quick-res")
 NAMES = [
     "resnet8",
     "edge-mb-s",
