@@ -1,7 +1,7 @@
 """Measures training steps beside plain Keras: ``python -m cifar_bench.training_speed``.
 
 Both train the same network in the same batches of the same images, in turns. cifar-train augments, averages weights and
-whatever else its recipe says; plain Keras is ``model.fit`` on arrays, which does none of it.
+whatever else its recipe says, without a teacher; plain Keras is ``model.fit`` on arrays, which does none of it.
 """
 
 import statistics
@@ -140,7 +140,9 @@ def measure_training_speed(
 
     # Every epoch of the run is a round, and the plain ones take their turns when it has ended.
     watcher = _TurnTaker(asked, train, progress)
-    recipe = replace(asked.recipe, epochs=asked.rounds + 1, keep="last", patience=None)
+    recipe = replace(
+        asked.recipe, epochs=asked.rounds + 1, keep="last", patience=None, distillation=None
+    )
     with tempfile.TemporaryDirectory() as folder:
         fit(
             recipe,

@@ -133,7 +133,7 @@ def test_a_forced_run_that_is_interrupted_never_resumes_as_the_old_one(
 
     monkeypatch.setattr(PrintingWatcher, "on_batch", interrupt)
     monkeypatch.setattr("cifar_train.train.training_data", lambda _recipe: data)
-    command = ["-o", str(tmp_path), "--epochs", "3", "-b", "32"]
+    command = ["-o", str(tmp_path), "--epochs", "3", "-b", "32", "--teacher", "none"]
     assert main([*command, "--force"]) == 130
     finished = stops_in - 1
     assert ("Finished epochs are safe" in capsys.readouterr().err) == (finished > 0)
@@ -283,7 +283,7 @@ def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_fina
     monkeypatch.setattr("cifar_train.train.training_data", few_images)
     monkeypatch.setattr("cifar_train.train.load_split", load)
     folder = tmp_path / "run"
-    assert main(["--epochs", "1", "-o", str(folder), "--tensorboard"]) == 0
+    assert main(["--epochs", "1", "--teacher", "none", "-o", str(folder), "--tensorboard"]) == 0
     assert reads == []
     assert event_tags(folder) == [
         (1, "loss"),
@@ -300,6 +300,8 @@ def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_fina
             [
                 "--epochs",
                 "1",
+                "--teacher",
+                "none",
                 "-o",
                 str(folder),
                 "--force",

@@ -144,7 +144,7 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
         raise InputError(
             f"{path}: labels {card.get('images')} images of {card.get('split')}, expected the "
             f"{len(split.ids)} of {split.name}.",
-            hint="Make soft labels for the images that the recipe trains on.",
+            hint="Make soft labels for the images that the recipe trains on, or give --teacher none.",
         )
     widened: NDArray[np.float32] = logits.astype(np.float32)
     return widened
