@@ -31,6 +31,14 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def markdown_rows(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: int = 1
+) -> list[str]:
+    """The rows as lines of a Markdown table: the first ``text_columns`` to the left, numbers to the right."""
+    alignment = ["---"] * text_columns + ["---:"] * (len(header) - text_columns)
+    return [f"| {' | '.join(row)} |" for row in (header, alignment, *rows)]
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """The rows as lines: the first column to the left, numbers to the right."""
     if not rows:

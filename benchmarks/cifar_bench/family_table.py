@@ -1,9 +1,9 @@
 """Draws a report's int8 .tflite files beside MLPerf Tiny's references, as Markdown. Pure: a report in, text out."""
 
 from cifar_bench.accuracy import Accuracy
-from cifar_bench.cells import NOT_APPLICABLE, counted, microseconds, percent
+from cifar_bench.cells import NOT_APPLICABLE, counted, markdown_rows, microseconds, percent
 from cifar_bench.model_report import ModelReport
-from cifar_bench.published import MLPERF_TINY, TEST_IMAGES, PublishedModel
+from cifar_bench.published import MLPERF_TINY, TEST_IMAGES, PublishedModel, not_measured
 from cifar_bench.report import Report
 from cifar_runtime.errors import InputError
 
@@ -41,13 +41,11 @@ def family_table(report: Report) -> str:
     ]
     rows += [
         (reference.accuracy, _published_row(reference))
-        for reference in MLPERF_TINY
-        if reference.sha256 is None and reference.name.endswith("int8")
+        for reference in not_measured([model.model_file for model in report.models])
+        if reference.name.endswith("int8")
     ]
     ordered = [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
-    alignment = ["---"] + ["---:"] * (len(_HEADER) - 1)
-    table = [f"| {' | '.join(row)} |" for row in (_HEADER, alignment, *ordered)]
-    return "\n".join([*table, "", _caption(yardstick)]) + "\n"
+    return "\n".join([*markdown_rows(_HEADER, ordered), "", _caption(yardstick)]) + "\n"
 
 
 def _row(model: ModelReport, known_as: str | None, unit: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cifar_bench.cells import NOT_APPLICABLE, aligned, counted, microseconds, percent
+from cifar_bench.cells import NOT_APPLICABLE, aligned, counted, markdown_rows, microseconds, percent
 from cifar_bench.details import (
     DETAILS_CAPTION,
     ceiling_notes,
@@ -44,9 +44,8 @@ def markdown_table(report: Report) -> str:
     if report.reference is not None:
         header += ["agreement %", "drop in points (95 % interval)"]
     header += ["median µs", "±", "p99 µs", "bytes", "MMACs", "GMAC/s", "of ceiling"]
-    alignment = ["---", "---"] + ["---:"] * (len(header) - 2)
     rows = [_markdown_row(report, model) for model in report.models]
-    table = [f"| {' | '.join(row)} |" for row in (header, alignment, *rows)]
+    table = markdown_rows(header, rows, text_columns=2)
     notes = (
         [
             *_measured_how(report),

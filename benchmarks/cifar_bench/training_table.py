@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cifar_bench.accuracy import Accuracy
-from cifar_bench.cells import NOT_APPLICABLE, percent
+from cifar_bench.cells import NOT_APPLICABLE, markdown_rows, percent
 from cifar_runtime.errors import InputError
 from cifar_runtime.flaw import flaw_of
 
@@ -43,7 +43,8 @@ def training_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
     with _readable(cards, origin):
         tests = [_accuracy(card, "test") for card in cards]
         rows = [_row(card, test) for card, test in zip(cards, tests, strict=True)]
-        return _drawn(_HEADER, rows) + f"\n{_summary(tests)} {_made_with(cards[0])}\n"
+        caption = f"{_summary(tests)} {_made_with(cards[0])}"
+        return "\n".join([*markdown_rows(_HEADER, rows), "", caption]) + "\n"
 
 
 def recipes_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
@@ -61,7 +62,8 @@ def recipes_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
     with _readable(cards, origin):
         names = dict.fromkeys(card["recipe"]["name"] for card in cards)
         groups = [[card for card in cards if card["recipe"]["name"] == name] for name in names]
-        return _drawn(_RECIPES_HEADER, list(map(_recipe_row, groups))) + f"\n{_RECIPES_CAPTION}\n"
+        rows = list(map(_recipe_row, groups))
+        return "\n".join([*markdown_rows(_RECIPES_HEADER, rows), "", _RECIPES_CAPTION]) + "\n"
 
 
 @contextlib.contextmanager
@@ -78,11 +80,6 @@ def _readable(cards: Sequence[Mapping[str, Any]], origin: str) -> Iterator[None]
         raise InputError(
             f"{origin}: a card cannot be used: {flaw_of(error)}.", hint=hint
         ) from error
-
-
-def _drawn(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    alignment = ["---"] + ["---:"] * (len(header) - 1)
-    return "".join(f"| {' | '.join(row)} |\n" for row in (header, alignment, *rows))
 
 
 def _recipe_row(cards: Sequence[Mapping[str, Any]]) -> list[str]:
