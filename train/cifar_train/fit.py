@@ -273,7 +273,6 @@ def _inference_model(model: Any, recipe: TrainRecipe) -> Any:
 
 def predict(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The model's scores, float32, shape (n, num_classes), for uint8 images, shape (n, height, width, 3)."""
-    scores: NDArray[np.float32] = model.predict(
-        images.astype(np.float32), batch_size=EVALUATION_BATCH_SIZE, verbose=0
-    )
-    return scores
+    starts = range(0, len(images), EVALUATION_BATCH_SIZE)
+    parts = [images[start : start + EVALUATION_BATCH_SIZE].astype(np.float32) for start in starts]
+    return np.concatenate([np.asarray(model.predict_on_batch(part)) for part in parts])

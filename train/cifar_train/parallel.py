@@ -4,6 +4,7 @@ A step's batch is the recipe's, whole, and each device or worker takes its share
 """
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ from cifar_train.batches import Batch
 from cifar_train.recipe import TrainRecipe
 
 Measured = dict[str, float]
+
+# While one batch is trained on, the next are made.
+PREFETCHED_BATCHES = 2
 
 
 class Parallel(Protocol):
@@ -167,7 +171,7 @@ def _keras_epoch(
         on_step(batch)
 
     history = model.fit(
-        batches,
+        _keras_data(batches),
         epochs=1,
         steps_per_epoch=steps,
         shuffle=False,  # the generator has shuffled
@@ -178,8 +182,34 @@ def _keras_epoch(
 
 
 def _keras_evaluation(model: Any, batches: Iterator[Batch], steps: int) -> Measured:
-    measured: Measured = model.evaluate(batches, steps=steps, verbose=0, return_dict=True)
+    measured: Measured = model.evaluate(
+        _keras_data(batches), steps=steps, verbose=0, return_dict=True
+    )
     return measured
+
+
+def _keras_data(batches: Iterator[Batch]) -> Any:
+    """The batches as Keras' loop takes them; on TensorFlow without the autotuning that Keras would ask for.
+
+    TensorFlow 2.21's autotuner, told to end while it sleeps, may sleep on for its whole period, which doubles from
+    10 ms to a minute: the epochs of a long run then took up to twice as long as their steps.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    first = next(batches)
+    data = tf.data.Dataset.from_generator(
+        lambda: itertools.chain([first], batches),
+        output_signature=tuple(
+            tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in first
+        ),
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.prefetch(PREFETCHED_BATCHES).with_options(options)
 
 
 def open_parallel(recipe: TrainRecipe) -> Parallel:
