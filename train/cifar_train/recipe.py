@@ -115,8 +115,10 @@ class TrainRecipe:
         architecture: the network.
         epochs: passes over the training images, at most.
         batch_size: images a step.
-        optimizer: Adam, Adam with decoupled weight decay, or SGD with Nesterov momentum 0.9 and the same decay.
-        learning_rate: the constant or the peak rate.
+        optimizer: Adam, Adam with decoupled weight decay, SGD with Nesterov momentum 0.9 and the same decay, or Muon
+            for convolution kernels and that SGD for the rest.
+        learning_rate: the constant or the peak rate; with Muon that of the rest, and a step turns a kernel by a tenth
+            of it.
         schedule: ``constant``, or ``cosine`` to zero after a linear warm-up.
         warmup_fraction: part of all steps that warm up.
         weight_decay: decoupled, times the learning rate a step; never on BatchNorm or biases.
@@ -143,7 +145,7 @@ class TrainRecipe:
     architecture: Architecture
     epochs: int
     batch_size: int
-    optimizer: Literal["adam", "adamw", "sgd"]
+    optimizer: Literal["adam", "adamw", "sgd", "muon"]
     learning_rate: float
     schedule: Literal["constant", "cosine"]
     warmup_fraction: float
