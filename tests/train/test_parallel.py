@@ -31,7 +31,8 @@ sample = shipped.test_sample()
 data = sample.take(np.arange(40), name="few"), sample.take(np.arange(40, 60), name="others")
 for backend, distribute in json.loads(sys.argv[2]):
     recipe = replace(
-        RECIPES["quick"], epochs=2, batch_size=16, ema=0.5, learning_rate=0.02, backend=backend, distribute=distribute
+        RECIPES["quick"], epochs=2, batch_size=16, ema=0.5, learning_rate=0.02, backend=backend, distribute=distribute,
+        distillation=None,
     )
     folder = Path(sys.argv[1], backend + distribute)
     model, state = fit(recipe, data, folder, Watcher(), resume=False)

@@ -94,8 +94,9 @@ def test_every_part_of_a_recipe_survives_json() -> None:
     assert recipe_from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
-def test_a_card_of_the_first_version_still_loads() -> None:
-    stored = json.loads((ROOT / "models/notebook.json").read_text())["recipe"]
+@pytest.mark.parametrize("path", ["models/seed-cnn.json", "models/notebook.json"])
+def test_cards_of_the_first_version_still_load(path: str) -> None:
+    stored = json.loads((ROOT / path).read_text())["recipe"]
     assert "ema" not in stored
     recipe = recipe_from_json(stored)
     named = RECIPES[stored["name"]]
@@ -118,7 +119,7 @@ def test_a_card_of_the_first_version_still_loads() -> None:
 )
 def test_a_recipe_that_makes_no_run_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        replace(NOTEBOOK, **changes)
+        replace(SEED_CNN, **changes)
     assert str(caught.value).startswith(message)
 
 

@@ -17,7 +17,7 @@ from cifar_train.recipe import Augmentation, TrainRecipe
 from cifar_train.recipes import RECIPES
 from cifar_train.whole_epochs import open_whole_epochs, stacked_draws
 
-JAX = replace(RECIPES["quick"], batch_size=16, backend="jax")
+JAX = replace(RECIPES["quick"], batch_size=16, backend="jax", distillation=None)
 FEW = shipped.test_sample().take(np.arange(40), name="few")
 
 # Trains on JAX step by step, then in whole epochs, then resumes a broken run of those; prints what each measured.
