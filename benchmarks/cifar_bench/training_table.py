@@ -17,7 +17,7 @@ _RECIPES_HEADER = (
     "network",
     "epochs",
     "seeds",
-    "hours a run",
+    "minutes a run",
     "images/s",
     "validation %",
     "test %",
@@ -25,7 +25,7 @@ _RECIPES_HEADER = (
 )
 _RECIPES_CAPTION = (
     "Float32 checkpoints; validation 5,000 images (of the notebook's own recipe 10,000), test all 10,000. With several "
-    "seeds: mean (lowest to highest). Hours are wall time of training, beside whatever else the machine did; "
+    "seeds: mean (lowest to highest). Minutes are wall time of training, beside whatever else the machine did; "
     "images/s are those of the fastest epoch."
 )
 
@@ -84,7 +84,9 @@ def _readable(cards: Sequence[Mapping[str, Any]], origin: str) -> Iterator[None]
 
 def _recipe_row(cards: Sequence[Mapping[str, Any]]) -> list[str]:
     recipe = cards[0]["recipe"]
-    hours = [sum(epoch["seconds"] for epoch in card["epochs"]) / 3600 for card in cards]
+    minutes = statistics.fmean(
+        sum(epoch["seconds"] for epoch in card["epochs"]) / 60 for card in cards
+    )
     fastest = max(epoch["images_per_second"] for card in cards for epoch in card["epochs"])
     judged = [card for card in cards if "test" in card["accuracy"]]
     device = ", ".join(sorted({card["environment"]["device"] for card in cards}))
@@ -93,7 +95,7 @@ def _recipe_row(cards: Sequence[Mapping[str, Any]]) -> list[str]:
         recipe["architecture"],
         str(len(cards[0]["epochs"])),
         str(len(cards)),
-        f"{statistics.fmean(hours):.1f} {device}",
+        f"{minutes:.{1 if minutes < 10 else 0}f} {device}",
         f"{fastest:,.0f}",
         _mean_and_range([_kept(card)["validation_accuracy"] for card in cards]),
         _mean_and_range([_accuracy(card, "test").value for card in judged]),

@@ -50,11 +50,11 @@ def test_a_row_for_each_recipe_with_cost_and_spread() -> None:
     other["recipe"] = {**other["recipe"], "name": "quick", "architecture": "quick-res"}
     del other["accuracy"]["test"]
     lines = recipes_table([card(0, 6000), card(1, 7000), other], origin="runs").splitlines()
-    assert lines[0].startswith("| recipe | network | epochs | seeds | hours a run | images/s |")
+    assert lines[0].startswith("| recipe | network | epochs | seeds | minutes a run | images/s |")
     assert lines[2:4] == [
-        "| notebook | notebook | 2 | 2 | 1.0 cpu | 1,800 | 62.50 (62.50 to 62.50) | 65.00 (60.00 to 70.00) | "
+        "| notebook | notebook | 2 | 2 | 60 cpu | 1,800 | 62.50 (62.50 to 62.50) | 65.00 (60.00 to 70.00) | "
         "`cifar-train --recipe notebook --seed 0 --final` |",
-        "| quick | quick-res | 2 | 1 | 1.0 cpu | 1,800 | 62.50 | - | "
+        "| quick | quick-res | 2 | 1 | 60 cpu | 1,800 | 62.50 | - | "
         "`cifar-train --recipe quick --seed 3` |",
     ]
     with pytest.raises(InputError, match="runs: holds no card of a training run"):
