@@ -10,7 +10,14 @@ from cifar_train import optimizers
 from cifar_train.optimizers import estimate_batch_norm, optimizer_from_recipe, take_average
 from cifar_train.recipes import RECIPES
 
-SGD = replace(RECIPES["edge-s"], schedule="constant", learning_rate=0.5, weight_decay=0.1, ema=None)
+SGD = replace(
+    RECIPES["edge-s"],
+    optimizer="sgd",
+    schedule="constant",
+    learning_rate=0.5,
+    weight_decay=0.1,
+    ema=None,
+)
 
 
 def model(seed: int = 0) -> Any:
