@@ -30,6 +30,9 @@ def optimizer_from_recipe(recipe: TrainRecipe, *, steps: int) -> Any:
             decay_steps=max(1, recipe.epochs * steps - warmup_steps),
         )
     average: dict[str, Any] = {"use_ema": recipe.ema is not None, "ema_momentum": recipe.ema or 0.0}
+    # Keras subtracts rate * decay * weight beside the momentum; PyTorch sends the decay through it, so its 5e-4 at
+    # momentum 0.9 is 5e-3 here.
+    descent = {"momentum": MOMENTUM, "weight_decay": recipe.weight_decay or None, **average}
     if recipe.optimizer == "adam":
         optimizer = keras.optimizers.Adam(rate, **average)
     elif recipe.optimizer == "adamw":
@@ -37,24 +40,9 @@ def optimizer_from_recipe(recipe: TrainRecipe, *, steps: int) -> Any:
     elif recipe.optimizer == "muon":
         from cifar_train.muon import Muon
 
-        optimizer = Muon(
-            rate,
-            kernel_rate=KERNEL_RATE,
-            undecayed=UNDECAYED,
-            momentum=MOMENTUM,
-            weight_decay=recipe.weight_decay or None,
-            **average,
-        )
+        optimizer = Muon(rate, kernel_rate=KERNEL_RATE, undecayed=UNDECAYED, **descent)
     else:
-        # Keras subtracts rate * decay * weight beside the momentum; PyTorch sends the decay through it, so its 5e-4 at
-        # momentum 0.9 is 5e-3 here.
-        optimizer = keras.optimizers.SGD(
-            rate,
-            momentum=MOMENTUM,
-            nesterov=True,
-            weight_decay=recipe.weight_decay or None,
-            **average,
-        )
+        optimizer = keras.optimizers.SGD(rate, nesterov=True, **descent)
     optimizer.exclude_from_weight_decay(var_names=UNDECAYED)
     # Keras would overwrite the weights with their average whenever fit returns, which here is after each epoch.
     optimizer.finalize_variable_values = _leave_weights
