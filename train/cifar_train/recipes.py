@@ -42,8 +42,8 @@ SEED_CNN = TrainRecipe(
     patience=None,
 )
 
-# MLPerf Tiny's IC01 network, distilled from the shipped soft labels, with Muon (docs/log.md says what for). Not yet
-# measured in full.
+# MLPerf Tiny's IC01 network, distilled from the shipped soft labels, with Muon (docs/log.md says what for). One seed,
+# 43 minutes on two AVX2 cores beside other work: 89.42 % validation, 89.27 % test. IC01 itself has 86.97 %.
 RESNET8 = TrainRecipe(
     name="resnet8",
     architecture="resnet8",
