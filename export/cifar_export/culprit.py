@@ -14,6 +14,7 @@ _PLAIN = (
     "AveragePooling2D",
     "BatchNormalization",
     "Conv2D",
+    "Cropping2D",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",

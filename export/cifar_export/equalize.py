@@ -39,6 +39,7 @@ _COMMUTING = (
     "GlobalMaxPooling2D",
     "AveragePooling2D",
     "GlobalAveragePooling2D",
+    "Cropping2D",
     "Flatten",
     "Concatenate",
 )

@@ -7,8 +7,8 @@ a * x + c, and these steps are exact (in float64 here):
 - directly behind a convolution, a and c fold into its weights and bias;
 - behind ReLU and pooling, |a| folds backward into the convolution, since |a| relu(z) = relu(|a| z) and both
   maximum and mean commute with a positive factor;
-- what remains, the sign of a and the shift c, moves forward through pooling, Flatten and dropout into the next
-  convolution or dense layer. Zero padding would turn a shift wrong, so there it stays as an addition in its place;
+- what remains, the sign of a and the shift c, moves forward through pooling, cropping, Flatten and dropout into the
+  next convolution or dense layer. Zero padding would turn a shift wrong, so there it stays as an addition in its place;
 - a negative sign meets a maximum: max(a relu(z)) = -|a| min(relu(z)) = -relu(-max(-|a| z)). Those channels get a
   branch of their own: convolution with negated weights, the pooling, and a negating ReLU. (One path with the sign
   behind the pooling is exact too, but quantizes unrectified values for every channel: int8 then agreed with
@@ -128,7 +128,10 @@ class _Folding:
             "Rescaling": self._rescaling,
             **dict.fromkeys(("ReLU", "LeakyReLU", "Activation"), self._activation),
             **dict.fromkeys(("MaxPooling2D", "GlobalMaxPooling2D"), self._max_pooling),
-            **dict.fromkeys(("AveragePooling2D", "GlobalAveragePooling2D"), self._average_pooling),
+            **dict.fromkeys(
+                ("AveragePooling2D", "GlobalAveragePooling2D", "Cropping2D"),
+                self._channel_by_channel,
+            ),
             "Flatten": self._flatten,
             **dict.fromkeys(_INFERENCE_IDENTITIES, self._identity),
         }
@@ -274,7 +277,7 @@ class _Folding:
             self._settle(state)
         return self._passed(call, state)
 
-    def _average_pooling(self, call: Call, state: _State) -> _State:
+    def _channel_by_channel(self, call: Call, state: _State) -> _State:
         if call.layer.data_format != "channels_last":
             return self._opaque(call, state)
         return self._passed(call, state)

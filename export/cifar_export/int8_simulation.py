@@ -19,7 +19,7 @@ SCALE_AXES: Mapping[str, tuple[int, ...]] = {
     "DepthwiseConv2D": (0, 1),
     "Dense": (0, 1),
 }
-_SAME_VALUES = ("MaxPooling2D", "GlobalMaxPooling2D", "Flatten", "Reshape", "Dropout")
+_SAME_VALUES = ("MaxPooling2D", "GlobalMaxPooling2D", "Cropping2D", "Flatten", "Reshape", "Dropout")
 
 Range = tuple[float, float]
 

@@ -155,11 +155,7 @@ def _exact_pixels(prepared: Path, feed: Feed) -> dict[str, Any]:
     """The option that keeps the input's range whole: a clipped one would merge pixel values."""
     import onnx
 
-    graph = onnx.load(prepared).graph
-    names = [INPUT_NAME]
-    users = _users(graph, INPUT_NAME)
-    if [node.op_type for node in users] == ["Transpose"]:
-        names.append(users[0].output[0])
+    names = _pixel_tensors(onnx.load(prepared).graph)
     scale = np.array(feed.multiplier, dtype=np.float32)
     zero_point = np.array(round(-128 - feed.offset / feed.multiplier), dtype=np.int8)
     return {
@@ -195,15 +191,12 @@ def _first_linear(source: Path) -> list[str]:
 
 
 def _integer_input(proto: Any, model_name: str) -> Quantization:
-    """Makes the outermost QuantizeLinear the caller's work; one Transpose to NCHW may stand before it."""
+    """Makes the outermost QuantizeLinear the caller's work; what only moves pixels may stand before it."""
     import onnx
 
     graph = proto.graph
-    name = INPUT_NAME
+    name = _pixel_tensors(graph)[-1]
     users = _users(graph, name)
-    if [node.op_type for node in users] == ["Transpose"]:
-        name = users[0].output[0]
-        users = _users(graph, name)
     if [node.op_type for node in users] != ["QuantizeLinear"]:
         raise _unexpected(model_name, "input", users)
     quantization = _quantization(graph, users[0])
@@ -211,6 +204,16 @@ def _integer_input(proto: Any, model_name: str) -> Quantization:
     graph.node.remove(users[0])
     graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT8
     return quantization
+
+
+def _pixel_tensors(graph: Any) -> list[str]:
+    """The input, and what only moves its values: transposed to NCHW, cropped."""
+    names = [INPUT_NAME]
+    while True:
+        users = _users(graph, names[-1])
+        if len(users) != 1 or users[0].op_type not in ("Transpose", "Slice"):
+            return names
+        names.append(users[0].output[0])
 
 
 def _integer_output(proto: Any, model_name: str) -> Quantization:

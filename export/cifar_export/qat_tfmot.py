@@ -50,6 +50,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "Add": (),
     "Concatenate": ("axis",),
     "ZeroPadding2D": ("padding",),
+    "Cropping2D": ("cropping",),
 }
 
 

@@ -138,6 +138,14 @@ def _rescaled(x: Any, layers: Any) -> Any:
     return _notebook_like(layers.Rescaling(1 / 64, offset=-2.0)(x), layers)
 
 
+def _cropped(x: Any, layers: Any) -> Any:
+    """A Rescaling folds forward through the first crop; signs and shifts go through the second."""
+    x = layers.Cropping2D(3)(layers.Rescaling(1 / 64, offset=-2.0)(layers.Cropping2D(1)(x)))
+    x = layers.BatchNormalization(momentum=0.0)(layers.Conv2D(8, 5, activation="relu")(x))
+    x = layers.Conv2D(12, 3, activation="relu")(layers.Cropping2D(((2, 1), (0, 3)))(x))
+    return layers.Flatten()(layers.MaxPooling2D(2)(x))
+
+
 def _rescaled_same(x: Any, layers: Any) -> Any:
     return _same_padding(layers.Rescaling(1 / 64, offset=-2.0)(x), layers)
 
@@ -168,6 +176,7 @@ NETWORKS: dict[str, Build] = {
         _odd_orders,
         _dense_stack,
         _rescaled,
+        _cropped,
         _rescaled_same,
         _nested,
     )
@@ -246,12 +255,21 @@ def test_the_original_is_not_modified(images: NDArray[np.float32]) -> None:
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("architecture", ["notebook", "seed-cnn"])
-def test_the_notebook_network_folds_to_convolutions_alone(architecture: Any) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "front"), [("notebook", []), ("seed-cnn", ["Cropping2D"])]
+)
+def test_the_notebook_network_folds_to_convolutions_alone(
+    architecture: Any, front: list[str]
+) -> None:
     folded = fold(architectures.build(architecture))
     block = ["Conv2D", "MaxPooling2D"]
-    assert _kinds(folded) == ["InputLayer", *block, *block, *block, "Flatten", "Dense"]
+    assert _kinds(folded) == ["InputLayer", *front, *block, *block, *block, "Flatten", "Dense"]
     assert folded.model.count_params() == 381_066
+
+
+def test_a_rescaling_behind_or_before_a_crop_folds(images: NDArray[np.float32]) -> None:
+    kinds = _kinds(fold(_random_model(_cropped, "mixed", images)))
+    assert {"Rescaling", "BatchNormalization", "Add", "Multiply"}.isdisjoint(kinds)
 
 
 def test_a_shift_before_zero_padding_stays_an_addition(images: NDArray[np.float32]) -> None:

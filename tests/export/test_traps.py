@@ -14,7 +14,7 @@ from cifar_export.checkpoint import open_checkpoint
 from cifar_export.fold import fold
 from cifar_export.onnx_float import onnx_float32
 from cifar_export.tflite import tflite_content, tflite_float32, tflite_int8
-from cifar_train import shipped
+from cifar_train import architectures, shipped
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +130,24 @@ def test_every_calibration_method_keeps_pixels_exact(
     assert converted.conversion["quantization"] == f"QDQ, S8S8, per-channel, {method}"
     found = _onnxruntime(converted.data, (images.astype(np.int16) - 128).astype(np.int8))
     assert (found == decisions).mean() >= 0.9
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile"])
+def test_cropped_pixels_stay_exact_too(method: Any, images: NDArray[np.uint8], feed: Feed) -> None:
+    """The quantizer puts its first node behind a Slice, as behind a Transpose, and clips its range by percentile."""
+    model = architectures.build("seed-cnn")
+    dense = model.layers[-1]
+    random = np.random.default_rng(0)
+    dense.set_weights([random.normal(size=shape) for shape in map(np.shape, dense.get_weights())])
+    folded = fold(model).model
+    converted = static.onnx_int8(onnx_float32(folded), feed, model_name="cropped", method=method)
+    assert converted.input is not None
+    assert (converted.input.scale, converted.input.zero_point) == (pytest.approx(1, rel=1e-6), -128)
+    scores = _onnxruntime_scores(converted.data, (images.astype(np.int16) - 128).astype(np.int8))
+    assert scores.dtype == np.int8
+    expected = np.asarray(folded(images.astype(np.float32)))
+    assert expected.std() > 0.1
+    assert np.abs((scores + 128.0) / 256 - expected).mean() <= 0.01
 
 
 def test_a_float_io_onnx_file_is_quantized_before_anything_else(folded: Any, feed: Feed) -> None:

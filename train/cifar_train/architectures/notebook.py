@@ -1,9 +1,12 @@
-"""The notebook's network, and the same layers behind centred pixels."""
+"""The notebook's network, and the same layers on the middle of the picture, centred."""
 
 from typing import Any
 
 from cifar_train.architectures.blocks import centred_pixels
 from cifar_train.dataset import IMAGE_SHAPE, LABELS
+
+# Of the 32 pixels of a side the layers use the first 26: valid convolutions and pooling drop the rest.
+_UNSEEN_PIXELS = 6
 
 
 def notebook(activation: str) -> Any:
@@ -14,10 +17,14 @@ def notebook(activation: str) -> Any:
 
 
 def seed_cnn(activation: str) -> Any:
-    """The notebook's layers behind centred pixels."""
+    """The notebook's layers on the middle 26x26 pixels, centred: the same parameters, 9.66 million MACs.
+
+    It sees as much of the picture as the notebook's network, which drops 6 pixels on one side, but from the middle.
+    """
     import keras
 
-    layers = [keras.Input(IMAGE_SHAPE), centred_pixels(), *_layers(activation)]
+    middle = keras.layers.Cropping2D(_UNSEEN_PIXELS // 2, name="middle_pixels")
+    layers = [keras.Input(IMAGE_SHAPE), middle, centred_pixels(), *_layers(activation)]
     return keras.Sequential(layers, name="seed_cnn")
 
 
