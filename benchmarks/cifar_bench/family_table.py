@@ -52,7 +52,9 @@ def _row(model: ModelReport, known_as: str | None, unit: int) -> list[str]:
     low, high = model.accuracy.interval
     macs, median = model.cost.macs, model.latency.median_ns
     return [
-        _reference_name(known_as) if known_as else f"**{model.name.removesuffix(_SUFFIX)}**",
+        _reference_name(known_as)
+        if known_as
+        else f"**{model.model_file.file.removesuffix(_SUFFIX)}**",
         f"{percent(model.accuracy.value)} ({percent(low)} to {percent(high)})",
         NOT_APPLICABLE if macs is None else f"{macs / 1e6:.2f}",
         f"{model.model_file.size_bytes:,}",

@@ -20,7 +20,8 @@ def test_every_row_is_what_the_committed_report_measured() -> None:
     unit = measured["pretrainedResnet_quant"]["latency"]["median_ns"]
     named = {
         "edge-s": "edge-s-int8.tflite",
-        "resnet8": "resnet8-int8.tflite",
+        "edge-m": "edge-m-int8.tflite",
+        "resnet8": "resnet8-int8",
         "seed-cnn": "seed-cnn-int8.tflite",
         "notebook": "notebook-int8.tflite",
         "MLPerf Tiny IC01": "pretrainedResnet_quant",

@@ -43,10 +43,7 @@ CHECKPOINTS = {
     path.stem: path
     for path in (
         shipped.checkpoint(),
-        *(
-            Path(__file__).parents[2] / "models" / f"{name}.keras"
-            for name in ("resnet8", "seed-cnn")
-        ),
+        Path(__file__).parents[2] / "models" / "seed-cnn.keras",
     )
 }
 

@@ -24,24 +24,6 @@ NOTEBOOK = TrainRecipe(
     precision="float32",
 )
 
-# The notebook's layers with what a careful engineer would mend: centred pixels, flip and translate, a cosine
-# schedule, weight decay, and the best epoch on validation.
-SEED_CNN = TrainRecipe(
-    name="seed-cnn",
-    architecture="seed-cnn",
-    epochs=64,
-    batch_size=32,
-    optimizer="adamw",
-    learning_rate=0.001,
-    schedule="cosine",
-    warmup_fraction=0.05,
-    weight_decay=0.02,
-    augmentation=Augmentation(flip="random", translate=2),
-    validation="validation split",
-    keep="best",
-    patience=None,
-)
-
 # MLPerf Tiny's IC01 network, distilled from the shipped soft labels, with Muon (docs/log.md says what for). One seed,
 # 43 minutes on two AVX2 cores beside other work: 89.42 % validation, 89.27 % test. IC01 itself has 86.97 %.
 RESNET8 = TrainRecipe(
@@ -62,13 +44,25 @@ RESNET8 = TrainRecipe(
     distillation=Distillation(temperature=4.0, weight=0.9),
 )
 
+# The notebook's layers, trained as resnet8 is: on the middle 26x26 pixels, which is as much as they ever looked at,
+# centred; shifts bring in nothing from beyond the image. Lighter shifts: its dropout is enough. One seed, 22 minutes on
+# two AVX2 cores: 82.90 % validation, 82.01 % test; from labels alone, with AdamW and off the middle, 81.08 % after 64.
+SEED_CNN = replace(
+    RESNET8,
+    name="seed-cnn",
+    architecture="seed-cnn",
+    learning_rate=0.2,
+    augmentation=Augmentation(flip="alternating", translate=3),
+)
+
 # The default for devices: at most 12.5 million multiply-accumulates and 100,000 parameters. One seed, 41 minutes on two
 # AVX2 cores: 90.32 % validation, 89.98 % test. With SGD, 40 epochs had 89.10 % test; edge-res-s, from labels alone,
 # 88.66 % after 100. Of three networks at equal training edge-mix-s was the best (docs/log.md).
 EDGE_S = replace(RESNET8, name="edge-s", architecture="edge-mix-s", epochs=50)
 
-# At most 40 million multiply-accumulates and 330,000 parameters; edge-mb-m is the other candidate. Not yet measured.
-EDGE_M = replace(RESNET8, name="edge-m", architecture="edge-res-m")
+# At most 40 million multiply-accumulates and 330,000 parameters; edge-mb-m is the other candidate, not yet measured. One
+# seed, 59 minutes on two AVX2 cores: 92.18 % validation, 91.34 % test.
+EDGE_M = replace(RESNET8, name="edge-m", architecture="edge-res-m", epochs=30)
 
 # Labels the training images for the others (cifar-soft-labels). No label smoothing: a smoothed teacher distils
 # worse (Mueller et al., "When Does Label Smoothing Help?", 2019). One seed, 45 minutes on two AVX2 cores: 92.82 %
