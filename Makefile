@@ -44,8 +44,9 @@ bench: $(VENV)/installed
 
 # Every trained checkpoint as float32 and int8, TFLite and ONNX, each judged before it is published into exported/.
 models: $(VENV)/installed
-	for checkpoint in train/cifar_train/checkpoints/*.keras models/*.keras; do \
-	$(BIN)/cifar-export $$checkpoint --format tflite,onnx --quantize none,int8 --output exported --force || exit; done
+	status=0; for checkpoint in train/cifar_train/checkpoints/*.keras models/*.keras; do \
+	$(BIN)/cifar-export $$checkpoint --format tflite,onnx --quantize none,int8 --output exported --force || status=$$?; \
+	done; exit $$status
 
 # Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs.
 readme: $(VENV)/installed

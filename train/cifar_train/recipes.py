@@ -60,8 +60,8 @@ SEED_CNN = replace(
 # 88.66 % after 100. Of three networks at equal training edge-mix-s was the best (docs/log.md).
 EDGE_S = replace(RESNET8, name="edge-s", architecture="edge-mix-s", epochs=50)
 
-# At most 40 million multiply-accumulates and 330,000 parameters; edge-mb-m is the other candidate, not yet measured. One
-# seed, 59 minutes on two AVX2 cores: 92.18 % validation, 91.34 % test.
+# At most 40 million multiply-accumulates and 330,000 parameters; edge-mb-m is the other candidate, not yet measured.
+# One seed, 59 minutes on two AVX2 cores: 92.18 % validation, 91.34 % test.
 EDGE_M = replace(RESNET8, name="edge-m", architecture="edge-res-m", epochs=30)
 
 # Labels the training images for the others (cifar-soft-labels). No label smoothing: a smoothed teacher distils
