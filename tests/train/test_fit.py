@@ -87,6 +87,7 @@ def test_a_network_can_learn_a_few_images_by_heart(data, tmp_path: Path) -> None
         batch_size=20,
         schedule="constant",
         optimizer="adam",
+        learning_rate=0.001,
         weight_decay=0,
     )
     model, state = fit(recipe, (few, few), tmp_path, Silent(), resume=False)
