@@ -141,6 +141,20 @@ def _joined(node: Node, first: Shape, others: _Others, values: _Others) -> Shape
     return (*first[:axis], sum(part[axis] for part in parts), *first[axis + 1 :])
 
 
+def _sliced(node: Node, first: Shape, others: _Others, values: _Others) -> Shape | None:
+    del others
+    if any(value is None for name, value in zip(node.inputs[1:], values, strict=True) if name):
+        return None
+    starts, ends, axes, steps = (*(value or () for value in values), (), (), (), ())[:4]
+    sizes = list(first)
+    cuts = zip(starts, ends, axes or range(len(starts)), steps or (1,) * len(starts), strict=False)
+    for start, end, axis, step in cuts:
+        if step == 0 or not -len(first) <= axis < len(first):
+            return None
+        sizes[axis] = len(range(*slice(start, end, step).indices(first[axis])))
+    return tuple(sizes)
+
+
 def _reshaped(node: Node, first: Shape, others: _Others, values: _Others) -> Shape:
     del node, others
     target = values[0] if values else None
@@ -179,5 +193,6 @@ _RULES: dict[str, _Rule] = {
     "Concat": _joined,
     "Flatten": _flattened,
     "Reshape": _reshaped,
+    "Slice": _sliced,
     **dict.fromkeys(("Gemm", "MatMul"), _multiplied),
 }

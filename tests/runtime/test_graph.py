@@ -10,6 +10,7 @@ from cifar_runtime import tflite_graph as tflite_module
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.graph import Graph
 from cifar_runtime.onnx_graph import onnx_graph
+from cifar_runtime.onnx_shapes import Node, inferred_shapes
 from cifar_runtime.tflite_graph import tflite_graph
 
 V1 = Path(__file__).parent / "artefacts" / "v1"
@@ -134,6 +135,45 @@ def test_onnx_shapes_are_those_of_onnx_itself(attributes: dict[str, Any]) -> Non
     assert graph.num_parameters == 6 * 2 * 5 * 3 + 6 * 4 + 4
     kernel = next(tensor for tensor in graph.tensors if tensor.name == "kernel")
     assert (kernel.scales, kernel.zero_points, kernel.axis) == ((0.25,) * 6, (0,) * 6, 0)
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"starts": [3, 2], "ends": [-3, 9], "axes": [1, -2]},
+        {"starts": [0, 3, 20, 0], "ends": [2**63 - 1, 29, -(2**63), 1], "steps": [1, 2, -1, 5]},
+        {"starts": [30], "ends": [40], "axes": [2], "steps": [4]},
+        {"starts": [5], "ends": [2], "axes": [1]},
+    ],
+    ids=["crop", "steps", "beyond", "nothing"],
+)
+def test_a_slice_is_as_large_as_onnx_says(bounds: dict[str, list[int]]) -> None:
+    onnx = pytest.importorskip("onnx")
+    given = {"axes": list(range(len(bounds["starts"]))), **bounds}
+    names = [name for name in ("starts", "ends", "axes", "steps") if name in given]
+    floats = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Slice", ["image", *names], ["cut"])],
+        "cut",
+        [onnx.helper.make_tensor_value_info("image", floats, [1, 32, 31, 3])],
+        [onnx.helper.make_tensor_value_info("cut", floats, [None] * 4)],
+        [onnx.numpy_helper.from_array(np.array(given[name], np.int64), name) for name in names],
+    )
+    inferred = onnx.shape_inference.infer_shapes(onnx.helper.make_model(graph), strict_mode=True)
+    expected = tuple(dim.dim_value for dim in inferred.graph.output[0].type.tensor_type.shape.dim)
+    node = Node(op_type="Slice", inputs=("image", *names), outputs=("cut",))
+    constants = {name: tuple(given[name]) for name in names}
+    assert inferred_shapes([node], {"image": (1, 32, 31, 3)}, constants)["cut"] == expected
+
+
+@pytest.mark.parametrize(
+    "constants", [{"starts": (1,)}, {"starts": (1,), "ends": (2,), "axes": (4,)}]
+)
+def test_a_slice_with_unknown_or_wrong_bounds_is_unknown(
+    constants: dict[str, tuple[int, ...]],
+) -> None:
+    node = Node(op_type="Slice", inputs=("image", "starts", "ends", "axes"), outputs=("cut",))
+    assert "cut" not in inferred_shapes([node], {"image": (1, 32, 32, 3)}, constants)
 
 
 def test_what_cannot_be_worked_out_is_unknown() -> None:
