@@ -3,11 +3,11 @@
 Between ``<!-- table: NAME -->`` and ``<!-- /table -->`` stands the Markdown table of
 ``benchmarks/reports/NAME.json``; between ``<!-- output: NAME -->`` and ``<!-- /output -->``, as a code block,
 what a command printed, from ``docs/outputs/NAME.txt``. ``<!-- runs: NAME -->`` holds a table of the training runs
-whose cards are ``docs/runs/NAME-seed-*/card.json``, ``<!-- recipes: all -->`` one of what each recipe's runs cost and
-reached, ``<!-- family: NAME -->`` the report's int8 .tflite files beside MLPerf Tiny's references,
-``<!-- why: NAME -->`` the report's sentence on int8, ``<!-- picture: NAME-latency -->`` (or ``-size``, ``-macs``,
-``-roofline``, ``-spread``) a link to that figure, which is drawn to ``docs/pictures``. Nothing is measured here, and
-nothing is typed by hand.
+whose cards are ``docs/runs/NAME-seed-*/card.json``, with the ``parity-int8.json`` beside them,
+``<!-- recipes: all -->`` one of what each recipe's runs cost and reached, ``<!-- family: NAME -->`` the report's int8
+.tflite files beside MLPerf Tiny's references, ``<!-- why: NAME -->`` the report's sentence on int8,
+``<!-- picture: NAME-latency -->`` (or ``-size``, ``-macs``, ``-roofline``, ``-spread``) a link to that figure, which is
+drawn to ``docs/pictures``. Nothing is measured here, and nothing is typed by hand.
 """
 
 import argparse
@@ -17,13 +17,14 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cifar_runtime.command import Parser, execute
 from cifar_runtime.errors import GateError, InputError
 
 if TYPE_CHECKING:
     from cifar_bench.report import Report
+    from cifar_bench.training_table import TrainingRun
 
 _PROGRAM = "python -m cifar_bench.readme"
 _KINDS = "table|output|runs|recipes|family|why|picture"
@@ -152,17 +153,28 @@ def _family(report: "Report") -> str:
 def _runs(folder: Path, name: str) -> str:
     from cifar_bench.training_table import training_table
 
-    return training_table(_cards(folder, name), origin=str(folder))
+    return training_table(_kept_runs(folder, name), origin=str(folder))
 
 
 def _recipes(folder: Path) -> str:
     from cifar_bench.training_table import recipes_table
 
-    return recipes_table(_cards(folder, "*"), origin=str(folder))
+    return recipes_table(_kept_runs(folder, "*"), origin=str(folder))
 
 
-def _cards(folder: Path, name: str) -> list[Any]:
-    return [json.loads(_read(path)) for path in sorted(folder.glob(f"{name}-seed-*/card.json"))]
+def _kept_runs(folder: Path, name: str) -> list["TrainingRun"]:
+    from cifar_bench.training_table import TrainingRun
+
+    runs = []
+    for card in sorted(folder.glob(f"{name}-seed-*/card.json")):
+        int8 = card.with_name("parity-int8.json")
+        runs.append(
+            TrainingRun(
+                card=json.loads(_read(card)),
+                int8=json.loads(_read(int8)) if int8.exists() else None,
+            )
+        )
+    return runs
 
 
 def _why(report: "Report") -> str:

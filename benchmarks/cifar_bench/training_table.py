@@ -1,17 +1,27 @@
-"""Draws the cards of finished training runs as a Markdown table. Pure: cards in, text out."""
+"""Draws finished training runs, and their int8 files, as Markdown tables. Pure: documents in, text out."""
 
 import contextlib
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cifar_bench.accuracy import Accuracy
 from cifar_bench.cells import NOT_APPLICABLE, markdown_rows, percent
+from cifar_bench.parity_report import PARITY_SCHEMA
 from cifar_runtime.errors import InputError
 from cifar_runtime.flaw import flaw_of
 
 _SCHEMA = "cifar-edge/train/1"
-_HEADER = ("recipe", "seed", "epochs", "training %", "validation %", "test % (95 % interval)")
+_HEADER = (
+    "recipe",
+    "seed",
+    "epochs",
+    "training %",
+    "validation %",
+    "test % (95 % interval)",
+    "int8 test %",
+)
 _RECIPES_HEADER = (
     "recipe",
     "network",
@@ -21,68 +31,112 @@ _RECIPES_HEADER = (
     "images/s",
     "validation %",
     "test %",
+    "int8 test %",
     "command",
 )
+_INT8 = "int8: the .tflite file that cifar-export makes of the checkpoint (*: it misses a gate, and is not published)."
 _RECIPES_CAPTION = (
-    "Float32 checkpoints; validation 5,000 images (of the notebook's own recipe 10,000), test all 10,000. With several "
-    "seeds: mean (lowest to highest). Minutes are wall time of training, beside whatever else the machine did; "
-    "images/s are those of the fastest epoch."
+    "Float32 checkpoints; validation 5,000 images (of the notebook's own recipe 10,000), test all 10,000; "
+    f"{_INT8} With several seeds: mean (lowest to highest). Minutes are wall time of training, beside whatever else "
+    "the machine did; images/s are those of the fastest epoch."
 )
 
 
-def training_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRun:
+    """What is kept of one finished run.
+
+    Attributes:
+        card: a document of schema ``cifar-edge/train/1``.
+        int8: its int8 .tflite file against its checkpoint on the test split, a document of schema
+            ``cifar-edge/parity/1``; None where there is none.
+    """
+
+    card: Mapping[str, Any]
+    int8: Mapping[str, Any] | None = None
+
+
+def training_table(runs: Sequence[TrainingRun], *, origin: str) -> str:
     """One row per run, the mean over seeds, and what the runs were made with, with a last newline.
 
     Args:
-        cards: documents of schema ``cifar-edge/train/1``, of one recipe, in the rows' order.
+        runs: of one recipe, in the rows' order.
         origin: where they came from, for error messages.
 
     Raises:
-        InputError: there is no card, one is of another schema, or its run did not read the test split.
+        InputError: there is no run, a document is of another schema or judges another checkpoint, or a run did not
+            read the test split.
     """
-    with _readable(cards, origin):
+    with _readable(runs, origin):
+        cards = [run.card for run in runs]
         tests = [_accuracy(card, "test") for card in cards]
-        rows = [_row(card, test) for card, test in zip(cards, tests, strict=True)]
-        caption = f"{_summary(tests)} {_made_with(cards[0])}"
+        int8 = _int8_values(runs)
+        rows = [_row(run, test) for run, test in zip(runs, tests, strict=True)]
+        caption = f"{_summary(tests, int8)} {_made_with(cards[0])}"
         return "\n".join([*markdown_rows(_HEADER, rows), "", caption]) + "\n"
 
 
-def recipes_table(cards: Sequence[Mapping[str, Any]], *, origin: str) -> str:
+def recipes_table(runs: Sequence[TrainingRun], *, origin: str) -> str:
     """One row per recipe: what its runs cost and reached, and the command of the first, with a last newline.
 
     Runs that did not read the test split, such as a teacher's, have no test accuracy.
 
     Args:
-        cards: documents of schema ``cifar-edge/train/1``; those of a recipe in the order of their seeds.
+        runs: those of a recipe in the order of their seeds.
         origin: where they came from, for error messages.
 
     Raises:
-        InputError: there is no card, or one is of another schema.
+        InputError: there is no run, or a document is of another schema or judges another checkpoint.
     """
-    with _readable(cards, origin):
-        names = dict.fromkeys(card["recipe"]["name"] for card in cards)
-        groups = [[card for card in cards if card["recipe"]["name"] == name] for name in names]
+    with _readable(runs, origin):
+        names = dict.fromkeys(run.card["recipe"]["name"] for run in runs)
+        groups = [[run for run in runs if run.card["recipe"]["name"] == name] for name in names]
         rows = list(map(_recipe_row, groups))
         return "\n".join([*markdown_rows(_RECIPES_HEADER, rows), "", _RECIPES_CAPTION]) + "\n"
 
 
 @contextlib.contextmanager
-def _readable(cards: Sequence[Mapping[str, Any]], origin: str) -> Iterator[None]:
-    """Turns what is wrong with the cards into one sentence."""
-    hint = "Keep the card.json of runs that were made with cifar-train --final."
-    if not cards:
+def _readable(runs: Sequence[TrainingRun], origin: str) -> Iterator[None]:
+    """Turns what is wrong with the documents into one sentence."""
+    hint = "Keep runs that were made with cifar-train --final, with docs/record-run.sh."
+    if not runs:
         raise InputError(f"{origin}: holds no card of a training run.", hint=hint)
     try:
-        if any(card["schema"] != _SCHEMA for card in cards):
-            raise InputError(f"{origin}: a card is not of schema {_SCHEMA!r}.", hint=hint)
+        for run in runs:
+            if run.card["schema"] != _SCHEMA:
+                raise InputError(f"{origin}: a card is not of schema {_SCHEMA!r}.", hint=hint)
+            if run.int8 is not None:
+                _check_judged(run.int8, run.card, origin, hint)
         yield
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{origin}: a card cannot be used: {flaw_of(error)}.", hint=hint
+            f"{origin}: a document cannot be used: {flaw_of(error)}.", hint=hint
         ) from error
 
 
-def _recipe_row(cards: Sequence[Mapping[str, Any]]) -> list[str]:
+def _check_judged(int8: Mapping[str, Any], card: Mapping[str, Any], origin: str, hint: str) -> None:
+    """That the document tells of the card's checkpoint on the whole test split."""
+    if int8["schema"] != PARITY_SCHEMA:
+        raise InputError(
+            f"{origin}: an int8 document is not of schema {PARITY_SCHEMA!r}.", hint=hint
+        )
+    if int8["reference"]["sha256"] != card["model"]["sha256"]:
+        raise InputError(
+            f"{origin}: {card['recipe']['name']}, seed {card['recipe']['seed']}: its int8 document judges another "
+            "checkpoint.",
+            hint=hint,
+        )
+    split = int8["split"]
+    if (split["name"], split["num_images"]) != ("test", card["accuracy"]["test"]["seen"]):
+        raise InputError(
+            f"{origin}: an int8 document tells of {split['num_images']} images of {split['name']}, expected all of "
+            "test.",
+            hint=hint,
+        )
+
+
+def _recipe_row(runs: Sequence[TrainingRun]) -> list[str]:
+    cards = [run.card for run in runs]
     recipe = cards[0]["recipe"]
     minutes = statistics.fmean(
         sum(epoch["seconds"] for epoch in card["epochs"]) / 60 for card in cards
@@ -99,6 +153,7 @@ def _recipe_row(cards: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{fastest:,.0f}",
         _mean_and_range([_kept(card)["validation_accuracy"] for card in cards]),
         _mean_and_range([_accuracy(card, "test").value for card in judged]),
+        _mean_and_range(_int8_values(runs)) + _mark(runs),
         f"`cifar-train --recipe {recipe['name']} --seed {recipe['seed']}{' --final' if judged else ''}`",
     ]
 
@@ -109,7 +164,8 @@ def _mean_and_range(values: Sequence[float]) -> str:
     return f"{percent(statistics.fmean(values))} ({percent(min(values))} to {percent(max(values))})"
 
 
-def _row(card: Mapping[str, Any], test: Accuracy) -> list[str]:
+def _row(run: TrainingRun, test: Accuracy) -> list[str]:
+    card = run.card
     recipe, kept = card["recipe"], _kept(card)
     low, high = test.interval
     return [
@@ -119,18 +175,25 @@ def _row(card: Mapping[str, Any], test: Accuracy) -> list[str]:
         percent(kept["accuracy"]),
         percent(kept["validation_accuracy"]),
         f"{percent(test.value)} ({percent(low)} to {percent(high)})",
+        _mean_and_range(_int8_values([run])) + _mark([run]),
     ]
 
 
-def _summary(tests: Sequence[Accuracy]) -> str:
+def _summary(tests: Sequence[Accuracy], int8: Sequence[float]) -> str:
     """Mean and spread of the test accuracies of several seeds; how many images one was measured on."""
-    images = f"Test: all {tests[0].seen:,} images."
+    images = f"Test: all {tests[0].seen:,} images; {_INT8}"
     if len(tests) == 1:
         return f"{images} One seed."
     values = [test.value for test in tests]
-    return (
+    told = (
         f"{images} Mean of {len(tests)} seeds: {percent(statistics.fmean(values))} %, from "
-        f"{percent(min(values))} to {percent(max(values))}."
+        f"{percent(min(values))} to {percent(max(values))}"
+    )
+    if len(int8) < len(tests):
+        return f"{told}."
+    return (
+        f"{told}; in int8 {percent(statistics.fmean(int8))} %, from {percent(min(int8))} to "
+        f"{percent(max(int8))}."
     )
 
 
@@ -152,3 +215,14 @@ def _kept(card: Mapping[str, Any]) -> Mapping[str, Any]:
 def _accuracy(card: Mapping[str, Any], split: str) -> Accuracy:
     counts = card["accuracy"][split]
     return Accuracy(correct=counts["correct"], seen=counts["seen"], split=split)
+
+
+def _int8_values(runs: Sequence[TrainingRun]) -> list[float]:
+    """The int8 files' accuracies, 0..1, of the runs that have one."""
+    candidates = [run.int8["candidates"][0] for run in runs if run.int8 is not None]
+    return [candidate["accuracy"]["accuracy"] for candidate in candidates]
+
+
+def _mark(runs: Sequence[TrainingRun]) -> str:
+    """An asterisk where an int8 file misses a gate."""
+    return "" if all(run.int8 is None or run.int8["passed"] for run in runs) else "*"
