@@ -1,6 +1,7 @@
-"""Prepares a folded model for int8 as well as can be done without training: equal channels, corrected biases.
+"""Prepares a folded model for int8 as well as can be done without training.
 
-Which steps are worth their time was measured (docs/log.md); each leaves the layers what they are.
+Means get a scale of their own, channels equal ranges, biases a correction. Which steps are worth their time was
+measured (docs/log.md); each leaves what the model computes as it is.
 """
 
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from cifar_export.bias_correction import correct_biases
 from cifar_export.calibration import Feed
 from cifar_export.equalize import equalize
 from cifar_export.fold import Folded
+from cifar_export.global_pooling import pool_globally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +20,7 @@ class Prepared:
 
     Attributes:
         folded: the folded model with other weights.
-        report: which layers were equalized and corrected, JSON-ready, for the card.
+        report: which layers were changed and how, JSON-ready, for the card.
     """
 
     folded: Folded
@@ -38,11 +40,13 @@ def prepare(folded: Folded, feed: Feed) -> Prepared:
         folded: the folded model.
         feed: calibration images.
     """
-    equalized = equalize(folded.model, feed)
+    pooled = pool_globally(folded.model)
+    equalized = equalize(pooled.model, feed)
     corrected = correct_biases(equalized.model, feed)
     return Prepared(
         folded=replace(folded, model=corrected.model),
         report={
+            "pooled_globally": list(pooled.layers),
             "equalized": equalized.to_json(),
             "corrected_biases": corrected.to_json(),
         },
