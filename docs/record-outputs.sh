@@ -26,8 +26,8 @@ record classify cifar-classify train/cifar_train/samples/images
 record classify-json cifar-classify train/cifar_train/samples/images/cat.png -k 2 --json
 record export-seed-cnn cifar-export models/seed-cnn.keras --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
 record export-edge-m cifar-export models/edge-m.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
-record export-resnet8 cifar-export models/resnet8.keras --format tflite --quantize int8 --eval-split test -o "$folder"
-cifar-bench "$folder"/{edge-s,seed-cnn}-{float32,int8}.{tflite,onnx} "$folder"/{edge-m,notebook}-int8.{tflite,onnx} "$folder"/resnet8-int8.tflite "$@" --contract cifar10-raw255 \
+record export-resnet8 cifar-export models/resnet8.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
+cifar-bench "$folder"/{edge-s,seed-cnn}-{float32,int8}.{tflite,onnx} "$folder"/{edge-m,resnet8,notebook}-int8.{tflite,onnx} "$@" --contract cifar10-raw255 \
   --against train/cifar_train/checkpoints/edge-s.keras --against=models/{edge-m,resnet8,seed-cnn,notebook}.keras \
   --split test --threads 1,2 --json benchmarks/reports/shipped.json
 record info cifar-info "$folder/edge-s-int8.tflite" --self-test

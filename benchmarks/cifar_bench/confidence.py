@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from cifar_bench.accuracy import decisions
 from cifar_bench.confidence_bins import confidence_bins, expected_calibration_error
-from cifar_runtime.classifier import probabilities_from_scores
-from cifar_runtime.contract import OutputContract
+from cifar_runtime.classifier import certainties_from_probabilities, probabilities_from_scores
+from cifar_runtime.contract import AbstentionScore, OutputContract
 
 Scores = NDArray[np.float32]
 Labels = NDArray[np.integer[Any]]
@@ -28,6 +28,7 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 _DECIMALS = 4
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _STEPS = 60
+_ABSTENTION_SCORE: AbstentionScore = "generalized-entropy"
 _SMALLEST = np.finfo(np.float64).tiny
 
 
@@ -37,11 +38,13 @@ class ConfidenceFit:
 
     Attributes:
         temperature: what logits are divided by before the softmax.
-        abstention_threshold: smallest probability, at that temperature, of a sure answer.
+        abstention_threshold: smallest certainty, at that temperature, of a sure answer.
+        abstention_score: what certainty is.
     """
 
     temperature: float
     abstention_threshold: float
+    abstention_score: AbstentionScore = _ABSTENTION_SCORE
 
     def applied_to(self, output: OutputContract) -> OutputContract:
         """The contract with the temperature and the threshold."""
@@ -49,6 +52,7 @@ class ConfidenceFit:
             output,
             temperature=self.temperature,
             abstention_threshold=self.abstention_threshold,
+            abstention_score=self.abstention_score,
         )
 
 
@@ -123,10 +127,12 @@ def fit_confidence(
     """
     decisions(scores, labels)  # checks both
     temperature = fitted_temperature(scores, labels, output)
-    confidences = confidences_of(scores, replace(output, temperature=temperature))
+    fitted = replace(output, temperature=temperature, abstention_score=_ABSTENTION_SCORE)
     return ConfidenceFit(
         temperature=temperature,
-        abstention_threshold=abstention_threshold(confidences, coverage=coverage),
+        abstention_threshold=abstention_threshold(
+            certainties_of(scores, fitted), coverage=coverage
+        ),
     )
 
 
@@ -147,7 +153,7 @@ def measure_confidence(
     for fitting, measuring in ((first, ~first), (~first, first)):
         fit = fit_confidence(scores[fitting], labels[fitting], output, coverage=coverage)
         confidences[measuring] = confidences_of(scores[measuring], fit.applied_to(plain))
-        answered[measuring] = confidences[measuring] >= fit.abstention_threshold
+        answered[measuring] = is_answered(scores[measuring], plain, fit)
         likelihood = _likelihood_loss(scores[measuring], labels[measuring], plain)
         nll += likelihood(fit.temperature) * int(np.count_nonzero(measuring))
     return ConfidenceWorth(
@@ -165,6 +171,16 @@ def measure_confidence(
 def confidences_of(scores: Scores, output: OutputContract) -> NDArray[np.float64]:
     """The probability of each decision, float64, shape (n,), as the runtime shows it."""
     return np.asarray(probabilities_from_scores(scores, output).max(axis=1))
+
+
+def certainties_of(scores: Scores, output: OutputContract) -> NDArray[np.float64]:
+    """What the runtime compares with the threshold, float64, shape (n,), 0..1."""
+    return certainties_from_probabilities(probabilities_from_scores(scores, output), output)
+
+
+def is_answered(scores: Scores, output: OutputContract, fit: ConfidenceFit) -> NDArray[np.bool_]:
+    """Which images get a sure answer with such a fit, bool, shape (n,)."""
+    return np.asarray(certainties_of(scores, fit.applied_to(output)) >= fit.abstention_threshold)
 
 
 def fitted_temperature(scores: Scores, labels: Labels, output: OutputContract) -> float:
@@ -187,25 +203,25 @@ def fitted_temperature(scores: Scores, labels: Labels, output: OutputContract) -
     return round(1 / inverse, _DECIMALS)
 
 
-def abstention_threshold(confidences: NDArray[np.float64], *, coverage: float) -> float:
+def abstention_threshold(certainties: NDArray[np.float64], *, coverage: float) -> float:
     """The largest threshold that leaves at least a share of the images their answer; 0 where that is all.
 
-    It lies midway between two confidences that occur, so that the last digit of a probability, which differs
+    It lies midway between two certainties that occur, so that the last digit of a probability, which differs
     from machine to machine, decides nothing.
 
     Args:
-        confidences: float64, shape (n,), 0..1.
+        certainties: float64, shape (n,), 0..1.
         coverage: above 0, up to 1.
 
     Raises:
-        ValueError: there are no confidences, or the coverage is no such share.
+        ValueError: there are no certainties, or the coverage is no such share.
     """
-    if not len(confidences) or not 0 < coverage <= 1:
-        raise ValueError(f"no threshold covers {coverage} of {len(confidences)} images")
+    if not len(certainties) or not 0 < coverage <= 1:
+        raise ValueError(f"no threshold covers {coverage} of {len(certainties)} images")
     # The tolerance keeps 0.95 of 1,000 images at 950.
-    kept = math.ceil(coverage * len(confidences) - 1e-9)
-    last = np.sort(confidences)[::-1][kept - 1]
-    below = confidences[confidences < last]
+    kept = math.ceil(coverage * len(certainties) - 1e-9)
+    last = np.sort(certainties)[::-1][kept - 1]
+    below = certainties[certainties < last]
     if not len(below):
         return 0.0
     middle = (float(last) + float(below.max())) / 2

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from cifar_bench.confidence import (
     ConfidenceFit,
-    confidences_of,
     fit_confidence,
+    is_answered,
     measure_confidence,
 )
 from cifar_bench.confidence_bins import NUM_CONFIDENCE_BINS
@@ -29,6 +29,7 @@ COVERAGES = (0.99, 0.95, 0.9, 0.8, 0.7)
 METHOD = {
     "temperature": "smallest negative log-likelihood of the artefact's own scores (Guo et al. 2017)",
     "zeros": "a right class with score 0 counts as a quarter of the smallest positive score",
+    "certainty": "one minus the generalized entropy as a share of its largest value (Liu et al. 2023)",
     "calibration_error": f"{NUM_CONFIDENCE_BINS} equally wide bins of the decision's probability",
     "fitting": "the contract's temperature and threshold, on all these images",
     "measuring": "each half of these images with the temperature and threshold fitted on the other half",
@@ -129,8 +130,7 @@ def confidence_of(
 
 def _accepted(scores: NDArray[np.float32], output: OutputContract, fit: ConfidenceFit) -> int:
     """How many pictures with such scores get a sure answer."""
-    confidences = confidences_of(scores, fit.applied_to(output))
-    return int(np.count_nonzero(confidences >= fit.abstention_threshold))
+    return int(np.count_nonzero(is_answered(scores, output, fit)))
 
 
 def _at_coverage(
@@ -160,7 +160,8 @@ def _remark(document: dict[str, Any]) -> str:
     )
     right = "none" if worth["answered"] == 0 else f"{worth['selective_accuracy']:.2%} of them right"
     return (
-        f"temperature {document['temperature']:g}, unsure below {document['abstention_threshold']:.2%}: answers "
+        f"temperature {document['temperature']:g}, unsure below a certainty of "
+        f"{document['abstention_threshold']:.2%}: answers "
         f"{worth['coverage']:.2%} of {images['num_images']:,} images of {images['split']}, {right} "
         f"(of all {worth['accuracy']:.2%}); calibration error {worth['ece_before']:.2%}, now "
         f"{worth['ece_after']:.2%}; answers, wrongly, {outliers}"

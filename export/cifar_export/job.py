@@ -122,6 +122,7 @@ class Job:
             output_contract(self.reference, converted.output),
             temperature=self.statement.temperature,
             abstention_threshold=self.statement.abstention_threshold,
+            abstention_score=self.statement.abstention_score,
         )
         return Contract(input=pixels, output=output, labels=self.labels)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cifar_export.adapt import output_kind_of
 from cifar_export.checkpoint import Checkpoint
 from cifar_export.recipe import ExportRecipe, InputRange
-from cifar_runtime.contract import OutputContract, ResizeFilter, ScoreKind
+from cifar_runtime.contract import AbstentionScore, OutputContract, ResizeFilter, ScoreKind
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.stated_contract import completed_contract, wrong_contract
 
@@ -30,6 +30,7 @@ class Statement:
         kind: what it returns; None where nothing states it.
         temperature: see :class:`cifar_runtime.contract.OutputContract`.
         abstention_threshold: likewise.
+        abstention_score: likewise.
     """
 
     mapping: tuple[float, float]
@@ -38,6 +39,7 @@ class Statement:
     kind: ScoreKind | None = None
     temperature: float | None = None
     abstention_threshold: float | None = None
+    abstention_score: AbstentionScore = "probability"
 
 
 def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
@@ -81,6 +83,7 @@ def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
         kind=scores.kind,
         temperature=scores.temperature,
         abstention_threshold=scores.abstention_threshold,
+        abstention_score=scores.abstention_score,
     )
 
 

@@ -28,6 +28,7 @@ _MODELS = Path(__file__).parent / "models"
 _DEFAULT_NAME = "edge-s-int8"
 # What a probability of zero stands for where its logarithm is needed.
 _LEAST_PROBABILITY = 1e-12
+_ENTROPY_POWER = 0.1
 _INTERPRETERS = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
 
 
@@ -40,7 +41,7 @@ class Prediction:
         index: its index in the model's labels.
         probability: 0..1, at the temperature of the contract.
         ranked: every (label, probability), most probable first.
-        abstained: whether the probability is below what the contract calls a sure answer: then the label is
+        abstained: whether the answer is less certain than what the contract calls a sure one: then the label is
             only the best guess. Never, where the contract has no threshold.
     """
 
@@ -138,10 +139,13 @@ class Classifier:
         for row, image in enumerate(images):
             pixels[row] = fit_picture(_picture(image), contract.input)
         probabilities = probabilities_from_scores(self.scores(pixels), contract.output)
-        threshold = contract.output.abstention_threshold
+        abstained = np.zeros(len(images), dtype=bool)
+        if contract.output.abstention_threshold is not None:
+            certainties = certainties_from_probabilities(probabilities, contract.output)
+            abstained = certainties < contract.output.abstention_threshold
         return [
-            prediction_from_probabilities(row, self.labels, abstention_threshold=threshold)
-            for row in probabilities
+            prediction_from_probabilities(row, self.labels, abstained=bool(unsure))
+            for row, unsure in zip(probabilities, abstained, strict=True)
         ]
 
 
@@ -191,23 +195,50 @@ def probabilities_from_scores(
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
+def certainties_from_probabilities(
+    probabilities: NDArray[np.float64], contract: OutputContract
+) -> NDArray[np.float64]:
+    """What the contract's abstention threshold is compared with, float64, shape (n,), 0..1.
+
+    The largest probability; or one minus the generalized entropy G(p) = sum(p ** 0.1 * (1 - p) ** 0.1) as a share of
+    what equal probabilities have: it tells pictures of none of the classes better (docs/log.md), since it sees whether
+    the other labels are all ruled out.
+
+    Args:
+        probabilities: float64, shape (n, num_classes), at the contract's temperature.
+        contract: whose score is wanted.
+
+    Source: X. Liu, Y. Lochman and C. Zach, "GEN: pushing the limits of softmax-based out-of-distribution detection",
+        CVPR 2023.
+    """
+    if contract.abstention_score == "probability":
+        return np.asarray(probabilities.max(axis=1))
+    inside = np.clip(probabilities, _least_probability(contract), 1.0)
+    num_classes = probabilities.shape[1]
+    entropy = ((inside * (1 - inside)) ** _ENTROPY_POWER).sum(axis=1)
+    most = num_classes * ((num_classes - 1) / num_classes**2) ** _ENTROPY_POWER
+    return np.asarray(1 - np.minimum(entropy / most, 1.0))
+
+
 def _least_probability(contract: OutputContract) -> float:
-    """A quantized zero stands for anything below half a step: for the middle of that."""
-    return _LEAST_PROBABILITY if contract.scale is None else contract.scale / 4
+    """A quantized probability of zero stands for anything below half a step: for the middle of that."""
+    if contract.kind == "logits" or contract.scale is None:
+        return _LEAST_PROBABILITY
+    return contract.scale / 4
 
 
 def prediction_from_probabilities(
     probabilities: NDArray[np.float64],
     labels: tuple[str, ...],
     *,
-    abstention_threshold: float | None = None,
+    abstained: bool = False,
 ) -> Prediction:
     """The prediction in one row of probabilities, shape (num_classes,); ties: the lowest index.
 
     Args:
         probabilities: float64, 0..1.
         labels: a name for each.
-        abstention_threshold: smallest probability of a sure answer; None: any.
+        abstained: whether the answer is not a sure one.
     """
     order = np.argsort(-probabilities, kind="stable")
     ranked = tuple((labels[i], float(probabilities[i])) for i in order)
@@ -216,7 +247,7 @@ def prediction_from_probabilities(
         index=int(order[0]),
         probability=ranked[0][1],
         ranked=ranked,
-        abstained=abstention_threshold is not None and ranked[0][1] < abstention_threshold,
+        abstained=abstained,
     )
 
 

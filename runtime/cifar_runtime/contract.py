@@ -14,6 +14,7 @@ from cifar_runtime.errors import ArtefactError
 ModelFormat = Literal["tflite", "onnx"]
 TensorType = Literal["float32", "int8", "uint8"]
 ScoreKind = Literal["probabilities", "logits"]
+AbstentionScore = Literal["probability", "generalized-entropy"]
 ResizeFilter = Literal["bilinear", "bicubic", "lanczos"]
 Layout = Literal["NHWC"]
 ColourOrder = Literal["RGB"]
@@ -79,8 +80,10 @@ class OutputContract:
         temperature: what logits are divided by before the softmax, so that probabilities are as often right
             as they say; probabilities p become p ** (1 / temperature), normalised, which is the same. None:
             not calibrated. Source: C. Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
-        abstention_threshold: smallest probability, after the temperature, of a sure answer, 0..1; below it the
-            runtime abstains. None: it never does.
+        abstention_threshold: smallest certainty of a sure answer, 0..1; below it the runtime abstains. None: it
+            never does.
+        abstention_score: what is compared with it, after the temperature: the best label's probability, or how far
+            all labels' are from equal, see :func:`cifar_runtime.classifier.certainties_from_probabilities`.
     """
 
     kind: ScoreKind
@@ -89,6 +92,7 @@ class OutputContract:
     zero_point: int | None
     temperature: float | None = None
     abstention_threshold: float | None = None
+    abstention_score: AbstentionScore = "probability"
 
     def __post_init__(self) -> None:
         _check_choice("output.kind", self.kind, get_args(ScoreKind))
@@ -100,6 +104,7 @@ class OutputContract:
             _check_numbers("output.abstention_threshold", self.abstention_threshold)
             if not 0 <= self.abstention_threshold <= 1:
                 raise _invalid("output.abstention_threshold", self.abstention_threshold, "0..1")
+        _check_choice("output.abstention_score", self.abstention_score, get_args(AbstentionScore))
         _check_quantization("output", self.dtype, self.scale, self.zero_point)
 
 

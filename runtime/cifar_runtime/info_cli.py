@@ -24,6 +24,8 @@ _EXAMPLES = """\
   cifar-info foreign.tflite --contract cifar10-raw255 -v
 """
 _NAME_WIDTH = 40
+# What a contract's threshold bounds, by its abstention score.
+_CERTAINTIES = {"probability": "probability", "generalized-entropy": "certainty"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,7 @@ def _contract_lines(contract: "Contract") -> Iterator[str]:
     yield f"output      {scores.kind}, {scores.dtype} of {len(contract.labels)}{_grid(scores)}"
     calibrated = {
         "temperature": scores.temperature,
-        "unsure below a probability of": scores.abstention_threshold,
+        f"unsure below a {_CERTAINTIES[scores.abstention_score]} of": scores.abstention_threshold,
     }
     stated = [f"{name} {value:.6g}" for name, value in calibrated.items() if value is not None]
     if stated:

@@ -14,10 +14,11 @@ from cifar_bench.confidence import (
     first_half,
     fit_confidence,
     fitted_temperature,
+    is_answered,
     measure_confidence,
 )
 from cifar_bench.confidence_bins import confidence_bins, expected_calibration_error
-from cifar_runtime.classifier import probabilities_from_scores
+from cifar_runtime.classifier import certainties_from_probabilities, probabilities_from_scores
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.errors import ArtefactError
 
@@ -101,7 +102,9 @@ def test_no_image_measures_what_it_helped_to_choose() -> None:
         fit = fit_confidence(logits[other], labels[other], LOGITS, coverage=0.9)
         probabilities = softmax(logits[part].astype(np.float64) / fit.temperature)
         right_class[part] = probabilities[np.arange(part.sum()), labels[part]]
-        answered[part] = probabilities.max(axis=1) >= fit.abstention_threshold
+        entropy = (probabilities**0.1 * (1 - probabilities) ** 0.1).sum(axis=1)
+        certainty = 1 - entropy / (4 * 0.25**0.1 * 0.75**0.1)
+        answered[part] = certainty >= fit.abstention_threshold
     worth = measure_confidence(logits, labels, LOGITS, coverage=0.9)
     assert worth.nll_after == pytest.approx(float(-np.log(right_class).mean()), rel=1e-9)
     assert worth.answered == np.count_nonzero(answered)
@@ -169,10 +172,17 @@ def test_what_is_fitted_is_what_the_runtime_then_does() -> None:
     contract = fit.applied_to(LOGITS)
     shown = probabilities_from_scores(logits, contract).max(axis=1)
     np.testing.assert_array_equal(confidences_of(logits, contract), shown)
-    assert np.count_nonzero(shown >= fit.abstention_threshold) == 800
+    certainties = certainties_from_probabilities(
+        probabilities_from_scores(logits, contract), contract
+    )
+    assert np.count_nonzero(certainties >= fit.abstention_threshold) == 800
+    np.testing.assert_array_equal(
+        is_answered(logits, LOGITS, fit), certainties >= fit.abstention_threshold
+    )
     assert fit == ConfidenceFit(
         temperature=contract.temperature or 0.0,
         abstention_threshold=contract.abstention_threshold or 0.0,
+        abstention_score=contract.abstention_score,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_runtime.contract import Contract, InputContract, OutputContract
+from cifar_runtime.contract import AbstentionScore, Contract, InputContract, OutputContract
 from cifar_runtime.embedding import sealed
 from cifar_runtime.errors import ArtefactError
 
@@ -231,10 +231,17 @@ class Publisher:
         """An .onnx; its contract, bytes or the card's fields changed on request."""
         return self._write("model.onnx", data or tiny_onnx(), contract or float_contract(), card)
 
-    def calibrated(self, *, temperature: float, threshold: float) -> Contract:
-        """The contract of the tiny .onnx with a temperature and a threshold."""
+    def calibrated(
+        self, *, temperature: float, threshold: float, score: AbstentionScore = "probability"
+    ) -> Contract:
+        """The contract of the tiny .onnx with a temperature and a threshold for a certainty."""
         contract = float_contract()
-        output = replace(contract.output, temperature=temperature, abstention_threshold=threshold)
+        output = replace(
+            contract.output,
+            temperature=temperature,
+            abstention_threshold=threshold,
+            abstention_score=score,
+        )
         return replace(contract, output=output)
 
     def tflite_bytes(self) -> bytes:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from cifar_runtime import Classifier, Prediction
 from cifar_runtime.classifier import (
+    certainties_from_probabilities,
     default_model,
     dequantize,
     prediction_from_probabilities,
@@ -185,14 +186,50 @@ def test_at_a_temperature_an_int8_zero_counts_as_the_middle_of_what_rounds_to_ze
     np.testing.assert_allclose(found, [[255 / 255.25, 0.25 / 255.25]], rtol=1e-12)
 
 
-@pytest.mark.parametrize(("threshold", "abstained"), [(None, False), (0.9, False), (0.91, True)])
-def test_below_the_threshold_the_label_is_a_guess(
-    *, threshold: float | None, abstained: bool
-) -> None:
-    found = prediction_from_probabilities(
-        np.array([0.1, 0.9]), ("a", "b"), abstention_threshold=threshold
-    )
+@pytest.mark.parametrize("abstained", [False, True])
+def test_an_answer_that_is_not_sure_keeps_its_label(*, abstained: bool) -> None:
+    found = prediction_from_probabilities(np.array([0.1, 0.9]), ("a", "b"), abstained=abstained)
     assert (found.label, found.probability, found.abstained) == ("b", 0.9, abstained)
+
+
+def test_certainty_is_the_best_probability_unless_the_contract_says_otherwise() -> None:
+    rows = np.array([[0.1, 0.7, 0.2], [1 / 3, 1 / 3, 1 / 3]])
+    assert certainties_from_probabilities(rows, output()).tolist() == [0.7, 1 / 3]
+
+
+def test_generalized_entropy_is_that_of_a_plain_loop_between_equal_and_certain() -> None:
+    contract = output(abstention_score="generalized-entropy")
+    rows = np.array([[0.25] * 4, [0.7, 0.1, 0.1, 0.1], [0.7, 0.3, 0, 0], [1, 0, 0, 0]])
+    equal, spread, narrow, certain = certainties_from_probabilities(rows, contract)
+    entropy = sum(p**0.1 * (1 - p) ** 0.1 for p in (0.7, 0.1, 0.1, 0.1))
+    most = 4 * 0.25**0.1 * 0.75**0.1
+    assert equal == pytest.approx(0, abs=1e-12)
+    assert spread == pytest.approx(1 - entropy / most, abs=1e-12)
+    # The best label is as probable in both: what is ruled out makes the difference.
+    assert spread < narrow < certain < 1
+
+
+def test_the_step_of_quantized_logits_says_nothing_of_probabilities() -> None:
+    rows = np.array([[0.97, 0.02, 0.01]])
+    integers = output(dtype="int8", scale=0.5, zero_point=0, abstention_score="generalized-entropy")
+    floats = output(abstention_score="generalized-entropy")
+    assert certainties_from_probabilities(rows, integers) == certainties_from_probabilities(
+        rows, floats
+    )
+
+
+def test_a_quantized_zero_rules_out_no_more_than_its_step_can() -> None:
+    contract = output(
+        kind="probabilities",
+        dtype="int8",
+        scale=1 / 256,
+        zero_point=-128,
+        abstention_score="generalized-entropy",
+    )
+    (found,) = certainties_from_probabilities(np.array([[0.75, 0.25, 0.0]]), contract)
+    zero = 1 / 1024
+    entropy = sum((p * (1 - p)) ** 0.1 for p in (0.75, 0.25, zero))
+    assert found == pytest.approx(1 - entropy / (3 * (2 / 9) ** 0.1), abs=1e-12)
 
 
 def test_a_calibrated_artefact_says_when_it_is_unsure(publish: Any) -> None:
@@ -206,6 +243,21 @@ def test_a_calibrated_artefact_says_when_it_is_unsure(publish: Any) -> None:
         assert prediction.label == "green"
         assert prediction.probability == pytest.approx(best, abs=1e-6)
         assert prediction.abstained == abstained
+
+
+def test_a_threshold_for_the_generalized_entropy_is_compared_with_that(publish: Any) -> None:
+    """The same logits: a probability of 0.467 in three classes is a certainty of 0.02."""
+    pixels = np.zeros((6, 8, 3), np.uint8)
+    pixels[..., 1], pixels[..., 2] = 192, 128
+    powers = np.exp(np.array([-2, 1, 0]) / 3)
+    row = (powers / powers.sum()).tolist()
+    certainty = 1 - sum((p * (1 - p)) ** 0.1 for p in row) / (3 * (2 / 9) ** 0.1)
+    for threshold, abstained in ((certainty * 0.99, False), (certainty * 1.01, True)):
+        contract = publish.calibrated(
+            temperature=3.0, threshold=threshold, score="generalized-entropy"
+        )
+        prediction = Classifier(publish.onnx(contract=contract)).classify(pixels)
+        assert (prediction.label, prediction.abstained) == ("green", abstained)
 
 
 def test_predictions_are_values() -> None:

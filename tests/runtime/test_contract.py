@@ -27,13 +27,19 @@ def test_a_contract_survives_json(any_model: Path) -> None:
 def test_temperature_and_threshold_survive_json_and_older_cards_lack_them(
     document: dict[str, Any],
 ) -> None:
-    document["output"] |= {"temperature": 1.5, "abstention_threshold": 0.4}
+    score = "generalized-entropy"
+    document["output"] |= {
+        "temperature": 1.5, "abstention_threshold": 0.4, "abstention_score": score,
+    }  # fmt: skip
     calibrated = contract_from_json(document)
     assert (calibrated.output.temperature, calibrated.output.abstention_threshold) == (1.5, 0.4)
+    assert calibrated.output.abstention_score == score
     assert contract_from_json(json.loads(json.dumps(calibrated.to_json()))) == calibrated
-    del document["output"]["temperature"], document["output"]["abstention_threshold"]
+    for field in ("temperature", "abstention_threshold", "abstention_score"):
+        del document["output"][field]
     plain = contract_from_json(document).output
     assert plain.temperature is plain.abstention_threshold is None
+    assert plain.abstention_score == "probability"
 
 
 @pytest.mark.parametrize(
@@ -61,6 +67,7 @@ def test_temperature_and_threshold_survive_json_and_older_cards_lack_them(
         ("output", "abstention_threshold", 1.01),
         ("output", "abstention_threshold", -0.1),
         ("output", "abstention_threshold", True),
+        ("output", "abstention_score", "entropy"),
         ("output", "surprise", 1),
         (None, "labels", "red"),
         (None, "labels", ["red"]),

@@ -93,11 +93,16 @@ def test_the_description_for_people(model: Path, capsys: pytest.CaptureFixture[s
     assert (out, err) == (TABLE.format(sha256=card["model"]["sha256"]), "")
 
 
-def test_what_was_calibrated_is_described(publish: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    path = publish.onnx(contract=publish.calibrated(temperature=1.25, threshold=0.5))
-    assert main([str(path)]) == 0
+@pytest.mark.parametrize(
+    ("score", "word"), [("probability", "probability"), ("generalized-entropy", "certainty")]
+)
+def test_what_was_calibrated_is_described(
+    publish: Any, capsys: pytest.CaptureFixture[str], score: str, word: str
+) -> None:
+    contract = publish.calibrated(temperature=1.25, threshold=0.5, score=score)
+    assert main([str(publish.onnx(contract=contract))]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "            temperature 1.25, unsure below a probability of 0.5" in lines
+    assert f"            temperature 1.25, unsure below a {word} of 0.5" in lines
 
 
 def test_what_was_measured_beyond_accuracy_is_described(
