@@ -208,11 +208,11 @@ def _gains(wiring: Wiring, ranges: Vector, weights: Vector) -> Vector:
 
 
 def _middle(wanted: Vector, ranges: Vector) -> float:
-    """The median gain of a layer; of the reached channels alone where they are fewer than half, 1 where none is."""
+    """The median gain of a layer; of the reached channels alone where they are no majority, 1 where none is."""
     reached = ranges > max(_LEAST_SHARE_OF_RANGE * float(ranges.max()), _TINY)
     if not reached.any():
         return 1.0
-    most = 2 * int(reached.sum()) >= len(ranges)
+    most = 2 * int(reached.sum()) > len(ranges)
     return max(float(np.median(wanted if most else wanted[reached])), _TINY)
 
 

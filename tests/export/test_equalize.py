@@ -181,21 +181,25 @@ def _spread(model: Any, feed: Feed) -> float:
     return float(ranges.max() / np.median(ranges))
 
 
-def test_channels_that_calibration_never_reaches_do_not_set_the_gains() -> None:
-    """Two of three channels are dark on these images: by their ranges they would get gains of a million."""
+@pytest.mark.parametrize("num_dark", [1, 2])
+def test_channels_that_calibration_never_reaches_do_not_set_the_gains(num_dark: int) -> None:
+    """All channels but one are dark on these images: by their ranges they would get gains of a million."""
     import keras
     from keras import layers
 
     x = keras.Input((8, 8, 3))
-    y = layers.Conv2D(3, 1, activation="relu", name="dark")(x)
+    y = layers.Conv2D(1 + num_dark, 1, activation="relu", name="dark")(x)
     y = layers.Conv2D(4, 1, activation="relu", name="unreached")(y)
     model = keras.Model(x, layers.GlobalAveragePooling2D()(layers.Conv2D(2, 1, name="last")(y)))
-    model.get_layer("dark").set_weights([np.eye(3)[None, None], np.array([0.0, -1e4, -1e4])])
-    model.get_layer("unreached").set_weights([np.ones((1, 1, 3, 4)), np.full(4, -1e4)])
+    kernel = np.eye(3)[None, None, :, : 1 + num_dark]
+    model.get_layer("dark").set_weights([kernel, np.array([0.0] + [-1e4] * num_dark)])
+    kernel = np.ones((1, 1, 1 + num_dark, 4))
+    model.get_layer("unreached").set_weights([kernel, np.full(4, -1e4)])
     model.get_layer("last").set_weights([np.ones((1, 1, 4, 2)), np.zeros(2)])
     images = np.random.default_rng(5).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     gains = equalize(model, Feed(images=images)).gains
     # sqrt(1 / r) of the channel that is reached; the others have the most that its layer allows.
     reached = 1 / np.sqrt(float(images[..., 0].max()))
-    np.testing.assert_allclose(gains["dark"], [reached, 16 * reached, 16 * reached], rtol=1e-6)
+    expected = [reached] + [16 * reached] * num_dark
+    np.testing.assert_allclose(gains["dark"], expected, rtol=1e-6)
     assert gains["unreached"].max() <= 16
