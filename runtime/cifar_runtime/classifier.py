@@ -28,7 +28,7 @@ _MODELS = Path(__file__).parent / "models"
 _DEFAULT_NAME = "edge-s-int8"
 # What a probability of zero stands for where its logarithm is needed.
 _LEAST_PROBABILITY = 1e-12
-_ENTROPY_POWER = 0.1
+_ENTROPY_POWER = 0.25
 _INTERPRETERS = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
 
 
@@ -200,7 +200,7 @@ def certainties_from_probabilities(
 ) -> NDArray[np.float64]:
     """What the contract's abstention threshold is compared with, float64, shape (n,), 0..1.
 
-    The largest probability; or one minus the generalized entropy G(p) = sum(p ** 0.1 * (1 - p) ** 0.1) as a share of
+    The largest probability; or one minus the generalized entropy G(p) = sum((p * (1 - p)) ** 0.25) as a share of
     what equal probabilities have: it tells pictures of none of the classes better (docs/log.md), since it sees whether
     the other labels are all ruled out.
 

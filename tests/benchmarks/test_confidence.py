@@ -102,8 +102,8 @@ def test_no_image_measures_what_it_helped_to_choose() -> None:
         fit = fit_confidence(logits[other], labels[other], LOGITS, coverage=0.9)
         probabilities = softmax(logits[part].astype(np.float64) / fit.temperature)
         right_class[part] = probabilities[np.arange(part.sum()), labels[part]]
-        entropy = (probabilities**0.1 * (1 - probabilities) ** 0.1).sum(axis=1)
-        certainty = 1 - entropy / (4 * 0.25**0.1 * 0.75**0.1)
+        entropy = (probabilities**0.25 * (1 - probabilities) ** 0.25).sum(axis=1)
+        certainty = 1 - entropy / (4 * 0.25**0.25 * 0.75**0.25)
         answered[part] = certainty >= fit.abstention_threshold
     worth = measure_confidence(logits, labels, LOGITS, coverage=0.9)
     assert worth.nll_after == pytest.approx(float(-np.log(right_class).mean()), rel=1e-9)

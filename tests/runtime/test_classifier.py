@@ -201,8 +201,8 @@ def test_generalized_entropy_is_that_of_a_plain_loop_between_equal_and_certain()
     contract = output(abstention_score="generalized-entropy")
     rows = np.array([[0.25] * 4, [0.7, 0.1, 0.1, 0.1], [0.7, 0.3, 0, 0], [1, 0, 0, 0]])
     equal, spread, narrow, certain = certainties_from_probabilities(rows, contract)
-    entropy = sum(p**0.1 * (1 - p) ** 0.1 for p in (0.7, 0.1, 0.1, 0.1))
-    most = 4 * 0.25**0.1 * 0.75**0.1
+    entropy = sum(p**0.25 * (1 - p) ** 0.25 for p in (0.7, 0.1, 0.1, 0.1))
+    most = 4 * 0.25**0.25 * 0.75**0.25
     assert equal == pytest.approx(0, abs=1e-12)
     assert spread == pytest.approx(1 - entropy / most, abs=1e-12)
     # The best label is as probable in both: what is ruled out makes the difference.
@@ -228,8 +228,8 @@ def test_a_quantized_zero_rules_out_no_more_than_its_step_can() -> None:
     )
     (found,) = certainties_from_probabilities(np.array([[0.75, 0.25, 0.0]]), contract)
     zero = 1 / 1024
-    entropy = sum((p * (1 - p)) ** 0.1 for p in (0.75, 0.25, zero))
-    assert found == pytest.approx(1 - entropy / (3 * (2 / 9) ** 0.1), abs=1e-12)
+    entropy = sum((p * (1 - p)) ** 0.25 for p in (0.75, 0.25, zero))
+    assert found == pytest.approx(1 - entropy / (3 * (2 / 9) ** 0.25), abs=1e-12)
 
 
 def test_a_calibrated_artefact_says_when_it_is_unsure(publish: Any) -> None:
@@ -251,7 +251,7 @@ def test_a_threshold_for_the_generalized_entropy_is_compared_with_that(publish: 
     pixels[..., 1], pixels[..., 2] = 192, 128
     powers = np.exp(np.array([-2, 1, 0]) / 3)
     row = (powers / powers.sum()).tolist()
-    certainty = 1 - sum((p * (1 - p)) ** 0.1 for p in row) / (3 * (2 / 9) ** 0.1)
+    certainty = 1 - sum((p * (1 - p)) ** 0.25 for p in row) / (3 * (2 / 9) ** 0.25)
     for threshold, abstained in ((certainty * 0.99, False), (certainty * 1.01, True)):
         contract = publish.calibrated(
             temperature=3.0, threshold=threshold, score="generalized-entropy"
