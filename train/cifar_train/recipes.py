@@ -55,9 +55,10 @@ SEED_CNN = replace(
     augmentation=Augmentation(flip="alternating", translate=3),
 )
 
-# The default for devices: at most 12.5 million multiply-accumulates and 100,000 parameters. One seed, 41 minutes on two
-# AVX2 cores: 90.32 % validation, 89.98 % test. With SGD, 40 epochs had 89.10 % test; edge-res-s, from labels alone,
-# 88.66 % after 100. Of three networks at equal training edge-mix-s was the best (docs/log.md).
+# The default for devices: at most 12.5 million multiply-accumulates and 100,000 parameters. Three seeds, 41 minutes on
+# two AVX2 cores (two side by side: 74): 90.73 % validation, 90.08 % test, in int8 90.13 %. With SGD, 40 epochs had
+# 89.10 % test; edge-res-s, from labels alone, 88.66 % after 100. Of three networks at equal training edge-mix-s was the
+# best (docs/log.md).
 EDGE_S = replace(RESNET8, name="edge-s", architecture="edge-mix-s", epochs=50)
 
 # At most 40 million multiply-accumulates and 330,000 parameters; edge-mb-m is the other candidate, not yet measured.
