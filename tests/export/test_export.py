@@ -242,6 +242,7 @@ def test_a_different_artefact_is_kept_unless_forced(checkpoint: Path, tmp_path: 
         output=tmp_path,
         quantize=("none", "fp16"),
         eval_split="test-sample",
+        max_accuracy_drop=0.02,  # the small model differs with the number of cores that train it
     )
     with pytest.raises(ExportConflictError) as caught:
         export(recipe)

@@ -52,7 +52,7 @@ def test_all_of_them_are_published(results: dict[str, ExportResult]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("fp16", 0.995), ("dynamic", 0.9), ("int16x8", 0.99), ("float32", 0.999)]
+    ("name", "least"), [("fp16", 0.995), ("dynamic", 0.9), ("int16x8", 0.97), ("float32", 0.999)]
 )
 def test_they_decide_like_keras(name: str, least: float, results: dict[str, ExportResult]) -> None:
     chosen = [result for file, result in results.items() if file.startswith(f"small-{name}.")]
