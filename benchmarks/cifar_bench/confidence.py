@@ -44,10 +44,10 @@ class ConfidenceFit:
 
     temperature: float
     abstention_threshold: float
-    abstention_score: AbstentionScore = _ABSTENTION_SCORE
+    abstention_score: AbstentionScore
 
     def applied_to(self, output: OutputContract) -> OutputContract:
-        """The contract with the temperature and the threshold."""
+        """The contract with the temperature, the threshold and its score."""
         return replace(
             output,
             temperature=self.temperature,
@@ -133,6 +133,7 @@ def fit_confidence(
         abstention_threshold=abstention_threshold(
             certainties_of(scores, fitted), coverage=coverage
         ),
+        abstention_score=_ABSTENTION_SCORE,
     )
 
 

@@ -143,6 +143,7 @@ def _recipe_row(runs: Sequence[TrainingRun]) -> list[str]:
     )
     fastest = max(epoch["images_per_second"] for card in cards for epoch in card["epochs"])
     judged = [card for card in cards if "test" in card["accuracy"]]
+    int8 = _int8_values(runs)
     device = ", ".join(sorted({card["environment"]["device"] for card in cards}))
     return [
         recipe["name"],
@@ -153,7 +154,7 @@ def _recipe_row(runs: Sequence[TrainingRun]) -> list[str]:
         f"{fastest:,.0f}",
         _mean_and_range([_kept(card)["validation_accuracy"] for card in cards]),
         _mean_and_range([_accuracy(card, "test").value for card in judged]),
-        _mean_and_range(_int8_values(runs)) + _mark(runs),
+        _mean_and_range(int8 if len(int8) == len(judged) else []) + _mark(runs),
         f"`cifar-train --recipe {recipe['name']} --seed {recipe['seed']}{' --final' if judged else ''}`",
     ]
 

@@ -161,7 +161,7 @@ def _remark(document: dict[str, Any]) -> str:
     right = "none" if worth["answered"] == 0 else f"{worth['selective_accuracy']:.2%} of them right"
     return (
         f"temperature {document['temperature']:g}, unsure below a certainty of "
-        f"{document['abstention_threshold']:.2%}: answers "
+        f"{document['abstention_threshold']:.4g}: answers "
         f"{worth['coverage']:.2%} of {images['num_images']:,} images of {images['split']}, {right} "
         f"(of all {worth['accuracy']:.2%}); calibration error {worth['ece_before']:.2%}, now "
         f"{worth['ece_after']:.2%}; answers, wrongly, {outliers}"

@@ -8,7 +8,7 @@ quantizer does so with AveragePool; means are far smaller. MEAN and GlobalAverag
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_export.trace import call_copy, replay
+from cifar_export.trace import Call, call_copy, replay, trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,32 +25,36 @@ class GloballyPooled:
 
 
 def pool_globally(model: Any) -> GloballyPooled:
-    """The model with AveragePooling2D over all positions replaced.
+    """The model with AveragePooling2D over all positions replaced; a layer that is called twice stays.
 
     Args:
         model: a folded functional model; it is not changed.
     """
-    replaced: dict[str, Any] = {}
+    chosen = {call.index for call in trace(model).calls if _pools_everything(call)}
+    names: list[str] = []
+    index = -1
 
     def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not _pools_everything(original, args):
+        nonlocal index
+        index += 1
+        if index not in chosen or not args:
             return call_copy(original, clone, args, kwargs)
-        if original.name not in replaced:
-            replaced[original.name] = _global_pooling(original)
-        return replaced[original.name](args[0])
+        names.append(original.name)
+        return _global_pooling(original)(args[0])
 
-    return GloballyPooled(model=replay(model, call), layers=tuple(replaced))
+    return GloballyPooled(model=replay(model, call), layers=tuple(names))
 
 
-def _pools_everything(layer: Any, args: tuple[Any, ...]) -> bool:
+def _pools_everything(call: Call) -> bool:
     import keras
 
-    if type(layer) is not keras.layers.AveragePooling2D or layer.data_format != "channels_last":
+    layer = call.layer
+    if type(layer) is not keras.layers.AveragePooling2D or not call.is_simple:
         return False
-    positions = tuple(args[0].shape[1:3])
     return bool(
-        positions == tuple(layer.pool_size)
-        and tuple(layer.compute_output_shape(args[0].shape)[1:3]) == (1, 1)
+        layer.data_format == "channels_last"
+        and call.input_shape[1:3] == tuple(layer.pool_size)
+        and tuple(layer.compute_output_shape(call.input_shape)[1:3]) == (1, 1)
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cifar_export.converted import Converted
 from cifar_export.onnx_canonical import canonical
-from cifar_export.onnx_pooling import pool_globally
+from cifar_export.onnx_pooling import use_global_average_pool
 from cifar_export.streams import quiet_conversion
 from cifar_runtime.errors import ArtefactError
 
@@ -110,7 +110,7 @@ def _convert(model: Any) -> Any:
         return tf.identity(model(image, training=False), name=OUTPUT_NAME)
 
     proto, _ = tf2onnx.convert.from_function(scores, input_signature=signature, opset=OPSET)
-    return pool_globally(_renamed(proto))
+    return use_global_average_pool(_renamed(proto))
 
 
 def _renamed(proto: Any) -> Any:

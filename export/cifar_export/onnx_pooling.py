@@ -5,11 +5,11 @@ from typing import Any
 _TO_NHWC = [0, 2, 3, 1]
 
 
-def pool_globally(proto: Any) -> Any:
-    """The same model, changed in place: each mean over height and width of an NCHW tensor is a GlobalAveragePool.
+def use_global_average_pool(proto: Any) -> Any:
+    """The same model, changed in place: Keras' means over height and width are GlobalAveragePool.
 
-    tf2onnx writes it as ReduceMean over axes 2 and 3 or, where Keras drops the axes, as a Transpose to NHWC and a
-    ReduceMean over 1 and 2; that becomes a GlobalAveragePool and a Flatten.
+    tf2onnx writes them as ReduceMean over axes 2 and 3 or, where Keras drops the axes, as a Transpose to NHWC and a
+    ReduceMean over 1 and 2; that becomes a GlobalAveragePool and a Flatten. Other means stay.
     """
     import onnx
 
@@ -37,8 +37,10 @@ def _replace(graph: Any, node: Any, *, source: str, flat: bool) -> None:
     nodes = [onnx.helper.make_node("GlobalAveragePool", [source], [pooled])]
     if flat:
         nodes.append(onnx.helper.make_node("Flatten", [pooled], [target], axis=1))
+    place = list(graph.node).index(node)
     graph.node.remove(node)
-    graph.node.extend(nodes)
+    for added in reversed(nodes):
+        graph.node.insert(place, added)
 
 
 def _axes(graph: Any, name: str) -> list[int] | None:

@@ -1,7 +1,7 @@
 """Prepares a folded model for int8 as well as can be done without training.
 
 Means get a scale of their own, channels equal ranges, biases a correction. Which steps are worth their time was
-measured (docs/log.md); each leaves what the model computes as it is.
+measured (docs/log.md); but for the biases, the float model computes what it did.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ class Prepared:
     """A folded model for int8 and its report.
 
     Attributes:
-        folded: the folded model with other weights.
+        folded: the folded model with other weights and global pooling.
         report: which layers were changed and how, JSON-ready, for the card.
     """
 

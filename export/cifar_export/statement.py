@@ -106,7 +106,11 @@ def check_kind(recipe: ExportRecipe, statement: Statement, *, found: ScoreKind) 
 
 
 def _refuse_two_confidences(recipe: ExportRecipe, stated: OutputContract) -> None:
-    states_one = stated.temperature is not None or stated.abstention_threshold is not None
+    states_one = (
+        stated.temperature is not None
+        or stated.abstention_threshold is not None
+        or stated.abstention_score != "probability"
+    )
     if recipe.confidence is not None and states_one:
         raise UsageError(
             f"{recipe.contract}: states a temperature or an abstention threshold, and --confidence would fit both.",

@@ -213,7 +213,9 @@ def certainties_from_probabilities(
     """
     if contract.abstention_score == "probability":
         return np.asarray(probabilities.max(axis=1))
-    inside = np.clip(probabilities, _least_probability(contract), 1.0)
+    # At a temperature, probabilities_from_scores has done it.
+    least = _least_probability(contract) if contract.temperature is None else 0.0
+    inside = np.clip(probabilities, least, 1.0)
     num_classes = probabilities.shape[1]
     entropy = ((inside * (1 - inside)) ** _ENTROPY_POWER).sum(axis=1)
     most = num_classes * ((num_classes - 1) / num_classes**2) ** _ENTROPY_POWER

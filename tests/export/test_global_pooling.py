@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from cifar_export.calibration import Feed
+from cifar_export.fold import fold
 from cifar_export.global_pooling import pool_globally
 from cifar_export.onnx_float import onnx_float32
 from cifar_export.onnx_int8 import onnx_int8
+from cifar_export.onnx_pooling import use_global_average_pool
+from cifar_export.preparation import prepare
 from cifar_export.tflite import tflite_int8
 from cifar_runtime.onnx_graph import onnx_graph
 from cifar_runtime.tflite_graph import tflite_graph
@@ -63,17 +66,31 @@ def test_what_pools_less_is_left_alone(arguments: dict[str, Any]) -> None:
     assert (pooled.layers, named(pooled.model)) == ((), ["AveragePooling2D"])
 
 
-def test_a_layer_that_is_called_twice_stays_one_layer() -> None:
+def test_a_layer_that_is_called_twice_or_by_keyword_is_left_alone() -> None:
     import keras
     from keras import layers
 
     image = keras.Input((8, 8, 3))
     mean = layers.AveragePooling2D(8, name="mean")
-    ends = [mean(layers.Conv2D(4, 1)(image)), mean(layers.Conv2D(4, 1)(image))]
-    model = keras.Model(image, layers.Dense(10)(layers.Flatten()(layers.Add()(ends))))
+    large = layers.UpSampling2D(2)(image)
+    ends = [layers.Flatten()(mean(layers.Conv2D(4, 1)(tensor))) for tensor in (image, large)]
+    ends.append(layers.Flatten()(layers.AveragePooling2D(8, name="named")(inputs=image)))
+    model = keras.Model(image, layers.Dense(10)(layers.Concatenate()(ends)))
     pooled = pool_globally(model)
-    assert pooled.layers == ("mean",)
-    assert named(pooled.model) == ["GlobalAveragePooling2D"]
+    assert (pooled.layers, named(pooled.model)) == ((), ["AveragePooling2D"] * 2)
+    images = IMAGES.astype(np.float32)
+    np.testing.assert_allclose(
+        pooled.model.predict_on_batch(images), model.predict_on_batch(images), atol=1e-4
+    )
+
+
+def test_preparing_for_int8_pools_globally_and_reports_it() -> None:
+    from keras import layers
+
+    folded = fold(network(layers.AveragePooling2D(8, name="mean")))
+    prepared = prepare(folded, FEED)
+    assert prepared.report["pooled_globally"] == ["mean"]
+    assert named(prepared.folded.model) == ["GlobalAveragePooling2D"]
 
 
 def test_the_mean_has_a_scale_of_its_own_in_tflite() -> None:
@@ -110,6 +127,28 @@ def test_onnx_pools_in_integers_with_a_scale_of_its_own(keepdims: bool) -> None:
     assert constants[behind.input[1]] < constants[before.input[1]]
     assert "ReduceMean" not in {node.op_type for node in nodes.node}
     assert onnx_graph(floating.data).macs == 8 * 8 * 4 * 27 + 4 * 10
+
+
+def test_nodes_stay_in_the_order_that_onnx_wants() -> None:
+    """Canonical form sorts no graph that holds another, so this must not rely on it."""
+    import onnx
+
+    floats = onnx.TensorProto.FLOAT
+    make, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    nodes = [
+        make("Relu", ["image"], ["seen"]),
+        make("Transpose", ["seen"], ["nhwc"], perm=[0, 2, 3, 1]),
+        make("ReduceMean", ["nhwc", "axes"], ["mean"], keepdims=0),
+        make("Neg", ["mean"], ["scores"]),
+    ]
+    axes = onnx.numpy_helper.from_array(np.array([1, 2]), "axes")
+    ends = [value("image", floats, ["n", 3, 8, 8])], [value("scores", floats, ["n", 3])]
+    graph = onnx.helper.make_graph(nodes, "means", *ends, [axes])
+    proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+    use_global_average_pool(proto)
+    onnx.checker.check_model(proto, full_check=True)
+    names = [node.op_type for node in proto.graph.node]
+    assert names == ["Relu", "Transpose", "GlobalAveragePool", "Flatten", "Neg"]
 
 
 def scores(data: bytes) -> Any:

@@ -99,7 +99,11 @@ def _contract(folder: Path, **parts: Any) -> str:
     """A contract of the MobileNet above, with parts of it changed, as a file."""
     document = {
         "input": {"multiplier": 1 / 127.5, "offset": -1.0, "resize_filter": "lanczos"},
-        "output": {"temperature": 1.5, "abstention_threshold": 0.3},
+        "output": {
+            "temperature": 1.5,
+            "abstention_threshold": 0.3,
+            "abstention_score": "generalized-entropy",
+        },
         "labels": LABELS,
     }
     path = folder / "trees.json"
@@ -125,6 +129,7 @@ def test_a_contract_states_input_mapping_resize_labels_and_confidence(
     wanted, contract = expected.artefact.contract, found.artefact.contract
     assert (contract.input, contract.labels) == (wanted.input, wanted.labels)
     assert (contract.output.temperature, contract.output.abstention_threshold) == (1.5, 0.3)
+    assert contract.output.abstention_score == "generalized-entropy"
     assert found.artefact.card["provenance"]["recipe"]["contract"] == "trees.json"
 
 

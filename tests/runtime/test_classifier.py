@@ -218,6 +218,24 @@ def test_the_step_of_quantized_logits_says_nothing_of_probabilities() -> None:
     )
 
 
+def test_at_a_temperature_zeros_were_lifted_already() -> None:
+    """A temperature below one makes of a quarter of a step far less than that."""
+    contract = output(
+        kind="probabilities",
+        dtype="int8",
+        scale=1 / 256,
+        zero_point=-128,
+        temperature=0.5,
+        abstention_score="generalized-entropy",
+    )
+    scores = np.array([[200 / 256, 56 / 256, 0.0]], np.float32)
+    (found,) = certainties_from_probabilities(probabilities_from_scores(scores, contract), contract)
+    squares = np.array([200, 56, 0.25]) ** 2
+    row = squares / squares.sum()
+    entropy = ((row * (1 - row)) ** 0.25).sum()
+    assert found == pytest.approx(1 - entropy / (3 * (2 / 9) ** 0.25), abs=1e-9)
+
+
 def test_a_quantized_zero_rules_out_no_more_than_its_step_can() -> None:
     contract = output(
         kind="probabilities",
