@@ -88,7 +88,10 @@ def _rebuilt(
             scaled.append(layer(tensor))
         return scaled[0]
 
-    def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(
+        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        del index
         args = keras.tree.map_structure(pixels_mapped, args)
         if original is not last:
             return call_copy(original, clone, args, kwargs)

@@ -91,21 +91,20 @@ def _tapped(model: Any, ranges: Mapping[int, Range]) -> _Tapped:
     once = {call.index for call in calls if call.is_simple}
     layers: dict[int, Any] = {}
     outputs: dict[int, Any] = {}
-    position = -1
 
-    def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        nonlocal position
-        position += 1
-        is_tapped = type(clone).__name__ in SCALE_AXES and clone.use_bias and position in once
+    def call(
+        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        is_tapped = type(clone).__name__ in SCALE_AXES and clone.use_bias and index in once
         if is_tapped:
             activation, clone.activation = clone.activation, keras.activations.linear
         output = call_copy(original, clone, args, kwargs)
         if is_tapped:
-            layers[position], outputs[position] = clone, output
+            layers[index], outputs[index] = clone, output
             output = activation(output)
-        if position not in ranges:
+        if index not in ranges:
             return output
-        lowest, highest = ranges[position]
+        lowest, highest = ranges[index]
         return keras.quantizers.fake_quant_with_min_max_vars(
             output, lowest, max(highest, lowest + 1e-6)
         )
@@ -147,14 +146,12 @@ def _mean_error(exact: _Tapped, rounded: _Tapped, index: int, feed: Feed) -> Vec
 
 
 def _with_biases(model: Any, biases: Mapping[int, Any]) -> Any:
-    position = -1
-
-    def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        nonlocal position
-        position += 1
+    def call(
+        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         output = call_copy(original, clone, args, kwargs)
-        if position in biases:
-            clone.bias.assign(biases[position])
+        if index in biases:
+            clone.bias.assign(biases[index])
         return output
 
     return replay(model, call)

@@ -32,11 +32,10 @@ def pool_globally(model: Any) -> GloballyPooled:
     """
     chosen = {call.index for call in trace(model).calls if _pools_everything(call)}
     names: list[str] = []
-    index = -1
 
-    def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        nonlocal index
-        index += 1
+    def call(
+        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         if index not in chosen or not args:
             return call_copy(original, clone, args, kwargs)
         names.append(original.name)

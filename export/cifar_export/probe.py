@@ -30,14 +30,13 @@ def probe(model: Any, indices: Collection[int]) -> Probe:
     import keras
 
     found: dict[int, Any] = {}
-    position = -1
 
-    def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        nonlocal position
-        position += 1
+    def call(
+        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         output = call_copy(original, clone, args, kwargs)
-        if position in indices:
-            found[position] = output
+        if index in indices:
+            found[index] = output
         return output
 
     copy = replay(model, call)

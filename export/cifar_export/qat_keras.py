@@ -81,7 +81,7 @@ def train(
         say(sentence(looks[-1], num_steps=recipe.steps, num_images=len(watched), loss=loss))
         losses.clear()
     say(verdict(looks))
-    result = replay(model, call_copy)
+    result = replay(model)
     result.set_weights(kept)
     return result, report(looks, num_images=len(watched))
 
@@ -165,15 +165,13 @@ def _with_rounded_activations(model: Any, ranges: dict[int, tuple[Any, Any]]) ->
     import keras
     import tensorflow as tf
 
-    position = -1
-
-    def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        nonlocal position
-        position += 1
+    def call(
+        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         output = call_copy(original, clone, args, kwargs)
-        if position not in ranges:
+        if index not in ranges:
             return output
-        rounding = partial(_rounded, tf.quantization.fake_quant_with_min_max_vars, ranges[position])
+        rounding = partial(_rounded, tf.quantization.fake_quant_with_min_max_vars, ranges[index])
         return keras.layers.Lambda(rounding)(output)
 
     return replay(model, call)

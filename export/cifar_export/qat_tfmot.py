@@ -25,7 +25,7 @@ from cifar_export.qat import Lesson
 from cifar_export.qat_keras import linear_units
 from cifar_export.recipe import QatRecipe
 from cifar_export.staging import scratch_folder
-from cifar_export.trace import call_copy, functional_from, replay, trace
+from cifar_export.trace import functional_from, replay, trace
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 
 _PACKAGES = ("tensorflow_model_optimization", "tf_keras")
@@ -97,7 +97,7 @@ def train(
         with np.load(folder / "trained.npz", allow_pickle=False) as found:
             weights = [found[f"{index}"] for index in range(len(found.files))]
         report = json.loads((folder / "report.json").read_text())
-    result = replay(model, call_copy)
+    result = replay(model)
     result.set_weights(weights)
     return result, report
 

@@ -45,11 +45,10 @@ class Edit:
 
 def rewrite(model: Any, edits: dict[int, Edit]) -> Any:
     """A new functional model: ``model`` with ``edits``, keyed by call index, applied."""
-    index = -1
 
-    def call(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        nonlocal index
-        index += 1
+    def call(
+        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         edit = edits.get(index, Edit())
         output = _edited(edit, original, clone, args, kwargs)
         return output if edit.after is None else _affine_output(output, edit.after)

@@ -1,5 +1,6 @@
 """A Keras model as a list of layer calls, and its replay with some of them changed; both leave the model alone."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +54,10 @@ def trace(model: Any) -> Trace:
 
     recorded: list[tuple[Any, list[Any], list[Any]]] = []
 
-    def record(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def record(
+        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        del index
         result = clone(*args, **kwargs)
         recorded.append((original, _tensors((args, kwargs)), _tensors(result)))
         return result
@@ -83,22 +87,24 @@ def trace(model: Any) -> Trace:
 
 def replay(
     model: Any,
-    call: Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any],
+    call: Callable[[int, Any, Any, tuple[Any, ...], dict[str, Any]], Any] | None = None,
     *,
     batch_size: int | None = None,
     with_bias: frozenset[int] = frozenset(),
 ) -> Any:
-    """A new functional model, made by ``call(original, clone, args, kwargs)`` for each call of ``model``.
+    """A new functional model, made by ``call(index, original, clone, args, kwargs)`` for each call of ``model``.
 
     Args:
         model: a functional model.
-        call: returns the output tensors, most often those of :func:`call_copy`.
+        call: returns the output tensors, most often those of :func:`call_copy`; None: always those. Its index is that
+            of :class:`Call`.
         batch_size: of the new model's input; None for any.
         with_bias: ids of layers whose clones get a bias.
     """
     import keras
 
     originals: dict[int, Any] = {}
+    indices = itertools.count()
 
     def clone(layer: Any) -> Any:
         copy = _clone(layer, use_bias=id(layer) in with_bias)
@@ -106,7 +112,10 @@ def replay(
         return copy
 
     def call_clone(copy: Any, *args: Any, **kwargs: Any) -> Any:
-        return call(originals[id(copy)], copy, args, kwargs)
+        original = originals[id(copy)]
+        if call is None:
+            return call_copy(original, copy, args, kwargs)
+        return call(next(indices), original, copy, args, kwargs)
 
     inputs = [
         keras.Input(
@@ -132,7 +141,7 @@ def call_copy(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str
 
 def with_batch_size(model: Any, batch_size: int | None) -> Any:
     """A copy of a functional model with another batch size, static or (None) any."""
-    return replay(model, call_copy, batch_size=batch_size)
+    return replay(model, batch_size=batch_size)
 
 
 def _clone(layer: Any, *, use_bias: bool) -> Any:
