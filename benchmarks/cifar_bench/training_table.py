@@ -70,9 +70,8 @@ def training_table(runs: Sequence[TrainingRun], *, origin: str) -> str:
     with _readable(runs, origin):
         cards = [run.card for run in runs]
         tests = [_accuracy(card, "test") for card in cards]
-        int8 = _int8_values(runs)
         rows = [_row(run, test) for run, test in zip(runs, tests, strict=True)]
-        caption = f"{_summary(tests, int8)} {_made_with(cards[0])}"
+        caption = f"{_summary(tests, _int8_values(runs))} {_made_with(cards[0])}"
         return "\n".join([*markdown_rows(_HEADER, rows), "", caption]) + "\n"
 
 
@@ -142,8 +141,7 @@ def _recipe_row(runs: Sequence[TrainingRun]) -> list[str]:
         sum(epoch["seconds"] for epoch in card["epochs"]) / 60 for card in cards
     )
     fastest = max(epoch["images_per_second"] for card in cards for epoch in card["epochs"])
-    judged = [card for card in cards if "test" in card["accuracy"]]
-    int8 = _int8_values(runs)
+    judged = [run for run in runs if "test" in run.card["accuracy"]]
     device = ", ".join(sorted({card["environment"]["device"] for card in cards}))
     return [
         recipe["name"],
@@ -153,8 +151,8 @@ def _recipe_row(runs: Sequence[TrainingRun]) -> list[str]:
         f"{minutes:.{1 if minutes < 10 else 0}f} {device}",
         f"{fastest:,.0f}",
         _mean_and_range([_kept(card)["validation_accuracy"] for card in cards]),
-        _mean_and_range([_accuracy(card, "test").value for card in judged]),
-        _mean_and_range(int8 if len(int8) == len(judged) else []) + _mark(runs),
+        _mean_and_range([_accuracy(run.card, "test").value for run in judged]),
+        _int8_cell(judged),
         f"`cifar-train --recipe {recipe['name']} --seed {recipe['seed']}{' --final' if judged else ''}`",
     ]
 
@@ -176,7 +174,7 @@ def _row(run: TrainingRun, test: Accuracy) -> list[str]:
         percent(kept["accuracy"]),
         percent(kept["validation_accuracy"]),
         f"{percent(test.value)} ({percent(low)} to {percent(high)})",
-        _mean_and_range(_int8_values([run])) + _mark([run]),
+        _int8_cell([run]),
     ]
 
 
@@ -186,16 +184,12 @@ def _summary(tests: Sequence[Accuracy], int8: Sequence[float]) -> str:
     if len(tests) == 1:
         return f"{images} One seed."
     values = [test.value for test in tests]
-    told = (
-        f"{images} Mean of {len(tests)} seeds: {percent(statistics.fmean(values))} %, from "
-        f"{percent(min(values))} to {percent(max(values))}"
-    )
-    if len(int8) < len(tests):
-        return f"{told}."
-    return (
-        f"{told}; in int8 {percent(statistics.fmean(int8))} %, from {percent(min(int8))} to "
-        f"{percent(max(int8))}."
-    )
+    quantized = f"; in int8 {_mean_from_to(int8)}" if len(int8) == len(tests) else ""
+    return f"{images} Mean of {len(tests)} seeds: {_mean_from_to(values)}{quantized}."
+
+
+def _mean_from_to(values: Sequence[float]) -> str:
+    return f"{percent(statistics.fmean(values))} %, from {percent(min(values))} to {percent(max(values))}"
 
 
 def _made_with(card: Mapping[str, Any]) -> str:
@@ -224,6 +218,10 @@ def _int8_values(runs: Sequence[TrainingRun]) -> list[float]:
     return [candidate["accuracy"]["accuracy"] for candidate in candidates]
 
 
-def _mark(runs: Sequence[TrainingRun]) -> str:
-    """An asterisk where an int8 file misses a gate."""
-    return "" if all(run.int8 is None or run.int8["passed"] for run in runs) else "*"
+def _int8_cell(runs: Sequence[TrainingRun]) -> str:
+    """Mean and range of the int8 files where each run has one, with an asterisk where one misses a gate."""
+    documents = [run.int8 for run in runs if run.int8 is not None]
+    if len(documents) < len(runs):
+        return NOT_APPLICABLE
+    mark = "" if all(document["passed"] for document in documents) else "*"
+    return _mean_and_range(_int8_values(runs)) + mark

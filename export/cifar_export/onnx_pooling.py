@@ -11,18 +11,14 @@ def use_global_average_pool(proto: Any) -> Any:
     tf2onnx writes them as ReduceMean over axes 2 and 3 or, where Keras drops the axes, as a Transpose to NHWC and a
     ReduceMean over 1 and 2; that becomes a GlobalAveragePool and a Flatten. Other means stay.
     """
-    import onnx
-
     graph = proto.graph
-    inferred = onnx.shape_inference.infer_shapes(proto).graph.value_info
-    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in inferred}
     makers = {name: node for node in graph.node for name in node.output}
     for node in list(graph.node):
         if node.op_type != "ReduceMean" or len(node.input) != 2:
             continue
         source = node.input[0]
         axes, keeps = _axes(graph, node.input[1]), _attribute(node, "keepdims", 1)
-        if axes == [2, 3] and keeps and ranks.get(source) == 4:
+        if axes == [2, 3] and keeps and _rank(proto, source) == 4:
             _replace(graph, node, source=source, flat=False)
         elif axes == [1, 2] and not keeps and _turns_to_nhwc(makers.get(source)):
             _replace(graph, node, source=makers[source].input[0], flat=True)
@@ -41,6 +37,15 @@ def _replace(graph: Any, node: Any, *, source: str, flat: bool) -> None:
     graph.node.remove(node)
     for added in reversed(nodes):
         graph.node.insert(place, added)
+
+
+def _rank(proto: Any, name: str) -> int | None:
+    """How many axes a tensor between two nodes has; None where that is unknown."""
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(proto).graph.value_info
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in inferred}
+    return ranks.get(name)
 
 
 def _axes(graph: Any, name: str) -> list[int] | None:

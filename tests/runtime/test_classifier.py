@@ -134,10 +134,13 @@ def output(**changes: Any) -> OutputContract:
     return OutputContract(**{**stated, **changes})
 
 
+def int8_probabilities(**changes: Any) -> OutputContract:
+    return output(kind="probabilities", dtype="int8", scale=1 / 256, zero_point=-128, **changes)
+
+
 def test_dequantizing_is_exact() -> None:
     raw = np.array([[-128, 0, 127]], np.int8)
-    contract = output(kind="probabilities", dtype="int8", scale=1 / 256, zero_point=-128)
-    assert dequantize(raw, contract).tolist() == [[0.0, 0.5, 255 / 256]]
+    assert dequantize(raw, int8_probabilities()).tolist() == [[0.0, 0.5, 255 / 256]]
 
 
 def test_softmax_takes_logits_of_any_size() -> None:
@@ -179,9 +182,7 @@ def test_an_extreme_temperature_still_gives_probabilities(
 
 def test_at_a_temperature_an_int8_zero_counts_as_the_middle_of_what_rounds_to_zero() -> None:
     """255/256 and zero: at temperature 1 the zero is a quarter of 1/256."""
-    contract = output(
-        kind="probabilities", dtype="int8", scale=1 / 256, zero_point=-128, temperature=1.0
-    )
+    contract = int8_probabilities(temperature=1.0)
     found = probabilities_from_scores(np.array([[255 / 256, 0.0]], np.float32), contract)
     np.testing.assert_allclose(found, [[255 / 255.25, 0.25 / 255.25]], rtol=1e-12)
 
@@ -220,14 +221,7 @@ def test_the_step_of_quantized_logits_says_nothing_of_probabilities() -> None:
 
 def test_at_a_temperature_zeros_were_lifted_already() -> None:
     """A temperature below one makes of a quarter of a step far less than that."""
-    contract = output(
-        kind="probabilities",
-        dtype="int8",
-        scale=1 / 256,
-        zero_point=-128,
-        temperature=0.5,
-        abstention_score="generalized-entropy",
-    )
+    contract = int8_probabilities(temperature=0.5, abstention_score="generalized-entropy")
     scores = np.array([[200 / 256, 56 / 256, 0.0]], np.float32)
     (found,) = certainties_from_probabilities(probabilities_from_scores(scores, contract), contract)
     squares = np.array([200, 56, 0.25]) ** 2
@@ -237,13 +231,7 @@ def test_at_a_temperature_zeros_were_lifted_already() -> None:
 
 
 def test_a_quantized_zero_rules_out_no_more_than_its_step_can() -> None:
-    contract = output(
-        kind="probabilities",
-        dtype="int8",
-        scale=1 / 256,
-        zero_point=-128,
-        abstention_score="generalized-entropy",
-    )
+    contract = int8_probabilities(abstention_score="generalized-entropy")
     (found,) = certainties_from_probabilities(np.array([[0.75, 0.25, 0.0]]), contract)
     zero = 1 / 1024
     entropy = sum((p * (1 - p)) ** 0.25 for p in (0.75, 0.25, zero))
