@@ -36,7 +36,7 @@ def pool_globally(model: Any) -> GloballyPooled:
     def call(
         index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if index not in chosen or not args:
+        if index not in chosen:
             return call_copy(original, clone, args, kwargs)
         names.append(original.name)
         return _global_pooling(original)(args[0])

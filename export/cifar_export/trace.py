@@ -1,5 +1,6 @@
 """A Keras model as a list of layer calls, and its replay with some of them changed; both leave the model alone."""
 
+import inspect
 import itertools
 from collections import Counter
 from collections.abc import Callable
@@ -97,7 +98,7 @@ def replay(
     Args:
         model: a functional model.
         call: returns the output tensors, most often those of :func:`call_copy`; None: always those. Its index is that
-            of :class:`Call`.
+            of :class:`Call`, its args begin with the first input however the model's maker passed it.
         batch_size: of the new model's input; None for any.
         with_bias: ids of layers whose clones get a bias.
     """
@@ -113,6 +114,7 @@ def replay(
 
     def call_clone(copy: Any, *args: Any, **kwargs: Any) -> Any:
         original = originals[id(copy)]
+        args, kwargs = _first_by_position(original, args, kwargs)
         if call is None:
             return call_copy(original, copy, args, kwargs)
         return call(next(indices), original, copy, args, kwargs)
@@ -129,6 +131,16 @@ def replay(
         clone_function=clone,
         call_function=call_clone,
     )
+
+
+def _first_by_position(
+    layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same arguments, the first one among ``args``; ``layer(inputs=x)`` gives it a name."""
+    first = next(iter(inspect.signature(layer.call).parameters))
+    if args or first not in kwargs:
+        return args, kwargs
+    return (kwargs[first],), {name: kwargs[name] for name in kwargs if name != first}
 
 
 def call_copy(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -160,6 +160,14 @@ def _nested(x: Any, layers: Any) -> Any:
     return inner(layers.MaxPooling2D()(x))
 
 
+def _by_keyword(x: Any, layers: Any) -> Any:
+    x = layers.Rescaling(1 / 64, offset=-2.0)(inputs=x)
+    x = layers.Conv2D(8, 5, activation="relu")(inputs=x)
+    x = layers.BatchNormalization(momentum=0.0)(inputs=x)
+    x = layers.MaxPooling2D(2)(inputs=x)
+    return layers.GlobalAveragePooling2D()(inputs=layers.Conv2D(8, 3)(inputs=x))
+
+
 NETWORKS: dict[str, Build] = {
     build.__name__.strip("_"): build
     for build in (
@@ -179,6 +187,7 @@ NETWORKS: dict[str, Build] = {
         _cropped,
         _rescaled_same,
         _nested,
+        _by_keyword,
     )
 }
 
