@@ -71,7 +71,7 @@ def training_table(runs: Sequence[TrainingRun], *, origin: str) -> str:
         cards = [run.card for run in runs]
         tests = [_accuracy(card, "test") for card in cards]
         rows = [_row(run, test) for run, test in zip(runs, tests, strict=True)]
-        caption = f"{_summary(tests, _int8_values(runs))} {_made_with(cards[0])}"
+        caption = f"{_summary(tests, _int8_values(runs))} {_made_with(cards)}"
         return "\n".join([*markdown_rows(_HEADER, rows), "", caption]) + "\n"
 
 
@@ -192,13 +192,23 @@ def _mean_from_to(values: Sequence[float]) -> str:
     return f"{percent(statistics.fmean(values))} %, from {percent(min(values))} to {percent(max(values))}"
 
 
-def _made_with(card: Mapping[str, Any]) -> str:
-    environment, recipe = card["environment"], card["recipe"]
-    backend = recipe["backend"]
+def _made_with(cards: Sequence[Mapping[str, Any]]) -> str:
+    """Versions, precision and device; which seeds had which, where that differs."""
+    seeds: dict[str, list[str]] = {}
+    for card in cards:
+        environment, recipe = card["environment"], card["recipe"]
+        backend = recipe["backend"]
+        made_with = (
+            f"Keras {environment['keras']}, {backend} {environment[backend]}, "
+            f"{environment['precision']} on {environment['device']}"
+        )
+        seeds.setdefault(made_with, []).append(str(recipe["seed"]))
+    kinds = [
+        kind if len(seeds) == 1 else f"{kind} (seed {', '.join(of_kind)})"
+        for kind, of_kind in seeds.items()
+    ]
     return (
-        "Training accuracy: while training, dropout and any augmentation on. "
-        f"Keras {environment['keras']}, {backend} {environment[backend]}, "
-        f"{environment['precision']} on {environment['device']}."
+        f"Training accuracy: while training, dropout and any augmentation on. {'; '.join(kinds)}."
     )
 
 

@@ -57,6 +57,16 @@ def test_a_row_for_each_seed_and_their_mean() -> None:
     )
 
 
+def test_seeds_that_were_made_otherwise_are_told_apart() -> None:
+    other = card(1, 7000)
+    other["environment"]["precision"] = "mixed_bfloat16"
+    caption = training_table([run(0, 6000), TrainingRun(card=other), run(2, 6000)], origin="runs")
+    assert caption.endswith(
+        "on. Keras 3.0, tensorflow 2.0, float32 on cpu (seed 0, 2); "
+        "Keras 3.0, tensorflow 2.0, mixed_bfloat16 on cpu (seed 1).\n"
+    )
+
+
 def test_int8_files_stand_beside_their_checkpoints() -> None:
     runs = [
         TrainingRun(card=card(0, 6000), int8=int8(0, 0.59)),
