@@ -28,20 +28,40 @@ def float32_afterwards() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("precision", "gpu", "expected"),
-    [
-        ("auto", True, "mixed_bfloat16"),
-        ("auto", False, "float32"),
-        ("float32", True, "float32"),
-        ("float32", False, "float32"),
-        ("mixed_bfloat16", True, "mixed_bfloat16"),
-        ("mixed_bfloat16", False, "mixed_bfloat16"),
-    ],
+    ("precision", "expected"),
+    [("auto", "mixed_bfloat16"), ("float32", "float32"), ("mixed_bfloat16", "mixed_bfloat16")],
 )
 def test_only_auto_asks_whether_there_is_a_gpu(
-    precision: Precision, gpu: bool, expected: ResolvedPrecision
+    precision: Precision, expected: ResolvedPrecision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert resolve_precision(precision, gpu=gpu) == expected
+    monkeypatch.setattr("cifar_train.backend.has_gpu", lambda _backend: True)
+    assert resolve_precision(precision, "tensorflow") == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "backend", "expected"),
+    [
+        ("fpu avx2 avx512f avx512_bf16 avx512_vnni", "tensorflow", "mixed_bfloat16"),
+        ("fpu avx512f amx_bf16", "tensorflow", "mixed_bfloat16"),
+        ("fpu avx512f avx512_bf16", "jax", "float32"),
+        ("fpu avx2 avx512f avx512_vnni", "tensorflow", "float32"),
+        (None, "tensorflow", "float32"),
+    ],
+)
+def test_auto_is_bfloat16_on_a_processor_that_multiplies_it(
+    flags: str | None,
+    backend: Backend,
+    expected: ResolvedPrecision,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    if flags is not None:
+        cpuinfo.write_text(f"processor : 0\nflags\t\t: {flags}\n\nprocessor : 1\n")
+    monkeypatch.setattr("cifar_train.backend.has_gpu", lambda _backend: False)
+    monkeypatch.setattr("cifar_train.backend._CPUINFO", cpuinfo)
+    assert resolve_precision("auto", backend) == expected
+    assert resolve_precision("float32", backend) == "float32"
 
 
 @pytest.mark.parametrize(

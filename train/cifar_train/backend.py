@@ -3,12 +3,17 @@
 import importlib.util
 import os
 import sys
+from pathlib import Path
 from typing import Literal
 
 from cifar_runtime.errors import MissingDependencyError, UsageError
 from cifar_train.recipe import Backend, Device, Precision
 
 ResolvedPrecision = Literal["float32", "mixed_bfloat16"]
+
+_CPUINFO = Path("/proc/cpuinfo")
+# Linux's names of the instructions that multiply bfloat16; without them it is emulated, and slower than float32.
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def select_backend(backend: Backend, device: Device) -> None:
@@ -59,11 +64,20 @@ def make_deterministic(backend: Backend) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def resolve_precision(precision: Precision, *, gpu: bool) -> ResolvedPrecision:
-    """The dtype policy that ``precision`` means here: on a CPU bfloat16 trains the seed network slower."""
+def resolve_precision(precision: Precision, backend: Backend) -> ResolvedPrecision:
+    """The dtype policy that ``precision`` means here: ``auto`` is whichever trains faster."""
     if precision == "auto":
-        return "mixed_bfloat16" if gpu else "float32"
+        return "mixed_bfloat16" if _multiplies_bfloat16(backend) else "float32"
     return precision
+
+
+def _multiplies_bfloat16(backend: Backend) -> bool:
+    """Whether ``backend`` runs on a GPU, or is TensorFlow on a processor that has instructions for bfloat16."""
+    if has_gpu(backend):
+        return True
+    if backend != "tensorflow" or not _CPUINFO.exists():
+        return False
+    return not _BFLOAT16_FLAGS.isdisjoint(_CPUINFO.read_text().split())
 
 
 def _import_keras(backend: Backend) -> None:

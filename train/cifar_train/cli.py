@@ -94,7 +94,7 @@ def parse(argv: Sequence[str]) -> CommandLine:
         "--precision",
         type=choice(get_args(Precision)),
         metavar="|".join(get_args(Precision)),
-        help="default: bfloat16 on a GPU, float32 on a CPU, unless the recipe says otherwise",
+        help="auto: bfloat16 on a GPU or a CPU that multiplies it, else float32 (default: the recipe's)",
     )
     add(
         "--patience",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cifar_runtime.errors import CifarEdgeError, UsageError
 from cifar_train.architectures import build, set_initial_weights
-from cifar_train.backend import has_gpu, make_deterministic, resolve_precision, select_backend
+from cifar_train.backend import make_deterministic, resolve_precision, select_backend
 from cifar_train.batches import Batch, batches, one_hot
 from cifar_train.dataset import Split, load_split
 from cifar_train.distillation import Teacher, accuracy, distillation_loss
@@ -177,7 +177,7 @@ def _compiled_model(recipe: TrainRecipe, *, steps: int) -> Any:
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
-    keras.config.set_dtype_policy(resolve_precision(recipe.precision, gpu=has_gpu(recipe.backend)))
+    keras.config.set_dtype_policy(resolve_precision(recipe.precision, recipe.backend))
     model = build(recipe.architecture, output="logits" if recipe.distillation else "probabilities")
     if recipe.distribute == "workers":
         prepare_for_workers(model)

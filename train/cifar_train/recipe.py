@@ -135,7 +135,8 @@ class TrainRecipe:
         seed: of the initial weights, the order, the augmentation and the dropout.
         backend: the Keras backend.
         device: where it runs.
-        precision: the compute dtype policy; ``auto`` is mixed_bfloat16 on a GPU and float32 on a CPU.
+        precision: the compute dtype policy; ``auto`` is mixed_bfloat16 where that trains faster, on a GPU and, in
+            TensorFlow, on a processor with instructions for it, and float32 elsewhere.
         compile: compile each step with XLA, where the backend leaves the choice.
         deterministic: the same bits every time on one machine, at some cost of speed.
         distribute: over all devices of this process (JAX), or over the workers that TF_CONFIG names (TensorFlow).

@@ -157,7 +157,6 @@ def _card(
     model_path: Path,
 ) -> dict[str, Any]:
     recipe = state.recipe
-    gpu = has_gpu(recipe.backend)
     return {
         "schema": SCHEMA,
         "recipe": recipe.to_json(),
@@ -180,8 +179,8 @@ def _card(
             "cifar-edge": __version__,
             "python": platform.python_version(),
             "machine": platform.machine(),
-            "device": "gpu" if gpu else "cpu",
-            "precision": resolve_precision(recipe.precision, gpu=gpu),
+            "device": "gpu" if has_gpu(recipe.backend) else "cpu",
+            "precision": resolve_precision(recipe.precision, recipe.backend),
             **_versions(),
         },
     }
