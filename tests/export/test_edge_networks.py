@@ -27,7 +27,15 @@ OPERATORS = {
     "RESHAPE",
     "SOFTMAX",
 }
-OTHERS = ("edge-res-s", "edge-deep-s", "edge-mix-s", "edge-res-m", "edge-mb-m", "quick-res")
+OTHERS = (
+    "edge-res-s",
+    "edge-deep-s",
+    "edge-mix-s",
+    "edge-res-m",
+    "edge-mix-m",
+    "edge-mb-m",
+    "quick-res",
+)
 NAMES = [
     "resnet8",
     "edge-mb-s",

@@ -20,6 +20,7 @@ Architecture = Literal[
     "edge-mix-s",
     "edge-mb-s",
     "edge-res-m",
+    "edge-mix-m",
     "edge-mb-m",
     "quick-res",
     "airbench",

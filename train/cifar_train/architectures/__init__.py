@@ -30,6 +30,7 @@ def build(architecture: Architecture, *, output: ScoreKind = "probabilities") ->
         "edge-mix-s": edge.edge_mix_s,
         "edge-mb-s": edge.edge_mb_s,
         "edge-res-m": edge.edge_res_m,
+        "edge-mix-m": edge.edge_mix_m,
         "edge-mb-m": edge.edge_mb_m,
         "quick-res": edge.quick_res,
         "airbench": airbench.airbench,

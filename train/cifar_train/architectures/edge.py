@@ -84,6 +84,19 @@ def edge_res_m(activation: str) -> Any:
     return classifier(image, x, activation, name="edge_res_m")
 
 
+def edge_mix_m(activation: str) -> Any:
+    """Residual blocks at 16x16, inverted residuals at 8x8: 284,472 weights, 36.27 million MACs."""
+    image, x = image_input()
+    x = convolution(x, 16)
+    x = convolution(x, 40, strides=2)
+    for _ in range(3):
+        x = basic(x, 40)
+    x = convolution(x, 72, strides=2)
+    for _ in range(5):
+        x = inverted_residual(x, 72, expansion=3)
+    return classifier(image, x, activation, name="edge_mix_m")
+
+
 def edge_mb_m(activation: str) -> Any:
     """Inverted residuals of 24, 48 and 96 channels: 328,776 weights, 39.16 million MACs."""
     image, x = image_input()
