@@ -91,7 +91,8 @@ def recipes_table(runs: Sequence[TrainingRun], *, origin: str) -> str:
         names = dict.fromkeys(run.card["recipe"]["name"] for run in runs)
         groups = [[run for run in runs if run.card["recipe"]["name"] == name] for name in names]
         rows = list(map(_recipe_row, groups))
-        return "\n".join([*markdown_rows(_RECIPES_HEADER, rows), "", _RECIPES_CAPTION]) + "\n"
+        caption = " ".join(filter(None, [_RECIPES_CAPTION, _distilled_from(runs)]))
+        return "\n".join([*markdown_rows(_RECIPES_HEADER, rows), "", caption]) + "\n"
 
 
 @contextlib.contextmanager
@@ -155,6 +156,20 @@ def _recipe_row(runs: Sequence[TrainingRun]) -> list[str]:
         _int8_cell(judged),
         f"`cifar-train --recipe {recipe['name']} --seed {recipe['seed']}{' --final' if judged else ''}`",
     ]
+
+
+def _distilled_from(runs: Sequence[TrainingRun]) -> str:
+    """Which recipes learned from which soft labels; empty where none did."""
+    recipes: dict[str, dict[str, None]] = {}
+    for run in runs:
+        recipe = run.card["recipe"]
+        # The oldest cards say nothing of distillation.
+        if (distillation := recipe.get("distillation")) is not None:
+            recipes.setdefault(distillation["source_sha256"], {})[recipe["name"]] = None
+    taught = [f"{', '.join(names)} of {source[:8]}" for source, names in recipes.items()]
+    return (
+        f"Soft labels, by the first digits of their SHA-256: {'; '.join(taught)}." if taught else ""
+    )
 
 
 def _mean_and_range(values: Sequence[float]) -> str:

@@ -126,6 +126,20 @@ def test_a_row_for_each_recipe_with_cost_and_spread() -> None:
         recipes_table([], origin="runs")
 
 
+def test_recipes_say_which_soft_labels_they_learned_from() -> None:
+    runs = []
+    for name, source in (("edge-s", "ab" * 32), ("quick", "ab" * 32), ("edge-m", "cd" * 32)):
+        taught = card(0, 6000)
+        taught["recipe"] |= {"name": name, "distillation": {"source_sha256": source}}
+        runs.append(TrainingRun(card=taught))
+    alone = card(0, 6000)
+    alone["recipe"]["distillation"] = None
+    assert recipes_table([run(0, 6000), TrainingRun(card=alone), *runs], origin="runs").endswith(
+        " Soft labels, by the first digits of their SHA-256: edge-s, quick of abababab; edge-m of cdcdcdcd.\n"
+    )
+    assert "Soft labels" not in recipes_table([run(0, 6000)], origin="runs")
+
+
 @pytest.mark.parametrize(
     ("cards", "message"),
     [
