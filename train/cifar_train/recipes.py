@@ -45,12 +45,14 @@ RESNET8 = TrainRecipe(
 )
 
 # The notebook's layers, trained as resnet8 is: on the middle 26x26 pixels, which is as much as they ever looked at,
-# centred; shifts bring in nothing from beyond the image. Lighter shifts: its dropout is enough. One seed, 22 minutes on
-# two AVX2 cores: 82.90 % validation, 82.01 % test; from labels alone, with AdamW and off the middle, 81.08 % after 64.
+# centred, so that shifts of up to 3 bring in nothing from beyond the image; and with a Dropout of rate 0. One seed, 20
+# minutes on one core with AVX-512 BF16: 85.66 % validation, 85.36 % test. With the notebook's rate of one half it had
+# 82.01 % after 40 epochs; from labels alone, with AdamW and off the middle too, 81.08 % after 64.
 SEED_CNN = replace(
     RESNET8,
     name="seed-cnn",
     architecture="seed-cnn",
+    epochs=60,
     learning_rate=0.2,
     augmentation=Augmentation(flip="alternating", translate=3),
 )
