@@ -151,7 +151,7 @@ def _recipe_row(runs: Sequence[TrainingRun]) -> list[str]:
         str(len(cards)),
         f"{minutes:.{1 if minutes < 10 else 0}f} {device}",
         f"{fastest:,.0f}",
-        _mean_and_range([_kept(card)["validation_accuracy"] for card in cards]),
+        _mean_and_range([_validation(card).value for card in cards]),
         _mean_and_range([_accuracy(run.card, "test").value for run in judged]),
         _int8_cell(judged),
         f"`cifar-train --recipe {recipe['name']} --seed {recipe['seed']}{' --final' if judged else ''}`",
@@ -180,14 +180,14 @@ def _mean_and_range(values: Sequence[float]) -> str:
 
 def _row(run: TrainingRun, test: Accuracy) -> list[str]:
     card = run.card
-    recipe, kept = card["recipe"], _kept(card)
+    recipe = card["recipe"]
     low, high = test.interval
     return [
         recipe["name"],
         str(recipe["seed"]),
         f"{card['kept_epoch']} of {len(card['epochs'])}",
-        percent(kept["accuracy"]),
-        percent(kept["validation_accuracy"]),
+        percent(card["epochs"][card["kept_epoch"] - 1]["accuracy"]),
+        percent(_validation(card).value),
         f"{percent(test.value)} ({percent(low)} to {percent(high)})",
         _int8_cell([run]),
     ]
@@ -227,9 +227,10 @@ def _made_with(cards: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _kept(card: Mapping[str, Any]) -> Mapping[str, Any]:
-    epoch: Mapping[str, Any] = card["epochs"][card["kept_epoch"] - 1]
-    return epoch
+def _validation(card: Mapping[str, Any]) -> Accuracy:
+    """The checkpoint's accuracy on the images that chose it, in float32; an epoch's is in the run's precision."""
+    (split,) = set(card["accuracy"]) - {"test"}
+    return _accuracy(card, split)
 
 
 def _accuracy(card: Mapping[str, Any], split: str) -> Accuracy:

@@ -14,7 +14,7 @@ from cifar_runtime.errors import InputError
 def card(seed: int, correct: int) -> dict[str, Any]:
     epochs = [
         {"accuracy": 0.5, "validation_accuracy": 0.4, "seconds": 2700, "images_per_second": 900},
-        {"accuracy": 0.75, "validation_accuracy": 0.625, "seconds": 900, "images_per_second": 1800},
+        {"accuracy": 0.75, "validation_accuracy": 0.61, "seconds": 900, "images_per_second": 1800},
     ]
     return {
         "schema": "cifar-edge/train/1",
@@ -44,6 +44,7 @@ def run(seed: int, correct: int) -> TrainingRun:
 
 
 def test_a_row_for_each_seed_and_their_mean() -> None:
+    # The validation accuracy is the checkpoint's, not the 61 % that bfloat16 had when its epoch ended.
     # Wilson's 95 % intervals of 6,000 and 7,000 in 10,000, and their plain mean, computed apart.
     assert training_table([run(0, 6000), run(1, 7000)], origin="runs") == (
         "| recipe | seed | epochs | training % | validation % | test % (95 % interval) | int8 test % |\n"
