@@ -38,7 +38,7 @@ _INT8 = "int8: the .tflite file that cifar-export makes of the checkpoint (*: it
 _RECIPES_CAPTION = (
     "Float32 checkpoints; validation 5,000 images (of the notebook's own recipe 10,000), test all 10,000; "
     f"{_INT8} With several seeds: mean (lowest to highest). Minutes are wall time of training, beside whatever else "
-    "the machine did; images/s are those of the fastest epoch."
+    "the machine did; images/s are the median epoch's."
 )
 
 
@@ -64,11 +64,12 @@ def training_table(runs: Sequence[TrainingRun], *, origin: str) -> str:
         origin: where they came from, for error messages.
 
     Raises:
-        InputError: there is no run, a document is of another schema or judges another checkpoint, or a run did not
-            read the test split.
+        InputError: there is no run, a document is of another schema or judges another checkpoint, the runs are not
+            of one recipe, or a run did not read the test split.
     """
     with _readable(runs, origin):
         cards = [run.card for run in runs]
+        _check_one_recipe(cards, origin)
         tests = [_accuracy(card, "test") for card in cards]
         rows = [_row(run, test) for run, test in zip(runs, tests, strict=True)]
         caption = f"{_summary(tests, _int8_values(runs))} {_made_with(cards)}"
@@ -85,11 +86,14 @@ def recipes_table(runs: Sequence[TrainingRun], *, origin: str) -> str:
         origin: where they came from, for error messages.
 
     Raises:
-        InputError: there is no run, or a document is of another schema or judges another checkpoint.
+        InputError: there is no run, a document is of another schema or judges another checkpoint, or runs of one name
+            are not of one recipe.
     """
     with _readable(runs, origin):
         names = dict.fromkeys(run.card["recipe"]["name"] for run in runs)
         groups = [[run for run in runs if run.card["recipe"]["name"] == name] for name in names]
+        for group in groups:
+            _check_one_recipe([run.card for run in group], origin)
         rows = list(map(_recipe_row, groups))
         caption = " ".join(filter(None, [_RECIPES_CAPTION, _distilled_from(runs)]))
         return "\n".join([*markdown_rows(_RECIPES_HEADER, rows), "", caption]) + "\n"
@@ -135,13 +139,33 @@ def _check_judged(int8: Mapping[str, Any], card: Mapping[str, Any], origin: str,
         )
 
 
+def _check_one_recipe(cards: Sequence[Mapping[str, Any]], origin: str) -> None:
+    """That the cards differ in nothing but the seed, as far as all of them tell."""
+    first = cards[0]["recipe"]
+    for card in cards[1:]:
+        recipe = card["recipe"]
+        different = [
+            name
+            for name in first
+            if name in recipe and name != "seed" and recipe[name] != first[name]
+        ]
+        if different:
+            raise InputError(
+                f"{origin}: {recipe['name']}, seeds {first['seed']} and {recipe['seed']}, were made with different "
+                f"{', '.join(different)}.",
+                hint="Keep runs of one recipe only: train the others again.",
+            )
+
+
 def _recipe_row(runs: Sequence[TrainingRun]) -> list[str]:
     cards = [run.card for run in runs]
     recipe = cards[0]["recipe"]
     minutes = statistics.fmean(
         sum(epoch["seconds"] for epoch in card["epochs"]) / 60 for card in cards
     )
-    fastest = max(epoch["images_per_second"] for card in cards for epoch in card["epochs"])
+    speed = statistics.median(
+        epoch["images_per_second"] for card in cards for epoch in card["epochs"]
+    )
     judged = [run for run in runs if "test" in run.card["accuracy"]]
     device = ", ".join(sorted({card["environment"]["device"] for card in cards}))
     return [
@@ -150,7 +174,7 @@ def _recipe_row(runs: Sequence[TrainingRun]) -> list[str]:
         str(len(cards[0]["epochs"])),
         str(len(cards)),
         f"{minutes:.{1 if minutes < 10 else 0}f} {device}",
-        f"{fastest:,.0f}",
+        f"{speed:,.0f}",
         _mean_and_range([_validation(card).value for card in cards]),
         _mean_and_range([_accuracy(run.card, "test").value for run in judged]),
         _int8_cell(judged),

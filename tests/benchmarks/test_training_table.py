@@ -1,6 +1,7 @@
 """The table of training runs says what their cards say: every seed, the mean, the interval, the versions."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,18 @@ def test_a_row_for_each_seed_and_their_mean() -> None:
         "gate, and is not published). Mean of 2 seeds: 65.00 %, from 60.00 to 70.00. Training accuracy: while "
         "training, dropout and any augmentation on. Keras 3.0, tensorflow 2.0, float32 on cpu.\n"
     )
+
+
+@pytest.mark.parametrize("table", [training_table, recipes_table])
+def test_runs_of_two_recipes_are_no_seeds_of_one(table: Callable[..., str]) -> None:
+    longer = card(1, 7000)
+    longer["recipe"] |= {"epochs": 60, "optimizer": "muon"}
+    shorter = card(0, 6000)
+    shorter["recipe"] |= {"epochs": 50, "optimizer": "muon"}
+    with pytest.raises(
+        InputError, match="notebook, seeds 0 and 1, were made with different epochs"
+    ):
+        table([TrainingRun(card=shorter), TrainingRun(card=longer)], origin="runs")
 
 
 def test_seeds_that_were_made_otherwise_are_told_apart() -> None:
@@ -118,9 +131,9 @@ def test_a_row_for_each_recipe_with_cost_and_spread() -> None:
     lines = recipes_table(runs, origin="runs").splitlines()
     assert lines[0].startswith("| recipe | network | epochs | seeds | minutes a run | images/s |")
     assert lines[2:4] == [
-        "| notebook | notebook | 2 | 2 | 60 cpu | 1,800 | 62.50 (62.50 to 62.50) | 65.00 (60.00 to 70.00) | - | "
+        "| notebook | notebook | 2 | 2 | 60 cpu | 1,350 | 62.50 (62.50 to 62.50) | 65.00 (60.00 to 70.00) | - | "
         "`cifar-train --recipe notebook --seed 0 --final` |",
-        "| quick | quick-res | 2 | 1 | 60 cpu | 1,800 | 62.50 | - | - | "
+        "| quick | quick-res | 2 | 1 | 60 cpu | 1,350 | 62.50 | - | - | "
         "`cifar-train --recipe quick --seed 3` |",
     ]
     with pytest.raises(InputError, match="runs: holds no card of a training run"):
