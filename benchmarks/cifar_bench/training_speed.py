@@ -65,9 +65,10 @@ class Round:
 
 
 Rounds = dict[str, list[Round]]
-"""The rounds of cifar-train, then those of each way of plain Keras, by name; the n-th ones ran one after another."""
+"""The rounds of cifar-train, then those of each way of plain Keras, by name with the precision; the n-th ones ran one
+after another."""
 
-OURS = "cifar-train"
+_OURS = "cifar-train"
 
 
 def parse(argv: Sequence[str]) -> SpeedRecipe:
@@ -173,7 +174,7 @@ class _TurnTaker:
     """Times a run's epochs, and lets plain Keras train between them."""
 
     def __init__(self, asked: SpeedRecipe, train: "Split", progress: Callable[[str], None]) -> None:
-        self.rounds: Rounds = {OURS: []}
+        self.rounds: Rounds = {}
         self._asked = asked
         self._train = train
         self._progress = progress
@@ -188,7 +189,10 @@ class _TurnTaker:
     def on_epoch(self, epoch: "Epoch", state: "RunState") -> None:
         """A round of cifar-train has ended."""
         del state
-        self.rounds[OURS].append(self._timer.round())
+        import keras
+
+        ours = f"{_OURS} {keras.config.dtype_policy().name}"
+        self.rounds.setdefault(ours, []).append(self._timer.round())
         for name in self._asked.against:
             title = f"Keras {name}"
             if title not in self._plain:
@@ -233,9 +237,10 @@ def _plain_training(
 
 def speed_table(rounds: Rounds, *, images: int) -> str:
     """Medians over rounds of ``images`` measured images, and how fast cifar-train was beside each plain way."""
-    header = ["", "images/s", "images/CPU-s", f"{OURS} is", "in CPU time"]
-    rows = [_row(name, taken, rounds[OURS], images) for name, taken in rounds.items()]
-    count = len(rounds[OURS])
+    header = ["", "images/s", "images/CPU-s", f"{_OURS} is", "in CPU time"]
+    ours = next(iter(rounds.values()))
+    rows = [_row(name, taken, ours, images) for name, taken in rounds.items()]
+    count = len(ours)
     notes = [
         f"Medians of {count} rounds of {images:,} images in turns; in brackets the lowest and the highest ratio of",
         "a round. Compare within this table only.",

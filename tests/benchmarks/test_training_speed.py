@@ -39,13 +39,13 @@ def test_what_cannot_be_measured_is_refused(
 
 
 def test_every_round_trains_both_ways() -> None:
-    recipe = replace(RECIPES["quick"], batch_size=8)
+    recipe = replace(RECIPES["quick"], batch_size=8, precision="mixed_bfloat16")
     asked = SpeedRecipe(recipe=recipe, against=("float32",), steps=3, rounds=2)
     train = shipped.test_sample().take(np.arange(24), name="few")
     told: list[str] = []
     rounds = measure_training_speed(asked, train, progress=told.append)
     assert told == ["round 0 of 2 is done", "round 1 of 2 is done", "round 2 of 2 is done"]
-    assert list(rounds) == ["cifar-train", "Keras float32"]
+    assert list(rounds) == ["cifar-train mixed_bfloat16", "Keras float32"]
     for taken in rounds.values():
         assert len(taken) == 2
         assert all(one.wall_ns > 0 and one.cpu_ns > 0 for one in taken)
@@ -54,7 +54,7 @@ def test_every_round_trains_both_ways() -> None:
 def test_ratios_are_taken_within_a_round() -> None:
     """A machine that is half as fast in the second round changes no ratio."""
     rounds = {
-        "cifar-train": [
+        "cifar-train float32": [
             Round(wall_ns=10**9, cpu_ns=2 * 10**9),
             Round(wall_ns=2 * 10**9, cpu_ns=10**9),
         ],
@@ -66,6 +66,6 @@ def test_ratios_are_taken_within_a_round() -> None:
     lines = speed_table(rounds, images=3000).splitlines()
     assert [" ".join(line.split()) for line in lines[:3]] == [
         "images/s images/CPU-s cifar-train is in CPU time",
-        "cifar-train 2,000 2,000 - -",
+        "cifar-train float32 2,000 2,000 - -",
         "Keras float32 667 3,000 3.00 times as fast (3.00 to 3.00) 0.75 times as fast (0.50 to 1.00)",
     ]
