@@ -107,7 +107,7 @@ def test_a_gpu_that_is_not_there_is_refused(
     assert printed.out == ""
     assert printed.err == (
         "cifar-train: --device gpu: the tensorflow backend sees no GPU. "
-        "Use --device cpu, or install the backend with GPU support (cifar-edge[train-gpu]).\n"
+        "Use --device cpu, or install the backend with GPU support: pip install 'cifar-edge[train-gpu]'\n"
     )
 
 

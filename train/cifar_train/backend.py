@@ -38,9 +38,10 @@ def select_backend(backend: Backend, device: Device) -> None:
     if device == "cpu" and backend == "tensorflow":
         _hide_gpus_from_tensorflow()
     if device == "gpu" and not has_gpu(backend):
+        package = "'jax[cuda]'" if backend == "jax" else "'cifar-edge[train-gpu]'"
         raise UsageError(
             f"--device gpu: the {backend} backend sees no GPU.",
-            hint="Use --device cpu, or install the backend with GPU support (cifar-edge[train-gpu]).",
+            hint=f"Use --device cpu, or install the backend with GPU support: pip install {package}",
         )
 
 
