@@ -27,7 +27,9 @@ record classify-json cifar-classify train/cifar_train/samples/images/cat.png -k 
 record export-seed-cnn cifar-export models/seed-cnn.keras --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
 record export-edge-m cifar-export models/edge-m.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
 record export-resnet8 cifar-export models/resnet8.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
-cifar-bench "$folder"/{edge-s,seed-cnn}-{float32,int8}.{tflite,onnx} "$folder"/{edge-m,resnet8,notebook}-int8.{tflite,onnx} "$@" --contract cifar10-raw255 \
+# edge-s in int8 as the package brings it.
+cifar-bench "$folder"/edge-s-float32.{tflite,onnx} runtime/cifar_runtime/models/edge-s-int8.{tflite,onnx} \
+  "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} "$folder"/{edge-m,resnet8,notebook}-int8.{tflite,onnx} "$@" --contract cifar10-raw255 \
   --against train/cifar_train/checkpoints/edge-s.keras --against=models/{edge-m,resnet8,seed-cnn,notebook}.keras \
   --split test --threads 1,2 --json benchmarks/reports/shipped.json
 record info cifar-info "$folder/edge-s-int8.tflite" --self-test
