@@ -163,7 +163,7 @@ def _curves_svg(epochs: tuple[Epoch, ...]) -> bytes:
     numbers = [epoch.number for epoch in epochs]
     for position, (title, ours, held_out) in enumerate(
         [
-            ("cross-entropy", "loss", "validation_loss"),
+            ("loss", "loss", "validation_loss"),
             ("top-1 accuracy", "accuracy", "validation_accuracy"),
         ],
         start=1,
