@@ -62,10 +62,10 @@ def label_images(
             f"of {len(times)} images {np.count_nonzero(times != 1)} are not labelled by exactly one teacher.",
             hint="Give one teacher trained without --fold, or one for each part: --fold 1/2 and --fold 2/2.",
         )
-    logits = np.zeros((len(split.labels), len(LABELS)), np.float16)
+    log_probabilities = np.zeros((len(split.labels), len(LABELS)), np.float16)
     for teacher, mine in zip(teachers, held, strict=True):
-        logits[mine] = _labelled_by(open_teacher_model(teacher.path), split.images[mine])
-    correct = int(np.count_nonzero(logits.argmax(axis=1) == split.labels))
+        log_probabilities[mine] = _labelled_by(open_teacher_model(teacher.path), split.images[mine])
+    correct = int(np.count_nonzero(log_probabilities.argmax(axis=1) == split.labels))
     card = {
         "schema": SCHEMA,
         "split": split.name,
@@ -78,7 +78,7 @@ def label_images(
             for teacher in teachers
         ],
     }
-    return logits, card
+    return log_probabilities, card
 
 
 def read_teacher_file(path: Path) -> TeacherFile:
@@ -109,10 +109,12 @@ def read_teacher_file(path: Path) -> TeacherFile:
     return TeacherFile(path=path, sha256=sha256, recipe=recipe, fold=fold)
 
 
-def write_soft_labels(path: Path, logits: NDArray[np.float16], card: dict[str, Any]) -> None:
+def write_soft_labels(
+    path: Path, log_probabilities: NDArray[np.float16], card: dict[str, Any]
+) -> None:
     """Writes ``path`` (.npy) and, last, its card."""
     buffer = io.BytesIO()
-    np.save(buffer, logits, allow_pickle=False)
+    np.save(buffer, log_probabilities, allow_pickle=False)
     data = buffer.getvalue()
     write_atomically(path, data)
     document = {**card, "sha256": hashlib.sha256(data).hexdigest()}
@@ -129,7 +131,7 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
         data = path.read_bytes()
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         stated, ids_sha256 = card["sha256"], card["ids_sha256"]
-        logits = np.load(io.BytesIO(data), allow_pickle=False)
+        log_probabilities = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise InputError(
             f"{path}: soft labels cannot be read: {flaw_of(cause)}.",
@@ -140,14 +142,14 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
             f"{path}: its sha256 is not the one that its card says.",
             hint="Run cifar-soft-labels again.",
         )
-    if ids_sha256 != split.ids_sha256() or logits.shape != (len(split.ids), len(LABELS)):
+    if ids_sha256 != split.ids_sha256() or log_probabilities.shape != (len(split.ids), len(LABELS)):
         raise InputError(
             f"{path}: labels {card.get('images')} images of {card.get('split')}, expected the "
             f"{len(split.ids)} of {split.name}.",
             hint="Make soft labels for the images that the recipe trains on, or give --teacher none.",
         )
-    widened: NDArray[np.float32] = logits.astype(np.float32)
-    return widened
+    as_float32: NDArray[np.float32] = log_probabilities.astype(np.float32)
+    return as_float32
 
 
 def open_teacher_model(path: Path) -> Any:

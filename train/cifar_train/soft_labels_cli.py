@@ -85,8 +85,8 @@ def _run(argv: Sequence[str]) -> int:
     teachers = [read_teacher_file(path) for path in asked.teachers]
     split = load_split("train")
     select_backend(asked.backend, "auto")
-    logits, card = label_images(teachers, split)
-    write_soft_labels(asked.output, logits, card)
+    log_probabilities, card = label_images(teachers, split)
+    write_soft_labels(asked.output, log_probabilities, card)
     sys.stdout.write(
         f"{asked.output}  {card['images']} images of {card['split']}, "
         f"{card['agree_with_labels']} labelled like CIFAR-10\n"
