@@ -83,6 +83,6 @@ def _caption(yardstick: ModelReport) -> str:
     return (
         f"All {counted(TEST_IMAGES, 'test image')}, single view. Median of one inference in LiteRT, "
         f"{counted(yardstick.latency.threads or 1, 'thread')}, all in one run; time: as a share of "
-        f"{_YARDSTICK}'s. edge-s is the file in the package, our others are what cifar-export makes of models/; they carry "
-        "their contract and golden pictures inside."
+        f"{_YARDSTICK}'s. edge-s is the file in the package, our others are what cifar-export makes of models/; they "
+        "carry their contract and golden pictures inside."
     )
