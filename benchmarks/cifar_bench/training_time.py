@@ -74,11 +74,14 @@ def time_training(
 
 
 def _timed(name: str, folder: Path, progress: Callable[[str], None]) -> TimedRun:
-    command = [Path(sysconfig.get_path("scripts")) / "cifar-train", "--recipe", name, "--final"]
+    program = Path(sysconfig.get_path("scripts")) / "cifar-train"
     progress(f"training {name}")
     started = time.perf_counter()
     ended = subprocess.run(  # noqa: S603 - our own command and a recipe's name
-        [*command, "-o", folder], check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr
+        [program, "--recipe", name, "--final", "-o", folder],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
     )
     seconds = time.perf_counter() - started
     if ended.returncode:
