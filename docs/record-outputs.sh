@@ -18,6 +18,7 @@ record() { # record NAME COMMAND...: the command line and all that it prints
   { printf '$ %s\n' "$*" && "$@" 2>&1; } | keep "$name"
 }
 
+make --no-print-directory .venv/ready >&2 # now, so that the outputs below are of the commands alone
 record data-fetch cifar-data fetch --force
 record data-info cifar-data info
 record export cifar-export --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"

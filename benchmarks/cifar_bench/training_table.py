@@ -70,7 +70,7 @@ def training_table(runs: Sequence[TrainingRun], *, origin: str) -> str:
     with _readable(runs, origin):
         cards = [run.card for run in runs]
         _check_one_recipe(cards, origin)
-        tests = [_accuracy(card, "test") for card in cards]
+        tests = [card_accuracy(card, "test") for card in cards]
         rows = [_row(run, test) for run, test in zip(runs, tests, strict=True)]
         caption = f"{_summary(tests, _int8_values(runs))} {_made_with(cards)}"
         return "\n".join([*markdown_rows(_HEADER, rows), "", caption]) + "\n"
@@ -176,7 +176,7 @@ def _recipe_row(runs: Sequence[TrainingRun]) -> list[str]:
         f"{minutes:.{1 if minutes < 10 else 0}f} {device}",
         f"{speed:,.0f}",
         _mean_and_range([_validation(card).value for card in cards]),
-        _mean_and_range([_accuracy(run.card, "test").value for run in judged]),
+        _mean_and_range([card_accuracy(run.card, "test").value for run in judged]),
         _int8_cell(judged),
         f"`cifar-train --recipe {recipe['name']} --seed {recipe['seed']}{' --final' if judged else ''}`",
     ]
@@ -254,10 +254,15 @@ def _made_with(cards: Sequence[Mapping[str, Any]]) -> str:
 def _validation(card: Mapping[str, Any]) -> Accuracy:
     """The checkpoint's accuracy on the images that chose it, in float32; an epoch's is in the run's precision."""
     (split,) = set(card["accuracy"]) - {"test"}
-    return _accuracy(card, split)
+    return card_accuracy(card, split)
 
 
-def _accuracy(card: Mapping[str, Any], split: str) -> Accuracy:
+def card_accuracy(card: Mapping[str, Any], split: str) -> Accuracy:
+    """What the card of a training run, schema ``cifar-edge/train/1``, says of its checkpoint on ``split``.
+
+    Raises:
+        KeyError: the run did not read that split.
+    """
     counts = card["accuracy"][split]
     return Accuracy(correct=counts["correct"], seen=counts["seen"], split=split)
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from cifar_bench.cells import NOT_APPLICABLE, aligned, percent
+from cifar_bench.training_table import card_accuracy
 from cifar_runtime.command import Parser, choice, execute, sentences_to_stderr
 from cifar_runtime.errors import InputError
 from cifar_train.recipes import RECIPES
 
 _PROGRAM = "python -m cifar_bench.training_time"
+_TRAIN = "import sys; from cifar_train.cli import main; sys.exit(main())"
 _EXAMPLES = """\
   python -m cifar_bench.training_time quick notebook -o runs/time
 """
@@ -63,7 +64,7 @@ def _run(argv: Sequence[str]) -> int:
 def time_training(
     recipes: Sequence[str], folder: Path, *, progress: Callable[[str], None]
 ) -> list[TimedRun]:
-    """Each recipe by the installed command into a folder of its own in ``folder``; it reads the test split once.
+    """Each recipe by ``cifar-train`` into a folder of its own in ``folder``; it reads the test split once.
 
     Raises:
         InputError: ``folder`` exists, or a run failed and has said why on standard error.
@@ -74,14 +75,12 @@ def time_training(
 
 
 def _timed(name: str, folder: Path, progress: Callable[[str], None]) -> TimedRun:
-    program = Path(sysconfig.get_path("scripts")) / "cifar-train"
+    # -P: nothing in the working directory can pose as a module, as with the installed script.
+    command = (sys.executable, "-P", "-c", _TRAIN, "--recipe", name, "--final", "-o", str(folder))
     progress(f"training {name}")
     started = time.perf_counter()
-    ended = subprocess.run(  # noqa: S603 - our own command and a recipe's name
-        [program, "--recipe", name, "--final", "-o", folder],
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
+    ended = subprocess.run(  # noqa: S603 - this interpreter and our own command
+        command, check=False, stdin=subprocess.DEVNULL, stdout=sys.stderr
     )
     seconds = time.perf_counter() - started
     if ended.returncode:
@@ -102,12 +101,11 @@ def time_table(runs: Sequence[TimedRun]) -> str:
 
 
 def _row(run: TimedRun, last: TimedRun) -> list[str]:
-    test = run.card["accuracy"]["test"]
     return [
         run.name,
         str(len(run.card["epochs"])),
         run.card["environment"]["precision"],
-        percent(test["correct"] / test["seen"]),
+        percent(card_accuracy(run.card, "test").value),
         f"{run.seconds:,.1f}",
         NOT_APPLICABLE if run is last else f"{run.seconds / last.seconds:.3f}",
     ]

@@ -1,5 +1,6 @@
 """The table of the family says what the report says, beside MLPerf Tiny's references."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from cifar_bench.baseline import read_report
 from cifar_bench.family_table import family_table
 from cifar_bench.report import Report
+from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import InputError
 
 SHIPPED = Path(__file__).parents[2] / "benchmarks" / "reports" / "shipped.json"
@@ -40,6 +42,10 @@ def test_every_row_is_what_the_committed_report_measured() -> None:
         taken = model["latency"]["median_ns"]
         assert float(median) == float(f"{taken / 1000:.3g}")
         assert float(share.removesuffix(" x")) == round(taken / unit, 2)
+    # The caption says so.
+    packaged = default_model("tflite")
+    assert packaged.name == named["edge-s"]
+    assert measured[packaged.name]["sha256"] == hashlib.sha256(packaged.read_bytes()).hexdigest()
     accuracies = [float(row[1].split()[0]) for row in rows]
     assert accuracies == sorted(accuracies, reverse=True)
 
