@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from cifar_bench.mlperf_recipe import MlperfRecipe
-from cifar_bench.parcel import Recipe, unpack
+from cifar_bench.parcel import unpack
+from cifar_bench.recipe import BenchRecipe
 from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError
 
 PROGRESS_PREFIX = "cifar-bench: "
@@ -87,12 +87,8 @@ def answered(parcel: bytes, *, progress: Callable[[str], None] | None = None) ->
 
 
 def _report(
-    recipe: Recipe, command: tuple[str, ...], progress: Callable[[str], None] | None
+    recipe: BenchRecipe, command: tuple[str, ...], progress: Callable[[str], None] | None
 ) -> str:
-    if isinstance(recipe, MlperfRecipe):
-        from cifar_bench.mlperf_tiny import mlperf_tiny
-
-        return mlperf_tiny(recipe, progress=progress).to_text()
     from cifar_bench.bench import bench
 
     return bench(recipe, command=command, progress=progress).to_text()

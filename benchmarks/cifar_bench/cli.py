@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from cifar_bench import mlperf_cli
 from cifar_bench.baseline import is_model, judge, read_baseline, read_report
 from cifar_bench.drawing import (
     NO_DRAWING,
@@ -112,8 +111,6 @@ def parse(argv: Sequence[str]) -> Invocation:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
-    if mlperf_cli.is_asked_for(arguments):
-        return mlperf_cli.main(arguments)
     return execute(_PROGRAM, lambda: _run(parse(arguments)), argv=arguments)
 
 
@@ -226,7 +223,6 @@ def _parser() -> Parser:
     _add_images(parser)
     _add_effort(parser)
     add_target_options(parser)
-    mlperf_cli.add_modes(parser)
     add = parser.add_argument
     add(
         "--json",

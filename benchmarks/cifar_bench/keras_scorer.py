@@ -21,9 +21,8 @@ from cifar_bench.cost import Cost
 from cifar_bench.matrix_models import weights
 from cifar_bench.roofline import CeilingPrecision
 from cifar_bench.scorer import ModelFile
-from cifar_bench.variants import KerasCall
 from cifar_runtime.chatter import without_chatter
-from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
+from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 
 MAX_UNPACKED_BYTES = 1024**3
@@ -44,7 +43,6 @@ class KerasScorer:
         *,
         labels: Sequence[str] | None = None,
         threads: int | None = None,
-        call: KerasCall = "model(x)",
     ) -> None:
         """Opens the checkpoint.
 
@@ -53,7 +51,6 @@ class KerasScorer:
             labels: class names in the order of the scores; None numbers them.
             threads: threads one inference may use; holds for the whole process, and only when
                 TensorFlow has not started working yet (see ``threads``).
-            call: what :meth:`infer` runs; scores are the same whatever it is.
 
         Raises:
             ArtefactError: not a .keras file, damaged, too large unpacked, or not an image
@@ -71,8 +68,6 @@ class KerasScorer:
                 f"{len(self._labels)} labels.",
                 hint="Measure it on images of its own classes.",
             )
-        self._call = call
-        self._run = _runner(self._model, call)
         self._name = path.stem
         self._model_file = ModelFile(
             file=path.name,
@@ -126,40 +121,20 @@ class KerasScorer:
         return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
     def prepare(self, images: NDArray[np.uint8]) -> Any:
-        """The images as float32, shape (n, height, width, 3): an array for ``predict``, else a tensor."""
+        """The images as a float32 tensor, shape (n, height, width, 3)."""
         import keras
 
-        pixels = images.astype(np.float32)
-        return pixels if self._call == "model.predict(x)" else keras.ops.convert_to_tensor(pixels)
+        return keras.ops.convert_to_tensor(images.astype(np.float32))
 
     def infer(self, tensor: Any) -> Any:
         """The scores as a numpy array, so that asynchronous backends have finished."""
-        return self._run(tensor)
+        import keras
+
+        return keras.ops.convert_to_numpy(self._model(tensor, training=False))
 
     def cost(self) -> Cost:
         """Parameters, multiply-accumulates and layers; unknown is what its layers do not tell."""
         return checkpoint_cost(self._model)
-
-
-def _runner(model: Any, call: KerasCall) -> Callable[[Any], Any]:
-    """The function of one prepared tensor that a user would call; its answer is a numpy array."""
-    import keras
-
-    if call == "model.predict(x)":
-        return lambda pixels: model.predict(pixels, batch_size=len(pixels), verbose=0)
-    if call == "model(x)":
-        return lambda tensor: keras.ops.convert_to_numpy(model(tensor, training=False))
-    if keras.backend.backend() != "tensorflow":
-        raise UsageError(
-            f"keras runs on {keras.backend.backend()}; a saved function is TensorFlow's.",
-            hint="Set KERAS_BACKEND=tensorflow, or leave keras-saved-function out.",
-        )
-    import tensorflow as tf
-
-    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder, without_chatter():
-        model.export(folder, verbose=False)
-        saved = tf.saved_model.load(folder)
-    return lambda tensor: saved.serve(tensor).numpy()
 
 
 def keras_product(precision: CeilingPrecision, size: int) -> Callable[[Any], Any]:

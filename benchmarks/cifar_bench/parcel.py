@@ -13,19 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from cifar_bench.mlperf_recipe import MlperfRecipe
 from cifar_bench.recipe import BenchRecipe
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 from cifar_runtime.stated_contract import built_in_names
 
-Recipe = BenchRecipe | MlperfRecipe
-
-_KINDS: dict[str, type[BenchRecipe] | type[MlperfRecipe]] = {
-    "bench": BenchRecipe,
-    "mlperf-tiny": MlperfRecipe,
-}
 _REQUEST = "request.json"
 _PATH, _PATH_AS_TEXT, _FIELDS = "path", "path-as-text", "fields"
 _CONTRACT = "contract"  # the one field that holds a name or a file
@@ -44,7 +37,7 @@ class Parcel:
     typed: Mapping[str, str]
 
 
-def pack(recipe: Recipe, *, command: Sequence[str] = ()) -> Parcel:
+def pack(recipe: BenchRecipe, *, command: Sequence[str] = ()) -> Parcel:
     """The recipe, the files it names, and the command line that asked for it.
 
     Raises:
@@ -53,15 +46,14 @@ def pack(recipe: Recipe, *, command: Sequence[str] = ()) -> Parcel:
     """
     typed: dict[str, str] = {}
     buffer = io.BytesIO()
-    (kind,) = (kind for kind, known in _KINDS.items() if isinstance(recipe, known))
     with zipfile.ZipFile(buffer, "w") as archive:
         fields = _packed_fields(recipe, archive, typed)
-        request = {"kind": kind, "recipe": fields, "command": list(command)}
+        request = {"recipe": fields, "command": list(command)}
         archive.writestr(_REQUEST, json.dumps(request))
     return Parcel(data=buffer.getvalue(), typed=typed)
 
 
-def unpack(data: bytes, folder: Path) -> tuple[Recipe, tuple[str, ...]]:
+def unpack(data: bytes, folder: Path) -> tuple[BenchRecipe, tuple[str, ...]]:
     """The recipe in a parcel, with its files in ``folder``, and the command line that asked for it.
 
     Args:
@@ -71,7 +63,7 @@ def unpack(data: bytes, folder: Path) -> tuple[Recipe, tuple[str, ...]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         archive.extractall(folder)
     request = json.loads((folder / _REQUEST).read_text(encoding="utf-8"))
-    recipe = _unpacked_fields(_KINDS[request["kind"]], request["recipe"], folder)
+    recipe: BenchRecipe = _unpacked_fields(BenchRecipe, request["recipe"], folder)
     return recipe, tuple(request["command"])
 
 

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from typing import IO
 
 from cifar_bench.board import PROGRESS_PREFIX, framed
-from cifar_bench.mlperf_recipe import MlperfRecipe
-from cifar_bench.mlperf_report import MlperfReport, mlperf_report_from_text
 from cifar_bench.parcel import Parcel, pack
 from cifar_bench.recipe import BenchRecipe
 from cifar_bench.report import Report, report_from_text
@@ -74,15 +72,6 @@ def bench_on(
     """
     text = _report_text(target, pack(recipe, command=command), progress)
     return dataclasses.replace(report_from_text(text, origin=target.shown), target=target.shown)
-
-
-def mlperf_tiny_on(
-    target: Target, recipe: MlperfRecipe, *, progress: Progress | None = None
-) -> MlperfReport:
-    """What ``mlperf_tiny`` reports on the board, with the board named; see :func:`bench_on`."""
-    text = _report_text(target, pack(recipe), progress)
-    report = mlperf_report_from_text(text, origin=target.shown)
-    return dataclasses.replace(report, target=target.shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

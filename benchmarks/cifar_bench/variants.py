@@ -8,8 +8,6 @@ from cifar_runtime.command import not_one_of
 from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import UsageError
 
-KerasCall = Literal["model(x)", "model.predict(x)", "saved function"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
@@ -34,10 +32,6 @@ def _ort(name: str, level: str, *, is_default: bool = False) -> Variant:
     )
 
 
-def _keras(name: str, call: KerasCall, *, is_default: bool = False) -> Variant:
-    return Variant(name=name, format="keras", options={"call": call}, is_default=is_default)
-
-
 VARIANTS = (
     Variant(name="litert", format="tflite", options={"xnnpack": True}, is_default=True),
     Variant(name="litert-no-xnnpack", format="tflite", options={"xnnpack": False}),
@@ -45,9 +39,7 @@ VARIANTS = (
     _ort("onnxruntime-extended", "extended"),
     _ort("onnxruntime-basic", "basic"),
     _ort("onnxruntime-none", "none"),
-    _keras("keras", "model(x)", is_default=True),
-    _keras("keras-predict", "model.predict(x)"),
-    _keras("keras-saved-function", "saved function"),
+    Variant(name="keras", format="keras", options={"call": "model(x)"}, is_default=True),
 )
 
 

@@ -179,7 +179,7 @@ def peak_rss_bytes() -> int | None:
 def _open_subject(request: Mapping[str, Any]) -> Subject:
     path, threads, options = Path(request["path"]), request["threads"], request["options"]
     if request["format"] == "keras":
-        return KerasScorer(path, labels=request["labels"], threads=threads, call=options["call"])
+        return KerasScorer(path, labels=request["labels"], threads=threads)
     return ArtefactSubject(
         path,
         contract=request["contract"],

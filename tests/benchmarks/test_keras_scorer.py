@@ -8,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 
 from cifar_bench.keras_scorer import KerasScorer, read_checkpoint
-from cifar_bench.variants import KerasCall
 from cifar_runtime.errors import ArtefactError
 
 # TensorFlow 2.21's tensors answer numpy 2 in the old way; the warning is about its code, not ours.
@@ -32,10 +31,9 @@ def test_scores_are_those_of_raw_pixels(
     np.testing.assert_allclose(scorer.infer(scorer.prepare(images[7:8])), expected[7:8], atol=1e-5)
 
 
-@pytest.mark.parametrize("call", ["model(x)", "model.predict(x)", "saved function"])
-def test_every_way_to_call_the_model_gives_its_scores(tiny_keras: Path, call: KerasCall) -> None:
+def test_a_single_inference_gives_the_scores_as_an_array(tiny_keras: Path) -> None:
     images = np.random.default_rng(1).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
-    scorer = KerasScorer(tiny_keras, call=call)
+    scorer = KerasScorer(tiny_keras)
     answer = scorer.infer(scorer.prepare(images))
     assert isinstance(answer, np.ndarray)
     np.testing.assert_allclose(answer, scorer.scores(images), atol=1e-6)

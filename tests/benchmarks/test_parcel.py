@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from cifar_bench.board import answered, framed, received
-from cifar_bench.mlperf_recipe import MlperfRecipe
 from cifar_bench.parcel import pack, unpack
 from cifar_bench.recipe import QUICK, BenchRecipe, Effort
 from cifar_bench.report import report_from_text
@@ -60,10 +59,10 @@ def test_a_contract_travels_by_name_or_as_a_file(tmp_path: Path) -> None:
     contract.write_bytes(b"{}")
     there = tmp_path / "there"
     there.mkdir()
-    by_name = MlperfRecipe(contract="cifar10-unit", window_seconds=0.25)
+    by_name = BenchRecipe(contract="cifar10-unit", limit=25)
     assert unpack(pack(by_name).data, there) == (by_name, ())
-    as_file = MlperfRecipe(contract=str(contract))
-    as_file_there = MlperfRecipe(contract=str(there / "sent-0" / "mine.json"))
+    as_file = BenchRecipe(contract=str(contract))
+    as_file_there = BenchRecipe(contract=str(there / "sent-0" / "mine.json"))
     assert unpack(pack(as_file).data, there) == (as_file_there, ())
     assert contents(there) == {"sent-0/mine.json": b"{}"}
 

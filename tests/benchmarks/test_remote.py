@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from cifar_bench.cli import parse
-from cifar_bench.mlperf_report import mlperf_report_from_text
 from cifar_bench.remote import ssh_command
 from cifar_bench.report import report_from_text
 from cifar_bench.target import Target, target_from_text, without_accounts
@@ -281,30 +280,6 @@ def test_a_contract_file_travels_with_a_model_from_elsewhere(
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "\nforeign" in ended.stdout
-
-
-@needs_sshd
-def test_mlperf_tiny_needs_the_data_on_the_board(board: Board, tiny_onnx: Path) -> None:
-    ended = board.bench(
-        "--mlperf-tiny", tiny_onnx, "--target", board.url, "--target-python", sys.executable
-    )
-    assert (ended.returncode, ended.stdout) == (3, "")
-    assert ended.stderr.startswith("cifar-bench: ssh://localhost: CIFAR-10 is not in ")
-    assert ended.stderr.endswith(" Run cifar-data fetch, once, while online.\n")
-
-
-@needs_sshd
-@pytest.mark.full_data
-def test_mlperf_tiny_is_measured_on_the_board(
-    board: Board, tiny_onnx: Path, tmp_path: Path
-) -> None:
-    python = _script(tmp_path / "python", f'exec env -u CIFAR_EDGE_CACHE {sys.executable} "$@"')
-    options = ["--window-seconds", "0.01", "--json", "-q", "--target-python", python]
-    ended = board.bench("--mlperf-tiny", tiny_onnx, "--target", board.url, *options)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    report = mlperf_report_from_text(ended.stdout, origin="stdout")
-    assert (report.target, report.window_seconds) == ("ssh://localhost", 0.01)
-    assert [(model.name, model.seen) for model in report.models] == [("tiny-float32", 200)]
 
 
 @needs_sshd
