@@ -23,8 +23,8 @@ $(VENV)/ready: $(VENV)/installed
 demo: $(VENV)/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; export PATH; set -ex; \
 	cifar-export --format tflite --quantize int8 --eval-split test-sample --output .demo --force; \
-	cifar-classify train/cifar_train/samples/images --model .demo/edge-s-int8.tflite; \
-	cifar-bench .demo/edge-s-int8.tflite --against train/cifar_train/checkpoints/edge-s.keras --quick
+	cifar-classify train/cifar_data/samples/images --model .demo/edge-s-int8.tflite; \
+	cifar-bench .demo/edge-s-int8.tflite --against train/cifar_data/checkpoints/edge-s.keras --quick
 
 test: $(VENV)/ready
 	$(BIN)/pytest
@@ -34,23 +34,23 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m cifar_bench.readme --check
+	$(BIN)/python -m cifar_maintain.readme --check
 
 check: lint test
 
 # Measure the packaged models beside the shipped checkpoint, on the shipped sample; a few minutes on an idle machine.
 bench: $(VENV)/installed
-	$(BIN)/cifar-bench --against train/cifar_train/checkpoints/edge-s.keras
+	$(BIN)/cifar-bench --against train/cifar_data/checkpoints/edge-s.keras
 
 # Every trained checkpoint as float32 and int8, TFLite and ONNX, each judged before it is published into exported/.
 models: $(VENV)/installed
-	status=0; for checkpoint in train/cifar_train/checkpoints/*.keras models/*.keras; do \
+	status=0; for checkpoint in train/cifar_data/checkpoints/*.keras models/*.keras; do \
 	$(BIN)/cifar-export $$checkpoint --format tflite,onnx --quantize none,int8 --output exported --force || status=$$?; \
 	done; exit $$status
 
 # Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs.
 readme: $(VENV)/installed
-	$(BIN)/python -m cifar_bench.readme
+	$(BIN)/python -m cifar_maintain.readme
 
 clean:
 	rm -rf $(VENV) .demo exported build dist

@@ -23,18 +23,18 @@ record data-fetch cifar-data fetch --force
 record data-info cifar-data info
 record export cifar-export --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
 record export-notebook cifar-export models/notebook.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
-record classify cifar-classify train/cifar_train/samples/images
-record classify-json cifar-classify train/cifar_train/samples/images/cat.png -k 2 --json
+record classify cifar-classify train/cifar_data/samples/images
+record classify-json cifar-classify train/cifar_data/samples/images/cat.png -k 2 --json
 record export-seed-cnn cifar-export models/seed-cnn.keras --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
 record export-edge-m cifar-export models/edge-m.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
 record export-resnet8 cifar-export models/resnet8.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
 # edge-s in int8 as the package brings it.
 cifar-bench "$folder"/edge-s-float32.{tflite,onnx} runtime/cifar_runtime/models/edge-s-int8.{tflite,onnx} \
   "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} "$folder"/{edge-m,resnet8,notebook}-int8.{tflite,onnx} "$@" --contract cifar10-raw255 \
-  --against train/cifar_train/checkpoints/edge-s.keras --against=models/{edge-m,resnet8,seed-cnn,notebook}.keras \
+  --against train/cifar_data/checkpoints/edge-s.keras --against=models/{edge-m,resnet8,seed-cnn,notebook}.keras \
   --split test --threads 1,2 --json benchmarks/reports/shipped.json
 record info cifar-info "$folder/edge-s-int8.tflite" --self-test
-record parity cifar-parity train/cifar_train/checkpoints/edge-s.keras "$folder"/edge-s-int8.{tflite,onnx} --split test
+record parity cifar-parity train/cifar_data/checkpoints/edge-s.keras "$folder"/edge-s-int8.{tflite,onnx} --split test
 # Pictures from outside CIFAR-10 (scikit-image's cat, moon and grass), classified by the wheel alone in an environment of its own.
 python -m build --wheel --outdir "$folder/wheel" . >"$folder/build.log"
 python3 -m venv "$folder/device"

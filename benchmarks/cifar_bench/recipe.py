@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from cifar_bench.variants import variants_from_names
+from cifar_data.split_names import BenchSplit
 from cifar_runtime.errors import UsageError
-
-BenchSplit = Literal["test-sample", "test", "validation", "train", "official-train"]
 
 
 def _check_positive(name: str, value: int) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cifar_runtime.command import not_one_of
 from cifar_runtime.contract import ModelFormat
-from cifar_runtime.errors import UsageError
+from cifar_runtime.errors import UsageError, not_one_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

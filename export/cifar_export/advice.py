@@ -3,8 +3,15 @@
 import shlex
 from dataclasses import replace
 
-from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe
-from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, QatRecipe, Quantize
+from cifar_export.recipe import (
+    CALIBRATED,
+    TRAINABLE,
+    ConfidenceRecipe,
+    ExportRecipe,
+    QatRecipe,
+    Quantize,
+    RobustnessRecipe,
+)
 
 
 def advice(

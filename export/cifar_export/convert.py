@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from cifar_export.calibration import Feed
 from cifar_export.converted import Converted
-from cifar_export.culprit import with_layer_name
+from cifar_export.int8.calibration import Feed
 from cifar_export.job import Job
-from cifar_export.onnx_float import onnx_float16, onnx_float32
-from cifar_export.onnx_int8 import onnx_dynamic, onnx_int8
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
-from cifar_export.tflite import (
+from cifar_export.targets.failing_layer import with_layer_name
+from cifar_export.targets.onnx_float import onnx_float16, onnx_float32
+from cifar_export.targets.onnx_int8 import onnx_dynamic, onnx_int8
+from cifar_export.targets.tflite import (
     tflite_dynamic,
     tflite_float16,
     tflite_float32,

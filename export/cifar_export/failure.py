@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cifar_bench.explain import Explanation
+from cifar_eval.layers.explain import Explanation
+from cifar_export.evidence.verify import Verification, limits_for, verify
 from cifar_export.job import Job
-from cifar_export.outcome import ExportFailure
-from cifar_export.publish import DifferentArtefactError
+from cifar_export.publish.publish import DifferentArtefactError
 from cifar_export.recipe import CALIBRATED, Quantize
-from cifar_export.verify import Verification, limits_for, verify
+from cifar_export.result import ExportFailure
 from cifar_runtime.errors import ArtefactError
 
 FAILED_SCHEMA = "cifar-edge/failed-export/1"

@@ -8,21 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_bench.keras_scorer import scores_in_batches
-from cifar_export.calibration import Calibration, Feed, load_calibration, refuse_judged_images
-from cifar_export.card import output_contract, pixel_contract, quantized_contract
-from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpoint
+from cifar_data.split import Split
+from cifar_eval.models.keras import scores_in_batches
+from cifar_export.checkpoint.declared import Statement, check_kind, statement_of
+from cifar_export.checkpoint.images import (
+    class_labels,
+    evaluation_split,
+    refuse_foreign_calibration,
+)
+from cifar_export.checkpoint.open import Checkpoint, adapted_checkpoint, open_checkpoint
+from cifar_export.checkpoint.reference_check import check_reference
+from cifar_export.contracts import output_contract, pixel_contract, quantized_contract
 from cifar_export.converted import Converted
-from cifar_export.evaluation import class_labels, evaluation_split, refuse_foreign_calibration
-from cifar_export.evidence import EvidenceImages, load_evidence_images
-from cifar_export.fold import Folded, RescalingRule, fold
-from cifar_export.preparation import Prepared, prepare
-from cifar_export.qat import Lesson, Trained, qat_data, trained
+from cifar_export.evidence.measure import EvidenceImages, load_evidence_images
+from cifar_export.int8.calibration import Calibration, Feed, load_calibration, refuse_judged_images
+from cifar_export.int8.prepare import Prepared, prepare
+from cifar_export.keras_graph.fold import Folded, RescalingRule, fold
+from cifar_export.qat.distil import qat_data, trained
+from cifar_export.qat.task import Lesson, Trained
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
-from cifar_export.reference_check import check_reference
-from cifar_export.statement import Statement, check_kind, statement_of
 from cifar_runtime.contract import Contract, InputContract
-from cifar_train.dataset import Split
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cifar_bench.explain import Explanation, explain
-from cifar_bench.layer_error import LayerErrors
-from cifar_export.card import card_document
+from cifar_eval.layers.compare import LayerErrors
+from cifar_eval.layers.explain import Explanation, explain
 from cifar_export.convert import convert
 from cifar_export.job import Job
-from cifar_export.publish import write_artefact
+from cifar_export.publish.card import card_document
+from cifar_export.publish.publish import write_artefact
 from cifar_export.recipe import Quantize
 from cifar_runtime.contract import ModelFormat
-from cifar_runtime.embedding import sealed
 from cifar_runtime.errors import CifarEdgeError
+from cifar_runtime.formats.embedded_card import sealed
 
 NUM_NAMED = 3
 """Layers that a sentence names."""

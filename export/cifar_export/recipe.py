@@ -5,10 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe, check_evidence
-from cifar_runtime.command import not_one_of
 from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
-from cifar_runtime.errors import UsageError
+from cifar_runtime.errors import UsageError, not_one_of
 
 Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int16x8"]
 EvalSplit = Literal["auto", "test", "test-sample"]
@@ -37,6 +35,52 @@ MIN_AGREEMENT: Mapping[Quantize, float] = {
     "none": 0.999,
     "fp16": 0.998,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfidenceRecipe:
+    """How probabilities are calibrated, and when the artefact abstains.
+
+    Attributes:
+        coverage: smallest share of the fitting images that keep an answer, above 0, up to 1.
+        data: a folder of class folders to fit on; None for CIFAR-10's validation split.
+    """
+
+    coverage: float = 0.95
+    data: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.coverage <= 1:
+            raise UsageError(
+                f"coverage is {self.coverage}, expected a share above 0, up to 1.",
+                hint="95% leaves 19 of 20 images their answer.",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """What shaped the artefact, as JSON-ready data: no folders of this machine."""
+        return {"coverage": self.coverage}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobustnessRecipe:
+    """Which images are corrupted.
+
+    Attributes:
+        images: how many, evenly over the classes, of the validation split, or of the folder that the gate
+            measures on; None for the packaged sample.
+    """
+
+    images: int | None
+
+    def __post_init__(self) -> None:
+        if self.images is not None and self.images < 1:
+            raise UsageError(
+                f"robustness on {self.images} images, expected 1 or more.", hint="Give more."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as JSON-ready data."""
+        return {"images": self.images}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,44 +290,6 @@ class ExportRecipe:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportResult:
-    """One artefact that was published.
-
-    Attributes:
-        path: the model file; its card lies beside it.
-        name: as the card says.
-        size_bytes: of the model file.
-        sha256: of the model file.
-        accuracy: top-1 on ``split``, 0..1.
-        accuracy_drop: Keras' accuracy minus this, -1..1.
-        agreement: share of images decided as Keras decides them, 0..1.
-        split: the split they were measured on.
-        num_images: how many.
-        remarks: what a user should know before using it, one sentence each.
-        reproducible: whether a second export gave the same bytes; None where nobody looked.
-    """
-
-    path: Path
-    name: str
-    size_bytes: int
-    sha256: str
-    accuracy: float
-    accuracy_drop: float
-    agreement: float
-    split: str
-    num_images: int
-    remarks: tuple[str, ...] = ()
-    reproducible: bool | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The result as JSON-ready data."""
-        return {field: getattr(self, field) for field in self.__slots__} | {
-            "path": str(self.path),
-            "remarks": list(self.remarks),
-        }
-
-
 def _check_choices(name: str, values: tuple[str, ...], choices: tuple[str, ...]) -> None:
     for value in values:
         if value not in choices:
@@ -294,4 +300,27 @@ def _check_choices(name: str, values: tuple[str, ...], choices: tuple[str, ...])
         raise UsageError(
             f"{name}: {', '.join(values) or 'nothing'} names no or equal artefacts.",
             hint="Name each once.",
+        )
+
+
+def check_evidence(
+    confidence: ConfidenceRecipe | None,
+    robustness: RobustnessRecipe | None,
+    *,
+    eval_data: Path | None,
+) -> None:
+    """Checks that what is measured fits the images that the gate measures.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if confidence is not None and eval_data is not None and confidence.data in (None, eval_data):
+        raise UsageError(
+            f"{eval_data}: its images are what the gate measures, so confidence cannot be fitted on them.",
+            hint="Give --confidence-data DIR with other labelled images.",
+        )
+    if robustness is not None and robustness.images is None and eval_data is not None:
+        raise UsageError(
+            f"robustness on the packaged sample, which is CIFAR-10's, but the gate measures on {eval_data}.",
+            hint="Give --robustness N: so many of that folder's images.",
         )

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cifar_export.advice import arguments
-from cifar_export.recipe import ExportRecipe, ExportResult
-from cifar_export.staging import staging_folder
+from cifar_export.recipe import ExportRecipe
+from cifar_export.result import ExportResult
+from cifar_export.scratch import staging_folder
 from cifar_runtime.errors import CifarEdgeError, GateError
 
 
@@ -44,7 +45,7 @@ def check_reproducible(
 
 def _export_in_child(recipe: ExportRecipe) -> None:
     hash_seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
-    program = "import sys; from cifar_export.cli import main; sys.exit(main())"
+    program = "import sys; from cifar_export.commands.export import main; sys.exit(main())"
     done = subprocess.run(  # noqa: S603 - this interpreter, our own module
         [sys.executable, "-c", program, *arguments(recipe), "--quiet"],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},

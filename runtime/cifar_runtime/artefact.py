@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cifar_runtime.contract import Contract, ModelFormat, contract_from_json
-from cifar_runtime.embedding import document_of_card, embedded_document
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
+from cifar_runtime.formats.embedded_card import document_of_card, embedded_document
 
 CARD_SCHEMA = "cifar-edge/artefact/1"
 MAX_CARD_BYTES = 16 * 1024 * 1024
@@ -121,7 +121,7 @@ def artefact_from_bytes(path: Path, data: bytes, card_text: bytes) -> Artefact:
 def _foreign_artefact(
     path: Path, model_format: ModelFormat, data: bytes, contract: str | Path
 ) -> Artefact:
-    from cifar_runtime.stated_contract import stated_contract
+    from cifar_runtime.user_contract import stated_contract
 
     _check_content(path, data, model_format)
     agreed = stated_contract(contract, path, data, model_format)

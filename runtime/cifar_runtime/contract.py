@@ -83,7 +83,7 @@ class OutputContract:
         abstention_threshold: smallest certainty of a sure answer, 0..1; below it the runtime abstains. None: it
             never does.
         abstention_score: what is compared with it, after the temperature: the best label's probability, or how far
-            all labels' are from equal, see :func:`cifar_runtime.classifier.certainties_from_probabilities`.
+            all labels' are from equal, see :func:`cifar_runtime.scores.certainties_from_probabilities`.
     """
 
     kind: ScoreKind

@@ -11,6 +11,7 @@ A message has three parts: what happened with which value, what was expected, an
 do.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 INTERRUPTED_EXIT_CODE = 130
@@ -79,3 +80,24 @@ class MissingDependencyError(CifarEdgeError):
 
     exit_code = 6
     code = "missing-dependency"
+
+
+def not_one_of(text: str, choices: Iterable[str]) -> str:
+    """The sentence that refuses ``text`` and lists ``choices``, naming the closest one."""
+    import difflib
+
+    known = list(choices)
+    closest = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
+    suggestion = f"; did you mean {closest[0]}?" if closest else ""
+    return f"'{text}' is not one of {', '.join(known)}{suggestion}"
+
+
+def flaw_of(error: Exception) -> str:
+    """What the exception says of the document, without Python's words for it where they say little; no full stop."""
+    if isinstance(error, KeyError):
+        return f"the field {error.args[0]} is missing"
+    if isinstance(error, OSError):
+        return error.strerror or "it cannot be read"
+    if isinstance(error, ValueError):
+        return str(error).rstrip(".")
+    return "a field is of another type than expected"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cifar_runtime.artefact import Artefact, open_artefact
+from cifar_runtime.formats.graph import Graph, GraphTensor
 from cifar_runtime.golden import Replay, replay
-from cifar_runtime.graph import Graph, GraphTensor
 
 SCHEMA = "cifar-edge/info/1"
 
@@ -69,10 +69,10 @@ def graph_of(artefact: Artefact) -> Graph:
         ArtefactError: the file is damaged.
     """
     if artefact.format == "tflite":
-        from cifar_runtime.tflite_graph import tflite_graph
+        from cifar_runtime.formats.tflite_graph import tflite_graph
 
         return tflite_graph(artefact.data)
-    from cifar_runtime.onnx_graph import onnx_graph
+    from cifar_runtime.formats.onnx_graph import onnx_graph
 
     return onnx_graph(artefact.data)
 

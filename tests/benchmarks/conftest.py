@@ -13,21 +13,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_bench.conditions import Conditions
-from cifar_bench.cost import Cost, Delegation
-from cifar_bench.detailed_accuracy import measure_detailed_accuracy
-from cifar_bench.environment import Environment
-from cifar_bench.evaluation import Evaluation
-from cifar_bench.flips import flips_from_probabilities
-from cifar_bench.latency import Latency
-from cifar_bench.model_report import ModelReport
-from cifar_bench.parity import parity_from_scores
-from cifar_bench.report import Report
-from cifar_bench.roofline import Ceiling, Roofline
-from cifar_bench.scorer import ModelFile, SubjectFormat
-from cifar_bench.timings import ColdStart, Preprocessing, Startup, Throughput
-from cifar_runtime.embedding import sealed
-from cifar_train.dataset import LABELS
+from cifar_bench.results.conditions import Conditions
+from cifar_bench.results.cost import Cost, Delegation
+from cifar_bench.results.latency import Latency
+from cifar_bench.results.model import ModelReport
+from cifar_bench.results.report import Report
+from cifar_bench.results.roofline import Ceiling, Roofline
+from cifar_bench.results.timings import ColdStart, Preprocessing, Startup, Throughput
+from cifar_data.cifar10.splits import LABELS
+from cifar_data.labelled import Evaluation
+from cifar_eval.detailed_accuracy import measure_detailed_accuracy
+from cifar_eval.environment import Environment
+from cifar_eval.flips import flips_from_probabilities
+from cifar_eval.models.protocols import ModelFile, SubjectFormat
+from cifar_eval.parity.counts import parity_from_scores
+from cifar_runtime.formats.embedded_card import sealed
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cifar_bench.accuracy import Accuracy, accuracy_from_json, measure_accuracy
+from cifar_eval.accuracy import Accuracy, accuracy_from_json, measure_accuracy
 from cifar_runtime.errors import ArtefactError
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_bench.bench import bench
+from cifar_bench.benchmark import bench
 from cifar_bench.recipe import QUICK, BenchRecipe, Effort
-from cifar_bench.report import report_from_text
-from cifar_bench.subject import check_fits, distinct_names
+from cifar_bench.results.report import report_from_text
 from cifar_bench.variants import variants_from_names
+from cifar_data.cifar10.splits import LABELS
+from cifar_eval.models.exported import check_fits, distinct_names
 from cifar_runtime.errors import ArtefactError, UsageError
-from cifar_train.dataset import LABELS
 
 # TensorFlow 2.21's tensors answer numpy 2 in the old way; the warning is about its code, not ours.
 pytestmark = pytest.mark.filterwarnings(

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_bench.ceilings import (
+from cifar_bench.measure.ceilings import (
     fastest_by_block,
     litert_product,
     measure_roofline,
     onnxruntime_product,
 )
-from cifar_bench.keras_scorer import keras_product
-from cifar_bench.matrix_models import weights
-from cifar_bench.report import Report
-from cifar_bench.roofline import (
+from cifar_bench.measure.gemm_models import weights
+from cifar_bench.measure.keras_product import keras_product
+from cifar_bench.results.report import Report
+from cifar_bench.results.roofline import (
     CeilingPrecision,
     bound_of,
     exceeded_sentence,

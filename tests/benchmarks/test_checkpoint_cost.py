@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from cifar_bench.checkpoint_cost import checkpoint_cost
-from cifar_bench.costs import cost_of
-from cifar_bench.keras_scorer import KerasScorer
+from cifar_bench.measure.artefact_cost import cost_of
+from cifar_bench.measure.checkpoint_cost import checkpoint_cost
+from cifar_eval.models.keras import KerasScorer
 from cifar_runtime.artefact import open_artefact
-from cifar_train.architectures import build
+from cifar_train.networks import build
 from cifar_train.recipe import Architecture
 
 keras = pytest.importorskip("keras")

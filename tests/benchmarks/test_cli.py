@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from cifar_bench.cli import Invocation, parse
+from cifar_bench.commands.bench import Invocation, parse
 from cifar_bench.recipe import QUICK, BenchRecipe, Effort
-from cifar_bench.report import report_from_text
+from cifar_bench.results.report import report_from_text
 from cifar_runtime.errors import UsageError
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-bench"
@@ -175,12 +175,15 @@ def test_a_model_whose_bytes_changed_is_exit_4(tiny_onnx: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("statement", "forbidden"),
     [
-        ("import cifar_bench.cli as c; c.main(['--help'])", ("numpy", "tensorflow", "keras")),
         (
-            "import cifar_bench.bench",
+            "import cifar_bench.commands.bench as c; c.main(['--help'])",
+            ("numpy", "tensorflow", "keras"),
+        ),
+        (
+            "import cifar_bench.benchmark",
             ("tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert"),
         ),
-        ("import cifar_bench.readme", ("numpy", "tensorflow", "keras")),
+        ("import cifar_maintain.readme", ("numpy", "tensorflow", "keras")),
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_asked_for(
@@ -198,7 +201,7 @@ def test_nothing_heavy_is_imported_before_it_is_asked_for(
 
 def test_measuring_exported_models_imports_no_tensorflow(tiny_onnx: Path) -> None:
     program = (
-        "import sys\nfrom cifar_bench.cli import main\n"
+        "import sys\nfrom cifar_bench.commands.bench import main\n"
         f"code = main([{str(tiny_onnx)!r}, '--limit', '5', '--quick', '--runs', '2', '-q'])\n"
         "sys.exit(code or ('tensorflow' in sys.modules) or ('keras' in sys.modules))"
     )

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_bench.confidence import (
+from cifar_eval.calibration_error import confidence_bins, expected_calibration_error
+from cifar_eval.confidence import (
     ConfidenceFit,
     abstention_threshold,
     confidences_of,
@@ -17,10 +18,9 @@ from cifar_bench.confidence import (
     is_answered,
     measure_confidence,
 )
-from cifar_bench.confidence_bins import confidence_bins, expected_calibration_error
-from cifar_runtime.classifier import certainties_from_probabilities, probabilities_from_scores
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.scores import certainties_from_probabilities, probabilities_from_scores
 
 LOGITS = OutputContract(kind="logits", dtype="float32", scale=None, zero_point=None)
 PROBABILITIES = replace(LOGITS, kind="probabilities")

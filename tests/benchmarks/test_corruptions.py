@@ -8,15 +8,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cifar_bench.corruptions import CORRUPTIONS, CorruptionName, corrupted
-from cifar_train import shipped
+from cifar_data import packaged
+from cifar_eval.robustness.corruptions import CORRUPTIONS, CorruptionName, corrupted
 
 NAMES = [corruption.name for corruption in CORRUPTIONS]
 
 
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.uint8]:
-    return shipped.test_sample().images[:20]
+    return packaged.test_sample().images[:20]
 
 
 def values(name: CorruptionName) -> tuple[float, ...]:

@@ -4,9 +4,9 @@ import csv
 import io
 from dataclasses import replace
 
-from cifar_bench.csv_table import csv_table
-from cifar_bench.environment_table import environment_table
-from cifar_bench.report import Report
+from cifar_bench.page.environment_table import environment_table
+from cifar_bench.results.report import Report
+from cifar_bench.tables.csv import csv_table
 
 
 def test_every_model_is_a_line_of_raw_figures(report: Report) -> None:

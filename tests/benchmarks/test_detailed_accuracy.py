@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_bench.detailed_accuracy import (
+from cifar_data.labelled import Evaluation
+from cifar_eval.detailed_accuracy import (
     DetailedAccuracy,
     detailed_accuracy_from_json,
     measure_detailed_accuracy,
 )
-from cifar_bench.evaluation import Evaluation
 
 
 @pytest.fixture

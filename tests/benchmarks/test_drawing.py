@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from cifar_bench.cli import parse
-from cifar_bench.csv_table import csv_table
-from cifar_bench.drawing import Drawing
-from cifar_bench.page import html_page
-from cifar_bench.regression_limits import RegressionLimits
-from cifar_bench.report import Report
-from cifar_bench.table import plain_table
+from cifar_bench.commands.bench import parse
+from cifar_bench.commands.report_options import Drawing
+from cifar_bench.page.page import html_page
+from cifar_bench.regression.limits import RegressionLimits
+from cifar_bench.results.report import Report
+from cifar_bench.tables.csv import csv_table
+from cifar_bench.tables.plain import plain_table
 from cifar_runtime.errors import UsageError
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-bench"
@@ -258,5 +258,8 @@ def test_a_file_that_is_no_report_is_exit_3(content: bytes, message: str, tmp_pa
 
 
 def test_options_are_parsed_without_numpy_and_jinja2() -> None:
-    code = "import sys, cifar_bench.drawing; sys.exit(any(m in sys.modules for m in ('numpy', 'jinja2')))"
+    code = (
+        "import sys, cifar_bench.commands.report_options; "
+        "sys.exit(any(m in sys.modules for m in ('numpy', 'jinja2')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cifar_bench.conditions import machine_differences
-from cifar_bench.environment import (
+from cifar_bench.results.conditions import machine_differences
+from cifar_eval.environment import (
     PACKAGES,
     cpu_from_cpuinfo,
     environment_from_json,

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_bench import explain as explain_module
-from cifar_bench.explain import NUM_LAYER_IMAGES, Explanation, explain, next_commands
-from cifar_bench.litert_layers import LiteRTTrace
-from cifar_bench.onnx_layers import OnnxTrace
+from cifar_data import packaged
+from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
+from cifar_eval.layers import explain as explain_module
+from cifar_eval.layers.explain import NUM_LAYER_IMAGES, Explanation, explain, next_commands
+from cifar_eval.layers.litert_layers import LiteRTTrace
+from cifar_eval.layers.onnx_layers import OnnxTrace
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
-from cifar_train import shipped
-from cifar_train.dataset import IMAGE_SHAPE, LABELS
 
 OPERATORS = {
     "tflite": ["CONV_2D", "MAX_POOL_2D", "CONV_2D", "FULLY_CONNECTED", "SOFTMAX"],
@@ -31,11 +31,11 @@ TRACES = {"tflite": LiteRTTrace, "onnx": OnnxTrace}
 
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.uint8]:
-    return shipped.test_sample().images[:NUM_LAYER_IMAGES]
+    return packaged.test_sample().images[:NUM_LAYER_IMAGES]
 
 
 def explained(candidate: Path, *others: Path) -> Explanation:
-    sample = shipped.test_sample()
+    sample = packaged.test_sample()
     models = {path: path.stem for path in (*others, candidate)}
     return explain(candidate, models, images=sample.images, labels=sample.labels.astype(np.int64))
 
@@ -96,7 +96,7 @@ def test_the_error_of_a_layer_is_that_of_an_independent_computation(
         (gain,), *_ = np.linalg.lstsq(theirs, ours, rcond=None)
         noise += float(np.square(ours - gain * theirs.ravel()).sum())
     sqnr_db = 10 * math.log10(np.square(expected).sum() / noise)
-    sample = shipped.test_sample()
+    sample = packaged.test_sample()
     chosen = explain_module.stratified_positions(sample.labels, NUM_LAYER_IMAGES)
     assert len(chosen) == len(images)
     errors = explain_module.layer_errors(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cifar_bench.baseline import read_report
-from cifar_bench.family_table import family_table
-from cifar_bench.report import Report
+from cifar_bench.regression.baseline import read_report
+from cifar_bench.results.report import Report
+from cifar_maintain.family_table import family_table
 from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import InputError
 

@@ -5,12 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cifar_bench.bars import Bar, roofline_figure
-from cifar_bench.distribution import Spread, distribution_figure
-from cifar_bench.pareto import CostAxis, Mark, MarkKind, frontier, pareto_figure
-from cifar_bench.published import MLPERF_TINY, not_measured
-from cifar_bench.report import Report
-from cifar_bench.report_marks import (
+from cifar_bench.figures.bars import Bar, roofline_figure
+from cifar_bench.figures.catalogue import (
     FIGURES,
     NARROW,
     WIDE,
@@ -18,7 +14,11 @@ from cifar_bench.report_marks import (
     published_beside,
     size_pareto,
 )
-from cifar_bench.scorer import ModelFile
+from cifar_bench.figures.distribution import Spread, distribution_figure
+from cifar_bench.figures.pareto import CostAxis, Mark, MarkKind, frontier, pareto_figure
+from cifar_bench.figures.published import MLPERF_TINY, not_measured
+from cifar_bench.results.report import Report
+from cifar_eval.models.protocols import ModelFile
 
 SVG = "{http://www.w3.org/2000/svg}"
 AXIS = CostAxis(name="latency", title="µs", label=lambda value: f"{value:g}")

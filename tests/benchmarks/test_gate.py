@@ -2,8 +2,9 @@
 
 import pytest
 
-from cifar_bench.gate import Limits, images_to_resolve_drop, judge, resolves_drop
-from cifar_bench.parity import Parity
+from cifar_eval.parity.counts import Parity
+from cifar_eval.parity.gate import images_to_resolve_drop, judge, resolves_drop
+from cifar_eval.parity.limits import Limits
 from cifar_runtime.errors import UsageError
 
 

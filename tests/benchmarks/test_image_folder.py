@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_bench.evaluation import load_evaluation
-from cifar_bench.image_folder import class_names, read_image_folder
-from cifar_bench.parity_recipe import ParityRecipe
+from cifar_data.image_folder import class_names, read_image_folder
+from cifar_data.labelled import load_evaluation
+from cifar_eval.parity.recipe import ParityRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_bench.keras_scorer import KerasScorer, read_checkpoint
+from cifar_eval.models.keras import KerasScorer
+from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_runtime.errors import ArtefactError
 
 # TensorFlow 2.21's tensors answer numpy 2 in the old way; the warning is about its code, not ours.

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from cifar_bench.label_placement import MARK_RADIUS, Box, place_labels
+from cifar_bench.figures.label_placement import MARK_RADIUS, Box, place_labels
 
 BOUNDS = Box(left=0, top=0, right=800, bottom=360)
 

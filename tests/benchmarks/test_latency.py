@@ -2,8 +2,8 @@
 
 import pytest
 
-from cifar_bench.latency import Latency, latency_from_json
-from cifar_bench.statistics import median_interval
+from cifar_bench.results.latency import Latency, latency_from_json
+from cifar_eval.intervals import median_interval
 
 
 def latency(rounds: list[list[int]], *, warmed_up: bool = True) -> Latency:

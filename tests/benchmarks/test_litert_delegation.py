@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cifar_bench.cost import Delegation
-from cifar_bench.litert_delegation import delegation_from_operators, delegation_of
+from cifar_bench.measure.litert_delegation import delegation_from_operators, delegation_of
+from cifar_bench.results.cost import Delegation
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import default_model
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from cifar_bench import readme
-from cifar_bench.gate import Limits
-from cifar_bench.matrix import (
+from cifar_bench.results.report import Report
+from cifar_eval.models.protocols import ModelFile
+from cifar_eval.parity.counts import Parity
+from cifar_eval.parity.limits import Limits
+from cifar_maintain import readme
+from cifar_maintain.matrix_report import (
     MatrixEntry,
     MatrixReport,
     RefusedPair,
     markdown_matrix,
     matrix_from_text,
 )
-from cifar_bench.parity import Parity
-from cifar_bench.report import Report
-from cifar_bench.scorer import ModelFile
 from cifar_runtime.errors import InputError
 
 

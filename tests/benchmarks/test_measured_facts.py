@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from cifar_bench.cold_start import ColdModel, measure_cold_starts
-from cifar_bench.conditions import (
+from cifar_bench.measure.artefact_cost import cost_of
+from cifar_bench.measure.cold_start import ColdModel, measure_cold_starts
+from cifar_bench.measure.energy import measure_energy, read_microjoules
+from cifar_bench.measure.ort_profile import operator_times
+from cifar_bench.results.conditions import (
     conditions_from_json,
     machine_differences,
     pinning,
     read_conditions,
 )
-from cifar_bench.cost import OperatorTime, profile_from_json, profile_to_json
-from cifar_bench.costs import cost_of
-from cifar_bench.energy import measure_energy, read_microjoules
-from cifar_bench.ort_profile import operator_times
-from cifar_bench.report import Report
+from cifar_bench.results.cost import OperatorTime, profile_from_json, profile_to_json
+from cifar_bench.results.report import Report
+from cifar_data import packaged
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import ArtefactError
-from cifar_train import shipped
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_cold_start_is_a_whole_run_of_cifar_classify(tiny_onnx: Path, tmp_path
     picture = tmp_path / "picture.png"
     from PIL import Image
 
-    Image.fromarray(shipped.test_sample().images[0]).save(picture)
+    Image.fromarray(packaged.test_sample().images[0]).save(picture)
     model = ColdModel(path=tiny_onnx, contract=None)
     ticks = count(0, 3)
     (cold,) = measure_cold_starts(

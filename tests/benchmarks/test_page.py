@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from cifar_bench.cost import OperatorTime
-from cifar_bench.page import html_page, key_figures
-from cifar_bench.page_tables import scaling_table
-from cifar_bench.report import Report
-from cifar_bench.scorer import ModelFile
+from cifar_bench.page.page import html_page, key_figures
+from cifar_bench.page.tables import scaling_table
+from cifar_bench.results.cost import OperatorTime
+from cifar_bench.results.report import Report
+from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.errors import MissingDependencyError
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cifar_bench.board import answered, framed, received
-from cifar_bench.parcel import pack, unpack
 from cifar_bench.recipe import QUICK, BenchRecipe, Effort
-from cifar_bench.report import report_from_text
+from cifar_bench.remote.board import answered, framed, received
+from cifar_bench.remote.bundle import pack, unpack
+from cifar_bench.results.report import report_from_text
 from cifar_runtime.errors import ArtefactError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_bench.parity import (
+from cifar_eval.parity.counts import (
     ClassParity,
     Parity,
     class_parities,

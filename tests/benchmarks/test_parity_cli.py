@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_bench.gate import Limits
-from cifar_bench.parity_cli import Invocation, parse
-from cifar_bench.parity_recipe import ParityRecipe
+from cifar_data import packaged
+from cifar_data.cifar10.splits import LABELS
+from cifar_eval.commands.parity import Invocation, parse
+from cifar_eval.parity.limits import Limits
+from cifar_eval.parity.recipe import ParityRecipe
 from cifar_runtime.errors import UsageError
-from cifar_train import shipped
-from cifar_train.dataset import LABELS
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-parity"
 PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
@@ -226,7 +226,7 @@ def test_own_images_in_class_folders_are_scored_as_the_same_pixels_of_the_split(
     exports: Path, tmp_path: Path
 ) -> None:
     """Twenty images of the sample, two a class, written as PNG files."""
-    sample = shipped.test_sample()
+    sample = packaged.test_sample()
     for index, label in enumerate(LABELS):
         (tmp_path / "mine" / label).mkdir(parents=True)
         for rank, position in enumerate(np.flatnonzero(sample.labels == index)[:2]):
@@ -287,7 +287,7 @@ def test_nothing_heavy_is_imported_before_it_is_asked_for(tiny_onnx: Path, tmp_p
         ([str(tiny_onnx)] * 2 + ["--limit", "5"], ("tensorflow", "keras", "onnx")),
     ):
         program = (
-            "import sys\nfrom cifar_bench.parity_cli import main\n"
+            "import sys\nfrom cifar_eval.commands.parity import main\n"
             f"try:\n    main({arguments!r})\nexcept SystemExit:\n    pass\n"
             f"sys.exit(', '.join(m for m in {forbidden!r} if m in sys.modules) or None)"
         )

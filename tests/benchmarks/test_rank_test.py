@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cifar_bench.rank_test import larger_p, ratio_interval, smallest_p
+from cifar_bench.regression.nonparametric import larger_p, ratio_interval, smallest_p
 
 stats = pytest.importorskip("scipy.stats")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cifar_bench.readme import main, with_blocks
-from cifar_bench.report import Report
-from cifar_bench.table import markdown_table
+from cifar_bench.results.report import Report
+from cifar_bench.tables.plain import markdown_table
+from cifar_maintain.readme import main, with_blocks
 from cifar_runtime.errors import InputError
 
 BEFORE = "# Title\n\n<!-- table: demo -->\nold\n<!-- /table -->\n\ntext\n"
@@ -50,8 +50,8 @@ def test_check_fails_on_a_stale_readme_and_passes_once_it_is_regenerated(
     assert main([*house, "--check"]) == 5
     assert readme.read_text() == BEFORE
     assert capsys.readouterr().err == (
-        f"python -m cifar_bench.readme: {readme}: is not what the reports and outputs give. "
-        "Run python -m cifar_bench.readme.\n"
+        f"python -m cifar_maintain.readme: {readme}: is not what the reports and outputs give. "
+        "Run python -m cifar_maintain.readme.\n"
     )
     assert main(house) == 0
     assert readme.read_text() == BEFORE.replace("old\n", markdown_table(report))

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cifar_bench.readme import main
-from cifar_bench.report import Report
+from cifar_bench.results.report import Report
+from cifar_maintain.readme import main
 
 README = """\
 # Title

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cifar_bench.detailed_accuracy import DetailedAccuracy
-from cifar_bench.latency import Latency
-from cifar_bench.model_report import ModelReport
-from cifar_bench.regression import RegressionGate, judge_beside, judge_regression
-from cifar_bench.regression_limits import RegressionLimits
-from cifar_bench.regression_pairs import unpaired_sentence, unshared_sentence
-from cifar_bench.report import Report
+from cifar_bench.regression.gates import RegressionGate, judge_beside, judge_regression
+from cifar_bench.regression.limits import RegressionLimits
+from cifar_bench.regression.pairs import unpaired_sentence, unshared_sentence
+from cifar_bench.results.latency import Latency
+from cifar_bench.results.model import ModelReport
+from cifar_bench.results.report import Report
+from cifar_eval.detailed_accuracy import DetailedAccuracy
 from cifar_runtime.errors import InputError, UsageError
 
 LIMITS = RegressionLimits(max_slowdown=0.1, max_accuracy_drop=0.005)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from cifar_bench.cli import parse
-from cifar_bench.remote import ssh_command
-from cifar_bench.report import report_from_text
-from cifar_bench.target import Target, target_from_text, without_accounts
+from cifar_bench.commands.bench import parse
+from cifar_bench.remote.host import ssh_command
+from cifar_bench.remote.ssh_target import Target, target_from_text, without_accounts
+from cifar_bench.results.report import report_from_text
 from cifar_runtime import __version__
 from cifar_runtime.errors import UsageError
 

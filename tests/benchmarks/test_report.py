@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cifar_bench.report import Report, report_from_text
+from cifar_bench.results.report import Report, report_from_text
 from cifar_runtime.errors import InputError
 
 

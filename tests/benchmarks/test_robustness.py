@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_bench.corruptions import CORRUPTIONS, corrupted
-from cifar_bench.robustness import parse
-from cifar_bench.robustness_counts import (
+from cifar_data import packaged
+from cifar_eval.commands.robustness import parse
+from cifar_eval.robustness.corruptions import CORRUPTIONS, corrupted
+from cifar_eval.robustness.counts import (
     CONDITIONS,
     Decisions,
     decisions_of,
@@ -22,7 +23,6 @@ from cifar_bench.robustness_counts import (
 )
 from cifar_runtime import Classifier
 from cifar_runtime.errors import UsageError
-from cifar_train import shipped
 
 Scores = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -34,7 +34,7 @@ def by_colour(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.uint8]:
-    return shipped.test_sample().images[:40]
+    return packaged.test_sample().images[:40]
 
 
 def test_every_corruption_is_measured_in_five_severities() -> None:
@@ -88,7 +88,7 @@ def measured(tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     path = tmp_path_factory.mktemp("robustness") / "report.json"
     line = [tiny_onnx, "--against", tiny_onnx, "--limit", "30", "--seed", "2", "--json", path, "-q"]
     done = subprocess.run(
-        [sys.executable, "-m", "cifar_bench.robustness", *map(str, line)],
+        [sys.executable, "-m", "cifar_eval.commands.robustness", *map(str, line)],
         capture_output=True,
         text=True,
         check=False,
@@ -123,7 +123,7 @@ def test_the_document_holds_what_the_runtime_decides(
     document = json.loads(measured[1].read_text())
     assert document["split"]["name"] == "test-sample[:30]"
     assert document["reference"] == document["models"][0]["name"]
-    sample = shipped.test_sample()
+    sample = packaged.test_sample()
     first_three = np.sort(
         np.concatenate([np.flatnonzero(sample.labels == k)[:3] for k in range(10)])
     )

@@ -5,8 +5,8 @@ from itertools import count, pairwise, repeat
 
 import pytest
 
-from cifar_bench.rounds import MAX_ROUNDS, MAX_TURN_RUNS, RoundPlan, measure_rounds
-from cifar_bench.sampling import WarmUp
+from cifar_bench.measure.rounds import MAX_ROUNDS, MAX_TURN_RUNS, RoundPlan, measure_rounds
+from cifar_bench.measure.sampling import WarmUp
 
 
 class FakeModel:

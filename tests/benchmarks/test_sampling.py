@@ -4,7 +4,7 @@ from itertools import accumulate, chain, repeat
 
 import pytest
 
-from cifar_bench.sampling import WarmUp, sample_calls, warm_up
+from cifar_bench.measure.sampling import WarmUp, sample_calls, warm_up
 
 
 def test_samples_are_clock_differences_around_each_measured_call_only() -> None:

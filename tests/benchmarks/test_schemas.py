@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cifar_bench.report import Report
+from cifar_bench.results.report import Report
 
 jsonschema = pytest.importorskip("jsonschema")
 SCRIPTS = Path(sysconfig.get_path("scripts"))

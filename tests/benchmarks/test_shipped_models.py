@@ -15,14 +15,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_bench.accuracy import measure_accuracy
-from cifar_bench.keras_scorer import KerasScorer
-from cifar_bench.parity import Limits, Parity, judge, parity_from_scores
-from cifar_bench.recipe import BenchSplit
-from cifar_bench.split_choice import choose_split
+from cifar_data import packaged
+from cifar_data.choose import choose_split
+from cifar_data.cifar10.splits import LABELS
+from cifar_data.split_names import BenchSplit
+from cifar_eval.accuracy import measure_accuracy
+from cifar_eval.models.keras import KerasScorer
+from cifar_eval.parity.counts import Parity, parity_from_scores
+from cifar_eval.parity.gate import judge
+from cifar_eval.parity.limits import Limits
 from cifar_runtime.classifier import Classifier, default_model
-from cifar_train import shipped
-from cifar_train.dataset import LABELS
 
 pytestmark = [
     # TensorFlow 2.21's tensors answer numpy 2 in the old way; the warning is about its code, not ours.
@@ -42,7 +44,7 @@ INT8 = Limits(max_accuracy_drop=0.005, min_agreement=0.97, min_accuracy=0.65)
 CHECKPOINTS = {
     path.stem: path
     for path in (
-        shipped.checkpoint(),
+        packaged.checkpoint(),
         *sorted((Path(__file__).parents[2] / "models").glob("*.keras")),
     )
 }
@@ -111,7 +113,7 @@ def test_the_default_models_decide_like_keras(
 ) -> None:
     """Both ship quantized to int8."""
     model = default_model(runtime)  # type: ignore[arg-type]
-    reference = reference_scores(shipped.checkpoint().stem, split)
+    reference = reference_scores(packaged.checkpoint().stem, split)
     assert_holds(parity_with(reference, model, split), INT8)
 
 

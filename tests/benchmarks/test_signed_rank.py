@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from cifar_bench.rank_test import larger_p
-from cifar_bench.signed_rank import paired_larger_p, paired_ratio_interval, smallest_paired_p
+from cifar_bench.regression.nonparametric import (
+    larger_p,
+    paired_larger_p,
+    paired_ratio_interval,
+    smallest_paired_p,
+)
 
 stats = pytest.importorskip("scipy.stats")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifar_bench.split_choice import choose_split, stratified_positions, training_notes
+from cifar_data.choose import choose_split, stratified_positions
+from cifar_eval.formatting import training_notes
 from cifar_runtime.errors import InputError
 
 

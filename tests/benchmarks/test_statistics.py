@@ -6,7 +6,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from cifar_bench.statistics import (
+from cifar_eval.intervals import (
     exact_mcnemar_p,
     median_interval,
     paired_difference_interval,

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from cifar_bench.baseline import judge
-from cifar_bench.latency import Latency
-from cifar_bench.regression_limits import RegressionLimits
-from cifar_bench.report import Report
-from cifar_bench.steadiness import busy_sentence, steadiness_notes, unsteady_medians
+from cifar_bench.regression.baseline import judge
+from cifar_bench.regression.limits import RegressionLimits
+from cifar_bench.results.latency import Latency
+from cifar_bench.results.report import Report
+from cifar_bench.results.steadiness import busy_sentence, steadiness_notes, unsteady_medians
 
 
 def latency(rounds: list[list[int]], *, threads: int) -> Latency:

@@ -4,7 +4,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cifar_bench.svg import Scale, element, figure, fitted, number, standalone, text, text_width
+from cifar_bench.figures.svg import (
+    Scale,
+    element,
+    figure,
+    fitted,
+    number,
+    standalone,
+    text,
+    text_width,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cifar_bench.cells import microseconds, percent
-from cifar_bench.report import Report
-from cifar_bench.table import markdown_table, plain_table
-from cifar_bench.timings import Throughput
+from cifar_bench.results.report import Report
+from cifar_bench.results.timings import Throughput
+from cifar_bench.tables.plain import markdown_table, plain_table
+from cifar_eval.formatting import microseconds, percent
 
 PLAIN = """\
 Accuracy: percent, split test-sample, 1,000 images.

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cifar_bench.training_speed import (
+from cifar_data import packaged
+from cifar_maintain.training_speed import (
     Round,
     SpeedRecipe,
     main,
@@ -13,7 +14,6 @@ from cifar_bench.training_speed import (
     parse,
     speed_table,
 )
-from cifar_train import shipped
 from cifar_train.recipes import RECIPES
 
 
@@ -41,7 +41,7 @@ def test_what_cannot_be_measured_is_refused(
 def test_every_round_trains_both_ways() -> None:
     recipe = replace(RECIPES["quick"], batch_size=8, precision="mixed_bfloat16")
     asked = SpeedRecipe(recipe=recipe, against=("float32",), steps=3, rounds=2)
-    train = shipped.test_sample().take(np.arange(24), name="few")
+    train = packaged.test_sample().take(np.arange(24), name="few")
     told: list[str] = []
     rounds = measure_training_speed(asked, train, progress=told.append)
     assert told == ["round 0 of 2 is done", "round 1 of 2 is done", "round 2 of 2 is done"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cifar_bench.training_time import TimedRun, main, time_table
+from cifar_maintain.training_time import TimedRun, main, time_table
 
 
 def card(epochs: int, correct: int) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from cifar_bench.report import Report
-from cifar_bench.roofline import Ceiling
+from cifar_bench.results.report import Report
+from cifar_bench.results.roofline import Ceiling
 
 AGAINST_CEILINGS = (
     "int8's ceiling is 2.00 times float32's here; the int8 model reaches 109 % of its ceiling, "

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_bench.worker_process import WorkerProcess
+from cifar_bench.measure.worker_process import WorkerProcess
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 
 PROGRAM = """

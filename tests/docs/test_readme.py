@@ -6,26 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from cifar_bench import cli as bench_cli
-from cifar_bench import parity_cli, readme
-from cifar_export import cli as export_cli
-from cifar_runtime import cli as classify_cli
-from cifar_runtime import info_cli
-from cifar_runtime.command import EXIT_CODES
+from cifar_bench.commands import bench as bench_cli
+from cifar_data.commands import data
+from cifar_eval.commands import parity
+from cifar_export.commands import export as export_cli
+from cifar_maintain import readme
+from cifar_runtime.commands import classify as classify_cli
+from cifar_runtime.commands import info
+from cifar_runtime.commands.parser import EXIT_CODES
 from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError
-from cifar_train import cli as train_cli
-from cifar_train import data_cli, soft_labels_cli
+from cifar_train.commands import soft_labels
+from cifar_train.commands import train as train_cli
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PARSERS = {
     "cifar-bench": bench_cli.parse,
     "cifar-classify": classify_cli.parse,
-    "cifar-data": data_cli.parse,
+    "cifar-data": data.parse,
     "cifar-export": export_cli.parse,
-    "cifar-info": info_cli.parse,
-    "cifar-parity": parity_cli.parse,
-    "cifar-soft-labels": soft_labels_cli.parse,
+    "cifar-info": info.parse,
+    "cifar-parity": parity.parse,
+    "cifar-soft-labels": soft_labels.parse,
     "cifar-train": train_cli.parse,
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cifar_train import shipped
+from cifar_data import packaged
 
 ROOT = Path(__file__).parents[2]
 # Of all 10,000 test images, int8, the mean over seeds.
@@ -38,6 +38,6 @@ def test_int8_reaches_what_the_recipe_must(recipe: str) -> None:
 def test_the_best_seed_on_validation_is_shipped(recipe: str) -> None:
     best = max(recorded(recipe, "card.json"), key=validation_accuracy)
     models = {
-        path.stem: path for path in [*(ROOT / "models").glob("*.keras"), shipped.checkpoint()]
+        path.stem: path for path in [*(ROOT / "models").glob("*.keras"), packaged.checkpoint()]
     }
     assert hashlib.sha256(models[recipe].read_bytes()).hexdigest() == best["model"]["sha256"]

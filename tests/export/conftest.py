@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_train import shipped
+from cifar_data import packaged
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def small_model() -> Any:
     )
     model.layers[2].gamma.assign(np.where(np.arange(16) < 2, -1.0, np.arange(16) != 2))
     model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy")
-    sample = shipped.calibration_sample()
+    sample = packaged.calibration_sample()
     model.fit(sample.images.astype(np.float32), sample.labels, batch_size=32, epochs=6, verbose=0)
     return model
 

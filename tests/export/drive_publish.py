@@ -18,11 +18,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from cifar_export.publish import place, publish, write_artefact, write_document
-from cifar_export.staging import PREFIX, staging_folder, sweep
+from cifar_export.publish.publish import place, publish, write_artefact, write_document
+from cifar_export.scratch import PREFIX, staging_folder, sweep
 from cifar_runtime.artefact import card_path, open_artefact
-from cifar_runtime.embedding import sealed
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.formats.embedded_card import sealed
 
 FAILED = "m.onnx.failed.parity.json"
 CONTRACT = {

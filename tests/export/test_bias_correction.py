@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_export.bias_correction import correct_biases
-from cifar_export.calibration import Feed
-from cifar_export.fold import fold
-from cifar_export.tflite import tflite_int8
-from cifar_train import shipped
+from cifar_data import packaged
+from cifar_export.int8.bias_correction import correct_biases
+from cifar_export.int8.calibration import Feed
+from cifar_export.keras_graph.fold import fold
+from cifar_export.targets.tflite import tflite_int8
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def model(small_model: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def feed() -> Feed:
-    return Feed(images=shipped.calibration_sample().images[:128], multiplier=1 / 64, offset=-2.0)
+    return Feed(images=packaged.calibration_sample().images[:128], multiplier=1 / 64, offset=-2.0)
 
 
 def test_the_model_given_keeps_its_weights_and_kernels_stay(model: Any, feed: Feed) -> None:
@@ -68,7 +68,7 @@ def test_a_network_of_one_layer_is_corrected_too(feed: Feed) -> None:
 
 
 def _logits(model: Any) -> Any:
-    from cifar_export.adapt import adapted
+    from cifar_export.checkpoint.io_layers import adapted
 
     return adapted(model, output_kind="logits")
 

@@ -6,18 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_export.calibration import (
-    load_calibration,
-    reaching_both_ends,
-    refuse_judged_images,
-    stratified_sample,
-)
-from cifar_export.card import pixel_contract, quantized_contract
+from cifar_data import packaged
+from cifar_data.choose import stratified_sample
+from cifar_export.contracts import pixel_contract, quantized_contract
 from cifar_export.converted import Quantization
+from cifar_export.int8.calibration import load_calibration, reaching_both_ends, refuse_judged_images
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.preprocess import input_table
-from cifar_train import shipped
 
 
 def _recipe(**changes: object) -> ExportRecipe:
@@ -38,7 +34,7 @@ def test_a_stratified_sample_has_equal_shares_and_follows_its_seed() -> None:
 
 def test_the_default_is_the_shipped_sample_of_the_train_split() -> None:
     calibration = load_calibration(_recipe(), CONTRACT)
-    sample = shipped.calibration_sample()
+    sample = packaged.calibration_sample()
     assert (calibration.source, calibration.added) == ("train", ())
     assert calibration.ids == tuple(sample.ids.tolist())
     np.testing.assert_array_equal(calibration.images, sample.images)

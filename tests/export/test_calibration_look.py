@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cifar_export.calibration_look import Look, calibration_is_unlike, look_of
-from cifar_train import shipped
+from cifar_data import packaged
+from cifar_export.int8.image_statistics import Look, calibration_is_unlike, look_of
 
 PROGRAM = Path(sys.executable).with_name("cifar-export")
 NUM_NOISE = 64
@@ -33,13 +33,13 @@ def test_the_figures_are_mean_deviation_and_difference_of_neighbours() -> None:
 
 @pytest.mark.parametrize("name", NOISE)
 def test_noise_looks_unlike_photographs(name: str) -> None:
-    expected = look_of(np.asarray(shipped.test_sample().images))
+    expected = look_of(np.asarray(packaged.test_sample().images))
     assert calibration_is_unlike(look_of(noise(name)), expected)
 
 
 def test_training_images_look_like_test_images() -> None:
-    images = np.asarray(shipped.calibration_sample().images)
-    expected = look_of(np.asarray(shipped.test_sample().images))
+    images = np.asarray(packaged.calibration_sample().images)
+    expected = look_of(np.asarray(packaged.test_sample().images))
     assert not calibration_is_unlike(look_of(images), expected)
     for start in range(0, len(images) - 16, 16):
         assert not calibration_is_unlike(look_of(images[start : start + 32]), expected)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cifar_export.checkpoint import open_checkpoint
+from cifar_export.checkpoint.open import open_checkpoint
 from cifar_runtime.errors import ArtefactError
 
 Save = Callable[[Any, Path], None]

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from cifar_export.advice import advice, arguments
-from cifar_export.cli import main, parse, recipe_from
-from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe
-from cifar_export.recipe import ExportRecipe, QatRecipe
+from cifar_export.commands.export import main, parse, recipe_from
+from cifar_export.recipe import ConfidenceRecipe, ExportRecipe, QatRecipe, RobustnessRecipe
 from cifar_runtime.errors import UsageError
 
 PROGRAM = Path(sys.executable).parent / "cifar-export"
@@ -324,7 +323,7 @@ def test_a_bad_checkpoint_is_exit_code_4_through_the_installed_command(tmp_path:
 
 def test_help_needs_neither_numpy_nor_tensorflow() -> None:
     code = (
-        "import sys, cifar_export.cli as cli\n"
+        "import sys, cifar_export.commands.export as cli\n"
         "try: cli.parse(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'numpy', 'tensorflow', 'keras', 'onnx', 'PIL'}\n"

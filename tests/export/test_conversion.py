@@ -5,20 +5,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_export.calibration import Feed
+from cifar_data import packaged
 from cifar_export.converted import Quantization
-from cifar_export.fold import fold
-from cifar_export.onnx_float import OPSET, checked_bytes, onnx_float32
-from cifar_export.tflite import refuse_float, tflite_content, tflite_float32, tflite_int8
+from cifar_export.int8.calibration import Feed
+from cifar_export.keras_graph.fold import fold
+from cifar_export.targets.onnx_float import OPSET, checked_bytes, onnx_float32
+from cifar_export.targets.tflite import refuse_float, tflite_content, tflite_float32, tflite_int8
 from cifar_runtime.errors import ArtefactError
-from cifar_train import architectures, shipped
+from cifar_train import networks
 
 NOTEBOOK_OPERATORS = [*["CONV_2D", "MAX_POOL_2D"] * 3, "FULLY_CONNECTED", "SOFTMAX"]
 
 
 @pytest.fixture(scope="module")
 def notebook() -> Any:
-    return fold(architectures.build("notebook")).model
+    return fold(networks.build("notebook")).model
 
 
 def test_the_folded_notebook_network_has_no_mul_or_add_left(notebook: Any) -> None:
@@ -28,7 +29,7 @@ def test_the_folded_notebook_network_has_no_mul_or_add_left(notebook: Any) -> No
 
 
 def test_an_int8_file_holds_integers_only_and_exact_pixels(notebook: Any) -> None:
-    images = shipped.calibration_sample().images[:16]
+    images = packaged.calibration_sample().images[:16]
     converted = tflite_int8(notebook, Feed(images=images))
     content = tflite_content(converted.data)
     assert list(content.operators) == NOTEBOOK_OPERATORS
@@ -40,7 +41,7 @@ def test_an_int8_file_holds_integers_only_and_exact_pixels(notebook: Any) -> Non
 def test_every_convolution_of_an_int8_file_has_one_scale_a_filter(notebook: Any) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
-    data = tflite_int8(notebook, Feed(images=shipped.calibration_sample().images[:16])).data
+    data = tflite_int8(notebook, Feed(images=packaged.calibration_sample().images[:16])).data
     file = schema.ModelT.InitFromPackedBuf(data, 0)
     (graph,) = file.subgraphs
     scales = []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cifar_export.export import export
+from cifar_export.pipeline import export
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.errors import ArtefactError
 

@@ -5,7 +5,8 @@ from math import cos, log, pi, sqrt
 import numpy as np
 import pytest
 
-from cifar_export.distillation import (
+from cifar_export.qat.scaled_adam import ScaledAdam, Units, units_of
+from cifar_export.qat.schedule import (
     Look,
     best,
     is_look,
@@ -16,7 +17,6 @@ from cifar_export.distillation import (
     verdict,
     views,
 )
-from cifar_export.scaled_adam import ScaledAdam, Units, units_of
 
 
 def test_a_look_counts_equal_decisions_and_measures_divergence() -> None:

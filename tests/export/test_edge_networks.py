@@ -5,16 +5,17 @@ from typing import Any
 
 import pytest
 
-from cifar_export.calibration import Feed
-from cifar_export.fold import fold
-from cifar_export.global_pooling import pool_globally
-from cifar_export.onnx_float import onnx_float32
-from cifar_export.onnx_int8 import onnx_int8
-from cifar_export.tflite import tflite_int8
-from cifar_runtime.graph import Graph
-from cifar_runtime.onnx_graph import onnx_graph
-from cifar_runtime.tflite_graph import tflite_graph
-from cifar_train import architectures, shipped
+from cifar_data import packaged
+from cifar_export.int8.calibration import Feed
+from cifar_export.keras_graph.fold import fold
+from cifar_export.keras_graph.global_pooling import pool_globally
+from cifar_export.targets.onnx_float import onnx_float32
+from cifar_export.targets.onnx_int8 import onnx_int8
+from cifar_export.targets.tflite import tflite_int8
+from cifar_runtime.formats.graph import Graph
+from cifar_runtime.formats.onnx_graph import onnx_graph
+from cifar_runtime.formats.tflite_graph import tflite_graph
+from cifar_train import networks
 from cifar_train.recipe import Architecture
 
 PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
@@ -44,10 +45,10 @@ NAMES = [
 
 
 def folded(name: Architecture) -> tuple[Any, Feed]:
-    model = architectures.build(name)
+    model = networks.build(name)
     model.layers[-1].bias.assign([0.01] * 10)  # a converter drops a bias of zeros
     result = fold(model, rescaling="strip")
-    images = shipped.calibration_sample().images[:8]
+    images = packaged.calibration_sample().images[:8]
     return result.model, Feed(images=images, multiplier=result.multiplier, offset=result.offset)
 
 

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_export.calibration import Feed, reaching_both_ends
-from cifar_export.equalize import equalize, wiring_of
-from cifar_export.fold import fold
-from cifar_export.trace import functional_from, trace
-from cifar_train import shipped
+from cifar_data import packaged
+from cifar_export.int8.calibration import Feed, reaching_both_ends
+from cifar_export.int8.equalize import equalize, wiring_of
+from cifar_export.keras_graph.fold import fold
+from cifar_export.keras_graph.trace import functional_from, trace
 
 Build = Callable[[Any, Any], Any]
 
 
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.uint8]:
-    return np.asarray(shipped.test_sample().images[::16])
+    return np.asarray(packaged.test_sample().images[::16])
 
 
 @pytest.fixture(scope="module")
 def feed() -> Feed:
-    images, _ = reaching_both_ends(shipped.calibration_sample().images[:64])
+    images, _ = reaching_both_ends(packaged.calibration_sample().images[:64])
     return Feed(images=images, multiplier=1 / 64, offset=-2.0)
 
 

@@ -11,21 +11,21 @@ import pytest
 from PIL import Image
 
 import cifar_runtime
-from cifar_bench.confidence import fit_confidence, measure_confidence
-from cifar_bench.corruptions import corrupted
-from cifar_bench.image_folder import read_image_folder
-from cifar_export.cli import main
-from cifar_export.confidence import load_confidence_images
-from cifar_export.evidence_recipe import ConfidenceRecipe, RobustnessRecipe
-from cifar_export.export import export
-from cifar_export.outliers import made_outliers, photograph_outliers
-from cifar_export.recipe import ExportRecipe, ExportResult
+from cifar_data import packaged
+from cifar_data.cifar10.splits import LABELS as CIFAR_LABELS
+from cifar_data.image_folder import read_image_folder
+from cifar_eval.confidence import fit_confidence, measure_confidence
+from cifar_eval.robustness.corruptions import corrupted
+from cifar_export.commands.export import main
+from cifar_export.evidence.confidence_card import load_confidence_images
+from cifar_export.evidence.outliers import made_outliers, photograph_outliers
+from cifar_export.pipeline import export
+from cifar_export.recipe import ConfidenceRecipe, ExportRecipe, RobustnessRecipe
+from cifar_export.result import ExportResult
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import card_path, open_artefact
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError, UsageError
-from cifar_train import shipped
-from cifar_train.dataset import LABELS as CIFAR_LABELS
 
 Save = Callable[[Any, Path], None]
 LABELS = ("red", "green", "blue")
@@ -275,7 +275,7 @@ def test_without_the_fetched_data_set_confidence_is_exit_code_3(
 @pytest.mark.full_data
 def test_cifar_10s_validation_split_fits_and_photographs_are_among_the_outliers() -> None:
     images = load_confidence_images(
-        ConfidenceRecipe(), labels=CIFAR_LABELS, contract=pixels(32), gate=shipped.test_sample()
+        ConfidenceRecipe(), labels=CIFAR_LABELS, contract=pixels(32), gate=packaged.test_sample()
     )
     assert (images.split.name, len(images.split.labels)) == ("validation", 5000)
     assert [one.source for one in images.outliers] == ["noise", "textures", "photographs"]

@@ -12,18 +12,18 @@ import pytest
 from PIL import Image
 
 import cifar_runtime
-from cifar_export.card import licence_of
-from cifar_export.export import export
-from cifar_export.outcome import ExportConflictError, ExportGateError
-from cifar_export.recipe import ExportRecipe, ExportResult
+from cifar_data import packaged
+from cifar_export.pipeline import export
+from cifar_export.publish.card import licence_of
+from cifar_export.recipe import ExportRecipe
+from cifar_export.result import ExportConflictError, ExportGateError, ExportResult
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import card_path, open_artefact
-from cifar_runtime.embedding import document_of_card, embedded_document
 from cifar_runtime.errors import InputError, UsageError
+from cifar_runtime.formats.embedded_card import document_of_card, embedded_document
+from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.golden import golden_from_card, replay
 from cifar_runtime.info import graph_of
-from cifar_runtime.tflite_graph import tflite_graph
-from cifar_train import shipped
 
 Save = Callable[[Any, Path], None]
 LENIENT = {"max_accuracy_drop": 0.03, "min_agreement": 0.9}
@@ -62,7 +62,7 @@ def test_every_pair_of_format_and_precision_is_published(
 
 
 def test_artefacts_decide_like_keras(results: tuple[ExportResult, ...], small_model: Any) -> None:
-    sample = shipped.test_sample()
+    sample = packaged.test_sample()
     reference = small_model.predict(sample.images.astype(np.float32), verbose=0)
     for result in results:
         scores = Classifier(result.path).scores(sample.images)
@@ -116,7 +116,7 @@ def test_the_card_says_where_everything_comes_from(
 def test_every_export_carries_its_contract_and_golden_vectors(
     results: tuple[ExportResult, ...], small_model: Any
 ) -> None:
-    sample = shipped.test_sample()
+    sample = packaged.test_sample()
     reference = small_model.predict(sample.images.astype(np.float32), verbose=0)
     for result in results:
         classifier = Classifier(result.path)
@@ -165,9 +165,9 @@ def test_the_seed_network_has_its_known_size() -> None:
     """17.94 million multiply-accumulates; 381,066 parameters once every BatchNorm is folded."""
     import keras
 
-    from cifar_export.fold import fold
-    from cifar_export.tflite import tflite_float32
-    from cifar_train.architectures import build
+    from cifar_export.keras_graph.fold import fold
+    from cifar_export.targets.tflite import tflite_float32
+    from cifar_train.networks import build
 
     keras.utils.set_random_seed(0)
     model = build("notebook")
@@ -184,8 +184,8 @@ def test_the_licence_of_a_checkpoint_is_that_of_its_card() -> None:
 def test_calibration_images_are_named_by_id_and_digest(results: tuple[ExportResult, ...]) -> None:
     by_id = dict(
         zip(
-            shipped.calibration_sample().ids.tolist(),
-            shipped.calibration_sample().images,
+            packaged.calibration_sample().ids.tolist(),
+            packaged.calibration_sample().images,
             strict=True,
         )
     )
@@ -218,7 +218,7 @@ def test_a_training_card_goes_into_the_provenance_without_its_curves(
 
 
 def test_a_card_of_another_model_is_passed_over(checkpoint: Path, tmp_path: Path) -> None:
-    from cifar_export.checkpoint import read_training_card
+    from cifar_export.checkpoint.open import read_training_card
 
     (tmp_path / "card.json").write_text(json.dumps({"model": {"sha256": "00"}}))
     assert read_training_card(tmp_path / checkpoint.name, sha256="11") is None

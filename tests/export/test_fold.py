@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_export.fold import Folded, fold
-from cifar_train import architectures, shipped
+from cifar_data import packaged
+from cifar_export.keras_graph.fold import Folded, fold
+from cifar_train import networks
 
 Build = Callable[[Any, Any], Any]
 GAMMAS = {
@@ -20,7 +21,7 @@ GAMMAS = {
 
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.float32]:
-    return shipped.test_sample().images[::16].astype(np.float32)
+    return packaged.test_sample().images[::16].astype(np.float32)
 
 
 def _blocks(
@@ -270,7 +271,7 @@ def test_the_original_is_not_modified(images: NDArray[np.float32]) -> None:
 def test_the_notebook_network_folds_to_convolutions_alone(
     architecture: Any, front: list[str]
 ) -> None:
-    folded = fold(architectures.build(architecture))
+    folded = fold(networks.build(architecture))
     block = ["Conv2D", "MaxPooling2D"]
     assert _kinds(folded) == ["InputLayer", *front, *block, *block, *block, "Flatten", "Dense"]
     assert folded.model.count_params() == 381_066

@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_export.calibration import Feed
-from cifar_export.fold import fold
-from cifar_export.global_pooling import pool_globally
-from cifar_export.onnx_float import onnx_float32
-from cifar_export.onnx_int8 import onnx_int8
-from cifar_export.onnx_pooling import use_global_average_pool
-from cifar_export.preparation import prepare
-from cifar_export.tflite import tflite_int8
-from cifar_runtime.onnx_graph import onnx_graph
-from cifar_runtime.tflite_graph import tflite_graph
+from cifar_export.int8.calibration import Feed
+from cifar_export.int8.prepare import prepare
+from cifar_export.keras_graph.fold import fold
+from cifar_export.keras_graph.global_pooling import pool_globally
+from cifar_export.targets.onnx_float import onnx_float32
+from cifar_export.targets.onnx_int8 import onnx_int8
+from cifar_export.targets.onnx_pooling import use_global_average_pool
+from cifar_export.targets.tflite import tflite_int8
+from cifar_runtime.formats.onnx_graph import onnx_graph
+from cifar_runtime.formats.tflite_graph import tflite_graph
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (16, 8, 8, 3), np.uint8)
 FEED = Feed(images=IMAGES, multiplier=1 / 64, offset=-2.0)

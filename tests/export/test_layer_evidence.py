@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_bench.layer_error import layer_errors
-from cifar_bench.litert_layers import LiteRTTrace
-from cifar_bench.onnx_layers import OnnxTrace
-from cifar_bench.split_choice import stratified_positions
+from cifar_data import packaged
+from cifar_data.choose import stratified_positions
+from cifar_eval.layers.compare import layer_errors
+from cifar_eval.layers.litert_layers import LiteRTTrace
+from cifar_eval.layers.onnx_layers import OnnxTrace
 from cifar_export import layer_evidence
-from cifar_export.export import export
-from cifar_export.outcome import ExportGateError
+from cifar_export.pipeline import export
 from cifar_export.recipe import ExportRecipe
+from cifar_export.result import ExportGateError
 from cifar_runtime.artefact import open_artefact
-from cifar_train import shipped
 
 TRACES = {"tflite": LiteRTTrace, "onnx": OnnxTrace}
 
@@ -78,7 +78,7 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
     )
     said: list[str] = []
     published = {result.path.name: result.path for result in export(lenient, progress=said.append)}
-    sample = shipped.test_sample()
+    sample = packaged.test_sample()
     images = sample.images[stratified_positions(sample.labels, 32)]
     for failure in caught.value.failures:
         suffix = failure.name.rpartition(".")[2]

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cifar_data import packaged
 from cifar_export.advice import arguments
-from cifar_export.export import export
-from cifar_export.recipe import RUNNABLE, ExportRecipe, ExportResult
+from cifar_export.pipeline import export
+from cifar_export.recipe import RUNNABLE, ExportRecipe
 from cifar_export.reproduce import check_reproducible
+from cifar_export.result import ExportResult
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import card_path, open_artefact
-from cifar_runtime.embedding import embedded_document
 from cifar_runtime.errors import GateError
-from cifar_train import shipped
+from cifar_runtime.formats.embedded_card import embedded_document
 
 # What no small classifier of one second's training may miss: its decisions are closer than a real one's.
 LENIENT = {"max_accuracy_drop": 0.03, "min_agreement": 0.9}
@@ -94,7 +95,7 @@ def test_float_ends_change_nothing_between_them(
     fmt: str, steps: int, results: dict[str, ExportResult]
 ) -> None:
     """But for one step of the scores, where onnxruntime fuses the last softmax of one file only."""
-    images = shipped.test_sample().images[:100]
+    images = packaged.test_sample().images[:100]
     integer, floats = (
         Classifier(results[f"small-{name}.{fmt}"].path).scores(images)
         for name in ("int8", "int8-float-io")
@@ -146,7 +147,7 @@ def test_the_kind_of_scores_is_a_choice_that_the_contract_records(
     kind: str | None, least: float, most: float, recipe: ExportRecipe, tmp_path: Path
 ) -> None:
     chosen = replace(recipe, quantize=("int8",), output_kind=kind, output=tmp_path)  # type: ignore[arg-type]
-    sample = shipped.test_sample().images[:50]
+    sample = packaged.test_sample().images[:50]
     for result in export(chosen):
         assert open_artefact(result.path).contract.output.kind == (kind or "probabilities")
         recorded = json.loads(card_path(result.path).read_text())["provenance"]["recipe"]

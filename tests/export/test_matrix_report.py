@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifar_bench.matrix import MatrixReport, matrix_from_text
-from cifar_export import job, matrix
-from cifar_export.matrix import export_matrix, main
-from cifar_export.outcome import ExportConflictError
-from cifar_export.qat import QatData
+from cifar_data import packaged
+from cifar_export import job
+from cifar_export.qat.task import QatData
 from cifar_export.recipe import RUNNABLE, ExportRecipe, QatRecipe
+from cifar_export.result import ExportConflictError
+from cifar_maintain import matrix
+from cifar_maintain.matrix import export_matrix, main
+from cifar_maintain.matrix_report import MatrixReport, matrix_from_text
 from cifar_runtime.artefact import open_artefact
-from cifar_train import shipped
 
 
 def recipe(checkpoint: Path, output: Path) -> ExportRecipe:
@@ -44,7 +45,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(checkpoint: Path, output: Path) -> MatrixReport:
-    images = np.asarray(shipped.calibration_sample().images)
+    images = np.asarray(packaged.calibration_sample().images)
     data = QatData(train=images[:128], validation=images[128:192])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matrix, "RUNNABLE", {"tflite": ("none", "int8"), "onnx": ("none",)})

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from cifar_bench.gate import Gate
-from cifar_export import cli
-from cifar_export import export as export_module
-from cifar_export.outcome import ExportFailure
-from cifar_export.recipe import ExportResult
+from cifar_eval.parity.gate import Gate
+from cifar_export import pipeline as export_module
+from cifar_export.commands import export
+from cifar_export.result import ExportFailure, ExportResult
 
 GATE = Gate(name="agreement", value=0.9, limit=0.97, passed=False, passing_limit=0.9)
 
@@ -62,7 +61,7 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(folder: Path, pairs: str, *options: str) -> int:
-    return cli.main(["net.keras", "-o", str(folder), "--quantize", pairs, "-q", *options])
+    return export.main(["net.keras", "-o", str(folder), "--quantize", pairs, "-q", *options])
 
 
 @pytest.mark.usefixtures("outcomes")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_export.adapt import adapted
-from cifar_export.export import export
+from cifar_export.checkpoint.io_layers import adapted
+from cifar_export.pipeline import export
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import open_artefact

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cifar_export.staging import PREFIX, scratch_folder, scratch_parent, staging_folder, sweep
+from cifar_export.scratch import PREFIX, scratch_folder, scratch_parent, staging_folder, sweep
 
 DRIVER = Path(__file__).with_name("drive_publish.py")
 IN_PIECES = pytest.mark.skipif(os.name != "posix", reason="needs fork and SIGKILL")
@@ -58,7 +58,7 @@ def test_a_converters_files_of_a_killed_export_are_swept(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     program = (
         "import os, signal\n"
-        "from cifar_export.staging import scratch_folder\n"
+        "from cifar_export.scratch import scratch_folder\n"
         "with scratch_folder() as folder:\n"
         "    (folder / 'data.npz').write_bytes(b'images')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -78,7 +78,7 @@ def test_the_child_that_trains_ends_with_its_parent() -> None:
     """The pipe that only the child still holds is closed when it ends."""
     child = (
         "import os, sys, time\n"
-        "from cifar_export.qat_tfmot_child import end_with_parent\n"
+        "from cifar_export.qat.tfmot_child import end_with_parent\n"
         "end_with_parent(int(sys.argv[1])); print('watching', flush=True); time.sleep(60); print('late')\n"
     )
     parent = (

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_export.calibration import Feed
-from cifar_export.checkpoint import open_checkpoint
-from cifar_export.export import export
-from cifar_export.fold import Folded, fold
-from cifar_export.int8_simulation import observed_ranges, rounded_to_int8
-from cifar_export.qat import Lesson, QatData, trained
+from cifar_data import packaged
+from cifar_data.cifar10.splits import dataset_folder
+from cifar_export.checkpoint.open import open_checkpoint
+from cifar_export.int8.calibration import Feed
+from cifar_export.int8.simulation import observed_ranges, rounded_to_int8
+from cifar_export.keras_graph.fold import Folded, fold
+from cifar_export.pipeline import export
+from cifar_export.qat.distil import trained
+from cifar_export.qat.task import Lesson, QatData
 from cifar_export.recipe import ExportRecipe, QatRecipe
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import InputError
-from cifar_train import shipped
-from cifar_train.dataset import dataset_folder
 
 HAS_TFMOT = importlib.util.find_spec("tensorflow_model_optimization") is not None
 BACKENDS = [
@@ -34,12 +35,12 @@ def folded(checkpoint: Path) -> Folded:
 
 @pytest.fixture(scope="module")
 def feed() -> Feed:
-    return Feed(images=shipped.calibration_sample().images[:128])
+    return Feed(images=packaged.calibration_sample().images[:128])
 
 
 @pytest.fixture(scope="module")
 def data() -> QatData:
-    images = shipped.calibration_sample().images
+    images = packaged.calibration_sample().images
     return QatData(train=images[:256], validation=images[256:])
 
 
@@ -124,7 +125,7 @@ def test_an_int8_export_can_be_trained_first(
     checkpoint: Path, data: QatData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cifar_export.job.qat_data", lambda: data)
-    monkeypatch.setattr("cifar_export.export.check_data_set", lambda: None)
+    monkeypatch.setattr("cifar_export.pipeline.check_data_set", lambda: None)
     results = export(
         ExportRecipe(
             checkpoint=checkpoint,

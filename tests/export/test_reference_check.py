@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_bench.gate import Limits
-from cifar_export.checkpoint import Checkpoint
+from cifar_data.split import Split
+from cifar_eval.parity.limits import Limits
+from cifar_export.checkpoint.open import Checkpoint
+from cifar_export.checkpoint.reference_check import chance_p, check_reference, stated_accuracy
+from cifar_export.evidence.verify import limits_for
 from cifar_export.recipe import ExportRecipe
-from cifar_export.reference_check import chance_p, check_reference, stated_accuracy
-from cifar_export.verify import limits_for
 from cifar_runtime.errors import ArtefactError
-from cifar_train.dataset import Split
 
 CARD = {
     "accuracy": {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cifar_export.cli import main
+from cifar_export.commands.export import main
 
 jsonschema = pytest.importorskip("jsonschema")
 referencing = pytest.importorskip("referencing")

@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_export import onnx_int8 as static
-from cifar_export.calibration import Feed
-from cifar_export.checkpoint import open_checkpoint
-from cifar_export.fold import fold
-from cifar_export.onnx_float import onnx_float32
-from cifar_export.tflite import tflite_content, tflite_float32, tflite_int8
-from cifar_train import architectures, shipped
+from cifar_data import packaged
+from cifar_export.checkpoint.open import open_checkpoint
+from cifar_export.int8.calibration import Feed
+from cifar_export.keras_graph.fold import fold
+from cifar_export.targets import onnx_int8 as static
+from cifar_export.targets.onnx_float import onnx_float32
+from cifar_export.targets.tflite import tflite_content, tflite_float32, tflite_int8
+from cifar_train import networks
 
 
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.uint8]:
-    return shipped.test_sample().images[:200]
+    return packaged.test_sample().images[:200]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def decisions(folded: Any, images: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 @pytest.fixture(scope="module")
 def feed() -> Feed:
-    return Feed(images=shipped.calibration_sample().images[:128])
+    return Feed(images=packaged.calibration_sample().images[:128])
 
 
 def _litert(data: bytes, images: NDArray[Any]) -> NDArray[np.int64]:
@@ -135,7 +136,7 @@ def test_every_calibration_method_keeps_pixels_exact(
 @pytest.mark.parametrize("method", ["minmax", "percentile"])
 def test_cropped_pixels_stay_exact_too(method: Any, images: NDArray[np.uint8], feed: Feed) -> None:
     """The quantizer puts its first node behind a Slice, as behind a Transpose, and clips its range by percentile."""
-    model = architectures.build("seed-cnn")
+    model = networks.build("seed-cnn")
     dense = model.layers[-1]
     random = np.random.default_rng(0)
     dense.set_weights([random.normal(size=shape) for shape in map(np.shape, dense.get_weights())])

@@ -19,16 +19,16 @@ SHIPPED_MODELS = [
     "cifar_runtime/models/edge-s-int8.tflite.json",
 ]
 SHIPPED_DATA = [
-    "cifar_train/checkpoints/edge-s.json",
-    "cifar_train/checkpoints/edge-s.keras",
-    "cifar_train/checkpoints/soft-labels.json",
-    "cifar_train/checkpoints/soft-labels.npy",
-    "cifar_train/samples/calibration-sample.bin",
-    "cifar_train/samples/samples.json",
-    "cifar_train/samples/test-sample.bin",
-    "cifar_train/samples/validation_ids.npy",
+    "cifar_data/checkpoints/edge-s.json",
+    "cifar_data/checkpoints/edge-s.keras",
+    "cifar_data/checkpoints/soft-labels.json",
+    "cifar_data/checkpoints/soft-labels.npy",
+    "cifar_data/samples/calibration-sample.bin",
+    "cifar_data/samples/samples.json",
+    "cifar_data/samples/test-sample.bin",
+    "cifar_data/samples/validation_ids.npy",
     *(
-        f"cifar_train/samples/images/{label}.png"
+        f"cifar_data/samples/images/{label}.png"
         for label in [
             "airplane",
             "automobile",

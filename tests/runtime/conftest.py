@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from cifar_runtime.contract import AbstentionScore, Contract, InputContract, OutputContract
-from cifar_runtime.embedding import sealed
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.formats.embedded_card import sealed
 
 HEIGHT, WIDTH = 6, 8  # not square, so that swapped axes show
 LABELS = ("red", "green", "blue")

@@ -568,7 +568,7 @@ def _transposed(model: Any) -> None:
 
 def _nested() -> bytes:
     """A graph in an attribute of a node of a graph, and so on; it names a location, which makes us walk it."""
-    from cifar_runtime.onnx_wire import message_fields
+    from cifar_runtime.formats.protobuf import message_fields
 
     deep = b"location"
     for _ in range(5000):

@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cifar_runtime import Classifier, Prediction
-from cifar_runtime.classifier import (
-    certainties_from_probabilities,
-    default_model,
-    dequantize,
-    prediction_from_probabilities,
-    probabilities_from_scores,
-)
+from cifar_runtime.classifier import default_model, prediction_from_probabilities
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError, UsageError
-from cifar_runtime.session import RuntimeName
+from cifar_runtime.scores import (
+    certainties_from_probabilities,
+    dequantize,
+    probabilities_from_scores,
+)
+from cifar_runtime.sessions.base import RuntimeName
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (64, 6, 8, 3), dtype=np.uint8)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cifar_runtime.cli import ClassifyRecipe, parse
+from cifar_runtime.commands.classify import ClassifyRecipe, parse
 from cifar_runtime.errors import UsageError
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-classify"
@@ -340,7 +340,7 @@ def test_ctrl_c_is_130(tflite_model: Path, folder: Path) -> None:
 HEAVY = {"tensorflow", "keras", "tf_keras", "onnx", "sklearn", "matplotlib", "jax", "tf2onnx"}
 LIST_MODULES = """
 import sys
-from cifar_runtime.cli import main
+from cifar_runtime.commands.classify import main
 code = main(sys.argv[1:])
 sys.stderr.write(" ".join({name.split(".")[0] for name in sys.modules}))
 raise SystemExit(code)
@@ -373,14 +373,14 @@ def test_help_does_not_import_numpy(tmp_path: Path) -> None:
             "-X",
             "importtime",
             "-c",
-            "from cifar_runtime.cli import parse; parse(['-h'])",
+            "from cifar_runtime.commands.classify import parse; parse(['-h'])",
         ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "cifar_runtime.command" in found.stderr
+    assert "cifar_runtime.commands.parser" in found.stderr
     assert not {"numpy", "PIL", "pathlib", "json"} & {
         line.split("|")[-1].strip() for line in found.stderr.splitlines()
     }

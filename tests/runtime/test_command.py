@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from cifar_runtime.command import Parser, choice, execute, not_one_of, positive_int, share
+from cifar_runtime.commands.parser import Parser, choice, execute, positive_int, share
 from cifar_runtime.errors import (
     ArtefactError,
     CifarEdgeError,
@@ -17,6 +17,7 @@ from cifar_runtime.errors import (
     InputError,
     MissingDependencyError,
     UsageError,
+    not_one_of,
 )
 
 
@@ -88,7 +89,7 @@ def test_the_action_decides_the_exit_code(code: int) -> None:
 
 def test_a_reader_that_leaves_ends_quietly() -> None:
     program = (
-        "from cifar_runtime.command import execute\n"
+        "from cifar_runtime.commands.parser import execute\n"
         "def action():\n"
         "    while True: print('x' * 1000)\n"
         "raise SystemExit(execute('cifar-x', action, argv=[]))\n"

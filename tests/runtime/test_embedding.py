@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from cifar_runtime.artefact import open_artefact
-from cifar_runtime.embedding import (
+from cifar_runtime.errors import ArtefactError
+from cifar_runtime.formats.embedded_card import (
     NAME,
     document_of_card,
     embed_document,
     embedded_document,
     sealed,
 )
-from cifar_runtime.errors import ArtefactError
-from cifar_runtime.flatbuffer import FlatBuffer
+from cifar_runtime.formats.flatbuffer import FlatBuffer
 
 DOCUMENT = {"name": "größe", "numbers": [1, 0.1, 1e-300, None, True], "deep": {"empty": {}}}
 

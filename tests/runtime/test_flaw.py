@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cifar_runtime.flaw import flaw_of
+from cifar_runtime.errors import flaw_of
 
 
 def caught(text: str) -> Exception:

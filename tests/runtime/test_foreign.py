@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_runtime import trial
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.errors import ArtefactError, UsageError
-from cifar_runtime.session import SessionOptions, open_session
-from cifar_runtime.stated_contract import built_in_names
+from cifar_runtime.sessions import isolation
+from cifar_runtime.sessions.base import SessionOptions
+from cifar_runtime.sessions.open import open_session
+from cifar_runtime.user_contract import built_in_names
 
 PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
 needs_peers = pytest.mark.skipif(not PEERS.exists(), reason="the MLPerf Tiny models are not here")
@@ -93,7 +94,7 @@ def test_a_model_that_kills_its_process_costs_an_error(
     """Here the interpreter itself is the hostile part: any crash and any exit ends as exit code 4."""
     artefact = open_artefact(foreign, contract=contract)
     fake = foreign.parent / "fake-python"
-    monkeypatch.setattr(trial.sys, "executable", str(fake))
+    monkeypatch.setattr(isolation.sys, "executable", str(fake))
     for script, said in (
         ("kill -SEGV $$", "crashed with SIGSEGV"),
         ("kill -ABRT $$", "crashed with SIGABRT"),
@@ -116,8 +117,8 @@ def test_a_child_that_sleeps_is_ended(
     fake = foreign.parent / "fake-python"
     fake.write_text("#!/bin/sh\nexec sleep 60\n")
     fake.chmod(0o700)
-    monkeypatch.setattr(trial.sys, "executable", str(fake))
-    monkeypatch.setattr(trial, "TRIAL_WALL_SECONDS", 0.3)
+    monkeypatch.setattr(isolation.sys, "executable", str(fake))
+    monkeypatch.setattr(isolation, "TRIAL_WALL_SECONDS", 0.3)
     with pytest.raises(ArtefactError, match=r"did not end within 0\.3 s"):
         open_session(open_artefact(foreign, contract=contract))
 
@@ -129,7 +130,7 @@ def test_nothing_in_the_working_directory_poses_as_a_module(
     for name in ("json.py", "numpy.py", "cifar_runtime.py"):
         (foreign.parent / name).write_text(trap)
     monkeypatch.chdir(foreign.parent)
-    trial.try_in_child(open_artefact(foreign, contract=contract), threads=1)
+    isolation.try_in_child(open_artefact(foreign, contract=contract), threads=1)
 
 
 def test_the_trial_sets_its_interpreter_up_as_the_caller_does(
@@ -138,7 +139,7 @@ def test_the_trial_sets_its_interpreter_up_as_the_caller_does(
     fake, seen = tmp_path / "python", tmp_path / "header.json"
     fake.write_text(f"#!/bin/sh\nhead -n 1 > {seen}\ncat > /dev/null\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(trial.sys, "executable", str(fake))
+    monkeypatch.setattr(isolation.sys, "executable", str(fake))
     options = SessionOptions(xnnpack=False, graph_optimization="basic")
     open_session(open_artefact(foreign, contract=contract), threads=2, options=options).close()
     header = json.loads(seen.read_text())
@@ -149,7 +150,7 @@ def test_the_trial_sets_its_interpreter_up_as_the_caller_does(
 
 
 def test_artefacts_of_ours_need_no_trial(any_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial.sys, "executable", "/nowhere")
+    monkeypatch.setattr(isolation.sys, "executable", "/nowhere")
     open_session(open_artefact(any_model)).close()
 
 
@@ -162,7 +163,7 @@ def watch(event, arguments):
     if event.startswith("socket."):
         seen.append(event)
 sys.addaudithook(watch)
-from cifar_runtime.cli import main
+from cifar_runtime.commands.classify import main
 code = main(sys.argv[1:])
 links = []
 for descriptor in os.listdir("/proc/self/fd"):
@@ -213,7 +214,7 @@ def test_onnxruntime_opens_no_socket_and_writes_no_file(
 )
 def test_mlperf_tinys_models_score_as_published(name: str, correct: int) -> None:
     """86.97 % int8 and 87.19 % float on all 10,000 test images, with raw pixels."""
-    dataset = pytest.importorskip("cifar_train.dataset")
+    dataset = pytest.importorskip("cifar_data.cifar10.splits")
     split = dataset.load_split("test")
     classifier = Classifier(PEERS / f"{name}.tflite", contract="cifar10-raw255")
     assert classifier.labels == dataset.LABELS
@@ -225,7 +226,7 @@ def test_mlperf_tinys_models_score_as_published(name: str, correct: int) -> None
 @needs_peers
 def test_the_wrong_contract_is_seen_in_the_decisions() -> None:
     """Why a contract has to be stated: with 0..1 the same file decides at random, without an error."""
-    shipped = pytest.importorskip("cifar_train.shipped")
+    shipped = pytest.importorskip("cifar_data.packaged")
     sample = shipped.test_sample()
     model = PEERS / "pretrainedResnet.tflite"
     right, wrong = (

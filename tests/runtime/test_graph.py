@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_runtime import tflite_graph as tflite_module
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.graph import Graph
-from cifar_runtime.onnx_graph import onnx_graph
-from cifar_runtime.onnx_shapes import Node, inferred_shapes
-from cifar_runtime.tflite_graph import tflite_graph
+from cifar_runtime.formats import tflite_graph as tflite_module
+from cifar_runtime.formats.graph import Graph
+from cifar_runtime.formats.onnx_graph import onnx_graph
+from cifar_runtime.formats.onnx_shapes import Node, inferred_shapes
+from cifar_runtime.formats.tflite_graph import tflite_graph
 
 V1 = Path(__file__).parent / "artefacts" / "v1"
 PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"

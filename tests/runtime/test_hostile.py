@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from cifar_runtime import command
-from cifar_runtime.cli import main
+from cifar_runtime.commands import parser
+from cifar_runtime.commands.classify import main
 from cifar_runtime.errors import CifarEdgeError
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-classify"
@@ -92,13 +92,13 @@ def test_a_hostile_file_ends_with_its_exit_code(
     hostile.prepare(tmp_path, ARTEFACTS)
     monkeypatch.chdir(tmp_path)
     errors: list[CifarEdgeError] = []
-    report = command._report
+    report = parser._report
 
     def spied(program: str, error: CifarEdgeError, *, as_json: bool) -> None:
         errors.append(error)
         report(program, error, as_json=as_json)
 
-    monkeypatch.setattr(command, "_report", spied)
+    monkeypatch.setattr(parser, "_report", spied)
     arguments = case.write(tmp_path)
     began = _cpu_seconds()
     code = main(arguments)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from cifar_runtime.artefact import card_path
-from cifar_runtime.embedding import document_of_card, sealed
+from cifar_runtime.commands.info import InfoRecipe, main, parse
 from cifar_runtime.errors import UsageError
-from cifar_runtime.info_cli import InfoRecipe, main, parse
+from cifar_runtime.formats.embedded_card import document_of_card, sealed
 
 V1 = Path(__file__).parent / "artefacts" / "v1"
 TABLE = """\
@@ -198,7 +198,7 @@ def test_a_model_that_is_not_there_is_4(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_describing_imports_no_interpreter_and_nothing_heavy(model: Path) -> None:
     code = (
-        "import sys; from cifar_runtime.info_cli import main; main(sys.argv[1:]);"
+        "import sys; from cifar_runtime.commands.info import main; main(sys.argv[1:]);"
         "sys.stderr.write(' '.join({name.split('.')[0] for name in sys.modules}))"
     )
     found = subprocess.run(

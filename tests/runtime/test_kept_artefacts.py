@@ -9,8 +9,8 @@ import pytest
 
 from cifar_runtime.artefact import artefact_from_bytes, card_path, open_artefact
 from cifar_runtime.classifier import Classifier, default_model
-from cifar_runtime.embedding import embedded_document
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.formats.embedded_card import embedded_document
 from cifar_runtime.golden import replay
 
 NUM_FLIPS = 10_000

@@ -11,10 +11,10 @@ import cifar_runtime
 from cifar_runtime import errors
 from cifar_runtime.artefact import card_path
 from cifar_runtime.classifier import default_model
-from cifar_runtime.cli import main as classify
-from cifar_runtime.command import ERROR_SCHEMA
+from cifar_runtime.commands.classify import main as classify
+from cifar_runtime.commands.info import main as info
+from cifar_runtime.commands.parser import ERROR_SCHEMA
 from cifar_runtime.errors import CifarEdgeError
-from cifar_runtime.info_cli import main as info
 
 jsonschema = pytest.importorskip("jsonschema")
 referencing = pytest.importorskip("referencing")

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from cifar_runtime.artefact import open_artefact
-from cifar_runtime.chatter import without_chatter
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
-from cifar_runtime.litert import LiteRTSession
-from cifar_runtime.onnx_wire import has_external_data
-from cifar_runtime.session import SessionOptions, open_session
+from cifar_runtime.formats.protobuf import has_external_data
+from cifar_runtime.sessions.base import SessionOptions
+from cifar_runtime.sessions.litert import LiteRTSession
+from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.open import open_session
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (150, 6, 8, 3), dtype=np.uint8)
 CENTRED = (IMAGES.astype(np.float64) - 128) / 64

@@ -5,8 +5,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from cifar_train import shipped
-from cifar_train.architectures import build, set_initial_weights
+from cifar_data import packaged
+from cifar_train.networks import build, set_initial_weights
 from cifar_train.recipe import Architecture
 
 # Weights and multiply-accumulates of convolutions and dense layers, counted from the lists of layers by another script.
@@ -87,7 +87,7 @@ def test_the_teacher_starts_by_whitening_patches_and_passing_on() -> None:
     import keras
 
     model = build("airbench")
-    images = shipped.test_sample().images
+    images = packaged.test_sample().images
     set_initial_weights("airbench", model, images)
     whitening = model.get_layer("whitening")
     assert not whitening.trainable_variables
@@ -110,5 +110,5 @@ def test_other_networks_start_from_their_distributions() -> None:
     keras.utils.set_random_seed(0)
     model = build("resnet8")
     before = [weights.copy() for weights in model.get_weights()]
-    set_initial_weights("resnet8", model, shipped.test_sample().images)
+    set_initial_weights("resnet8", model, packaged.test_sample().images)
     assert all(map(np.array_equal, before, model.get_weights()))

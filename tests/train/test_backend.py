@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cifar_data import packaged
+from cifar_data.split import Split
 from cifar_runtime.errors import CifarEdgeError, MissingDependencyError, UsageError
-from cifar_train import shipped
-from cifar_train.backend import ResolvedPrecision, has_gpu, resolve_precision, select_backend
-from cifar_train.cli import main
-from cifar_train.dataset import Split
+from cifar_train.commands.train import main
+from cifar_train.engine.backend import ResolvedPrecision, has_gpu, resolve_precision, select_backend
 from cifar_train.fit import fit
 from cifar_train.recipe import Backend, Device, Precision
 from cifar_train.recipes import NOTEBOOK
-from cifar_train.run_state import Epoch, RunState
+from cifar_train.run.state import Epoch, RunState
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def float32_afterwards() -> Iterator[None]:
 def test_only_auto_asks_whether_there_is_a_gpu(
     precision: Precision, expected: ResolvedPrecision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cifar_train.backend.has_gpu", lambda _backend: True)
+    monkeypatch.setattr("cifar_train.engine.backend.has_gpu", lambda _backend: True)
     assert resolve_precision(precision, "tensorflow") == expected
 
 
@@ -58,8 +58,8 @@ def test_auto_is_bfloat16_on_a_processor_that_multiplies_it(
     cpuinfo = tmp_path / "cpuinfo"
     if flags is not None:
         cpuinfo.write_text(f"processor : 0\nflags\t\t: {flags}\n\nprocessor : 1\n")
-    monkeypatch.setattr("cifar_train.backend.has_gpu", lambda _backend: False)
-    monkeypatch.setattr("cifar_train.backend._CPUINFO", cpuinfo)
+    monkeypatch.setattr("cifar_train.engine.backend.has_gpu", lambda _backend: False)
+    monkeypatch.setattr("cifar_train.engine.backend._CPUINFO", cpuinfo)
     assert resolve_precision("auto", backend) == expected
     assert resolve_precision("float32", backend) == "float32"
 
@@ -101,7 +101,7 @@ def test_a_gpu_that_is_not_there_is_refused(
 ) -> None:
     select_backend("tensorflow", "cpu")
     assert not has_gpu("tensorflow")
-    monkeypatch.setattr("cifar_train.train.training_data", lambda _recipe: few())
+    monkeypatch.setattr("cifar_train.training.training_data", lambda _recipe: few())
     assert main(["--device", "gpu", "-o", str(tmp_path / "run")]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -132,7 +132,7 @@ def test_a_step_in_bfloat16_trains_float32_weights(tmp_path: Path) -> None:
 
 
 def few() -> tuple[Split, Split]:
-    sample = shipped.test_sample()
+    sample = packaged.test_sample()
     return (
         sample.take(np.arange(32), name="few"),
         sample.take(np.arange(32, 48), name="others"),

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cifar_runtime.errors import InputError, MissingDependencyError
-from cifar_train import shipped
-from cifar_train.build_samples import NUM_VALIDATION, stratified_ids
-from cifar_train.dataset import (
+from cifar_data import packaged
+from cifar_data.cifar10.fetch import describe, verify
+from cifar_data.cifar10.splits import (
     LABELS,
-    Split,
     is_available,
     load_official,
     load_split,
     recorded_validation_ids,
 )
-from cifar_train.fetch import describe, verify
+from cifar_data.split import Split
+from cifar_maintain.build_samples import NUM_VALIDATION, stratified_ids
+from cifar_runtime.errors import InputError, MissingDependencyError
 
-SAMPLES = Path(shipped.__file__).parent / "samples"
+SAMPLES = Path(packaged.__file__).parent / "samples"
 
 
 def test_an_unfetched_set_is_an_input_error_that_names_the_command(
@@ -71,8 +71,8 @@ def test_recorded_validation_ids_are_5000_different_training_positions() -> None
 @pytest.mark.parametrize(
     ("load", "name", "counts"),
     [
-        (shipped.calibration_sample, "calibration-sample", [52, 52, *[51] * 8]),
-        (shipped.test_sample, "test-sample", [100] * 10),
+        (packaged.calibration_sample, "calibration-sample", [52, 52, *[51] * 8]),
+        (packaged.test_sample, "test-sample", [100] * 10),
     ],
 )
 def test_shipped_samples_are_stratified_uint8_images(load, name: str, counts: list[int]) -> None:
@@ -84,11 +84,11 @@ def test_shipped_samples_are_stratified_uint8_images(load, name: str, counts: li
 
 
 def test_calibration_never_sees_validation_images() -> None:
-    assert not set(shipped.calibration_sample().ids) & set(recorded_validation_ids())
+    assert not set(packaged.calibration_sample().ids) & set(recorded_validation_ids())
 
 
 def test_sample_images_are_one_png_a_class() -> None:
-    assert [path.stem for path in shipped.sample_images()] == sorted(LABELS)
+    assert [path.stem for path in packaged.sample_images()] == sorted(LABELS)
 
 
 def test_every_shipped_file_has_its_recorded_digest() -> None:
@@ -112,9 +112,9 @@ def test_a_damaged_sample_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     damaged = bytearray((SAMPLES / "test-sample.bin").read_bytes())
     damaged[5000] ^= 1
     (folder / "test-sample.bin").write_bytes(damaged)
-    monkeypatch.setattr(shipped, "_PACKAGE", tmp_path)
+    monkeypatch.setattr(packaged, "_PACKAGE", tmp_path)
     with pytest.raises(InputError, match="sha256 is not the recorded one"):
-        shipped.test_sample()
+        packaged.test_sample()
 
 
 def test_stratified_ids_take_the_same_number_of_each_class() -> None:
@@ -150,7 +150,9 @@ def test_stored_set_has_the_published_channel_statistics() -> None:
 
 @pytest.mark.full_data
 def test_shipped_samples_regenerate_byte_for_byte(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "cifar_train.build_samples", str(tmp_path)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "cifar_maintain.build_samples", str(tmp_path)], check=True
+    )
     built = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.*")}
     kept = {path.relative_to(SAMPLES): path.read_bytes() for path in SAMPLES.rglob("*.*")}
     assert built == kept

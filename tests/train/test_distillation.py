@@ -10,11 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cifar_data import packaged
+from cifar_data.split import Split
 from cifar_runtime.errors import ArtefactError, CifarEdgeError, InputError, UsageError
-from cifar_train import shipped, soft_labels_cli
-from cifar_train.batches import batches
-from cifar_train.dataset import Split
-from cifar_train.distillation import (
+from cifar_train.commands import soft_labels
+from cifar_train.fit import fit
+from cifar_train.input.batches import batches
+from cifar_train.recipe import Augmentation, Distillation, Fold, RunOptions
+from cifar_train.recipes import RECIPES
+from cifar_train.run.state import Epoch, RunState
+from cifar_train.teacher.distillation import (
     CheckpointTeacher,
     SoftLabels,
     accuracy,
@@ -22,18 +27,14 @@ from cifar_train.distillation import (
     open_teacher,
     softened,
 )
-from cifar_train.fit import fit
-from cifar_train.recipe import Augmentation, Distillation, Fold, RunOptions
-from cifar_train.recipes import RECIPES
-from cifar_train.run_state import Epoch, RunState
-from cifar_train.soft_labels import (
+from cifar_train.teacher.soft_labels import (
     TeacherFile,
     label_images,
     load_soft_labels,
     read_teacher_file,
     write_soft_labels,
 )
-from cifar_train.train import train
+from cifar_train.training import train
 
 TINY = replace(RECIPES["quick"], epochs=1, batch_size=16, distillation=Distillation())
 
@@ -48,7 +49,7 @@ class Silent:
 
 @pytest.fixture(scope="module")
 def few() -> Split:
-    return shipped.test_sample().take(np.arange(32), name="few")
+    return packaged.test_sample().take(np.arange(32), name="few")
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,7 @@ def test_stored_labels_are_read_back_for_the_same_images_only(few: Split, tmp_pa
     card = {"split": few.name, "images": 32, "ids_sha256": few.ids_sha256()}
     write_soft_labels(path, logits, card)
     assert np.array_equal(load_soft_labels(path, few), logits.astype(np.float32))
-    others = shipped.test_sample().take(np.arange(1, 33), name="others")
+    others = packaged.test_sample().take(np.arange(1, 33), name="others")
     with pytest.raises(InputError, match="labels 32 images of few, expected the 32 of others"):
         load_soft_labels(path, others)
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
@@ -201,7 +202,7 @@ def test_a_student_moves_towards_its_teacher(few: Split, tmp_path: Path) -> None
 def test_the_card_names_the_teacher_and_a_run_resumes_with_no_other(
     teachers: list[Path], few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cifar_train.train.training_data", lambda _: (few, few))
+    monkeypatch.setattr("cifar_train.training.training_data", lambda _: (few, few))
     recipe = replace(TINY, distillation=None)
     options = RunOptions(folder=tmp_path, teacher=teachers[0])
     stored = train(recipe, options, Silent()).card["recipe"]["distillation"]
@@ -255,7 +256,7 @@ def test_scores_that_are_no_probabilities_are_refused(few: Split, tmp_path: Path
 def test_a_recipe_that_distils_learns_from_the_shipped_labels(
     few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cifar_train.train.training_data", lambda _: (few, few))
+    monkeypatch.setattr("cifar_train.training.training_data", lambda _: (few, few))
     with pytest.raises(
         InputError, match=r"soft-labels.npy: labels 45000 images of train, expected the 32 of few"
     ):
@@ -263,7 +264,7 @@ def test_a_recipe_that_distils_learns_from_the_shipped_labels(
     path = tmp_path / "shipped.npy"
     card = {"split": few.name, "images": 32, "ids_sha256": few.ids_sha256()}
     write_soft_labels(path, np.zeros((32, 10), np.float16), card)
-    monkeypatch.setattr(shipped, "soft_labels", lambda: path)
+    monkeypatch.setattr(packaged, "soft_labels", lambda: path)
     stored = train(TINY, RunOptions(folder=tmp_path / "run"), Silent()).card["recipe"][
         "distillation"
     ]
@@ -271,9 +272,9 @@ def test_a_recipe_that_distils_learns_from_the_shipped_labels(
 
 
 def test_the_shipped_labels_are_a_teachers_who_knows_its_images() -> None:
-    logits = np.load(shipped.soft_labels(), allow_pickle=False)
-    card = json.loads(shipped.soft_labels().with_suffix(".json").read_text())
-    assert hashlib.sha256(shipped.soft_labels().read_bytes()).hexdigest() == card["sha256"]
+    logits = np.load(packaged.soft_labels(), allow_pickle=False)
+    card = json.loads(packaged.soft_labels().with_suffix(".json").read_text())
+    assert hashlib.sha256(packaged.soft_labels().read_bytes()).hexdigest() == card["sha256"]
     assert (logits.shape, logits.dtype) == ((45_000, 10), np.float16)
     np.testing.assert_allclose(np.exp(logits.astype(np.float64)).sum(axis=1).mean(), 1, atol=0.05)
     assert card["agree_with_labels"] > 0.9 * 45_000
@@ -287,9 +288,9 @@ def test_the_command_writes_labels_and_says_what_is_next(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("cifar_train.dataset.load_split", lambda _: few)
+    monkeypatch.setattr("cifar_data.cifar10.splits.load_split", lambda _: few)
     path = tmp_path / "labels.npy"
-    assert soft_labels_cli.main([str(teachers[0]), "-o", str(path)]) == 0
+    assert soft_labels.main([str(teachers[0]), "-o", str(path)]) == 0
     card = json.loads(path.with_suffix(".json").read_text())
     assert follows("soft-labels", card)
     assert not follows("soft-labels", {**card, "views": []})
@@ -299,5 +300,5 @@ def test_the_command_writes_labels_and_says_what_is_next(
         f"Next: cifar-train --recipe edge-s --teacher {path}\n"
     )
     assert load_soft_labels(path, few).shape == (32, 10)
-    assert soft_labels_cli.main([str(teachers[0]), "-o", "labels.txt"]) == 2
+    assert soft_labels.main([str(teachers[0]), "-o", "labels.txt"]) == 2
     assert "'labels.txt' does not end in .npy" in capsys.readouterr().err

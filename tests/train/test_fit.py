@@ -13,15 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cifar_data import packaged
+from cifar_data.cifar10.splits import LABELS
+from cifar_data.split import Split
 from cifar_runtime.errors import CifarEdgeError, UsageError
-from cifar_train import shipped
-from cifar_train.batches import batches
-from cifar_train.cli import PrintingWatcher, main
-from cifar_train.dataset import LABELS, Split
+from cifar_train.commands.train import PrintingWatcher, main
 from cifar_train.fit import fit, predict
+from cifar_train.input.batches import batches
 from cifar_train.recipe import TrainRecipe
 from cifar_train.recipes import NOTEBOOK, SEED_CNN
-from cifar_train.run_state import Epoch, RunState, load_state
+from cifar_train.run.state import Epoch, RunState, load_state
 
 # Labels alone: the soft ones are made for the training images, and these runs train on others.
 TINY = replace(SEED_CNN, epochs=2, batch_size=32, ema=None, distillation=None)
@@ -43,7 +44,7 @@ class Interrupting(Silent):
 
 @pytest.fixture(scope="module")
 def data() -> tuple[Split, Split]:
-    sample = shipped.test_sample()
+    sample = packaged.test_sample()
     return (
         sample.take(np.arange(100), name="few"),
         sample.take(np.arange(100, 150), name="others"),
@@ -125,7 +126,7 @@ def test_a_forced_run_that_is_interrupted_never_resumes_as_the_old_one(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(PrintingWatcher, "on_batch", interrupt)
-    monkeypatch.setattr("cifar_train.train.training_data", lambda _recipe: data)
+    monkeypatch.setattr("cifar_train.training.training_data", lambda _recipe: data)
     command = ["-o", str(tmp_path), "--epochs", "3", "-b", "32", "--teacher", "none"]
     assert main([*command, "--force"]) == 130
     finished = stops_in - 1
@@ -161,7 +162,7 @@ from cifar_train.recipes import SEED_CNN
 class Watcher:
     def on_batch(self, *a): pass
     def on_epoch(self, epoch, state): print(epoch.number, epoch.loss, flush=True)
-sample = shipped.test_sample()
+sample = packaged.test_sample()
 data = sample.take(np.arange(100), name="few"), sample.take(np.arange(100, 150), name="others")
 recipe = replace(
     SEED_CNN, epochs=int(sys.argv[3]), batch_size=32, optimizer="muon", learning_rate=0.02, backend=sys.argv[2],
@@ -185,7 +186,7 @@ class Watcher:
     def on_batch(self, *a): pass
     def on_epoch(self, epoch, state):
         if epoch.number == self.stop: raise KeyboardInterrupt
-sample = shipped.test_sample()
+sample = packaged.test_sample()
 data = sample.take(np.arange(64), name="few"), sample.take(np.arange(64, 96), name="others")
 recipe = replace(
     RECIPES["edge-s"], architecture="quick-res", epochs=4, batch_size=32, deterministic=True, label_smoothing=0.1,
@@ -276,8 +277,8 @@ def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_fina
     def few_images(_recipe: TrainRecipe) -> tuple[Split, Split]:
         return data
 
-    monkeypatch.setattr("cifar_train.train.training_data", few_images)
-    monkeypatch.setattr("cifar_train.train.load_split", load)
+    monkeypatch.setattr("cifar_train.training.training_data", few_images)
+    monkeypatch.setattr("cifar_train.training.load_split", load)
     folder = tmp_path / "run"
     assert main(["--epochs", "1", "--teacher", "none", "-o", str(folder), "--tensorboard"]) == 0
     assert reads == []

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_train.optimizers import KERNEL_RATE, optimizer_from_recipe
+from cifar_train.engine.optimizers import KERNEL_RATE, optimizer_from_recipe
 from cifar_train.recipe import TrainRecipe
 from cifar_train.recipes import RECIPES
 
@@ -67,7 +67,7 @@ def test_a_kernel_keeps_its_length_and_turns_by_about_its_rate() -> None:
 def test_a_step_goes_along_the_orthogonal_factor_of_its_gradient() -> None:
     import keras
 
-    from cifar_train.muon import orthogonalized
+    from cifar_train.engine.muon import orthogonalized
 
     for shape in ((1, 1, 8, 32), (3, 3, 8, 16)):
         gradient = np.random.default_rng(1).normal(size=shape).astype(np.float32)

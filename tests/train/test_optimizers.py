@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_train import optimizers
-from cifar_train.optimizers import estimate_batch_norm, optimizer_from_recipe, take_average
+from cifar_train.engine import optimizers
+from cifar_train.engine.optimizers import estimate_batch_norm, optimizer_from_recipe, take_average
 from cifar_train.recipes import RECIPES
 
 SGD = replace(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cifar_runtime.errors import UsageError
-from cifar_train.parallel import OneDevice, check_shares, worker_folder, worker_place
+from cifar_train.engine.parallel import OneDevice, check_shares, worker_folder, worker_place
 from cifar_train.recipe import TrainRecipe
 from cifar_train.recipes import RECIPES, SEED_CNN
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from cifar_runtime.errors import InputError, UsageError
-from cifar_train.architectures import build
-from cifar_train.augment import alternating_flips, blend, draw_mix, draw_views, view
-from cifar_train.cli import parse
+from cifar_train.commands.train import parse
+from cifar_train.input.augment import alternating_flips, blend, draw_mix, draw_views, view
+from cifar_train.networks import build
 from cifar_train.recipe import Augmentation, Distillation, Fold, recipe_from_json
 from cifar_train.recipes import NOTEBOOK, RECIPES, SEED_CNN
-from cifar_train.run_state import (
+from cifar_train.run.state import (
     Epoch,
     RunState,
     checkpoint_path,

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from cifar_train import shipped
+from cifar_data import packaged
 
 ROOT = Path(__file__).parents[2]
 RUNS = sorted((ROOT / "docs" / "runs").glob("*/card.json"))
-CARDS = [shipped.checkpoint().with_suffix(".json"), ROOT / "models" / "notebook.json", *RUNS]
+CARDS = [packaged.checkpoint().with_suffix(".json"), ROOT / "models" / "notebook.json", *RUNS]
 EVALUATIONS = sorted((ROOT / "docs" / "runs").glob("*/evaluation-*.json"))
-SAMPLES = Path(shipped.__file__).parent / "samples" / "samples.json"
+SAMPLES = Path(packaged.__file__).parent / "samples" / "samples.json"
 Follows = Callable[[str, object], bool]
 
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_train import shipped
-from cifar_train.batches import batch_from_draw, batches, draws, target_table
-from cifar_train.distillation import CheckpointTeacher, SoftLabels
+from cifar_data import packaged
+from cifar_train.engine.whole_epochs import open_whole_epochs, stacked_draws
+from cifar_train.input.batches import batch_from_draw, batches, draws, target_table
 from cifar_train.recipe import Augmentation, TrainRecipe
 from cifar_train.recipes import RECIPES
-from cifar_train.whole_epochs import open_whole_epochs, stacked_draws
+from cifar_train.teacher.distillation import CheckpointTeacher, SoftLabels
 
 JAX = replace(RECIPES["quick"], batch_size=16, backend="jax", distillation=None)
-FEW = shipped.test_sample().take(np.arange(40), name="few")
+FEW = packaged.test_sample().take(np.arange(40), name="few")
 
 # Trains on JAX step by step, then in whole epochs, then resumes a broken run of those; prints what each measured.
 # Every part of a recipe is on, the network drops out, and 40 images in batches of 16 leave a last one of 8.
@@ -28,7 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from cifar_train import fit as fit_module, shipped, whole_epochs
-from cifar_train.distillation import SoftLabels, softened
+from cifar_train.teacher.distillation import SoftLabels, softened
 from cifar_train.recipe import Augmentation, Distillation
 from cifar_train.recipes import RECIPES
 def build(architecture, *, output="probabilities"):
@@ -50,7 +50,7 @@ class Watcher:
     def on_batch(self, epoch, seen, total): batches.append(seen)
     def on_epoch(self, epoch, state):
         if epoch.number == self.stop: raise KeyboardInterrupt
-sample = shipped.test_sample()
+sample = packaged.test_sample()
 data = sample.take(np.arange(40), name="few"), sample.take(np.arange(40, 60), name="others")
 recipe = replace(
     RECIPES["quick"], epochs=3, batch_size=16, ema=0.9, learning_rate=0.02, label_smoothing=0.1, backend="jax",
@@ -159,5 +159,5 @@ def test_steps_run_one_by_one(
     gpu: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cifar_train.whole_epochs.has_gpu", lambda _backend: gpu)
+    monkeypatch.setattr("cifar_train.engine.whole_epochs.has_gpu", lambda _backend: gpu)
     assert open_whole_epochs(recipe, None, FEW, teacher) is None

@@ -13,16 +13,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_data.cifar10.splits import load_split
+from cifar_data.split import Split
 from cifar_runtime.errors import CifarEdgeError, UsageError
-from cifar_train.architectures import build, set_initial_weights
-from cifar_train.backend import make_deterministic, resolve_precision, select_backend
-from cifar_train.batches import Batch, batches, one_hot
-from cifar_train.dataset import Split, load_split
-from cifar_train.distillation import Teacher, accuracy, distillation_loss
-from cifar_train.optimizers import optimizer_from_recipe, take_average
-from cifar_train.parallel import Parallel, check_shares, open_parallel, prepare_for_workers
+from cifar_train.engine.backend import make_deterministic, resolve_precision, select_backend
+from cifar_train.engine.optimizers import optimizer_from_recipe, take_average
+from cifar_train.engine.parallel import Parallel, check_shares, open_parallel, prepare_for_workers
+from cifar_train.engine.whole_epochs import WholeEpochs, open_whole_epochs
+from cifar_train.input.batches import Batch, batches, one_hot
+from cifar_train.networks import build, set_initial_weights
 from cifar_train.recipe import TrainRecipe
-from cifar_train.run_state import (
+from cifar_train.run.state import (
     Epoch,
     RunState,
     Variables,
@@ -31,7 +32,7 @@ from cifar_train.run_state import (
     load_variables,
     save_state,
 )
-from cifar_train.whole_epochs import WholeEpochs, open_whole_epochs
+from cifar_train.teacher.distillation import Teacher, accuracy, distillation_loss
 
 EVALUATION_BATCH_SIZE = 500
 STATISTICS_IMAGES = 5000

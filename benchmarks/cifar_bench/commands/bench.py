@@ -1,0 +1,360 @@
+"""The command ``cifar-bench``: parses, calls :func:`cifar_bench.bench`, prints. Imports numpy only to measure."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from cifar_bench.commands.report_options import (
+    NO_DRAWING,
+    Drawing,
+    add_drawing_options,
+    check_nothing_to_measure,
+    check_outputs,
+    drawing_from_arguments,
+)
+from cifar_bench.recipe import FULL, QUICK, BenchRecipe, Effort
+from cifar_bench.regression.baseline import is_model, judge, read_baseline, read_report
+from cifar_bench.remote.ssh_target import (
+    Target,
+    add_target_options,
+    target_from_arguments,
+    without_accounts,
+)
+from cifar_bench.variants import VARIANTS
+from cifar_data.split_names import BenchSplit
+from cifar_runtime.commands.parser import (
+    Parser,
+    choice,
+    execute,
+    positive_int,
+    sentences_to_stderr,
+    whole_number,
+)
+from cifar_runtime.commands.result_file import STDOUT, write_result_file
+from cifar_runtime.errors import GateError, UsageError
+
+if TYPE_CHECKING:
+    from cifar_bench.results.report import Report
+
+_PROGRAM = "cifar-bench"
+_EXAMPLES = """\
+  cifar-bench
+  cifar-bench edge-s-int8.tflite edge-s-int8.onnx --json report.json
+  cifar-bench edge-s-int8.tflite --against edge-s.keras --split test
+  cifar-bench edge-s-int8.tflite --baseline report.json --max-slowdown 10%
+  cifar-bench new/edge-s-int8.tflite --baseline old/edge-s-int8.tflite --max-slowdown 10%
+  cifar-bench --from-report report.json --html report.html
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One command line.
+
+    Attributes:
+        recipe: what to measure.
+        command: the command line for the report, without the folders of absolute paths.
+        json: where the JSON report goes: None, ``-`` for stdout, or a file.
+        markdown: where the Markdown table goes, likewise.
+        quiet: no progress on stderr.
+        drawing: what else to make of the report, and what to judge it against.
+        target: the board to measure on; None for this machine.
+    """
+
+    recipe: BenchRecipe
+    command: tuple[str, ...]
+    json: str | None
+    markdown: str | None
+    quiet: bool
+    drawing: Drawing = NO_DRAWING
+    target: Target | None = None
+
+
+def parse(argv: Sequence[str]) -> Invocation:
+    """The command line as data.
+
+    Raises:
+        UsageError: it makes no sense.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.split and arguments.eval_data:
+        raise UsageError(
+            f"{_PROGRAM}: --split and --eval-data both name the images.", hint="Give one of them."
+        )
+    check_outputs(arguments)
+    check_nothing_to_measure(arguments, parser)
+    return Invocation(
+        recipe=BenchRecipe(
+            models=tuple(arguments.models),
+            against=(*arguments.against, *filter(is_model, [arguments.baseline])),
+            runtimes=arguments.runtimes,
+            split=arguments.split or "test-sample",
+            eval_data=arguments.eval_data,
+            limit=arguments.limit,
+            threads=arguments.threads,
+            contract=arguments.contract,
+            profile=arguments.profile,
+            effort=_effort(arguments),
+        ),
+        command=without_accounts(_without_folders(argv)),
+        json=arguments.json,
+        markdown=arguments.markdown,
+        quiet=arguments.quiet,
+        drawing=drawing_from_arguments(arguments),
+        target=target_from_arguments(arguments),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    return execute(_PROGRAM, lambda: _run(parse(arguments)), argv=arguments)
+
+
+def _run(invocation: Invocation) -> int:
+    """Prints the whole report, whatever the verdict: a failed gate is an answer, not an error."""
+    drawing = invocation.drawing
+    measured_here = drawing.from_report is None and invocation.target is None
+    baseline = (
+        None
+        if drawing.baseline is None
+        else read_baseline(drawing.baseline, measured_here=measured_here)
+    )
+    report = (
+        _measured(invocation) if drawing.from_report is None else read_report(drawing.from_report)
+    )
+    _publish(report, invocation)
+    if baseline is None:
+        return 0
+    verdict, passed = judge(baseline, report, drawing.limits)
+    has_document = STDOUT in (invocation.json, invocation.markdown, drawing.csv)
+    stream = sys.stderr if has_document else sys.stdout
+    stream.write(verdict)
+    return 0 if passed else GateError.exit_code
+
+
+def _measured(invocation: Invocation) -> "Report":
+    recipe, command = invocation.recipe, invocation.command
+    progress = None if invocation.quiet else sentences_to_stderr(_PROGRAM)
+    if invocation.target is not None:
+        from cifar_bench.remote.host import bench_on
+
+        return bench_on(invocation.target, recipe, command=command, progress=progress)
+    from cifar_bench.benchmark import bench
+
+    return bench(recipe, command=command, progress=progress)
+
+
+def _publish(report: "Report", invocation: Invocation) -> None:
+    """Writes files, and one document to stdout: JSON, Markdown or CSV when asked, else the table."""
+    from cifar_bench.results.report import Report
+    from cifar_bench.tables.csv import csv_table
+    from cifar_bench.tables.plain import markdown_table, plain_table
+
+    on_stdout, drawing = plain_table(report), invocation.drawing
+    for target, draw in (
+        (invocation.json, Report.to_text),
+        (invocation.markdown, markdown_table),
+        (drawing.csv, csv_table),
+    ):
+        if target == STDOUT:
+            on_stdout = draw(report)
+        elif target is not None:
+            write_result_file(target, draw(report))
+    if drawing.html is not None:
+        from cifar_bench.page.page import html_page
+
+        write_result_file(drawing.html, html_page(report))
+    sys.stdout.write(on_stdout)
+
+
+def _effort(arguments: argparse.Namespace) -> Effort:
+    """``--quick`` or the full effort, changed by what was given besides."""
+    base = QUICK if arguments.quick else FULL
+    given = {
+        name: value
+        for name in ("warmup", "runs", "max_seconds", "batch_sizes", "cold_starts", "roofline")
+        if (value := getattr(arguments, name)) is not None
+    }
+    return replace(base, **given)
+
+
+def _without_folders(argv: Sequence[str]) -> tuple[str, ...]:
+    """The command with absolute paths cut down to their names: a report names no machine's folders."""
+    return (_PROGRAM, *map(_without_folder, argv))
+
+
+def _without_folder(word: str) -> str:
+    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{Path(value).name}" if value.startswith("/") else word
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    """A parser type for whole numbers above zero, separated by commas."""
+    return tuple(positive_int(word) for word in text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _seconds(text: str) -> float:
+    """A parser type for seconds from zero up, of at most a day."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds, 0 to 86400")
+    return seconds
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog=_PROGRAM,
+        description="Measure accuracy, agreement, latency, start, throughput, memory and size of models, "
+        "and judge them against an older report.",
+        examples=_EXAMPLES,
+    )
+    _add_models(parser)
+    _add_images(parser)
+    _add_effort(parser)
+    add_target_options(parser)
+    add = parser.add_argument
+    add(
+        "--json",
+        nargs="?",
+        const=STDOUT,
+        metavar="FILE",
+        help="write the report as JSON, to stdout without FILE",
+    )
+    add(
+        "--markdown",
+        nargs="?",
+        const=STDOUT,
+        metavar="FILE",
+        help="write the table as Markdown, to stdout without FILE",
+    )
+    add_drawing_options(parser)
+    noise = parser.add_mutually_exclusive_group()
+    noise.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+    noise.add_argument(
+        "-v", "--verbose", action="store_true", help="show the traceback of an unexpected error"
+    )
+    return parser
+
+
+def _add_models(parser: Parser) -> None:
+    models = parser.add_argument_group("models")
+    add = models.add_argument
+    add(
+        "models",
+        metavar="MODEL",
+        nargs="*",
+        type=Path,
+        help="exported .tflite or .onnx file with its card, or .keras checkpoint "
+        "(default: the models in the package)",
+    )
+    add(
+        "--against",
+        metavar="MODEL",
+        action="append",
+        type=Path,
+        default=[],
+        help="checkpoint or model to measure before them and to compare decisions with (repeatable): "
+        "a model is compared with the checkpoint it was made from, if given, else with the first",
+    )
+    add(
+        "--runtimes",
+        type=_names,
+        default=("default",),
+        metavar="NAME,...",
+        help=f"default, all, or some of {', '.join(one.name for one in VARIANTS)}",
+    )
+    add(
+        "--contract",
+        metavar="NAME|FILE",
+        help="of models without a card: cifar10-raw255, cifar10-unit, or a .json file",
+    )
+
+
+def _add_images(parser: Parser) -> None:
+    images = parser.add_argument_group("images")
+    add = images.add_argument
+    add(
+        "--split",
+        type=choice(get_args(BenchSplit)),
+        metavar="NAME",
+        help=f"images to score: {', '.join(get_args(BenchSplit))} (default: test-sample)",
+    )
+    add(
+        "--eval-data",
+        type=Path,
+        metavar="FOLDER",
+        help="images to score instead: one folder a class, named like the labels",
+    )
+    add(
+        "--limit",
+        type=positive_int,
+        metavar="N",
+        help="score N images only, evenly over the classes; the report says so",
+    )
+
+
+def _add_effort(parser: Parser) -> None:
+    effort = parser.add_argument_group("measuring")
+    add = effort.add_argument
+    add(
+        "--threads",
+        type=_counts,
+        default=(1,),
+        metavar="N,...",
+        help="threads per inference; further counts are measured as well (default: 1)",
+    )
+    add(
+        "--batch-sizes",
+        type=_counts,
+        metavar="N,...",
+        help="batches whose throughput is measured (default: 1,8,32)",
+    )
+    add(
+        "--warmup",
+        type=positive_int,
+        metavar="N",
+        help="unmeasured inferences before each round (default: 10)",
+    )
+    add(
+        "--runs",
+        type=positive_int,
+        metavar="N",
+        help="measured inferences per model in the first 10 rounds (default: 1000)",
+    )
+    add(
+        "--max-seconds",
+        type=_seconds,
+        metavar="S",
+        help="add rounds for S seconds at most, until the 95 %% interval of every median is within "
+        "2 %% (default: 30)",
+    )
+    add(
+        "--cold-starts",
+        type=whole_number,
+        metavar="N",
+        help="whole runs of cifar-classify per model (default: 5)",
+    )
+    add(
+        "--roofline",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="measure this machine's ceilings (default: yes)",
+    )
+    add("--profile", action="store_true", help="time per operator (onnxruntime only)")
+    add(
+        "--quick",
+        action="store_true",
+        help="200 inferences, no further rounds, batches, cold starts or roofline",
+    )

@@ -1,0 +1,1 @@
+"""What runs models and clocks: workers, rounds, sampling, memory, ceilings."""

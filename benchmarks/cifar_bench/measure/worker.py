@@ -1,0 +1,233 @@
+"""The process that one model is measured in: ``python -m cifar_bench.measure.worker``, told what to do in JSON lines.
+
+A request is ``{"do": NAME, ...}``; the answer is ``{"ok": ...}`` or ``{"error": ...}``. Arrays travel
+as files (images) or base64 (scores), never as pickles. The parent is
+:mod:`cifar_bench.measure.worker_process`.
+"""
+
+import base64
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from cifar_bench.measure.artefact_cost import cost_of
+from cifar_bench.measure.checkpoint_cost import checkpoint_cost
+from cifar_bench.measure.sampling import sample_calls, warm_up
+from cifar_bench.results.cost import profile_to_json
+from cifar_bench.results.timings import Startup
+from cifar_eval.models.exported import ArtefactSubject
+from cifar_eval.models.keras import KerasScorer, imported_keras
+from cifar_eval.models.protocols import Subject
+from cifar_runtime.errors import CifarEdgeError
+from cifar_runtime.sessions.base import SessionOptions
+
+_RUNTIME_MODULES = {"tflite": "ai_edge_litert.interpreter", "onnx": "onnxruntime"}
+_STATUS = Path("/proc/self/status")
+
+_clock = time.perf_counter_ns
+
+
+class Worker:
+    """One opened model and its ready input tensors."""
+
+    def __init__(self) -> None:
+        self._subject: Subject
+        self._inputs: list[Any] = []
+
+    def open(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Opens the model, runs it once, and says what it is and how long that took."""
+        start = _clock()
+        _import_runtime(request["format"])
+        imported = _clock()
+        self._subject = _open_subject(request)
+        opened = _clock()
+        height, width, channels = self._subject.image_shape
+        images = np.load(request["images"], mmap_mode="r")[request["positions"]]
+        if images.shape[1:] != (height, width, channels):
+            images = np.zeros((1, height, width, channels), dtype=np.uint8)
+        self._inputs = [self._subject.prepare(images[i : i + 1]) for i in range(len(images))]
+        before = _clock()
+        self._subject.infer(self._inputs[0])
+        startup = Startup(
+            import_ns=imported - start,
+            load_ns=opened - imported,
+            first_inference_ns=_clock() - before,
+            peak_rss_bytes=peak_rss_bytes(),
+        )
+        return {
+            "name": self._subject.name,
+            "labels": list(self._subject.labels),
+            "image_shape": [height, width, channels],
+            "model_file": asdict(self._subject.model_file),
+            "runtime": self._subject.runtime,
+            "threads": self._subject.threads,
+            "startup": startup.to_json(),
+        }
+
+    def warm_up(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Runs until times have stopped falling."""
+        return asdict(
+            warm_up(self._subject.infer, self._inputs, window=request["window"], clock=_clock)
+        )
+
+    def block(self, request: Mapping[str, Any]) -> list[int]:
+        """Nanoseconds of each numbered run."""
+        runs = range(request["first"], request["end"])
+        return sample_calls(
+            self._subject.infer, self._inputs, runs=runs, warmup=request["warmup"], clock=_clock
+        )
+
+    def batch(self, request: Mapping[str, Any]) -> list[int]:
+        """Nanoseconds of each call with a whole batch, which repeats the images as needed."""
+        images = np.load(request["images"], mmap_mode="r")
+        positions = np.arange(request["batch_size"]) % len(images)
+        tensor = self._subject.prepare(images[positions])
+        return sample_calls(
+            self._subject.infer, [tensor], runs=range(request["calls"]), warmup=2, clock=_clock
+        )
+
+    def score(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Scores and probabilities of the images from ``first`` to ``end``."""
+        images = np.load(request["images"], mmap_mode="r")[request["first"] : request["end"]]
+        scores = self._subject.scores(np.ascontiguousarray(images))
+        return {
+            "num_classes": scores.shape[1],
+            "scores": _base64(scores.astype("<f4")),
+            "probabilities": _base64(self._subject.probabilities(scores).astype("<f8")),
+        }
+
+    def preprocess(self, request: Mapping[str, Any]) -> list[int]:
+        """Nanoseconds from a picture's file to the input tensor, each time anew."""
+        from cifar_runtime.image import read_image
+        from cifar_runtime.preprocess import fit_picture
+
+        subject = self._artefact_subject()
+
+        def prepared(picture: Path) -> Any:
+            pixels = fit_picture(read_image(picture), subject.contract.input)
+            return subject.prepare(pixels[np.newaxis])
+
+        pictures = [Path(request["picture"])]
+        return sample_calls(
+            prepared, pictures, runs=range(request["calls"]), warmup=3, clock=_clock
+        )
+
+    def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What the file computes, and what XNNPACK takes over."""
+        if isinstance(self._subject, KerasScorer):
+            return {"cost": checkpoint_cost(self._subject.model).to_json(), "delegation": None}
+        artefact = self._artefact_subject().artefact
+        delegation = None
+        if request["xnnpack"]:
+            from cifar_bench.measure.litert_delegation import delegation_of
+
+            delegation = delegation_of(artefact)
+        return {
+            "cost": cost_of(artefact).to_json(),
+            "delegation": None if delegation is None else delegation.to_json(),
+        }
+
+    def profile(self, request: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+        """The time per operator, where the runtime tells."""
+        if self._subject.runtime != "onnxruntime":
+            return None
+        from cifar_bench.measure.ort_profile import profile_of
+
+        artefact = self._artefact_subject().artefact
+        level = request["graph_optimization"]
+        return profile_to_json(
+            profile_of(artefact, self._inputs, runs=request["runs"], graph_optimization=level)
+        )
+
+    def roofline(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The machine's ceilings; no model need be open."""
+        from cifar_bench.measure.ceilings import measure_roofline
+
+        return measure_roofline(tuple(request["runtimes"]), clock=_clock).to_json()
+
+    def _artefact_subject(self) -> ArtefactSubject:
+        if not isinstance(self._subject, ArtefactSubject):
+            raise TypeError(f"{self._subject.name} is not an exported model")
+        return self._subject
+
+
+def peak_rss_bytes() -> int | None:
+    """The most memory that this process has held; None where the system does not tell.
+
+    On Linux from the process' own status: ``getrusage`` would count what the parent held before.
+    """
+    with suppress(OSError):
+        for line in _STATUS.read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _open_subject(request: Mapping[str, Any]) -> Subject:
+    path, threads, options = Path(request["path"]), request["threads"], request["options"]
+    if request["format"] == "keras":
+        return KerasScorer(path, labels=request["labels"], threads=threads)
+    return ArtefactSubject(
+        path,
+        contract=request["contract"],
+        threads=threads,
+        options=SessionOptions(**options),
+        tried=True,
+    )
+
+
+def _import_runtime(model_format: str) -> None:
+    if model_format == "keras":
+        imported_keras()
+        return
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as in cifar_runtime.sessions.ort: read at import
+    with suppress(ImportError):  # the session says what is missing
+        importlib.import_module(_RUNTIME_MODULES[model_format])
+
+
+def _base64(array: Any) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def main() -> int:
+    """Answers requests until stdin ends."""
+    answers = _private_stdout()
+    first = json.loads(sys.stdin.readline())
+    if first["pinned_cpus"] is not None:
+        os.sched_setaffinity(0, first["pinned_cpus"])
+    worker = Worker()
+    for line in sys.stdin:
+        request = json.loads(line)
+        action: Callable[[Mapping[str, Any]], Any] = getattr(worker, request["do"])
+        try:
+            answer = {"ok": action(request)}
+        except CifarEdgeError as error:
+            answer = {"error": error.to_json()}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+    return 0
+
+
+def _private_stdout() -> TextIO:
+    """Stdout for answers alone: what interpreters print goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""Draws a report as one self-contained HTML page: no network, no script. Pure: a report in, text out."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from cifar_bench.figures.catalogue import (
+    NARROW,
+    WIDE,
+    latency_pareto,
+    latency_spreads,
+    macs_pareto,
+    published_beside,
+    roofline_bars,
+    size_pareto,
+)
+from cifar_bench.figures.svg import figure_style
+from cifar_bench.page.decisions import confusion_views, flips_views
+from cifar_bench.page.environment_table import environment_table
+from cifar_bench.page.tables import (
+    classes_table,
+    latency_table,
+    profile_tables,
+    results_table,
+    scaling_table,
+    start_table,
+)
+from cifar_bench.results.model import ModelReport
+from cifar_bench.results.report import Report
+from cifar_bench.results.steadiness import busy_sentence, unsteady_medians
+from cifar_eval.formatting import counted, microseconds, percent, training_notes
+from cifar_runtime.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    import jinja2
+
+_TEMPLATE = "report.html.j2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFigure:
+    """One of the figures at the head of the page: what it is, its value, whose it is."""
+
+    title: str
+    value: str
+    unit: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A figure, drawn for a wide and for a narrow screen."""
+
+    wide: str
+    narrow: str
+
+
+def html_page(report: Report) -> str:
+    """The page, with a last newline.
+
+    Raises:
+        MissingDependencyError: jinja2 is not installed.
+    """
+    page = _environment().get_template(_TEMPLATE)
+    return page.render(**_content(report)) + "\n"
+
+
+def key_figures(report: Report) -> tuple[KeyFigure, ...]:
+    """The most accurate, the fastest, the smallest entry, and the one closest to the reference."""
+    accurate = max(report.models, key=lambda model: model.accuracy.value)
+    fastest = min(report.models, key=lambda model: model.latency.median_ns)
+    smallest = min(report.models, key=lambda model: model.model_file.size_bytes)
+    figures = [
+        KeyFigure(
+            title="Most accurate",
+            value=percent(accurate.accuracy.value),
+            unit="%",
+            told=accurate.name,
+        ),
+        KeyFigure(
+            title="Fastest",
+            value=microseconds(fastest.latency.median_ns),
+            unit="µs",
+            told=_faster_than_reference(report, fastest),
+        ),
+        KeyFigure(
+            title="Smallest",
+            value=f"{smallest.model_file.size_bytes:,}",
+            unit="bytes",
+            told=smallest.model_file.file,
+        ),
+    ]
+    compared = [(model.parity, model) for model in report.models if model.parity is not None]
+    int8 = [one for one in compared if one[1].cost.precision == "int8"] or compared
+    if int8:
+        parity, model = max(int8, key=lambda one: one[0].agreement)
+        told = f"{model.name} with {model.reference}"
+        title = f"Best {'int8 ' if model.cost.precision == 'int8' else ''}agreement"
+        figures.append(KeyFigure(title=title, value=percent(parity.agreement), unit="%", told=told))
+    return tuple(figures)
+
+
+def _faster_than_reference(report: Report, fastest: ModelReport) -> str:
+    reference = next((one for one in report.models if one.name == report.reference), None)
+    if reference is None or reference is fastest:
+        return fastest.name
+    factor = reference.latency.median_ns / max(1, fastest.latency.median_ns)
+    return f"{fastest.name}, {factor:.3g} times as fast as {reference.name}"
+
+
+def _content(report: Report) -> dict[str, Any]:
+    """What the template names."""
+    accuracy = report.models[0].accuracy
+    return {
+        "report": report,
+        "title": f"Benchmark of {counted(len(report.models), 'model')}",
+        "accuracy": accuracy,
+        "training_notes": training_notes(accuracy.split),
+        "figure_style": figure_style(),
+        "command": shlex.join(report.command),
+        "key_figures": key_figures(report),
+        "unsteady": unsteady_medians(report),
+        "busy": busy_sentence(report),
+        "published": published_beside(report),
+        "pareto": [
+            ("Against latency", _picture(latency_pareto, report)),
+            ("Against file size", _picture(size_pareto, report)),
+            ("Against multiply-accumulates", _picture(macs_pareto, report)),
+        ],
+        "spreads": _picture(latency_spreads, report),
+        "roofline": _picture(roofline_bars, report),
+        "confusions": confusion_views(report),
+        "flips": flips_views(report),
+        "results": results_table(report),
+        "latency": latency_table(report),
+        "start": start_table(report),
+        "scaling": scaling_table(report),
+        "classes": classes_table(report),
+        "profiles": profile_tables(report),
+        "environment": environment_table(report),
+    }
+
+
+def _picture(draw: Callable[..., str | None], report: Report) -> Picture | None:
+    """Both drawings; None where the report has nothing to draw."""
+    wide, narrow = draw(report, width=WIDE), draw(report, width=NARROW)
+    return None if wide is None or narrow is None else Picture(wide=wide, narrow=narrow)
+
+
+def _environment() -> "jinja2.Environment":
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingDependencyError(
+            "jinja2 is not installed, the HTML page takes it.",
+            hint="Run: pip install 'cifar-edge[bench]'.",
+        ) from error
+    folder = resources.files("cifar_bench") / "templates"
+    sources = {_TEMPLATE: (folder / _TEMPLATE).read_text("utf-8")}
+    return jinja2.Environment(
+        loader=jinja2.DictLoader(sources),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

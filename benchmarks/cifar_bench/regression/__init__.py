@@ -1,0 +1,1 @@
+"""A report judged against an older one."""

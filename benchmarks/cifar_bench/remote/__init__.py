@@ -1,0 +1,1 @@
+"""Measuring on a board over ssh."""

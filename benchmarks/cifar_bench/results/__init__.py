@@ -1,0 +1,1 @@
+"""What a report holds: frozen measurements and what follows from them."""

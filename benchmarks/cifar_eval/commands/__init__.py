@@ -1,0 +1,1 @@
+"""The command lines of this package; nothing else imports them."""

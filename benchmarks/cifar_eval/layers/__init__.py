@@ -1,0 +1,1 @@
+"""Where a converted model departs from its original, layer by layer."""

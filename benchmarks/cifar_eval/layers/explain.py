@@ -1,0 +1,212 @@
+"""Why a quantized candidate decides differently: its layers' errors, and the next export to try."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_data.choose import stratified_positions
+from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
+from cifar_eval.layers.compare import LayerErrors, Trace, layer_errors
+from cifar_eval.layers.litert_layers import LiteRTTrace
+from cifar_eval.layers.onnx_layers import OnnxTrace
+from cifar_eval.models.exported import open_measured
+from cifar_eval.models.protocols import is_checkpoint
+from cifar_runtime.artefact import Artefact
+from cifar_runtime.errors import ArtefactError, MissingDependencyError
+
+NUM_LAYER_IMAGES = 32
+MORE_CALIBRATION_SAMPLES = 1024
+_TRAINABLE = ("int8", "int8-float-io")
+_REPEATED = (
+    "contract",
+    "input_range",
+    "output_kind",
+    "resize_filter",
+    "calibration_method",
+    "seed",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a candidate's file says of its error.
+
+    Attributes:
+        errors: by layer, worst first; None where they could not be compared.
+        reason: why they could not; None where they could.
+        next_commands: exports worth trying, the cheapest first, with words in capitals for the user's own files and
+            folders; empty where calibration had no part.
+    """
+
+    errors: LayerErrors | None
+    reason: str | None
+    next_commands: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The layers as JSON-ready data; commands name folders of this machine and stay out."""
+        return {
+            "errors": None if self.errors is None else self.errors.to_json(),
+            "reason": self.reason,
+        }
+
+
+def explain(
+    candidate: Path,
+    models: Mapping[Path, str],
+    *,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    contract: str | None = None,
+) -> Explanation:
+    """The explanation of one candidate.
+
+    Args:
+        candidate: its file.
+        models: all files of the comparison with their names, the reference first: the first float32
+            model of the candidate's format is what its layers are compared with, and the first
+            checkpoint is what commands export again.
+        images: uint8, shape (n, height, width, 3), RGB; ``NUM_LAYER_IMAGES`` of them are used.
+        labels: int64, shape (n,), their classes, so that every class has its share.
+        contract: of the models without a card.
+    """
+    if is_checkpoint(candidate):
+        return _silent("it is a Keras checkpoint: layers are compared between exported files.")
+    artefact = open_measured(candidate, contract=contract)
+    chosen = stratified_positions(labels, min(NUM_LAYER_IMAGES, len(labels)))
+    try:
+        found = _compare_layers(artefact, models, images[chosen], contract=contract)
+    except (ArtefactError, MissingDependencyError) as error:
+        # The verdict stands without its explanation.
+        return _silent(str(error), commands=next_commands(artefact, list(models)))
+    if found is None:
+        return _silent("it is float32: there is no quantization error to find.")
+    commands = next_commands(artefact, list(models))
+    if isinstance(found, str):
+        return _silent(found, commands=commands)
+    return Explanation(errors=found, reason=None, next_commands=commands)
+
+
+def _compare_layers(
+    artefact: Artefact,
+    models: Mapping[Path, str],
+    images: NDArray[np.uint8],
+    *,
+    contract: str | None,
+) -> LayerErrors | str | None:
+    """The errors by layer; or why there are none; None for a float32 model."""
+    trace = _open_trace(artefact)
+    if trace.is_float32:
+        return None
+    partner = _float_partner(artefact, models, contract=contract)
+    if partner is None:
+        return (
+            f"that takes the float32 .{artefact.format} of the same export: "
+            "give it as REFERENCE or as another CANDIDATE."
+        )
+    name, reference = partner
+    errors = layer_errors(reference, trace, images, reference_name=name)
+    return errors if errors.layers else f"no layer of it has a counterpart in {name}."
+
+
+def next_commands(artefact: Artefact, models: Sequence[Path]) -> tuple[str, ...]:
+    """Ready cifar-export commands that may bring a calibrated artefact closer, the cheapest first.
+
+    Args:
+        artefact: the quantized model; its card says how it was calibrated.
+        models: the compared files; a checkpoint among them is exported again, else the one that the
+            card names.
+    """
+    provenance = _record(artefact.card, "provenance")
+    recipe, calibration = _record(provenance, "recipe"), _record(provenance, "calibration")
+    stated = _record(provenance, "checkpoint").get("file")
+    checkpoint = next((str(path) for path in models if is_checkpoint(path)), stated)
+    quantize = recipe.get("quantize")
+    if not calibration or not isinstance(checkpoint, str) or not isinstance(quantize, str):
+        return ()
+    options: list[tuple[str, ...]] = []
+    count = calibration.get("count")
+    if isinstance(count, int) and count < MORE_CALIBRATION_SAMPLES:
+        options.append(("--calibration-samples", str(MORE_CALIBRATION_SAMPLES)))
+    if artefact.format == "onnx" and recipe.get("calibration_method") != "percentile":
+        options.append(("--calibration-method", "percentile"))
+    if not recipe.get("qat") and quantize in _TRAINABLE and _is_cifar10(artefact):
+        options.append(("--qat",))
+    again = ("cifar-export", checkpoint, "--format", artefact.format, "--quantize", quantize)
+    named = _to_be_named(artefact, recipe, calibration)
+    return tuple(
+        shlex.join(
+            (
+                *again,
+                *_stated(recipe, but=option[0]),
+                *named,
+                *option,
+                "-o",
+                _folder(artefact, option),
+            )
+        )
+        for option in options
+    )
+
+
+def _folder(artefact: Artefact, option: tuple[str, ...]) -> str:
+    """Where the next export goes: the candidate's own name is taken beside it, that of a trained one is not."""
+    folder = artefact.path.parent
+    return str(folder if option == ("--qat",) else folder / "retry")
+
+
+def _is_cifar10(artefact: Artefact) -> bool:
+    contract = artefact.contract
+    return contract.labels == LABELS and contract.input.shape == IMAGE_SHAPE
+
+
+def _to_be_named(
+    artefact: Artefact, recipe: Mapping[str, Any], calibration: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Options for the user's own files and folders, which no card names: words in capitals stand for them."""
+    is_own = not _is_cifar10(artefact)
+    needed = {
+        "--labels=FILE": is_own and recipe.get("contract") is None,
+        "--calibration-data=TRAINING-FOLDER": calibration.get("source") == "folder",
+        "--eval-data=TEST-FOLDER": is_own,
+    }
+    return tuple(option for option, is_needed in needed.items() if is_needed)
+
+
+def _stated(recipe: Mapping[str, Any], *, but: str) -> tuple[str, ...]:
+    """What else the card's recipe states, as options; FLAG=VALUE, since -1..1 alone would be read as a flag."""
+    flags = {f"--{name.replace('_', '-')}": recipe.get(name) for name in _REPEATED}
+    return tuple(
+        f"{flag}={value}"
+        for flag, value in flags.items()
+        if value not in (None, "minmax", 0) and flag != but
+    )
+
+
+def _record(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A part of the card that may be missing."""
+    value = document.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _silent(reason: str, *, commands: tuple[str, ...] = ()) -> Explanation:
+    return Explanation(errors=None, reason=reason, next_commands=commands)
+
+
+def _open_trace(artefact: Artefact) -> Trace:
+    return LiteRTTrace(artefact) if artefact.format == "tflite" else OnnxTrace(artefact)
+
+
+def _float_partner(
+    artefact: Artefact, models: Mapping[Path, str], *, contract: str | None
+) -> tuple[str, Trace] | None:
+    for path, name in models.items():
+        if path != artefact.path and path.suffix.lower() == f".{artefact.format}":
+            trace = _open_trace(open_measured(path, contract=contract))
+            if trace.is_float32:
+                return name, trace
+    return None

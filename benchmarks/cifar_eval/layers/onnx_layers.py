@@ -1,0 +1,213 @@
+"""Reads every intermediate tensor of an .onnx model: the onnx package makes them outputs, onnxruntime runs it.
+
+Graph optimizations are off, since they would fuse layers away; a QDQ model then computes in float
+between its quantized tensors, which onnxruntime's integer kernels may miss by an integer step.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_eval.layers.compare import Layer
+from cifar_runtime.artefact import Artefact
+from cifar_runtime.contract import OutputContract
+from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.preprocess import input_table
+from cifar_runtime.sessions.native_stderr import without_chatter
+
+# They move or convert numbers: their output has no error of its own.
+_MOVING = frozenset(
+    {"Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape"}
+    | {"Slice", "Gather", "Concat", "Pad", "Constant", "ConstantOfShape", "Split"}
+)
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu"})
+_FUSABLE = _WEIGHTED | _ACTIVATIONS | {"Add"}
+_CONVERTING = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
+_FATAL_ONLY = 4
+
+
+class OnnxTrace:
+    """The layers of an .onnx artefact; see :class:`cifar_eval.layers.compare.Trace`."""
+
+    def __init__(self, artefact: Artefact) -> None:
+        """Opens the model with all its tensors as outputs.
+
+        Raises:
+            ArtefactError: onnxruntime cannot open it.
+            MissingDependencyError: onnx or onnxruntime is not installed.
+        """
+        onnx, onnxruntime = _imported(artefact)
+        self._path = artefact.path
+        self._output = artefact.contract.output
+        self._table = input_table(artefact.contract.input)
+        try:
+            model = onnx.load_model_from_string(artefact.data)
+            self._is_float32 = _is_float32(model, onnx)
+            self._sources = _layer_sources(model.graph)
+            self._outputs = {output.name for output in model.graph.output}
+            self._input = model.graph.input[0].name
+            self._session = _open_session(model, list(self._sources.values()), onnx, onnxruntime)
+        except Exception as error:  # onnx and onnxruntime raise a dozen unrelated classes
+            raise _unreadable(artefact.path, error) from error
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The operators that compute, in the order of execution."""
+        return tuple(self._sources)
+
+    @property
+    def is_float32(self) -> bool:
+        """Whether no operator quantizes and no weight is an integer or of half precision."""
+        return self._is_float32
+
+    @property
+    def has_stable_names(self) -> bool:
+        """Exports number their tensors anew, so a name says nothing of another file."""
+        return False
+
+    @property
+    def channel_axis(self) -> int:
+        """NCHW: the second."""
+        return 1
+
+    def activations(self, image: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float64]]:
+        """The output of every layer by its name, in real units; ``image`` is (1, height, width, 3)."""
+        names = list(self._sources.values())
+        try:
+            values = self._session.run(names, {self._input: np.take(self._table, image)})
+        except Exception as error:
+            raise _unreadable(self._path, error) from error
+        return {
+            layer.name: self._real(value, name)
+            for (layer, name), value in zip(self._sources.items(), values, strict=True)
+        }
+
+    def _real(self, value: NDArray[Any], name: str) -> NDArray[np.float64]:
+        real = value.astype(np.float64)
+        return _dequantized(real, self._output) if name in self._outputs else real
+
+
+def _dequantized(values: NDArray[np.float64], output: OutputContract) -> NDArray[np.float64]:
+    if output.scale is None or output.zero_point is None:
+        return values
+    return np.asarray((values - output.zero_point) * output.scale)
+
+
+def _layer_sources(graph: Any) -> dict[Layer, str]:
+    """For each layer, in the order of execution, the tensor that holds its output as others see it.
+
+    A layer is a computing operator with the bias and the activation function that follow it, since
+    quantizers fuse these. Its output is what comes out of the last of them, or out of the pair that
+    quantizes and dequantizes that; at the end of an integer model it is the integer output itself.
+    """
+    wiring = _Wiring(graph)
+    sources: dict[Layer, str] = {}
+    fused: set[str] = set()
+    for node in graph.node:
+        if node.op_type in _MOVING or node.op_type in _CONVERTING or node.output[0] in fused:
+            continue
+        last = node
+        while (follower := wiring.fusable_follower(last)) is not None:
+            last = follower
+            fused.add(last.output[0])
+        name, source = wiring.seen_output(last.output[0])
+        operator = "Gemm" if node.op_type == "MatMul" else node.op_type
+        layer = Layer(name=name, operator=operator, shape=wiring.weight_shape(node))
+        sources[layer] = source
+    return sources
+
+
+class _Wiring:
+    """Who makes and who takes each tensor of a graph."""
+
+    def __init__(self, graph: Any) -> None:
+        self._outputs = {output.name for output in graph.output}
+        self._constants = {value.name: tuple(value.dims) for value in graph.initializer}
+        self._takers: dict[str, list[Any]] = {}
+        for node in graph.node:
+            for name in node.input:
+                self._takers.setdefault(name, []).append(node)
+            if node.op_type == "DequantizeLinear" and node.input[0] in self._constants:
+                self._constants[node.output[0]] = self._constants[node.input[0]]
+
+    def seen_output(self, name: str) -> tuple[str, str]:
+        """What to call the layer that gives ``name``, and the tensor that others see of it."""
+        quantized = self._output_of(name, "QuantizeLinear")
+        if quantized is None:
+            return name, name
+        if quantized in self._outputs:
+            return quantized, quantized
+        return name, self._output_of(quantized, "DequantizeLinear") or name
+
+    def fusable_follower(self, node: Any) -> Any | None:
+        """The bias or activation function that alone takes the node's output; None for others."""
+        _, source = self.seen_output(node.output[0])
+        takers = self._takers.get(source, [])
+        if len(takers) != 1 or source in self._outputs or node.op_type not in _FUSABLE:
+            return None
+        (taker,) = takers
+        is_bias = taker.op_type == "Add" and any(name in self._constants for name in taker.input)
+        return taker if is_bias or taker.op_type in _ACTIVATIONS else None
+
+    def weight_shape(self, node: Any) -> tuple[int, ...]:
+        """The sizes of the node's weights, sorted, since quantizers transpose them; () without."""
+        if node.op_type not in _WEIGHTED or len(node.input) < 2:
+            return ()
+        return tuple(sorted(self._constants.get(node.input[1], ())))
+
+    def _output_of(self, name: str, operator: str) -> str | None:
+        for node in self._takers.get(name, []):
+            if node.op_type == operator:
+                return str(node.output[0])
+        return None
+
+
+def _is_float32(model: Any, onnx: Any) -> bool:
+    narrow = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT16}
+    converts = any(
+        node.op_type in _CONVERTING or "Integer" in node.op_type for node in model.graph.node
+    )
+    return not converts and not any(
+        weight.data_type in narrow for weight in model.graph.initializer
+    )
+
+
+def _open_session(model: Any, names: list[str], onnx: Any, onnxruntime: Any) -> Any:
+    present = {output.name for output in model.graph.output}
+    model.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in names if name not in present
+    )
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL_ONLY
+    with without_chatter():
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+
+
+def _imported(artefact: Artefact) -> tuple[Any, Any]:
+    # Read at import: without it onnxruntime starts a thread, writes to ~/.cache and calls home.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    try:
+        with without_chatter():
+            import onnx
+            import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{artefact.path}: reading its layers needs onnx and onnxruntime: {error}.",
+            hint="Run: pip install 'cifar-edge[export]'",
+        ) from error
+    return onnx, onnxruntime
+
+
+def _unreadable(path: object, error: Exception) -> ArtefactError:
+    reason = " ".join(str(error).split())[:300]
+    return ArtefactError(
+        f"{path}: its intermediate tensors cannot be read: {reason}.", hint="Compare without -v."
+    )

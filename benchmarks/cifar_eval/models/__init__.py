@@ -1,0 +1,1 @@
+"""Anything that scores images, opened: artefacts and Keras checkpoints."""

@@ -1,0 +1,270 @@
+"""Opens a Keras checkpoint as a scorer: the one module of cifar_bench that reaches keras, inside functions.
+
+It reads ``.keras`` files only: an ``.h5`` or a pickle can run code when it is opened.
+"""
+
+import hashlib
+import io
+import json
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_eval.models.keras_archive import (
+    FUNCTION_MODULES,
+    read_checkpoint,
+    refuse_custom_objects,
+    serialized_objects,
+)
+from cifar_eval.models.protocols import ModelFile
+from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
+from cifar_runtime.sessions.native_stderr import without_chatter
+
+_BATCH_SIZE = 250
+
+
+class KerasScorer:
+    """A Keras checkpoint that takes raw pixels: float32, 0..255, shape (n, height, width, 3).
+
+    A checkpoint does not hold its label names, so the caller states them.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        labels: Sequence[str] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Opens the checkpoint.
+
+        Args:
+            path: a ``.keras`` file.
+            labels: class names in the order of the scores; None numbers them.
+            threads: threads one inference may use; holds for the whole process, and only when
+                TensorFlow has not started working yet (see ``threads``).
+
+        Raises:
+            ArtefactError: not a .keras file, damaged, too large unpacked, or not an image
+                classifier.
+            MissingDependencyError: keras is not installed.
+        """
+        data = read_checkpoint(path)
+        self._threads = limit_threads(threads)
+        self._model = open_checkpoint(data, path=path)
+        self._image_shape, num_classes = _checked_shapes(self._model, path)
+        self._labels = tuple(labels or (str(index) for index in range(num_classes)))
+        if len(self._labels) != num_classes:
+            raise ArtefactError(
+                f"{path}: gives {num_classes} scores, expected one for each of "
+                f"{len(self._labels)} labels.",
+                hint="Measure it on images of its own classes.",
+            )
+        self._name = path.stem
+        self._model_file = ModelFile(
+            file=path.name,
+            format="keras",
+            size_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix."""
+        return self._name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names in the order of the scores."""
+        return self._labels
+
+    @property
+    def model_file(self) -> ModelFile:
+        """The checkpoint's file."""
+        return self._model_file
+
+    @property
+    def runtime(self) -> str:
+        """``keras/<backend>``."""
+        import keras
+
+        return f"keras/{keras.backend.backend()}"
+
+    @property
+    def threads(self) -> int | None:
+        """Threads one inference may use; None where the backend decides by itself."""
+        return self._threads
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images."""
+        return self._image_shape
+
+    def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Scores, float32, shape (n, num_classes), of images, uint8 RGB, shape (n, height, width, 3)."""
+        return scores_in_batches(self._model, images)
+
+    def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The scores where every row is a distribution, else their softmax; float64."""
+        exact = scores.astype(np.float64)
+        if exact.min() >= 0 and np.allclose(exact.sum(axis=1), 1, atol=1e-3):
+            return exact
+        exponentials = np.exp(exact - exact.max(axis=1, keepdims=True))
+        return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+    def prepare(self, images: NDArray[np.uint8]) -> Any:
+        """The images as a float32 tensor, shape (n, height, width, 3)."""
+        import keras
+
+        return keras.ops.convert_to_tensor(images.astype(np.float32))
+
+    def infer(self, tensor: Any) -> Any:
+        """The scores as a numpy array, so that asynchronous backends have finished."""
+        import keras
+
+        return keras.ops.convert_to_numpy(self._model(tensor, training=False))
+
+    @property
+    def model(self) -> Any:
+        """The ``keras.Model``, as it was loaded."""
+        return self._model
+
+
+def scores_in_batches(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A Keras model's scores, float32, shape (n, num_classes), of raw pixels.
+
+    Args:
+        model: takes float32, 0..255, shape (n, height, width, 3).
+        images: uint8 RGB, shape (n, height, width, 3), n above zero.
+    """
+    batches = [
+        model.predict_on_batch(images[start : start + _BATCH_SIZE].astype(np.float32))
+        for start in range(0, len(images), _BATCH_SIZE)
+    ]
+    return np.concatenate(batches).astype(np.float32, copy=False)
+
+
+def open_checkpoint(data: bytes, *, path: Path) -> Any:
+    """The Keras model in ``data``, uncompiled, opened with ``safe_mode``.
+
+    Args:
+        data: what :func:`read_checkpoint` read.
+        path: named in error messages; the file is not read again, so what was checked is what is
+            opened.
+
+    Raises:
+        ArtefactError: keras cannot open it.
+        MissingDependencyError: keras is not installed.
+    """
+    refuse_custom_objects(data, path=path)
+    keras = imported_keras()
+    _refuse_custom_functions(data, path=path)
+    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(data)
+        try:
+            with without_chatter():  # the first variable looks for a GPU and says so
+                return keras.saving.load_model(copy, compile=False, safe_mode=True)
+        except Exception as error:
+            reason = " ".join(str(error).replace(f"{folder}{os.sep}", "").split())[:300]
+            raise ArtefactError(
+                f"{path}: keras cannot open it: {reason}.".replace("..", "."),
+                hint="Save it with keras 3 and without custom objects.",
+            ) from error
+
+
+def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
+    """(height, width, channels) of the one input, and the number of classes of the one output."""
+    inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
+    shapes = [tuple(tensor.shape) for tensor in (*inputs, *outputs)]
+    if len(inputs) != 1 or len(outputs) != 1 or len(shapes[0]) != 4 or len(shapes[1]) != 2:
+        raise ArtefactError(
+            f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs of shapes {shapes}, "
+            "expected one (n, height, width, 3) and one (n, classes).",
+            hint="Give an image classifier.",
+        )
+    _, height, width, channels = shapes[0]
+    if None in (height, width, shapes[1][1]) or channels != 3:
+        raise ArtefactError(
+            f"{path}: its input is {shapes[0]} and its output {shapes[1]}, expected fixed sizes and "
+            "3 channels.",
+            hint="Give the Input layer a fixed shape.",
+        )
+    return (int(height), int(width), 3), int(shapes[1][1])
+
+
+def limit_threads(threads: int | None) -> int | None:
+    """The threads in force after asking for ``threads``; None where the backend decides by itself."""
+    if threads is None or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        return None
+    imported_keras()
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError:
+        # TensorFlow has started in this process and keeps the threads it has.
+        pass
+    return tf.config.threading.get_intra_op_parallelism_threads() or None
+
+
+def imported_keras(backend: str | None = None) -> ModuleType:
+    """The keras module, with its backend imported quietly.
+
+    Args:
+        backend: what keras must run on; None for what the environment says.
+
+    Raises:
+        MissingDependencyError: keras or its backend is not installed.
+        UsageError: keras runs on another backend already.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if backend is not None and "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = backend
+        # TensorFlow turns oneDNN on by itself only where AVX-512 VNNI is; on AVX2 it trains the seed 1.4 times faster.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    try:
+        with without_chatter():
+            import keras
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"opening a Keras checkpoint needs keras and its backend: {error}.",
+            hint="Run: pip install 'cifar-edge[train]'",
+        ) from error
+    if backend is not None and keras.backend.backend() != backend:
+        raise UsageError(
+            f"Keras runs on {keras.backend.backend()} already, {backend} was asked for.",
+            hint="Use a process of its own.",
+        )
+    return cast(ModuleType, keras)
+
+
+def _refuse_custom_functions(data: bytes, *, path: Path) -> None:
+    """Checks that the functions a .keras file names, such as activations, are Keras' own; imports keras.
+
+    Raises:
+        ArtefactError: one is not.
+    """
+    import keras
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        config = json.loads(archive.read("config.json"))
+    for item, name in serialized_objects(config):
+        function = item.get("config")
+        if item["class_name"] != "function" or not isinstance(function, str):
+            continue
+        if not any(hasattr(getattr(keras, module), function) for module in FUNCTION_MODULES):
+            raise ArtefactError(
+                f"{path}: layer '{name}' uses the function {function}, which is not Keras' own, "
+                "expected built-in ones only.",
+                hint="Use one of keras.activations, and save the model again.",
+            )

@@ -1,0 +1,1 @@
+"""The Keras checkpoint, and what its user declares of it."""

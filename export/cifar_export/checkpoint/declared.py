@@ -1,0 +1,118 @@
+"""What the user states of a checkpoint that it cannot tell itself: input mapping, resize filter, labels, confidence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cifar_export.checkpoint.io_layers import output_kind_of
+from cifar_export.checkpoint.open import Checkpoint
+from cifar_export.recipe import ExportRecipe, InputRange
+from cifar_runtime.contract import AbstentionScore, OutputContract, ResizeFilter, ScoreKind
+from cifar_runtime.errors import ArtefactError, UsageError
+from cifar_runtime.user_contract import completed_contract, wrong_contract
+
+# What a pixel is multiplied by, and what is added then.
+_MAPPINGS: Mapping[InputRange, tuple[float, float]] = {
+    "0..255": (1.0, 0.0),
+    "0..1": (1 / 255, 0.0),
+    "-1..1": (1 / 127.5, -1.0),
+}
+_DEFAULT_FILTER: ResizeFilter = "bicubic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What holds of the checkpoint as it was given.
+
+    Attributes:
+        mapping: what it takes for a pixel, 0..255: the pixel times the first, plus the second.
+        resize_filter: how pictures are scaled to its input's size.
+        labels: a name for each score; None where no contract states them.
+        kind: what it returns; None where nothing states it.
+        temperature: see :class:`cifar_runtime.contract.OutputContract`.
+        abstention_threshold: likewise.
+        abstention_score: likewise.
+    """
+
+    mapping: tuple[float, float]
+    resize_filter: ResizeFilter
+    labels: tuple[str, ...] | None = None
+    kind: ScoreKind | None = None
+    temperature: float | None = None
+    abstention_threshold: float | None = None
+    abstention_score: AbstentionScore = "probability"
+
+
+def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
+    """What the recipe's contract states of the checkpoint, or else its other fields and their defaults.
+
+    Raises:
+        ArtefactError: the contract cannot be read, or is not one of this checkpoint.
+        UsageError: it is neither a built-in name nor a .json file, or states what the export is to fit.
+    """
+    if recipe.contract is None:
+        return Statement(
+            mapping=_MAPPINGS[recipe.input_range or "0..255"],
+            resize_filter=recipe.resize_filter or _DEFAULT_FILTER,
+        )
+    plain = {"dtype": "float32", "scale": None, "zero_point": None}
+    contract = completed_contract(
+        recipe.contract,
+        checkpoint.path,
+        input_facts={
+            **plain,
+            "shape": checkpoint.image_shape,
+            "resize_filter": _DEFAULT_FILTER,
+        },
+        output_facts={**plain, "kind": output_kind_of(checkpoint.model)},
+    )
+    image, scores = contract.input, contract.output
+    _refuse_two_confidences(recipe, scores)
+    found = (checkpoint.image_shape, checkpoint.num_classes, "float32", "float32")
+    stated = (image.shape, len(contract.labels), image.dtype, scores.dtype)
+    names = ("input.shape", "number of labels", "input.dtype", "output.dtype")
+    for name, fact, claim in zip(names, found, stated, strict=True):
+        if fact != claim:
+            raise wrong_contract(
+                recipe.contract,
+                f"does not fit {checkpoint.path.name}: its {name} is {claim}, expected {fact}",
+            )
+    return Statement(
+        mapping=(image.multiplier, image.offset),
+        resize_filter=image.resize_filter,
+        labels=contract.labels,
+        kind=scores.kind,
+        temperature=scores.temperature,
+        abstention_threshold=scores.abstention_threshold,
+        abstention_score=scores.abstention_score,
+    )
+
+
+def check_kind(recipe: ExportRecipe, statement: Statement, *, found: ScoreKind) -> None:
+    """Checks a stated kind of scores against what the checkpoint really gave.
+
+    Args:
+        recipe: names the contract.
+        statement: what that states.
+        found: what the scores of real images are.
+
+    Raises:
+        ArtefactError: they differ, and the recipe does not ask for a conversion.
+    """
+    if recipe.output_kind is None and statement.kind not in (None, found):
+        raise ArtefactError(
+            f"{recipe.contract}: states {statement.kind}, but the checkpoint gives {found}.",
+            hint="State what it gives, and convert it by --output-kind.",
+        )
+
+
+def _refuse_two_confidences(recipe: ExportRecipe, stated: OutputContract) -> None:
+    states_one = (
+        stated.temperature is not None
+        or stated.abstention_threshold is not None
+        or stated.abstention_score != "probability"
+    )
+    if recipe.confidence is not None and states_one:
+        raise UsageError(
+            f"{recipe.contract}: states a temperature or an abstention threshold, and --confidence would fit both.",
+            hint="Leave --confidence out, or these two out of the contract.",
+        )

@@ -1,0 +1,135 @@
+"""The names of a checkpoint's classes and the labelled images that its artefacts are measured on."""
+
+from pathlib import Path
+
+from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
+from cifar_data.image_folder import split_from_folder
+from cifar_data.split import Split
+from cifar_export.checkpoint.open import Checkpoint
+from cifar_export.recipe import CALIBRATED, ExportRecipe
+from cifar_runtime.contract import InputContract
+from cifar_runtime.errors import InputError, UsageError
+from cifar_runtime.files import read_once
+from cifar_runtime.golden import MIN_VECTORS
+
+_MAX_LABELS_BYTES = 1024 * 1024
+
+
+def class_labels(
+    recipe: ExportRecipe, checkpoint: Checkpoint, *, stated: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    """One name for each score.
+
+    Args:
+        recipe: names a file of labels, and images to verify on.
+        checkpoint: has the scores.
+        stated: what a contract says; None where there is none, or no contract.
+
+    Raises:
+        InputError: the file of labels cannot be read or does not fit the model.
+        UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
+    """
+    is_cifar10 = (checkpoint.image_shape, checkpoint.num_classes) == (IMAGE_SHAPE, len(LABELS))
+    if recipe.eval_data is None and not is_cifar10:
+        raise UsageError(
+            f"{checkpoint.path}: takes {checkpoint.image_shape} and gives {checkpoint.num_classes} scores, "
+            f"not {IMAGE_SHAPE} and {len(LABELS)} as CIFAR-10, so there are no images to verify the export on.",
+            hint="Give --labels FILE (or --contract FILE) and --eval-data DIR (class folders).",
+        )
+    labels = stated if recipe.labels is None else _labels_from_file(recipe.labels, checkpoint)
+    if labels is not None:
+        _refuse_other_classes(recipe, labels)
+        return labels
+    if recipe.eval_data is not None:
+        raise UsageError(
+            f"{recipe.eval_data}: is given for evaluation without the order of its classes.",
+            hint=f"Give --labels FILE with {checkpoint.num_classes} names, one a line.",
+        )
+    return LABELS
+
+
+def refuse_foreign_calibration(
+    recipe: ExportRecipe, checkpoint: Checkpoint, labels: tuple[str, ...]
+) -> None:
+    """Checks that a model of other images is not calibrated on CIFAR-10's.
+
+    Raises:
+        UsageError: it would be.
+    """
+    is_cifar10 = checkpoint.image_shape == IMAGE_SHAPE and labels == LABELS
+    calibrated = [precision for precision in recipe.quantize if precision in CALIBRATED]
+    if calibrated and recipe.calibration_data is None and not is_cifar10:
+        raise UsageError(
+            f"{checkpoint.path}: {calibrated[0]} needs calibration images of this model's own kind, and "
+            "CIFAR-10's are not.",
+            hint="Give --calibration-data DIR (training images).",
+        )
+
+
+def _refuse_other_classes(recipe: ExportRecipe, labels: tuple[str, ...]) -> None:
+    """Checks that other classes than CIFAR-10's bring images of their own."""
+    source = recipe.labels or recipe.contract
+    if recipe.eval_data is None and labels != LABELS:
+        raise UsageError(
+            f"{source}: its classes are not CIFAR-10's, which the export would be verified on.",
+            hint="Give --eval-data DIR (class folders).",
+        )
+    if recipe.qat is not None and labels != LABELS:
+        raise UsageError(
+            f"QAT trains on CIFAR-10's train split, but {source} names other classes.",
+            hint="Leave --qat out.",
+        )
+
+
+def _labels_from_file(path: Path, checkpoint: Checkpoint) -> tuple[str, ...]:
+    data = read_once(path, max_bytes=_MAX_LABELS_BYTES, error=InputError)
+    try:
+        lines = data.decode("utf-8").splitlines()
+    except UnicodeDecodeError as cause:
+        raise InputError(
+            f"{path}: is not UTF-8 text: {cause}.", hint="Save it as UTF-8."
+        ) from cause
+    labels = tuple(line.strip() for line in lines if line.strip())
+    if len(labels) != checkpoint.num_classes or len(set(labels)) != len(labels):
+        raise InputError(
+            f"{path}: names {len(set(labels))} different classes, expected {checkpoint.num_classes}, "
+            "one a line, as the model has scores.",
+            hint="List them in the order of the scores.",
+        )
+    return labels
+
+
+def evaluation_split(
+    recipe: ExportRecipe, *, labels: tuple[str, ...], contract: InputContract
+) -> Split:
+    """The labelled images to verify on; calibration never sees them.
+
+    Args:
+        recipe: names a split or a folder.
+        labels: the class names in the order of the scores.
+        contract: how a folder's pictures are brought to the model's size.
+
+    Raises:
+        InputError: the full test split was asked for and was not fetched, or a folder does not fit.
+    """
+    if recipe.eval_data is not None:
+        return _folder_split(recipe, labels, contract)
+    from cifar_data import packaged
+    from cifar_data.cifar10 import splits
+
+    is_full = recipe.eval_split == "test" or (recipe.eval_split == "auto" and splits.is_available())
+    return splits.load_split("test") if is_full else packaged.test_sample()
+
+
+def _folder_split(recipe: ExportRecipe, labels: tuple[str, ...], contract: InputContract) -> Split:
+    folder = recipe.eval_data
+    if folder is None:
+        raise TypeError("the recipe names no folder")
+    split = split_from_folder(folder, labels=labels, contract=contract)
+    if len(split.labels) < MIN_VECTORS:
+        raise InputError(
+            f"{folder}: holds {len(split.labels)} images, expected {MIN_VECTORS} or more: as many go into the artefact "
+            "for its self-test.",
+            hint="Give a few hundred labelled images, so that the gate can tell a loss from chance.",
+        )
+    return split

@@ -1,0 +1,162 @@
+"""Opens the Keras checkpoint to export, and the training card beside it; reads only."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cifar_eval.models.keras_archive import (
+    read_checkpoint,
+)
+from cifar_export.checkpoint.io_layers import adapted
+from cifar_export.streams import quiet_conversion
+from cifar_runtime.contract import ScoreKind
+from cifar_runtime.errors import ArtefactError
+from cifar_runtime.files import read_once
+
+_MAX_CARD_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """An open checkpoint.
+
+    Attributes:
+        path: the .keras file.
+        model: the Keras model: one image in, one row of scores out.
+        sha256: of the file.
+        image_shape: (height, width, 3) of its input.
+        num_classes: scores per image.
+        training_card: what training wrote beside the file, or None.
+    """
+
+    path: Path
+    model: Any
+    sha256: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    training_card: Mapping[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix."""
+        return self.path.stem
+
+
+def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
+    """The checkpoint at ``path``; it runs no code from the file.
+
+    Args:
+        path: the .keras file.
+        verbose: pass TensorFlow's messages on to stderr.
+
+    Raises:
+        ArtefactError: missing, not a .keras file, damaged, too large unpacked, with custom objects, or not a
+            classifier of single RGB images.
+        MissingDependencyError: TensorFlow or Keras is not installed.
+    """
+    from cifar_eval.models import keras
+
+    data = read_checkpoint(path)
+    with quiet_conversion(verbose=verbose):
+        keras.imported_keras("tensorflow")
+        model = keras.open_checkpoint(data, path=path)
+    image_shape, num_classes = _checked_shapes(model, path)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Checkpoint(
+        path=path,
+        model=model,
+        sha256=sha256,
+        image_shape=image_shape,
+        num_classes=num_classes,
+        training_card=read_training_card(path, sha256=sha256),
+    )
+
+
+def adapted_checkpoint(
+    checkpoint: Checkpoint, *, mapping: tuple[float, float], output_kind: ScoreKind | None
+) -> Checkpoint:
+    """The checkpoint of raw pixels that returns what is wanted; see :func:`~cifar_export.checkpoint.io_layers.adapted`.
+
+    Raises:
+        ArtefactError: logits are wanted of a model that ends in another activation than softmax.
+    """
+    model = adapted(checkpoint.model, mapping=mapping, output_kind=output_kind)
+    return replace(checkpoint, model=model)
+
+
+def read_training_card(path: Path, *, sha256: str) -> Mapping[str, Any] | None:
+    """The card beside a checkpoint: ``NAME.json``, ``NAME.keras.json`` or ``card.json``; None without one.
+
+    A card that states the digest of another model is somebody else's and passed over.
+
+    Args:
+        path: the checkpoint.
+        sha256: its digest.
+
+    Raises:
+        ArtefactError: it is there but is not a JSON object.
+    """
+    names = (f"{path.stem}.json", f"{path.name}.json", "card.json")
+    for card in (path.with_name(name) for name in names):
+        if not card.is_file():
+            continue
+        try:
+            document = json.loads(read_once(card, max_bytes=_MAX_CARD_BYTES, error=ArtefactError))
+        except (ValueError, RecursionError) as cause:
+            document = cause
+        if not isinstance(document, dict):
+            raise ArtefactError(
+                f"{card}: is not a JSON object, expected the training card of {path.name}.",
+                hint="Restore it, or move it away.",
+            )
+        if _stated_sha256(document) in (None, sha256):
+            return document
+    return None
+
+
+def _stated_sha256(card: Mapping[str, Any]) -> object:
+    model = card.get("model")
+    return model.get("sha256") if isinstance(model, dict) else None
+
+
+def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
+    inputs = [tuple(tensor.shape) for tensor in getattr(model, "inputs", None) or []]
+    outputs = [tuple(tensor.shape) for tensor in getattr(model, "outputs", None) or []]
+    if not inputs:
+        raise ArtefactError(
+            f"{path}: is a {type(model).__name__} without a graph, expected a Sequential or functional one.",
+            hint="Build it with keras.Sequential or keras.Model(inputs, outputs).",
+        )
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ArtefactError(
+            f"{path}: has {len(inputs)} inputs ({_layer_names(model.inputs)}) and {len(outputs)} outputs "
+            f"({_layer_names(model.outputs)}), expected one of each.",
+            hint="Export a classifier of single images.",
+        )
+    return _image_shape(inputs[0], path), _num_classes(outputs[0], path)
+
+
+def _layer_names(tensors: Iterable[Any]) -> str:
+    """The names of the layers that give the tensors."""
+    return ", ".join(tensor._keras_history.operation.name for tensor in tensors)
+
+
+def _image_shape(shape: tuple[int | None, ...], path: Path) -> tuple[int, int, int]:
+    if len(shape) != 4 or None in shape[1:] or shape[3] != 3:
+        raise ArtefactError(
+            f"{path}: its input has the shape {shape}, expected (any, height, width, 3) with fixed sizes.",
+            hint="Give the Input layer the shape of one RGB image.",
+        )
+    return int(shape[1] or 0), int(shape[2] or 0), 3
+
+
+def _num_classes(shape: tuple[int | None, ...], path: Path) -> int:
+    if len(shape) != 2 or shape[1] is None or shape[1] < 2:
+        raise ArtefactError(
+            f"{path}: its output has the shape {shape}, expected (any, classes) with two classes or more.",
+            hint="End the model in one score a class.",
+        )
+    return int(shape[1])

@@ -1,0 +1,477 @@
+"""The command ``cifar-export``: parses, calls :func:`cifar_export.pipeline.export`, prints."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from cifar_export.recipe import (
+    ALIASES,
+    CalibrationMethod,
+    ConfidenceRecipe,
+    EvalSplit,
+    ExportRecipe,
+    InputRange,
+    QatBackend,
+    QatRecipe,
+    Quantize,
+    RobustnessRecipe,
+)
+from cifar_export.result import ExportFailure, ExportResult, PartialExportError
+from cifar_runtime.commands.parser import (
+    Parser,
+    choice,
+    execute,
+    positive_int,
+    sentences_to_stderr,
+    share,
+    whole_number,
+)
+from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
+from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
+from cifar_runtime.errors import CifarEdgeError, UsageError, not_one_of
+
+if TYPE_CHECKING:
+    from cifar_export.planning import PlannedArtefact
+
+PROGRAM = "cifar-export"
+SCHEMA = "cifar-edge/export/1"
+PLAN_SCHEMA = "cifar-edge/export-plan/1"
+EXAMPLES = """\
+  cifar-export -o models                                   # the shipped checkpoint as float32 TFLite
+  cifar-export run/model.keras --quantize int8 -o models
+  cifar-export run/model.keras --format tflite,onnx --quantize none,int8 -o models --dry-run
+  cifar-export run/model.keras --quantize int8 --qat -o models
+  cifar-export mine.keras --labels labels.txt --input-range=-1..1 --calibration-data train \
+      --eval-data test --quantize int8 -o models
+"""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line as a namespace; see :func:`recipe_from` for what the library takes."""
+    parser = Parser(
+        prog=PROGRAM,
+        description="Convert a Keras checkpoint to TFLite or ONNX, compare it with Keras on real images, and "
+        "publish it with its contract if it decides alike.",
+        examples=EXAMPLES,
+    )
+    _add_model_arguments(parser)
+    _add_calibration_arguments(parser)
+    _add_qat_arguments(parser)
+    _add_gate_arguments(parser)
+    _add_evidence_arguments(parser)
+    _add_output_arguments(parser)
+    options = parser.parse_args(argv)
+    check_result_file(
+        "--json", options.json, suffix=".json", program=PROGRAM, operands="CHECKPOINT"
+    )
+    return options
+
+
+def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecipe:
+    """The recipe that the options describe."""
+    return ExportRecipe(
+        checkpoint=checkpoint,
+        output=options.output,
+        formats=options.format,
+        quantize=options.quantize,
+        contract=options.contract,
+        labels=options.labels,
+        input_range=options.input_range,
+        output_kind=options.output_kind,
+        calibration_samples=options.calibration_samples,
+        calibration_data=options.calibration_data,
+        calibration_method=options.calibration_method,
+        seed=options.seed,
+        qat=_qat_from(options),
+        max_accuracy_drop=options.max_accuracy_drop,
+        min_agreement=options.min_agreement,
+        min_accuracy=options.min_accuracy,
+        eval_split=options.eval_split,
+        eval_data=options.eval_data,
+        confidence=_confidence_from(options),
+        robustness=options.robustness,
+        resize_filter=options.resize_filter,
+        force=options.force,
+        verbose=options.verbose,
+    )
+
+
+def _qat_from(options: argparse.Namespace) -> QatRecipe | None:
+    stated = {
+        field: getattr(options, f"qat_{field}")
+        for field in QatRecipe.__dataclass_fields__
+        if getattr(options, f"qat_{field}") is not None
+    }
+    if not options.qat:
+        if stated:
+            flag = f"--qat-{next(iter(stated)).replace('_', '-')}"
+            raise UsageError(f"{PROGRAM}: {flag} without --qat trains nothing.", hint="Add --qat.")
+        return None
+    return QatRecipe(**stated)
+
+
+def _confidence_from(options: argparse.Namespace) -> ConfidenceRecipe | None:
+    stated = {"coverage": options.coverage, "data": options.confidence_data}
+    chosen = {name: value for name, value in stated.items() if value is not None}
+    if options.confidence:
+        return ConfidenceRecipe(**chosen)
+    if chosen:
+        flag = "--coverage" if "coverage" in chosen else "--confidence-data"
+        raise UsageError(
+            f"{PROGRAM}: {flag} without --confidence fits nothing.", hint="Add --confidence."
+        )
+    return None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    return execute(PROGRAM, partial(_run, arguments), argv=arguments)
+
+
+def _run(argv: Sequence[str]) -> int:
+    options = parse(argv)
+    from cifar_data import packaged
+
+    recipe = recipe_from(options, checkpoint=options.checkpoint or packaged.checkpoint())
+    progress = None if options.quiet else sentences_to_stderr(PROGRAM)
+    if options.dry_run:
+        from cifar_export.planning import plan
+
+        _report_plan(plan(recipe, progress=progress), options.json)
+        return 0
+    from cifar_export.pipeline import export
+
+    try:
+        results = export(recipe, progress=progress)
+    except PartialExportError as error:
+        if options.json is None:
+            _print_lines(error.results)
+            raise
+        _report(error.results, options.json, failures=error.failures, error=error)
+        if options.json != STDOUT:
+            sentences_to_stderr(PROGRAM)(str(error))
+        return error.exit_code
+    if options.check_reproducible:
+        from cifar_export.reproduce import check_reproducible
+
+        check_reproducible(recipe, results, progress=progress)
+        results = tuple(replace(result, reproducible=True) for result in results)
+    _report(results, options.json)
+    return 0
+
+
+def _report_plan(planned: "tuple[PlannedArtefact, ...]", json_target: str | None) -> None:
+    document = {"schema": PLAN_SCHEMA, "artefacts": [artefact.to_json() for artefact in planned]}
+    if not _put_json(document, json_target):
+        for artefact in planned:
+            sys.stdout.write(_plan_lines(artefact))
+
+
+def _plan_lines(artefact: "PlannedArtefact") -> str:
+    floor = artefact.min_accuracy
+    facts = {
+        "takes": artefact.takes,
+        "gives": artefact.gives,
+        "training": artefact.training,
+        "calibration": artefact.calibration,
+        "confidence": artefact.confidence,
+        "robustness": artefact.robustness,
+        "gate": f"drop <= {100 * artefact.max_accuracy_drop:g} points, "
+        f"agreement >= {artefact.min_agreement:.1%}"
+        f"{'' if floor is None else f', top-1 >= {floor:.1%}'}",
+    }
+    lines = [f"  {name:<12} {fact}\n" for name, fact in facts.items() if fact is not None]
+    return "".join([f"{artefact.path}{' (exists)' if artefact.exists else ''}\n", *lines])
+
+
+def _report(
+    results: tuple[ExportResult, ...],
+    json_target: str | None,
+    *,
+    failures: tuple[ExportFailure, ...] = (),
+    error: CifarEdgeError | None = None,
+) -> None:
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "artefacts": [result.to_json() for result in results],
+    }
+    if error is not None:
+        document["failures"] = [failure.to_json() for failure in failures]
+        document["error"] = error.to_json()
+    if not _put_json(document, json_target):
+        _print_lines(results)
+
+
+def _put_json(document: dict[str, Any], target: str | None) -> bool:
+    """Writes the document where it was asked for, and says whether stdout now holds it."""
+    text = json.dumps(document, indent=1) + "\n"
+    if target == STDOUT:
+        sys.stdout.write(text)
+    elif target is not None:
+        write_result_file(target, text)
+    return target == STDOUT
+
+
+def _print_lines(results: tuple[ExportResult, ...]) -> None:
+    for result in results:
+        sys.stdout.write(
+            f"{result.path}  {result.size_bytes:,} bytes  top-1 {result.accuracy:.2%} "
+            f"(drop {100 * result.accuracy_drop:.2f} points)  agreement {result.agreement:.2%}  "
+            f"on {result.num_images:,} images of {result.split}  passed"
+            f"{'  reproducible' if result.reproducible else ''}\n"
+        )
+        for remark in result.remarks:
+            sys.stdout.write(f"  note: {remark}\n")
+    if results:
+        sys.stdout.write(f"next: cifar-classify IMAGE -m {results[-1].path}\n")
+
+
+def _add_model_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "checkpoint",
+        nargs="?",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="a .keras file (default: the shipped one)",
+    )
+    parser.add_argument(
+        "-f",
+        "--format",
+        type=_several(get_args(ModelFormat)),
+        default=("tflite",),
+        metavar="tflite,onnx",
+        help="one or more formats (default: tflite)",
+    )
+    parser.add_argument(
+        "--quantize",
+        type=_several(get_args(Quantize), aliases=ALIASES),
+        default=("none",),
+        metavar="none,int8",
+        help="one or more of none, fp16, dynamic, int8, int8-float-io, int16x8 (tflite only); 8 and w8a8 are int8, "
+        "w8a16 is int16x8, w8a32 is dynamic (default: none, which is float32)",
+    )
+    parser.add_argument(
+        "--contract",
+        metavar="NAME|FILE",
+        help="what states the checkpoint's input mapping, resize filter and labels at once: cifar10-raw255, "
+        "cifar10-unit, or a .json file (instead of --labels, --input-range and --resize-filter)",
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="class names, one a line, in the order of the scores (default: CIFAR-10's)",
+    )
+    parser.add_argument(
+        "--input-range",
+        type=choice(get_args(InputRange)),
+        metavar="0..255|0..1|-1..1",
+        help="what the checkpoint takes for pixels 0 to 255 (default: 0..255)",
+    )
+    parser.add_argument(
+        "--output-kind",
+        type=choice(get_args(ScoreKind)),
+        metavar="probabilities|logits",
+        help="add a final softmax, or strip it (default: what the checkpoint returns)",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="the folder to publish into"
+    )
+
+
+def _add_calibration_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--calibration-samples",
+        type=positive_int,
+        default=512,
+        metavar="N",
+        help="images that set int8 ranges (default: 512, which come with the package)",
+    )
+    parser.add_argument(
+        "--calibration-data",
+        type=Path,
+        metavar="DIR",
+        help="a folder of such images, flat or one folder a class (default: CIFAR-10's train split)",
+    )
+    parser.add_argument(
+        "--calibration-method",
+        type=choice(get_args(CalibrationMethod)),
+        default="minmax",
+        metavar="minmax|percentile|entropy",
+        help="how observed values become ranges; tflite has minmax only (default: minmax)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="of the choice where there are more images than asked for, and of --qat (default: 0)",
+    )
+
+
+def _add_qat_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--qat",
+        action="store_true",
+        help="train int8 models on CIFAR-10's train split to decide like the checkpoint, then convert",
+    )
+    parser.add_argument(
+        "--qat-backend",
+        type=choice(get_args(QatBackend)),
+        metavar="keras|tfmot",
+        help="what simulates int8 while training (default: keras)",
+    )
+    parser.add_argument(
+        "--qat-steps",
+        type=positive_int,
+        metavar="N",
+        help=f"batches to train on (default: {QatRecipe().steps})",
+    )
+    parser.add_argument(
+        "--qat-learning-rate",
+        type=_positive_float,
+        metavar="RATE",
+        help=f"largest step, as a share of a channel's weights (default: {QatRecipe().learning_rate:g})",
+    )
+    parser.add_argument(
+        "--qat-batch-size",
+        type=positive_int,
+        metavar="N",
+        help=f"images a step (default: {QatRecipe().batch_size})",
+    )
+
+
+def _add_gate_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--max-accuracy-drop",
+        type=share,
+        default=0.005,
+        metavar="0.5pp",
+        help="largest loss against Keras, in points (default: 0.5pp)",
+    )
+    parser.add_argument(
+        "--min-agreement",
+        type=share,
+        metavar="0.97",
+        help="smallest share of decisions equal to Keras' (default: 0.97; none 0.999, fp16 0.998)",
+    )
+    parser.add_argument(
+        "--min-accuracy",
+        type=share,
+        metavar="65%",
+        help="smallest top-1 accuracy of an artefact (default: none)",
+    )
+    parser.add_argument(
+        "--eval-split",
+        type=choice(get_args(EvalSplit)),
+        default="auto",
+        metavar="auto|test|test-sample",
+        help="images to compare on (default: the test split when fetched, else the shipped 1,000)",
+    )
+    parser.add_argument(
+        "--eval-data",
+        type=Path,
+        metavar="DIR",
+        help="compare on this folder instead: one folder a class, named like the labels",
+    )
+    parser.add_argument(
+        "--resize-filter",
+        type=choice(get_args(ResizeFilter)),
+        metavar="bilinear|bicubic|lanczos",
+        help="how the runtime will scale pictures to the input's size (default: bicubic)",
+    )
+
+
+def _add_evidence_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--confidence",
+        action="store_true",
+        help="fit a temperature and a threshold for 'unsure' on the artefact's own scores of the validation split, "
+        "and measure both (needs cifar-data fetch)",
+    )
+    parser.add_argument(
+        "--coverage",
+        type=share,
+        metavar="0.95",
+        help="share of those images that keep an answer (default: 95%%)",
+    )
+    parser.add_argument(
+        "--confidence-data",
+        type=Path,
+        metavar="DIR",
+        help="fit on this folder instead: one folder a class, no image of --eval-data",
+    )
+    parser.add_argument(
+        "--robustness",
+        type=_robustness,
+        metavar="N|sample",
+        help="measure under noise, blur, contrast, brightness, JPEG and shift, for the card: on N images of the "
+        "validation split (or of --eval-data), or on the packaged sample",
+    )
+
+
+def _add_output_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what would be made, and write nothing"
+    )
+    parser.add_argument(
+        "--check-reproducible",
+        action="store_true",
+        help="export again in another process with another hash seed, and compare the bytes",
+    )
+    parser.add_argument("--force", action="store_true", help="replace a different artefact")
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        const=STDOUT,
+        metavar="FILE",
+        help="the result as JSON, to stdout without FILE",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="show the converters' messages and int8's worst layers",
+    )
+
+
+def _several(
+    choices: Sequence[str], *, aliases: Mapping[str, str] | None = None
+) -> Callable[[str], tuple[str, ...]]:
+    def parse_list(text: str) -> tuple[str, ...]:
+        values = tuple(
+            dict.fromkeys((aliases or {}).get(value, value) for value in text.split(","))
+        )
+        for value in values:
+            if value not in choices:
+                raise argparse.ArgumentTypeError(not_one_of(value, choices))
+        return values
+
+    return parse_list
+
+
+def _positive_float(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
+    return value
+
+
+def _robustness(text: str) -> RobustnessRecipe:
+    if text == "sample":
+        return RobustnessRecipe(images=None)
+    try:
+        return RobustnessRecipe(images=positive_int(text))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, nor 'sample'") from error

@@ -1,0 +1,87 @@
+"""Contracts of checkpoints and of what is converted from them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_export.converted import Quantization
+from cifar_runtime.contract import (
+    InputContract,
+    OutputContract,
+    ResizeFilter,
+    ScoreKind,
+)
+from cifar_runtime.errors import ArtefactError
+from cifar_runtime.preprocess import input_table
+
+
+def pixel_contract(shape: tuple[int, int, int], resize_filter: ResizeFilter) -> InputContract:
+    """The contract of a float32 input of raw pixels."""
+    return InputContract(
+        shape=shape,
+        dtype="float32",
+        multiplier=1.0,
+        offset=0.0,
+        scale=None,
+        zero_point=None,
+        resize_filter=resize_filter,
+    )
+
+
+def quantized_contract(
+    pixels: InputContract, quantization: Quantization, *, multiplier: float, offset: float
+) -> InputContract:
+    """The contract of an int8 input that is pixel - 128 for every pixel value.
+
+    The calibrated grid replaces a mapping that it is at most half a step away from: else two pixel values
+    could round to the same integer.
+
+    Args:
+        pixels: the contract of the float model.
+        quantization: of the int8 input.
+        multiplier: real units per pixel step that the model was calibrated with.
+        offset: real value of pixel 0.
+
+    Raises:
+        ArtefactError: the calibrated range is not that of the pixels.
+    """
+    scale, zero_point = quantization.scale, quantization.zero_point
+    grid_offset = (-128 - zero_point) * scale
+    is_close = (
+        np.isclose(scale, multiplier, rtol=1e-3) and abs(grid_offset - offset) <= 0.51 * scale
+    )
+    contract = InputContract(
+        shape=pixels.shape,
+        dtype="int8",
+        multiplier=scale if is_close else multiplier,
+        offset=grid_offset if is_close else offset,
+        scale=scale,
+        zero_point=zero_point,
+        resize_filter=pixels.resize_filter,
+    )
+    if not np.array_equal(input_table(contract), np.arange(-128, 128)):
+        raise ArtefactError(
+            f"the int8 input was calibrated to scale {scale} and zero point {zero_point}, "
+            f"expected {multiplier} a pixel step from {offset}.",
+            hint="Give calibration images with pixels from 0 to 255.",
+        )
+    return contract
+
+
+def output_contract(
+    reference: NDArray[np.float32], quantization: Quantization | None
+) -> OutputContract:
+    """The contract of the scores.
+
+    Args:
+        reference: the Keras model's scores of real images, float32, shape (n, num_classes): probabilities when
+            every row is one, else logits.
+        quantization: of an int8 output.
+    """
+    sums_to_one = np.allclose(reference.sum(axis=1), 1, atol=1e-3)
+    kind: ScoreKind = "probabilities" if sums_to_one and reference.min() >= 0 else "logits"
+    return OutputContract(
+        kind=kind,
+        dtype="float32" if quantization is None else "int8",
+        scale=None if quantization is None else quantization.scale,
+        zero_point=None if quantization is None else quantization.zero_point,
+    )

@@ -1,0 +1,101 @@
+"""An artefact under corruptions, beside the checkpoint that it was made from, for the card."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cifar_data.choose import choose_split, stratified_positions
+from cifar_data.split import Split
+from cifar_eval.robustness.corruptions import CORRUPTIONS
+from cifar_eval.robustness.counts import (
+    Decisions,
+    Score,
+    decisions_of,
+    robustness_from_decisions,
+)
+from cifar_export.recipe import RobustnessRecipe
+
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobustnessImages:
+    """What is damaged, and what the checkpoint makes of it.
+
+    Attributes:
+        split: labelled images.
+        reference: the checkpoint's decisions, on the images as they are and damaged.
+    """
+
+    split: Split
+    reference: Decisions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobustnessEvidence:
+    """What came out: ``document`` for the card, ``remark`` for the user, one sentence."""
+
+    document: dict[str, Any]
+    remark: str
+
+
+def load_robustness_images(
+    recipe: RobustnessRecipe, *, gate: Split, is_folder: bool, reference: Score
+) -> RobustnessImages:
+    """The images of the recipe with the checkpoint's decisions.
+
+    Args:
+        recipe: says how many.
+        gate: the images that the gate measures.
+        is_folder: whether these are a folder of the user's, which then is the only source.
+        reference: the checkpoint's scores of images.
+
+    Raises:
+        InputError: the validation split was not fetched.
+    """
+    split = _split(recipe, gate, is_folder=is_folder)
+    labels = split.labels.astype(np.int64)
+    (decided,) = decisions_of([reference], np.asarray(split.images), labels, seed=SEED)
+    return RobustnessImages(split=split, reference=decided)
+
+
+def robustness_of(score: Score, images: RobustnessImages) -> RobustnessEvidence:
+    """The counts of an artefact and of its checkpoint.
+
+    Raises:
+        ArtefactError: the model fails, or its scores are not numbers.
+    """
+    split, labels = images.split, images.split.labels.astype(np.int64)
+    (decided,) = decisions_of([score], np.asarray(split.images), labels, seed=SEED)
+    checkpoint = robustness_from_decisions(images.reference, labels, reference=None)
+    artefact = robustness_from_decisions(decided, labels, reference=images.reference)
+    pixels = np.ascontiguousarray(split.images).tobytes()
+    return RobustnessEvidence(
+        document={
+            "images": {
+                "split": split.name,
+                "num_images": len(labels),
+                "sha256": hashlib.sha256(pixels).hexdigest(),
+            },
+            "seed": SEED,
+            "corruptions": [one.to_json() for one in CORRUPTIONS],
+            "checkpoint": checkpoint.to_json(),
+            "artefact": artefact.to_json(),
+        },
+        remark=f"under {len(CORRUPTIONS)} corruptions, five severities each, {artefact.corrupted_accuracy:.2%} of "
+        f"{len(labels):,} images of {split.name} right, Keras {checkpoint.corrupted_accuracy:.2%} (undamaged "
+        f"{artefact.clean_accuracy:.2%} and {checkpoint.clean_accuracy:.2%})",
+    )
+
+
+def _split(recipe: RobustnessRecipe, gate: Split, *, is_folder: bool) -> Split:
+    if recipe.images is None:
+        return choose_split("test-sample")
+    if not is_folder:
+        return choose_split("validation", limit=recipe.images)
+    if recipe.images >= len(gate.labels):
+        return gate
+    chosen = stratified_positions(gate.labels, recipe.images)
+    return gate.take(chosen, name=f"{gate.name}[:{recipe.images}]")

@@ -1,0 +1,103 @@
+"""Opens a written artefact with the runtime and compares it with Keras on real images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_data.split import Split
+from cifar_eval.parity.counts import Parity, parity_from_scores
+from cifar_eval.parity.gate import Gate, judge
+from cifar_eval.parity.limits import Limits
+from cifar_export.recipe import MIN_AGREEMENT, ExportRecipe, Quantize
+from cifar_runtime.classifier import Classifier
+from cifar_runtime.contract import OutputContract
+from cifar_runtime.golden import MIN_VECTORS, GoldenVectors, golden_vectors, tolerance_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """How an artefact decides beside its Keras model.
+
+    Attributes:
+        parity: the paired counts.
+        gates: the limits, applied.
+        split: the name of the images' split.
+        golden: some of its images with both models' scores.
+    """
+
+    parity: Parity
+    gates: tuple[Gate, ...]
+    split: str
+    golden: GoldenVectors
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate did."""
+        return all(gate.passed for gate in self.gates)
+
+    @property
+    def accuracy(self) -> float:
+        """The artefact's top-1 accuracy, 0..1."""
+        return self.parity.candidate_correct / self.parity.seen
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as JSON-ready data."""
+        gates = [gate.to_json() for gate in self.gates]
+        return {"split": self.split, **self.parity.to_json(), "gates": gates}
+
+
+def limits_for(recipe: ExportRecipe, quantize: Quantize) -> Limits:
+    """What an artefact of this precision must hold."""
+    agreement = MIN_AGREEMENT[quantize] if recipe.min_agreement is None else recipe.min_agreement
+    return Limits(
+        max_accuracy_drop=recipe.max_accuracy_drop,
+        min_agreement=agreement,
+        min_accuracy=recipe.min_accuracy,
+    )
+
+
+def verify(
+    path: Path, reference: NDArray[np.float32], split: Split, limits: Limits
+) -> Verification:
+    """The comparison of the artefact at ``path`` with its Keras model.
+
+    Args:
+        path: model file, its card beside it.
+        reference: the Keras model's scores of the split's images, float32, shape (n, num_classes).
+        split: real images that calibration never saw.
+        limits: what must hold.
+
+    Raises:
+        ArtefactError: the runtime refuses the artefact, or its scores are not numbers.
+    """
+    classifier = Classifier(path)
+    try:
+        scores = classifier.scores(np.asarray(split.images))
+    finally:
+        classifier.session.close()
+    parity = parity_from_scores(reference, scores, split.labels)
+    return Verification(
+        parity=parity,
+        gates=judge(parity, limits),
+        split=split.name,
+        golden=_golden(reference, scores, split, classifier.artefact.contract.output),
+    )
+
+
+def _golden(
+    reference: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    split: Split,
+    output: OutputContract,
+) -> GoldenVectors:
+    """The vectors for the card, from images spread evenly over the split."""
+    positions = np.linspace(0, len(split.labels) - 1, MIN_VECTORS).round().astype(np.int64)
+    return golden_vectors(
+        np.asarray(split.images)[positions],
+        reference[positions],
+        scores[positions],
+        tolerance_of(output, scores[positions]),
+    )

@@ -1,0 +1,1 @@
+"""Preparing a model for int8 without training."""

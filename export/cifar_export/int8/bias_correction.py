@@ -1,0 +1,157 @@
+"""Takes out of the biases of a folded model the mean error that int8 leaves behind each layer, without training.
+
+Rounding errors of weights and activations do not cancel over a few hundred inputs: they leave each output channel
+with a mean error of its own. Calibration images show it on a simulation of int8 (rounded weights, rounded
+activations), layer after layer, each with the layers before it corrected; the bias takes it back.
+
+Before a ReLU only the positions count where the float model is positive. A channel that is far below zero nearly
+everywhere has another error there than where it speaks: with the mean over all positions the notebook model's
+agreement with Keras fell from 97.7 % to 95.5 %.
+
+Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, section 4.2;
+measured on images as in its appendix D, and of activations too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cifar_export.int8.calibration import Feed
+from cifar_export.int8.probe import activations
+from cifar_export.int8.simulation import SCALE_AXES, Range, observed_ranges, rounded_to_int8
+from cifar_export.keras_graph.affine import Vector
+from cifar_export.keras_graph.trace import Call, call_copy, replay, trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrected:
+    """A model with corrected biases and its report.
+
+    Attributes:
+        model: a new functional Keras model of the same layers, with other biases.
+        errors: the mean error that was found behind each layer, by its name: float64, shape (channels,).
+    """
+
+    model: Any
+    errors: dict[str, Vector]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The largest error of each corrected layer, as JSON-ready data."""
+        return [
+            {"layer": name, "max_error": float(np.abs(error).max())}
+            for name, error in self.errors.items()
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tapped:
+    """A copy of a model whose linear layers' outputs, before activation, can be read.
+
+    Attributes:
+        model: the copy.
+        layers: its linear layers with a bias, by call index.
+        outputs: their tensors, by call index.
+        rectified: those of them that meet a ReLU.
+    """
+
+    model: Any
+    layers: dict[int, Any]
+    outputs: dict[int, Any]
+    rectified: frozenset[int]
+
+
+def correct_biases(model: Any, feed: Feed) -> Corrected:
+    """A copy of the model whose int8 file has no mean error behind its convolutions and dense layers.
+
+    Args:
+        model: a folded functional model; it is not changed.
+        feed: calibration images.
+    """
+    exact, rounded = _tapped(model, {}), _tapped(model, observed_ranges(model, feed))
+    for layer in rounded.layers.values():
+        kernel = layer.weights[0]
+        kernel.assign(rounded_to_int8(kernel, SCALE_AXES[type(layer).__name__]))
+    errors: dict[int, Vector] = {}
+    for index, layer in rounded.layers.items():
+        errors[index] = _mean_error(exact, rounded, index, feed)
+        layer.bias.assign(np.asarray(layer.bias) - errors[index].astype(np.float32))
+    return Corrected(
+        model=_with_biases(model, {index: layer.bias for index, layer in rounded.layers.items()}),
+        errors={rounded.layers[index].name: error for index, error in errors.items()},
+    )
+
+
+def _tapped(model: Any, ranges: Mapping[int, Range]) -> _Tapped:
+    """A copy that rounds what the calls in ``ranges`` return to 8 bits between their extremes."""
+    import keras
+
+    calls = trace(model).calls
+    once = {call.index for call in calls if call.is_simple}
+    layers: dict[int, Any] = {}
+    outputs: dict[int, Any] = {}
+
+    def call(
+        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        is_tapped = type(clone).__name__ in SCALE_AXES and clone.use_bias and index in once
+        if is_tapped:
+            activation, clone.activation = clone.activation, keras.activations.linear
+        output = call_copy(original, clone, args, kwargs)
+        if is_tapped:
+            layers[index], outputs[index] = clone, output
+            output = activation(output)
+        if index not in ranges:
+            return output
+        lowest, highest = ranges[index]
+        return keras.quantizers.fake_quant_with_min_max_vars(
+            output, lowest, max(highest, lowest + 1e-6)
+        )
+
+    return _Tapped(
+        model=replay(model, call), layers=layers, outputs=outputs, rectified=_rectified(calls)
+    )
+
+
+def _rectified(calls: tuple[Call, ...]) -> frozenset[int]:
+    """The calls that end in a ReLU, or are followed by one."""
+    before_relu = {
+        number for call in calls if type(call.layer).__name__ == "ReLU" for number in call.inputs
+    }
+    return frozenset(
+        call.index
+        for call in calls
+        if getattr(getattr(call.layer, "activation", None), "__name__", "") == "relu"
+        or before_relu.intersection(call.outputs)
+    )
+
+
+def _mean_error(exact: _Tapped, rounded: _Tapped, index: int, feed: Feed) -> Vector:
+    """How far each channel behind a layer is off on average; 0 where it never counts."""
+    import keras
+
+    wanted_and_found = (
+        activations(keras.Model(tapped.model.inputs[0], tapped.outputs[index]), feed)
+        for tapped in (exact, rounded)
+    )
+    sums, counts = np.zeros(1), np.zeros(1)
+    for outputs in zip(*wanted_and_found, strict=True):
+        wanted, found = (np.asarray(output, np.float64) for (output,) in outputs)
+        counted = wanted > 0 if index in exact.rectified else np.ones(wanted.shape, dtype=bool)
+        axes = tuple(range(wanted.ndim - 1))
+        sums = sums + ((found - wanted) * counted).sum(axis=axes)
+        counts = counts + counted.sum(axis=axes)
+    return np.asarray(sums / np.maximum(counts, 1))
+
+
+def _with_biases(model: Any, biases: Mapping[int, Any]) -> Any:
+    def call(
+        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        output = call_copy(original, clone, args, kwargs)
+        if index in biases:
+            clone.bias.assign(biases[index])
+        return output
+
+    return replay(model, call)

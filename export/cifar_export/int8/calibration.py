@@ -1,0 +1,186 @@
+"""Calibration images: chosen by a seed from training images only, or read from the user's folder."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_data.choose import positions_among, stratified_sample
+from cifar_export.recipe import ExportRecipe
+from cifar_runtime.contract import InputContract
+from cifar_runtime.errors import InputError
+
+MIN_PIXEL, MAX_PIXEL = 0, 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Images that set quantization ranges, and where they come from.
+
+    Attributes:
+        images: uint8, shape (n, height, width, 3), RGB; 0 and 255 both occur.
+        source: ``train`` for CIFAR-10's train split, or ``folder``.
+        ids: positions in the official training order, or paths inside the folder.
+        seed: of the choice.
+        added: plain images added so that the ends of the pixel range are reached, by pixel value.
+    """
+
+    images: NDArray[np.uint8]
+    source: str
+    ids: tuple[int | str, ...]
+    seed: int
+    added: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The provenance of the images as JSON-ready data; their bytes as a digest."""
+        return {
+            "source": self.source,
+            "count": len(self.images),
+            "seed": self.seed,
+            "ids": list(self.ids),
+            "added_plain_images": list(self.added),
+            "sha256": hashlib.sha256(np.ascontiguousarray(self.images).tobytes()).hexdigest(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """Calibration images as a model takes them: ``real = pixel * multiplier + offset``.
+
+    Attributes:
+        images: uint8, shape (n, height, width, 3), RGB.
+        multiplier: real units per pixel step.
+        offset: real value of pixel 0.
+    """
+
+    images: NDArray[np.uint8]
+    multiplier: float = 1.0
+    offset: float = 0.0
+
+    def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
+        """The images in order, float32, shape (``size`` or fewer, height, width, 3)."""
+        for start in range(0, len(self.images), size):
+            exact = self.images[start : start + size].astype(np.float64)
+            yield (exact * self.multiplier + self.offset).astype(np.float32)
+
+
+def load_calibration(recipe: ExportRecipe, contract: InputContract) -> Calibration:
+    """The calibration images that the recipe asks for.
+
+    Args:
+        recipe: names the source, the count and the seed.
+        contract: the size, and how a folder's pictures are brought to it.
+
+    Raises:
+        InputError: there are too few images, or a folder does not decode.
+    """
+    if recipe.calibration_data is None:
+        return _from_train(recipe.calibration_samples, recipe.seed)
+    return _from_folder(recipe.calibration_data, recipe, contract)
+
+
+def refuse_judged_images(
+    calibration: Calibration, folder: Path, judged: NDArray[np.uint8], *, split: str
+) -> None:
+    """Checks that no image of a calibration folder is one that the artefacts are measured on.
+
+    Args:
+        calibration: read from ``folder``.
+        folder: where its ids begin.
+        judged: uint8, shape (n, height, width, 3), the images of the gate, of the same size.
+        split: their name.
+
+    Raises:
+        InputError: one is, pixel for pixel.
+    """
+    shared = positions_among(
+        calibration.images[: len(calibration.ids)], judged
+    )  # plain ones follow
+    if shared:
+        raise InputError(
+            f"{folder / str(calibration.ids[shared[0]])}: is one of the images of {split}, which the export is "
+            "measured on, expected training images only.",
+            hint="Take it out of the folder of --calibration-data.",
+        )
+
+
+def reaching_both_ends(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, ...]]:
+    """The images with a black or white one added where 0 or 255 never occurs, and which were added.
+
+    Otherwise the calibrated input scale is not exactly one pixel step.
+    """
+    lowest, highest = int(images.min()), int(images.max())
+    added = tuple(end for end, found in ((MIN_PIXEL, lowest), (MAX_PIXEL, highest)) if end != found)
+    plain = [np.full((1, *images.shape[1:]), end, dtype=np.uint8) for end in added]
+    return np.concatenate([images, *plain]), added
+
+
+def _from_train(count: int, seed: int) -> Calibration:
+    """From the shipped sample, the same on every machine, while that suffices; else from the fetched split."""
+    from cifar_data import packaged
+    from cifar_data.cifar10 import splits
+
+    split = packaged.calibration_sample()
+    if count > len(split.labels):
+        if not splits.is_available():
+            raise InputError(
+                f"{count} calibration images were asked for, {len(split.labels)} come with the package.",
+                hint=f"Run cifar-data fetch, or give --calibration-samples {len(split.labels)}.",
+            )
+        split = splits.load_split("train")
+        count = min(count, len(split.labels))
+    chosen = split.take(
+        stratified_sample(split.labels.astype(np.int64), count, seed=seed), name="train"
+    )
+    images, added = reaching_both_ends(np.asarray(chosen.images))
+    return Calibration(
+        images=images, source="train", ids=tuple(chosen.ids.tolist()), seed=seed, added=added
+    )
+
+
+def _from_folder(folder: Path, recipe: ExportRecipe, contract: InputContract) -> Calibration:
+    from cifar_runtime.image import read_image
+    from cifar_runtime.preprocess import fit_picture
+
+    paths = _image_paths(folder)
+    parents = {
+        parent: index for index, parent in enumerate(sorted({path.parent for path in paths}))
+    }
+    classes = np.array([parents[path.parent] for path in paths], dtype=np.int64)
+    count = min(recipe.calibration_samples, len(paths))
+    chosen = [paths[position] for position in stratified_sample(classes, count, seed=recipe.seed)]
+    images, added = reaching_both_ends(
+        np.stack([fit_picture(read_image(path), contract) for path in chosen])
+    )
+    return Calibration(
+        images=images,
+        source="folder",
+        ids=tuple(path.relative_to(folder).as_posix() for path in chosen),
+        seed=recipe.seed,
+        added=added,
+    )
+
+
+def _image_paths(folder: Path) -> list[Path]:
+    """All image files below ``folder``, sorted: flat, or one folder a class."""
+    from cifar_runtime.image import IMAGE_SUFFIXES
+
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: is not a folder of calibration images.", hint="Check the path."
+        )
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    )
+    if not paths:
+        raise InputError(
+            f"{folder}: holds no image, expected files such as .png or .jpg, flat or in class folders.",
+            hint="Give a folder with a few hundred typical training images.",
+        )
+    return paths

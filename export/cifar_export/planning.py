@@ -1,0 +1,136 @@
+"""What an export would do: files, contracts, calibration and limits, found out without writing anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cifar_export.checkpoint.images import class_labels, refuse_foreign_calibration
+from cifar_export.checkpoint.io_layers import output_kind_of
+from cifar_export.evidence.verify import limits_for
+from cifar_export.job import open_stated
+from cifar_export.keras_graph.fold import fold
+from cifar_export.pipeline import check_installed
+from cifar_export.qat.distil import check_data_set
+from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
+from cifar_runtime.contract import ModelFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedArtefact:
+    """One artefact that an export would make.
+
+    Attributes:
+        path: the model file; its card lies beside it.
+        exists: whether a file of that name is there already.
+        takes: its input in words.
+        gives: its output in words.
+        calibration: which images set its ranges, in words; None where none do.
+        training: how it is trained first, in words; None where it is not.
+        confidence: what its temperature and threshold are fitted on, in words; None where they are not.
+        robustness: which images are corrupted, in words; None where none are.
+        max_accuracy_drop: the gate's limit, 0..1.
+        min_agreement: the gate's limit, 0..1.
+        min_accuracy: the gate's limit, 0..1; None for no floor.
+    """
+
+    path: Path
+    exists: bool
+    takes: str
+    gives: str
+    calibration: str | None
+    training: str | None
+    confidence: str | None
+    robustness: str | None
+    max_accuracy_drop: float
+    min_agreement: float
+    min_accuracy: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON-ready data."""
+        return {field: getattr(self, field) for field in self.__slots__} | {"path": str(self.path)}
+
+
+def plan(
+    recipe: ExportRecipe, *, progress: Callable[[str], None] | None = None
+) -> tuple[PlannedArtefact, ...]:
+    """The artefacts that :func:`cifar_export.pipeline.export` would make, in its order; nothing is written.
+
+    Args:
+        recipe: what to make.
+        progress: told in a few words what begins.
+
+    Raises:
+        ArtefactError: the checkpoint cannot be used.
+        InputError: the file of labels does not fit, or there is no data set to train on.
+        MissingDependencyError: a converter or interpreter is not installed.
+        UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
+    """
+    check_installed(recipe)
+    if recipe.qat is not None:
+        check_data_set()
+    (progress or (lambda _: None))(f"opening {recipe.checkpoint}")
+    checkpoint, statement = open_stated(recipe)
+    labels = class_labels(recipe, checkpoint, stated=statement.labels)
+    refuse_foreign_calibration(recipe, checkpoint, labels)
+    stripped = fold(checkpoint.model, rescaling="strip")
+    height, width, channels = checkpoint.image_shape
+    shape, kind = f"{height}x{width}x{channels}", output_kind_of(checkpoint.model)
+
+    def one(model_format: ModelFormat, quantize: Quantize) -> PlannedArtefact:
+        name = recipe.name_of(checkpoint.name, quantize)
+        path = recipe.output / f"{name}.{model_format}"
+        limits = limits_for(recipe, quantize)
+        dtype = "int8" if quantize == "int8" else "float32"
+        mapping = (stripped.multiplier, stripped.offset) if quantize in CALIBRATED else (1.0, 0.0)
+        return PlannedArtefact(
+            path=path,
+            exists=path.exists(),
+            takes=f"{dtype} {shape} RGB, {_mapping(*mapping, is_integer=dtype == 'int8')}",
+            gives=f"{dtype} {kind} of {len(labels)} classes",
+            calibration=_calibration(recipe) if quantize in CALIBRATED else None,
+            training=_training(recipe) if recipe.trains(quantize) else None,
+            confidence=_confidence(recipe),
+            robustness=_robustness(recipe),
+            max_accuracy_drop=limits.max_accuracy_drop,
+            min_agreement=limits.min_agreement,
+            min_accuracy=limits.min_accuracy,
+        )
+
+    return tuple(one(model_format, quantize) for model_format, quantize in recipe.pairs)
+
+
+def _mapping(multiplier: float, offset: float, *, is_integer: bool) -> str:
+    if is_integer:
+        return "pixel - 128"
+    return (
+        "raw pixels" if (multiplier, offset) == (1, 0) else f"pixel * {multiplier:g} + {offset:g}"
+    )
+
+
+def _calibration(recipe: ExportRecipe) -> str:
+    source = recipe.calibration_data or "CIFAR-10's train split"
+    return f"{recipe.calibration_samples} images of {source}, {recipe.calibration_method}"
+
+
+def _training(recipe: ExportRecipe) -> str:
+    qat = recipe.qat
+    if qat is None:
+        raise TypeError("the recipe trains nothing")
+    return f"{qat.backend}, {qat.steps} steps of {qat.batch_size} images of CIFAR-10's train split"
+
+
+def _confidence(recipe: ExportRecipe) -> str | None:
+    if recipe.confidence is None:
+        return None
+    source = recipe.confidence.data or "CIFAR-10's validation split"
+    return f"fitted on {source}, {100 * recipe.confidence.coverage:g}% of it answered"
+
+
+def _robustness(recipe: ExportRecipe) -> str | None:
+    if recipe.robustness is None:
+        return None
+    if recipe.robustness.images is None:
+        return "on the packaged sample"
+    source = recipe.eval_data or "CIFAR-10's validation split"
+    return f"on {recipe.robustness.images} images of {source}"

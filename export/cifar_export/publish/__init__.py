@@ -1,0 +1,1 @@
+"""Cards, and the files that leave the exporter."""

@@ -1,0 +1,53 @@
+"""What quantization-aware training is given, and what it makes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_export.int8.calibration import Feed
+from cifar_export.keras_graph.fold import Folded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QatData:
+    """Images for training, and those that choose among its states.
+
+    Attributes:
+        train: uint8, shape (n, 32, 32, 3).
+        validation: uint8, shape (m, 32, 32, 3), of the validation split.
+    """
+
+    train: NDArray[np.uint8]
+    validation: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What a backend trains on.
+
+    Attributes:
+        teacher: the float model whose decisions are to be kept, of the same input as the one in training.
+        feed: calibration images, which set the ranges of activations.
+        data: what to train and to choose on.
+        seed: of the order of images.
+    """
+
+    teacher: Any
+    feed: Feed
+    data: QatData
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What training made.
+
+    Attributes:
+        folded: the folded model with trained weights.
+        report: how it went, JSON-ready, for the card.
+    """
+
+    folded: Folded
+    report: dict[str, Any]

@@ -1,0 +1,283 @@
+"""Folded Keras models to TensorFlow Lite bytes, and what those bytes really hold, read back from the flatbuffer."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_export.converted import Converted, Quantization
+from cifar_export.int8.calibration import Feed
+from cifar_export.keras_graph.trace import with_batch_size
+from cifar_export.streams import quiet_conversion
+from cifar_runtime.errors import ArtefactError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TfliteTensor:
+    """One tensor of the file.
+
+    Attributes:
+        name: as the converter gave it.
+        dtype: TensorFlow Lite's name for its element type, such as INT8.
+        quantization: of a tensor that has exactly one scale and zero point.
+    """
+
+    name: str
+    dtype: str
+    quantization: Quantization | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TfliteContent:
+    """What a TensorFlow Lite file holds.
+
+    Attributes:
+        operators: the builtin operator names in execution order; CUSTOM:name for others.
+        float_operators: those of them that compute on floats.
+        tensors: all tensors of all subgraphs.
+        input: the first input of the main subgraph.
+        output: its first output.
+    """
+
+    operators: tuple[str, ...]
+    float_operators: tuple[str, ...]
+    tensors: tuple[TfliteTensor, ...]
+    input: TfliteTensor
+    output: TfliteTensor
+
+
+def tflite_float32(model: Any, *, verbose: bool = False) -> Converted:
+    """A float32 TensorFlow Lite file of a folded functional model, static batch size 1.
+
+    Raises:
+        ArtefactError: the model has an operator that TensorFlow Lite lacks.
+    """
+    return _converted(_convert(_converter(model), model, verbose=verbose))
+
+
+def tflite_float16(model: Any, *, verbose: bool = False) -> Converted:
+    """A TensorFlow Lite file with float16 weights, float32 in and out, static batch size 1.
+
+    Raises:
+        ArtefactError: the model has an operator that TensorFlow Lite lacks.
+    """
+    import tensorflow as tf
+
+    converter = _converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return _converted(_convert(converter, model, verbose=verbose))
+
+
+def tflite_dynamic(model: Any, *, verbose: bool = False) -> Converted:
+    """A TensorFlow Lite file with int8 weights whose activations are quantized at run time, float32 in and out.
+
+    Raises:
+        ArtefactError: the model has an operator that TensorFlow Lite lacks.
+    """
+    import tensorflow as tf
+
+    converter = _converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return _converted(_convert(converter, model, verbose=verbose))
+
+
+def tflite_int8(
+    model: Any,
+    feed: Feed,
+    *,
+    float_io: bool = False,
+    verbose: bool = False,
+) -> Converted:
+    """A fully integer TensorFlow Lite file: int8 in and out, per-channel weights, builtin int8 operators only.
+
+    Args:
+        model: a folded functional model.
+        feed: calibration images; they must reach 0 and 255, so that a quantized input is exactly pixel - 128.
+        float_io: keep the input and the output float32; all between them stays integer.
+        verbose: pass the converter's messages on to stderr.
+
+    Raises:
+        ArtefactError: an operator has no int8 form.
+    """
+    import tensorflow as tf
+
+    converter = _calibrated_converter(model, feed)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if not float_io:
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+    return _integer(converter, model, float_io=float_io, verbose=verbose)
+
+
+def tflite_int16x8(model: Any, feed: Feed, *, verbose: bool = False) -> Converted:
+    """A TensorFlow Lite file with int8 weights and int16 activations, float32 in and out.
+
+    The arguments and errors are those of :func:`tflite_int8`.
+    """
+    import tensorflow as tf
+
+    converter = _calibrated_converter(model, feed)
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    ]
+    return _integer(converter, model, float_io=True, verbose=verbose)
+
+
+def _calibrated_converter(model: Any, feed: Feed) -> Any:
+    import tensorflow as tf
+
+    def batches() -> Iterator[list[NDArray[np.float32]]]:
+        for image in feed.batches(1):
+            yield [image]
+
+    converter = _converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = batches
+    # TFLite Micro before September 2024 misreads per-channel FULLY_CONNECTED; per-tensor costs no accuracy here.
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    return converter
+
+
+def _integer(converter: Any, model: Any, *, float_io: bool, verbose: bool) -> Converted:
+    converted = _converted(_convert(converter, model, verbose=verbose))
+    refuse_float(tflite_content(converted.data), model_name=model.name, float_io=float_io)
+    return converted
+
+
+def _converted(data: bytes) -> Converted:
+    content = tflite_content(data)
+    return Converted(
+        data=data,
+        input=_io_quantization(content.input),
+        output=_io_quantization(content.output),
+        conversion={
+            "converter": "tf.lite.TFLiteConverter.from_keras_model",
+            "batch_size": 1,
+            "operators": list(content.operators),
+        },
+    )
+
+
+def _io_quantization(tensor: TfliteTensor) -> Quantization | None:
+    return None if tensor.dtype == "FLOAT32" else tensor.quantization
+
+
+def _converter(model: Any) -> Any:
+    import tensorflow as tf
+
+    # from_concrete_functions drops a Keras 3 model's weights without a word: from_keras_model only.
+    return tf.lite.TFLiteConverter.from_keras_model(with_batch_size(model, 1))
+
+
+def _convert(converter: Any, model: Any, *, verbose: bool) -> bytes:
+    with quiet_conversion(verbose=verbose):
+        try:
+            return bytes(converter.convert())
+        except Exception as error:
+            raise ArtefactError(
+                f"{model.name}: TensorFlow Lite cannot convert it: {_reason(error)}.",
+                hint="Replace the operator it names, or export --format onnx; -v shows the converter's messages.",
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The operator that has no translation, as the converter's pages of text name it, or their first line."""
+    operators = sorted(set(re.findall(r"'(tf\.\w+)' op is neither", str(error))))
+    if operators:
+        return f"it has no form of {', '.join(operators)}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
+
+
+def refuse_float(content: TfliteContent, *, model_name: str, float_io: bool = False) -> None:
+    """Checks that a file computes with integers only.
+
+    Args:
+        content: of the file.
+        model_name: for the message.
+        float_io: its input and output may be floats.
+
+    Raises:
+        ArtefactError: an operator is not a builtin, or a tensor is a float.
+    """
+    foreign = [name for name in content.operators if name.startswith("CUSTOM:")]
+    ends = {content.input.name, content.output.name} if float_io else set()
+    floats = [
+        tensor.name
+        for tensor in content.tensors
+        if tensor.dtype.startswith("FLOAT") and tensor.name not in ends
+    ]
+    if foreign or floats:
+        suspects = [*foreign, *content.float_operators]
+        what = f"operator {suspects[0]}" if suspects else f"float tensor '{floats[0]}'"
+        raise ArtefactError(
+            f"{model_name}: its int8 file holds the {what}, expected integer builtins only.",
+            hint="Replace that layer, or export --quantize none.",
+        )
+
+
+def tflite_content(data: bytes) -> TfliteContent:
+    """The operators and tensors of a TensorFlow Lite file that this process wrote."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(data, 0)
+    names = {
+        code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
+    }
+    dtypes = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
+    tensors = [[_tensor(tensor, dtypes) for tensor in graph.tensors] for graph in model.subgraphs]
+    operators: list[str] = []
+    float_operators: list[str] = []
+    for graph, graph_tensors in zip(model.subgraphs, tensors, strict=True):
+        for operator in graph.operators:
+            name = _operator_name(model.operatorCodes[operator.opcodeIndex], names)
+            operators.append(name)
+            touched = [
+                graph_tensors[index]
+                for index in (*operator.inputs, *operator.outputs)
+                if index >= 0
+            ]
+            is_float = any(tensor.dtype.startswith("FLOAT") for tensor in touched)
+            if is_float and name not in ("QUANTIZE", "DEQUANTIZE"):
+                float_operators.append(name)
+    main = model.subgraphs[0]
+    return TfliteContent(
+        operators=tuple(operators),
+        float_operators=tuple(float_operators),
+        tensors=tuple(tensor for graph_tensors in tensors for tensor in graph_tensors),
+        input=tensors[0][main.inputs[0]],
+        output=tensors[0][main.outputs[0]],
+    )
+
+
+def _operator_name(code: Any, names: dict[int, str]) -> str:
+    # Codes above 127 do not fit the old one-byte field; readers take the larger of the two.
+    # Source: tensorflow/compiler/mlir/lite/schema/schema.fbs, OperatorCode.
+    name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    return f"CUSTOM:{_text(code.customCode)}" if name == "CUSTOM" else name
+
+
+def _tensor(tensor: Any, dtypes: dict[int, str]) -> TfliteTensor:
+    quantization = tensor.quantization
+    scales = [] if quantization is None or quantization.scale is None else list(quantization.scale)
+    points = (
+        []
+        if quantization is None or quantization.zeroPoint is None
+        else list(quantization.zeroPoint)
+    )
+    is_single = len(scales) == len(points) == 1
+    return TfliteTensor(
+        name=_text(tensor.name),
+        dtype=dtypes[tensor.type],
+        quantization=Quantization(scale=float(scales[0]), zero_point=int(points[0]))
+        if is_single
+        else None,
+    )
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

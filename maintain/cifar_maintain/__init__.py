@@ -1,0 +1,1 @@
+"""This repository's own tables, README and shipped samples; in no wheel."""

@@ -1,0 +1,227 @@
+"""Regenerates what README.md shows of measurements and commands: ``python -m cifar_maintain.readme [--check]``.
+
+Between ``<!-- table: NAME -->`` and ``<!-- /table -->`` stands the Markdown table of
+``benchmarks/reports/NAME.json``; between ``<!-- output: NAME -->`` and ``<!-- /output -->``, as a code block,
+what a command printed, from ``docs/outputs/NAME.txt``. ``<!-- runs: NAME -->`` holds a table of the training runs
+whose cards are ``docs/runs/NAME-seed-*/card.json``, with the ``parity-int8.json`` beside them,
+``<!-- recipes: all -->`` one of what each recipe's runs cost and reached, ``<!-- family: NAME -->`` the report's int8
+.tflite files beside MLPerf Tiny's references, ``<!-- why: NAME -->`` the report's sentence on int8,
+``<!-- picture: NAME-latency -->`` (or ``-size``, ``-macs``, ``-roofline``, ``-spread``) a link to that figure, which is
+drawn to ``docs/pictures``. Nothing is measured here, and nothing is typed by hand.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.errors import GateError, InputError
+
+if TYPE_CHECKING:
+    from cifar_bench.results.report import Report
+    from cifar_maintain.training_table import TrainingRun
+
+_PROGRAM = "python -m cifar_maintain.readme"
+_KINDS = "table|output|runs|recipes|family|why|picture"
+_OPENING = re.compile(rf"^<!-- (?:{_KINDS}): .*-->$", re.MULTILINE)
+_BLOCK = re.compile(
+    rf"^<!-- (?P<kind>{_KINDS}): (?P<name>[a-z0-9][a-z0-9-]*) -->\n(?P<body>.*?)^<!-- /(?P=kind) -->$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def with_blocks(text: str, block: Callable[[str, str], str]) -> str:
+    """The README's text with everything between markers replaced.
+
+    Args:
+        text: the README.
+        block: gives the Markdown of a kind (such as ``table``) and a name, with a last newline.
+
+    Raises:
+        InputError: a marker has no end, or a name that is none.
+    """
+    marked = list(_BLOCK.finditer(text))
+    nested = any(_OPENING.search(found["body"]) for found in marked)
+    if nested or len(marked) != len(_OPENING.findall(text)):
+        raise InputError(
+            "a marker is not closed, or its name is not of a-z, 0-9 and -.",
+            hint="Write <!-- table: NAME -->, and <!-- /table --> on a line of its own.",
+        )
+    return _BLOCK.sub(lambda found: _filled(found, block), text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    return execute(_PROGRAM, lambda: _run(_parse(arguments)), argv=arguments)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog=_PROGRAM,
+        description="Regenerate the tables, command outputs and pictures in README.md.",
+    )
+    parser.add_argument("--readme", type=Path, default=Path("README.md"), metavar="FILE")
+    parser.add_argument(
+        "--reports", type=Path, default=Path("benchmarks/reports"), metavar="FOLDER"
+    )
+    parser.add_argument("--outputs", type=Path, default=Path("docs/outputs"), metavar="FOLDER")
+    parser.add_argument("--runs", type=Path, default=Path("docs/runs"), metavar="FOLDER")
+    parser.add_argument("--pictures", type=Path, default=Path("docs/pictures"), metavar="FOLDER")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 5 when stale")
+    return parser.parse_args(argv)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from cifar_runtime.files import write_atomically
+
+    files = _generated(arguments)
+    stale = [path for path, text in files.items() if not path.exists() or _read(path) != text]
+    if not stale:
+        sys.stdout.write(f"{arguments.readme}: is up to date\n")
+    elif arguments.check:
+        raise GateError(
+            f"{', '.join(map(str, stale))}: is not what the reports and outputs give.",
+            hint=f"Run {_PROGRAM}.",
+        )
+    for path in stale:
+        write_atomically(path, files[path].encode())
+        sys.stdout.write(f"{path}: was regenerated\n")
+    return 0
+
+
+def _generated(arguments: argparse.Namespace) -> dict[Path, str]:
+    """The README and its pictures as they should be, by path."""
+    pictures: dict[Path, str] = {}
+
+    def picture(name: str) -> str:
+        path = arguments.pictures / f"{name}.svg"
+        pictures[path], told = _picture(arguments.reports, name)
+        return f"![{told}]({_link(path, arguments.readme)})\n"
+
+    drawn: dict[str, Callable[[str], str]] = {
+        "output": lambda name: _output(arguments.outputs / f"{name}.txt"),
+        "runs": lambda name: _runs(arguments.runs, name),
+        "recipes": lambda _: _recipes(arguments.runs),
+        "picture": picture,
+        "table": lambda name: _table(arguments.reports, name),
+        "family": lambda name: _family(_report(arguments.reports, name)),
+        "why": lambda name: _why(_report(arguments.reports, name)),
+    }
+    text = with_blocks(_read(arguments.readme), lambda kind, name: drawn[kind](name))
+    return {arguments.readme: text, **pictures}
+
+
+def _filled(found: re.Match[str], block: Callable[[str, str], str]) -> str:
+    kind, name = found["kind"], found["name"]
+    return f"<!-- {kind}: {name} -->\n{block(kind, name)}<!-- /{kind} -->"
+
+
+def _report(folder: Path, name: str) -> "Report":
+    from cifar_bench.regression.baseline import read_report
+
+    return read_report(folder / f"{name}.json")
+
+
+def _table(folder: Path, name: str) -> str:
+    from cifar_bench.results.report import report_from_text
+    from cifar_bench.tables.plain import markdown_table
+    from cifar_maintain.matrix_report import MATRIX_SCHEMA, markdown_matrix, matrix_from_text
+
+    path = folder / f"{name}.json"
+    text = _read(path)
+    if f'"{MATRIX_SCHEMA}"' in text:
+        return markdown_matrix(matrix_from_text(text, origin=str(path)))
+    return markdown_table(report_from_text(text, origin=str(path)))
+
+
+def _output(path: Path) -> str:
+    return f"```console\n{_read(path).rstrip()}\n```\n"
+
+
+def _family(report: "Report") -> str:
+    from cifar_maintain.family_table import family_table
+
+    return family_table(report)
+
+
+def _runs(folder: Path, name: str) -> str:
+    from cifar_maintain.training_table import training_table
+
+    return training_table(_kept_runs(folder, name), origin=str(folder))
+
+
+def _recipes(folder: Path) -> str:
+    from cifar_maintain.training_table import recipes_table
+
+    return recipes_table(_kept_runs(folder, "*"), origin=str(folder))
+
+
+def _kept_runs(folder: Path, name: str) -> list["TrainingRun"]:
+    from cifar_maintain.training_table import TrainingRun
+
+    runs = []
+    for card in sorted(folder.glob(f"{name}-seed-*/card.json")):
+        int8 = card.with_name("parity-int8.json")
+        runs.append(
+            TrainingRun(
+                card=json.loads(_read(card)),
+                int8=json.loads(_read(int8)) if int8.exists() else None,
+            )
+        )
+    return runs
+
+
+def _why(report: "Report") -> str:
+    return f"{report.why_int8 or 'No int8 and float32 model of one network were measured.'}\n"
+
+
+def _picture(folder: Path, name: str) -> tuple[str, str]:
+    """The SVG file of a figure, and what it shows in words.
+
+    Raises:
+        InputError: the name ends in no figure's name, or the report has nothing to draw in it.
+    """
+    from cifar_bench.figures.catalogue import FIGURES, README_WIDTH
+    from cifar_bench.figures.svg import standalone
+
+    report_name, _, figure = name.rpartition("-")
+    if figure not in FIGURES:
+        raise InputError(
+            f"picture {name!r} ends in no figure's name.",
+            hint=f"Write NAME- and one of {', '.join(FIGURES)}.",
+        )
+    told, draw = FIGURES[figure]
+    markup = draw(_report(folder, report_name), width=README_WIDTH)
+    if markup is None:
+        raise InputError(
+            f"{report_name}.json: holds nothing to draw as {figure}.",
+            hint="Measure again with cifar-bench --json FILE.",
+        )
+    return standalone(markup), told
+
+
+def _link(path: Path, readme: Path) -> str:
+    """The path as seen from the README."""
+    return Path(os.path.relpath(path, readme.parent)).as_posix()
+
+
+def _read(path: Path) -> str:
+    from cifar_runtime.files import read_once
+
+    data = read_once(path, max_bytes=64 * 1024 * 1024, error=InputError)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: is not UTF-8 text: {error}.", hint="Restore the file."
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

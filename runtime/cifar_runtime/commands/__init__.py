@@ -1,0 +1,1 @@
+"""The command lines of this package, and what all command lines share."""

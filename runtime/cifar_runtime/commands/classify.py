@@ -1,0 +1,337 @@
+"""The command ``cifar-classify``: parses, calls the classifier, prints.
+
+Nothing heavy is imported before an image is classified, so that ``--help`` stays instant.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from cifar_runtime.commands.parser import Parser, choice, execute, positive_int
+from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
+from cifar_runtime.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cifar_runtime.classifier import Classifier, Prediction
+    from cifar_runtime.sessions.base import RuntimeChoice
+
+PROGRAM = "cifar-classify"
+SCHEMA = "cifar-edge/classify/1"
+STDIN = "-"
+# The members of session.RuntimeChoice, which cannot be imported here without numpy.
+RUNTIMES: tuple["RuntimeChoice", ...] = ("auto", "tflite", "onnx")
+_EXAMPLES = """\
+  cifar-classify cat.png                     the label and its probability
+  cifar-classify photos/ -k 3 -m int8.tflite three labels for each image of a folder
+  find . -name '*.jpg' | cifar-classify - --jsonl
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyRecipe:
+    """One run of cifar-classify.
+
+    Attributes:
+        inputs: files, folders, and ``-`` for a list of paths on stdin.
+        model: the model file; None: the packaged one.
+        contract: for a model without a card, a built-in contract's name or a JSON file.
+        top_k: labels shown for each image.
+        output: what stdout gets.
+        json_path: where the JSON document goes instead of stdout.
+        threads: worker threads inside the interpreter.
+        runtime: ``auto``, or the format that must be used.
+        verbosity: -1 without a heading, 1 with a note on the model on stderr.
+    """
+
+    inputs: tuple[str, ...]
+    model: "Path | None"
+    contract: str | None
+    top_k: int
+    output: Literal["table", "json", "jsonl"]
+    json_path: "Path | None"
+    threads: int
+    runtime: "RuntimeChoice"
+    verbosity: Literal[-1, 0, 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one image."""
+
+    image: str
+    outcome: "Prediction | InputError"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the image could not be read."""
+        return isinstance(self.outcome, InputError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code of ``cifar-classify``."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    return execute(PROGRAM, lambda: run(parse(arguments)), argv=arguments)
+
+
+def parse(argv: Sequence[str]) -> ClassifyRecipe:
+    """The recipe that a command line asks for.
+
+    Raises:
+        UsageError: the command line makes no sense.
+    """
+    options = _parser().parse_intermixed_args(argv)
+    from pathlib import Path  # after --help has left
+
+    # First: --json photo.png has taken the only image.
+    check_result_file(
+        "--json", options.json, suffix=".json", program=PROGRAM, operands="the images"
+    )
+    if not options.inputs:
+        raise UsageError(
+            f"{PROGRAM}: the following arguments are required: IMAGE.",
+            hint=f"See {PROGRAM} --help.",
+        )
+    return ClassifyRecipe(
+        inputs=tuple(options.inputs),
+        model=None if options.model is None else Path(options.model),
+        contract=options.contract,
+        top_k=options.top_k,
+        output="jsonl" if options.jsonl else "table" if options.json is None else "json",
+        json_path=None if options.json in (None, STDOUT) else Path(options.json),
+        threads=options.threads,
+        runtime=options.runtime,
+        verbosity=-1 if options.quiet else 1 if options.verbose else 0,
+    )
+
+
+def run(recipe: ClassifyRecipe) -> int:
+    """Classifies and prints; 0, or 3 when an image of several failed.
+
+    Raises:
+        CifarEdgeError: nothing could be classified.
+    """
+    # One thread of OpenBLAS, which nothing here uses, costs 70 ms of CPU to start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from cifar_runtime.classifier import Classifier
+
+    classifier = Classifier(
+        recipe.model, contract=recipe.contract, runtime=recipe.runtime, threads=recipe.threads
+    )
+    if recipe.top_k > len(classifier.labels):
+        raise UsageError(
+            f"-k is {recipe.top_k}, expected at most {len(classifier.labels)}: "
+            f"{classifier.name} has that many labels.",
+            hint="Give a smaller -k.",
+        )
+    if recipe.verbosity > 0:
+        sys.stderr.write(_model_note(classifier, recipe))
+    paths = list(_expand(recipe.inputs))
+    if not paths:
+        raise InputError("no image was named on stdin.", hint="Write one path a line.")
+    results = _classify(classifier, paths, alone=len(paths) == 1)
+    return _write(recipe, classifier, paths, results)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog=PROGRAM,
+        description="Says what is on images, with an exported model.",
+        examples=_EXAMPLES,
+    )
+    add = parser.add_argument
+    add("inputs", nargs="*", metavar="IMAGE", help="file, folder, or - for paths on stdin")
+    add("-m", "--model", help=".tflite or .onnx file (default: the packaged model)")
+    add(
+        "--contract",
+        metavar="NAME|FILE",
+        help="for a model without a card: cifar10-raw255, cifar10-unit, or a .json file",
+    )
+    add("-k", "--top-k", type=positive_int, default=1, metavar="K", help="labels an image (1)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", nargs="?", const=STDOUT, metavar="FILE", help="one JSON document")
+    form.add_argument("--jsonl", action="store_true", help="one JSON line an image, as it goes")
+    add("--threads", type=positive_int, default=1, metavar="N", help="interpreter threads (1)")
+    add(
+        "--runtime",
+        type=choice(RUNTIMES),
+        default="auto",
+        metavar="{auto,tflite,onnx}",
+        help="interpreter (auto: by the model file)",
+    )
+    level = parser.add_mutually_exclusive_group()
+    level.add_argument("-q", "--quiet", action="store_true", help="no heading, no notes")
+    level.add_argument("-v", "--verbose", action="store_true", help="note the model; tracebacks")
+    return parser
+
+
+def _model_note(classifier: "Classifier", recipe: ClassifyRecipe) -> str:
+    artefact, session = classifier.artefact, classifier.session
+    return (
+        f"{PROGRAM}: {classifier.name} (sha256 {artefact.sha256}), {session.runtime}, "
+        f"{recipe.threads} thread{'s' if recipe.threads > 1 else ''}\n"
+    )
+
+
+def _expand(inputs: Sequence[str]) -> Iterator[str]:
+    """The path of every image: folders opened (not their folders), stdin read."""
+    from pathlib import Path
+
+    from cifar_runtime.image import IMAGE_SUFFIXES
+
+    for text in inputs:
+        if text == STDIN:
+            lines = sys.stdin.buffer.read().splitlines()
+            yield from (os.fsdecode(line) for line in lines if line.strip())
+        elif Path(text).is_dir():
+            found = sorted(
+                entry.path
+                for entry in os.scandir(text)
+                if entry.name.lower().endswith(IMAGE_SUFFIXES)
+            )
+            yield from found or [text]  # an empty folder is an item that fails
+        else:
+            yield text
+
+
+def _classify(classifier: "Classifier", paths: Sequence[str], *, alone: bool) -> Iterator[Result]:
+    for path in paths:
+        try:
+            _refuse_folder(path)
+            yield Result(image=path, outcome=classifier.classify(path))
+        except InputError as error:
+            if alone:
+                raise
+            yield Result(image=path, outcome=error)
+
+
+def _refuse_folder(path: str) -> None:
+    from pathlib import Path
+
+    if Path(path).is_dir():
+        raise InputError(
+            f"{path}: is a folder without image files.",
+            hint="Give a folder with images in it; folders inside folders are not searched.",
+        )
+
+
+def _write(
+    recipe: ClassifyRecipe,
+    classifier: "Classifier",
+    paths: Sequence[str],
+    results: Iterator[Result],
+) -> int:
+    if recipe.output == "json":
+        return _write_document(recipe, classifier, list(results))
+    if recipe.output == "jsonl":
+        return _write_lines(results, recipe.top_k)
+    return _write_table(recipe, classifier, paths, results)
+
+
+def _write_document(
+    recipe: ClassifyRecipe, classifier: "Classifier", results: Sequence[Result]
+) -> int:
+    artefact = classifier.artefact
+    document = {
+        "schema": SCHEMA,
+        "model": {
+            "name": classifier.name,
+            "sha256": artefact.sha256,
+            "format": artefact.format,
+            "runtime": classifier.session.runtime,
+            "threads": recipe.threads,
+        },
+        "results": [_json_from_result(result, recipe.top_k) for result in results],
+    }
+    import json
+
+    text = json.dumps(document, indent=2) + "\n"
+    if recipe.json_path is None:
+        sys.stdout.write(text)
+    else:
+        write_result_file(recipe.json_path, text)
+    return _exit_code(failed=any(result.failed for result in results))
+
+
+def _write_lines(results: Iterator[Result], top_k: int) -> int:
+    import json
+
+    failed = False
+    for result in results:
+        failed = failed or result.failed
+        sys.stdout.write(json.dumps(_json_from_result(result, top_k)) + "\n")
+        sys.stdout.flush()
+    return _exit_code(failed=failed)
+
+
+def _write_table(
+    recipe: ClassifyRecipe,
+    classifier: "Classifier",
+    paths: Sequence[str],
+    results: Iterator[Result],
+) -> int:
+    names = [_printable(path) for path in paths]
+    widths = max(map(len, [*names, "image"])), _label_width(classifier)
+    heading = f"{'image':<{widths[0]}}  {'label':<{widths[1]}}  probability\n"
+    failed = False
+    for name, result in zip(names, results, strict=True):
+        if heading and recipe.verbosity >= 0:
+            sys.stdout.write(heading)  # not before a result: a lone image that fails has no table
+        heading = ""
+        if isinstance(result.outcome, InputError):
+            failed = True
+            sys.stderr.write(f"{PROGRAM}: {result.outcome}\n")
+            continue
+        for label, probability in _rows(result.outcome, recipe.top_k):
+            percent = f"{100 * probability:.2f} %"
+            sys.stdout.write(f"{name:<{widths[0]}}  {label:<{widths[1]}}  {percent:>11}\n")
+        sys.stdout.flush()
+    return _exit_code(failed=failed)
+
+
+def _label_width(classifier: "Classifier") -> int:
+    labels = ["label", *classifier.labels]
+    if classifier.artefact.contract.output.abstention_threshold is not None:
+        labels += [_unsure(label) for label in classifier.labels]
+    return max(map(len, labels))
+
+
+def _rows(prediction: "Prediction", top_k: int) -> Iterator[tuple[str, float]]:
+    """What the table says of an image: labels with probabilities; of an unsure answer, that it is."""
+    for rank, (label, probability) in enumerate(prediction.ranked[:top_k]):
+        yield (_unsure(label) if prediction.abstained and rank == 0 else label), probability
+
+
+def _unsure(label: str) -> str:
+    return f"unsure ({label}?)"
+
+
+def _json_from_result(result: Result, top_k: int) -> dict[str, Any]:
+    if isinstance(result.outcome, InputError):
+        return {"image": result.image, "error": result.outcome.to_json()}
+    prediction = result.outcome
+    return {
+        "image": result.image,
+        "label": prediction.label,
+        "index": prediction.index,
+        "probability": prediction.probability,
+        "abstained": prediction.abstained,
+        "ranked": [
+            {"label": label, "probability": probability}
+            for label, probability in prediction.ranked[:top_k]
+        ],
+    }
+
+
+def _exit_code(*, failed: bool) -> int:
+    return InputError.exit_code if failed else 0
+
+
+def _printable(path: str) -> str:
+    """The path with control characters and undecodable bytes escaped, for a terminal."""
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in path
+    )

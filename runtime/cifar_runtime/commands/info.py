@@ -1,0 +1,270 @@
+"""The command ``cifar-info``: parses, describes a model, prints. It imports nothing heavy for ``--help``."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
+from cifar_runtime.errors import GateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cifar_runtime.contract import Contract
+    from cifar_runtime.formats.graph import Graph, GraphTensor
+    from cifar_runtime.golden import Replay
+    from cifar_runtime.info import ModelInfo
+
+PROGRAM = "cifar-info"
+_EXAMPLES = """\
+  cifar-info                                     the packaged model
+  cifar-info model.tflite --self-test            does it still give the scores in its card, here?
+  cifar-info foreign.tflite --contract cifar10-raw255 -v
+"""
+_NAME_WIDTH = 40
+# What a contract's threshold bounds, by its abstention score.
+_CERTAINTIES = {"probability": "probability", "generalized-entropy": "certainty"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfoRecipe:
+    """One run of cifar-info.
+
+    Attributes:
+        model: the model file; None: the packaged one.
+        contract: for a model without a card, a built-in contract's name or a JSON file.
+        self_test: replay the golden vectors.
+        json: where the JSON document goes: None, ``-`` for stdout, or a file.
+        verbose: list every tensor with its quantization.
+    """
+
+    model: "Path | None"
+    contract: str | None
+    self_test: bool
+    json: str | None
+    verbose: bool
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code of ``cifar-info``."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    return execute(PROGRAM, lambda: run(parse(arguments)), argv=arguments)
+
+
+def parse(argv: Sequence[str]) -> InfoRecipe:
+    """The recipe that a command line asks for.
+
+    Raises:
+        UsageError: the command line makes no sense.
+    """
+    options = _parser().parse_args(argv)
+    check_result_file("--json", options.json, suffix=".json", program=PROGRAM, operands="MODEL")
+    from pathlib import Path  # after --help has left
+
+    return InfoRecipe(
+        model=None if options.model is None else Path(options.model),
+        contract=options.contract,
+        self_test=options.self_test,
+        json=options.json,
+        verbose=options.verbose,
+    )
+
+
+def run(recipe: InfoRecipe) -> int:
+    """Describes and prints; 0, or 5 when the golden vectors gave other scores.
+
+    Raises:
+        CifarEdgeError: the model cannot be described.
+    """
+    import os
+
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in cli.py
+    from cifar_runtime.classifier import default_model
+    from cifar_runtime.info import model_info
+
+    model = default_model() if recipe.model is None else recipe.model
+    info = model_info(model, contract=recipe.contract, with_self_test=recipe.self_test)
+    _print(info, recipe)
+    failed = info.self_test is not None and not info.self_test.passed
+    return GateError.exit_code if failed else 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog=PROGRAM,
+        description="Shows what a model is and expects, and whether it still gives the scores in its card.",
+        examples=_EXAMPLES,
+    )
+    add = parser.add_argument
+    add("model", nargs="?", metavar="MODEL", help=".tflite or .onnx file (default: the packaged)")
+    add(
+        "--contract",
+        metavar="NAME|FILE",
+        help="for a model without a card: cifar10-raw255, cifar10-unit, or a .json file",
+    )
+    add("--self-test", action="store_true", help="replay the golden vectors: exit 0 or 5")
+    add("--json", nargs="?", const=STDOUT, metavar="FILE", help="one JSON document")
+    add("-v", "--verbose", action="store_true", help="quantization of every tensor; tracebacks")
+    return parser
+
+
+def _print(info: "ModelInfo", recipe: InfoRecipe) -> None:
+    if recipe.json is None:
+        sys.stdout.writelines(f"{line}\n" for line in _lines(info, verbose=recipe.verbose))
+        return
+    import json
+
+    text = json.dumps(info.to_json(), indent=1) + "\n"
+    if recipe.json == STDOUT:
+        sys.stdout.write(text)
+        return
+    write_result_file(recipe.json, text)
+
+
+def _lines(info: "ModelInfo", *, verbose: bool) -> Iterator[str]:
+    artefact, graph = info.artefact, info.graph
+    yield f"model       {artefact.name}, {artefact.format}, {len(artefact.data):,} bytes"
+    yield f"sha256      {artefact.sha256}"
+    if artefact.foreign:
+        yield "card        none: the contract is the one that was stated"
+    yield from _contract_lines(artefact.contract)
+    yield from _provenance_lines(artefact.card)
+    macs = "unknown: the file states no shapes between its operators"
+    yield (
+        f"parameters  {graph.num_parameters:,} in {graph.parameter_bytes:,} bytes; multiply-"
+        f"accumulates an image: {macs if graph.macs is None else f'{graph.macs:,}'}"
+    )
+    yield from _wrapped(
+        "operators", [f"{name} {count}" for name, count in graph.operator_counts.items()]
+    )
+    if info.self_test is not None:
+        yield _self_test_line(info.self_test)
+    if verbose:
+        yield from _tensor_lines(graph)
+
+
+def _contract_lines(contract: "Contract") -> Iterator[str]:
+    image, scores = contract.input, contract.output
+    height, width, channels = image.shape
+    yield (
+        f"input       {image.dtype} {height}x{width}x{channels} {image.layout} {image.colour_order}, "
+        f"real = pixel * {image.multiplier:.9g} + {image.offset:.9g}{_grid(image)}"
+    )
+    yield f"            {image.resize}, then antialiased {image.resize_filter} to that size"
+    yield f"output      {scores.kind}, {scores.dtype} of {len(contract.labels)}{_grid(scores)}"
+    calibrated = {
+        "temperature": scores.temperature,
+        f"unsure below a {_CERTAINTIES[scores.abstention_score]} of": scores.abstention_threshold,
+    }
+    stated = [f"{name} {value:.6g}" for name, value in calibrated.items() if value is not None]
+    if stated:
+        yield f"            {', '.join(stated)}"
+    yield from _wrapped("labels", contract.labels)
+
+
+def _grid(side: Any) -> str:
+    return "" if side.scale is None else f", scale {side.scale:.9g}, zero point {side.zero_point}"
+
+
+def _provenance_lines(card: Mapping[str, Any]) -> Iterator[str]:
+    """What the card tells of the model's making; a card may lack any of it."""
+    provenance = card.get("provenance") or {}
+    checkpoint = provenance.get("checkpoint") or {}
+    if "sha256" in checkpoint:
+        yield f"made from   {checkpoint.get('file')} (sha256 {checkpoint['sha256']})"
+    calibration = provenance.get("calibration") or {}
+    if "count" in calibration:
+        yield f"calibrated  on {calibration['count']:,} images (sha256 {calibration.get('sha256')})"
+    parity = provenance.get("parity") or {}
+    if parity.get("seen") and "candidate_correct" in parity:
+        share = parity["candidate_correct"] / parity["seen"]
+        yield f"accuracy    {share:.2%} of {parity['seen']:,} images of {parity.get('split')}"
+    yield from _evidence_lines(provenance)
+    yield f"licence     {card.get('licence') or 'not stated'}"
+    golden = card.get("golden_vectors")
+    if golden:
+        yield (
+            f"golden      {len(golden['images'])} vectors, "
+            f"scores within {golden['tolerance']:.3g} on other machines"
+        )
+
+
+def _self_test_line(result: "Replay") -> str:
+    if result.bit_exact:
+        return f"self-test   passed: all {result.num_vectors} golden vectors give the same scores, bit for bit"
+    verdict = "passed" if result.passed else "FAILED"
+    return (
+        f"self-test   {verdict}: scores differ by up to {result.max_error:.3g}, allowed are "
+        f"{result.tolerance:.3g}; {result.decisions_kept} of {result.num_vectors} decisions kept"
+    )
+
+
+def _evidence_lines(provenance: Mapping[str, Any]) -> Iterator[str]:
+    """What the exporter measured of confidence and robustness, in the words of the card's schema."""
+    for name, lines_of in (("confidence", _confidence_lines), ("robustness", _robustness_lines)):
+        try:
+            lines = lines_of(provenance.get(name) or {})
+        except (KeyError, TypeError, ValueError):  # nothing was measured, or another version did
+            continue
+        yield from lines
+
+
+def _confidence_lines(confidence: Mapping[str, Any]) -> list[str]:
+    measured, images = confidence["measured"], confidence["images"]
+    right = measured["selective_accuracy"]
+    return [
+        f"confidence  answers {measured['coverage']:.2%} of {images['num_images']:,} images of "
+        f"{images['split']}{'' if right is None else f', {right:.2%} of them right'}",
+        f"            calibration error {measured['ece_before']:.2%}, with the temperature "
+        f"{measured['ece_after']:.2%}",
+        *(
+            f"            answers {one['accepted']} of {one['seen']} images of {one['source']}, wrongly"
+            for one in confidence["false_acceptance"]
+        ),
+    ]
+
+
+def _robustness_lines(robustness: Mapping[str, Any]) -> list[str]:
+    artefact, images = robustness["artefact"], robustness["images"]
+    return [
+        f"robustness  {artefact['corrupted_accuracy']:.2%} under {len(artefact['corruptions'])} corruptions "
+        f"of {images['num_images']:,} images of {images['split']}; undamaged {artefact['clean_accuracy']:.2%}"
+    ]
+
+
+def _wrapped(title: str, words: Sequence[str]) -> Iterator[str]:
+    import textwrap
+
+    text = textwrap.wrap(", ".join(words), width=86, break_on_hyphens=False)
+    for number, line in enumerate(text or ["none"]):
+        yield f"{'' if number else title:<12}{line}"
+
+
+def _tensor_lines(graph: "Graph") -> Iterator[str]:
+    yield ""
+    yield f"{'tensor':<{_NAME_WIDTH}}  {'type':<8}  {'shape':<17}  quantization"
+    for tensor in graph.tensors:
+        name = "".join(letter if letter.isprintable() else "?" for letter in tensor.name)
+        short = name if len(name) <= _NAME_WIDTH else "..." + name[3 - _NAME_WIDTH :]
+        shape = (
+            "?"
+            if tensor.shape is None
+            else "x".join("n" if size is None else str(size) for size in tensor.shape)
+        )
+        line = f"{short:<{_NAME_WIDTH}}  {tensor.dtype:<8}  {shape:<17}  {_quantization(tensor)}"
+        yield line.rstrip()
+
+
+def _quantization(tensor: "GraphTensor") -> str:
+    if not tensor.scales:
+        return ""
+    points = sorted(set(tensor.zero_points)) or [0]
+    point = (
+        f"zero point {points[0]}" if len(points) == 1 else f"zero points {points[0]}..{points[-1]}"
+    )
+    if len(tensor.scales) == 1:
+        return f"scale {tensor.scales[0]:.6g}, {point}"
+    low, high = min(tensor.scales), max(tensor.scales)
+    return f"{len(tensor.scales)} scales {low:.3g}..{high:.3g} along axis {tensor.axis}, {point}"

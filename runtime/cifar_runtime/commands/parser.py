@@ -1,0 +1,158 @@
+"""What all commands share: the parser, and one place that turns errors into exit codes.
+
+It never imports numpy or anything slower: ``--help`` passes through here.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError, UsageError, not_one_of
+
+ERROR_SCHEMA = "cifar-edge/error/1"
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    unexpected error (a bug: please report it)
+  2    usage: the command line makes no sense
+  3    input or data: missing, unreadable, or wrong checksum
+  4    model or artefact: not found, no contract, hash mismatch, unsupported operator
+  5    a gate failed: a valid negative answer
+  6    an optional dependency is missing: the message is the pip line
+  130  interrupted
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that ends every help with the exit codes and raises UsageError on mistakes."""
+
+    def __init__(self, *, prog: str, description: str, examples: str = "") -> None:
+        epilog = f"examples:\n{examples}\n{EXIT_CODES}" if examples else EXIT_CODES
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=_HelpFormatter,
+            allow_abbrev=False,
+        )
+        self.add_argument("--version", action="version", version=_version_line(prog))
+
+    def error(self, message: str) -> NoReturn:
+        """Raises the usage error that :func:`execute` prints.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{self.prog}: {message}.", hint=f"See {self.prog} --help.")
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help of one width everywhere, so that documents can quote it; asking costs 3 ms (shutil)."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=98)
+
+
+def _version_line(prog: str) -> str:
+    from cifar_runtime import __version__
+
+    return f"{prog} {__version__}"
+
+
+def choice(choices: Sequence[str]) -> Callable[[str], str]:
+    """A parser type that takes one of ``choices``, or else names them and the closest."""
+
+    def parse(text: str) -> str:
+        if text in choices:
+            return text
+        raise argparse.ArgumentTypeError(not_one_of(text, choices))
+
+    return parse
+
+
+def positive_int(text: str) -> int:
+    """A parser type for whole numbers above zero."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above zero")
+    return number
+
+
+def whole_number(text: str) -> int:
+    """A parser type for whole numbers from zero up."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from zero up")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """A parser type for shares, 0..1, written ``0.005``, ``0.5%`` or ``0.5pp`` (percentage points)."""
+    number, divisor = text, 1.0
+    for unit in ("pp", "%"):
+        if text.endswith(unit):
+            number, divisor = text.removesuffix(unit), 100.0
+    try:
+        value = float(number) / divisor
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a share such as 0.005, 0.5% or 0.5pp")
+    return value
+
+
+def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> int:
+    """The exit code of ``action()``, with every error turned into one line on stderr.
+
+    With ``--json`` or ``--jsonl`` among ``argv`` the error is a JSON object on stdout instead; with
+    ``-v`` an unexpected error keeps its traceback.
+    """
+    as_json = any(arg.split("=")[0] in ("--json", "--jsonl") for arg in argv)
+    try:
+        code = action()
+        sys.stdout.flush()
+    except CifarEdgeError as error:
+        _report(program, error, as_json=as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{program}: interrupted\n")
+        return INTERRUPTED_EXIT_CODE
+    except BrokenPipeError:
+        # The reader has left (| head -1): silence the flush that Python tries at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the one boundary where a bug becomes exit code 1
+        if "-v" in argv or "--verbose" in argv:
+            import traceback
+
+            traceback.print_exc()
+        unexpected = CifarEdgeError(
+            f"unexpected {type(error).__name__}: {error}.", hint="Run again with -v and report it."
+        )
+        _report(program, unexpected, as_json=as_json)
+        return unexpected.exit_code
+    return code
+
+
+def sentences_to_stderr(program: str) -> Callable[[str], None]:
+    """Writes each sentence it is given to stderr, on a line that begins with the command's name."""
+
+    def tell(sentence: str) -> None:
+        sys.stderr.write(f"{program}: {sentence}\n")
+
+    return tell
+
+
+def _report(program: str, error: CifarEdgeError, *, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        document = {"schema": ERROR_SCHEMA, "error": error.to_json()}
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        text = str(error)
+        sys.stderr.write(f"{text}\n" if text.startswith(program) else f"{program}: {text}\n")

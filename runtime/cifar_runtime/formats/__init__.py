@@ -1,0 +1,1 @@
+"""Model files as bytes: their graphs, and the card inside them."""

@@ -1,0 +1,1 @@
+"""Interpreters behind one interface, and foreign models in processes of their own."""

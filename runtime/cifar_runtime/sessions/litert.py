@@ -1,0 +1,130 @@
+"""Runs .tflite models in LiteRT: the only module that imports ai_edge_litert.
+
+It never preprocesses; batches come in the model's own dtype.
+"""
+
+import threading
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_runtime.artefact import Artefact
+from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
+from cifar_runtime.sessions.base import RuntimeName
+from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.tensors import (
+    TensorFacts,
+    check_agreement,
+    check_batch,
+    stated_input,
+    stated_output,
+)
+
+
+class LiteRTSession:
+    """A LiteRT interpreter that threads may share: a lock lets one in at a time.
+
+    Images run one after another, so that a file exported for batch 1 takes any batch, and every
+    image gets the same arithmetic whatever its neighbours are.
+    """
+
+    runtime: RuntimeName
+
+    def __init__(self, artefact: Artefact, *, threads: int, xnnpack: bool = True) -> None:
+        self.runtime = "litert"
+        self._input = stated_input(artefact.contract)
+        self._output = stated_output(artefact.contract)
+        self._lock = threading.Lock()
+        self._interpreter: Any = _open_interpreter(artefact, threads, xnnpack=xnnpack)
+        self._input_index, self._output_index = _checked_indices(self._interpreter, artefact)
+
+    def run(self, batch: NDArray[Any]) -> NDArray[Any]:
+        """The raw scores of a batch; see :class:`cifar_runtime.sessions.base.Session`."""
+        check_batch(batch, self._input)
+        with self._lock:
+            if self._interpreter is None:
+                raise UsageError("the session is closed.", hint="Open another one.")
+            rows = [self._run_one(batch[i : i + 1]) for i in range(len(batch))]
+        no_scores = np.empty((0, self._output.shape[1] or 0), dtype=self._output.dtype)
+        return np.concatenate([no_scores, *rows])
+
+    def close(self) -> None:
+        """Frees the interpreter."""
+        with self._lock:
+            self._interpreter = None
+
+    def _run_one(self, image: NDArray[Any]) -> NDArray[Any]:
+        try:
+            self._interpreter.set_tensor(self._input_index, image)
+            self._interpreter.invoke()
+            scores: NDArray[Any] = self._interpreter.get_tensor(self._output_index)
+        except (RuntimeError, ValueError) as error:
+            raise ArtefactError(
+                f"LiteRT failed while running the model: {_one_line(error)}.",
+                hint="Run cifar-export again.",
+            ) from error
+        return scores
+
+
+def _open_interpreter(artefact: Artefact, threads: int, *, xnnpack: bool) -> Any:
+    try:
+        with without_chatter():
+            from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{artefact.path}: needs LiteRT, which cannot be imported: {error}.",
+            hint="pip install ai-edge-litert",
+        ) from error
+    own_kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    try:
+        with without_chatter():
+            interpreter = Interpreter(
+                model_content=artefact.data,
+                num_threads=threads,
+                experimental_op_resolver_type=OpResolverType.AUTO if xnnpack else own_kernels,
+            )
+            interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise ArtefactError(
+            f"{artefact.path}: LiteRT cannot open it: {_one_line(error)}.",
+            hint="Run cifar-export again.",
+        ) from error
+    return interpreter
+
+
+def _checked_indices(interpreter: Any, artefact: Artefact) -> tuple[int, int]:
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ArtefactError(
+            f"{artefact.path}: has {len(inputs)} inputs and {len(outputs)} outputs, "
+            "expected one of each.",
+            hint="Export an image classifier with cifar-export.",
+        )
+    _check_tensor(artefact, "input", inputs[0])
+    _check_tensor(artefact, "output", outputs[0])
+    return inputs[0]["index"], outputs[0]["index"]
+
+
+def _check_tensor(
+    artefact: Artefact, side: Literal["input", "output"], details: dict[str, Any]
+) -> None:
+    stated = (stated_input if side == "input" else stated_output)(artefact.contract)
+    check_agreement(
+        artefact.path, side, found=_facts(details), stated=stated, quantization_known=True
+    )
+
+
+def _facts(details: dict[str, Any]) -> TensorFacts:
+    quantization = details["quantization_parameters"]
+    per_tensor = len(quantization["scales"]) == 1
+    return TensorFacts(
+        shape=tuple(int(size) for size in details["shape"]),
+        dtype=np.dtype(details["dtype"]).name,
+        scale=float(quantization["scales"][0]) if per_tensor else None,
+        zero_point=int(quantization["zero_points"][0]) if per_tensor else None,
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or "it gives no reason, as when memory runs out"

@@ -1,0 +1,67 @@
+"""The one interface behind which every interpreter stands, and the choice between them.
+
+It knows which interpreter runs which format; it imports none (see ``litert`` and ``ort``).
+"""
+
+from typing import get_args
+
+from cifar_runtime.artefact import Artefact
+from cifar_runtime.contract import ModelFormat
+from cifar_runtime.errors import UsageError
+from cifar_runtime.sessions.base import DEFAULT_OPTIONS, RuntimeChoice, Session, SessionOptions
+
+
+def open_session(
+    artefact: Artefact,
+    *,
+    runtime: RuntimeChoice = "auto",
+    threads: int = 1,
+    options: SessionOptions = DEFAULT_OPTIONS,
+) -> Session:
+    """An open session for the artefact, in the interpreter of its format.
+
+    A foreign model is tried in a child process first (see ``trial``).
+
+    Args:
+        artefact: the model to run.
+        runtime: ``auto``, or the format whose interpreter must be used.
+        threads: worker threads inside the interpreter, 1 or more.
+        options: further set-up, for measuring what the defaults are worth.
+
+    Raises:
+        UsageError: ``runtime`` cannot run this format, or ``threads`` is not positive.
+        ArtefactError: the interpreter refuses the model, or it is not what its contract says.
+        MissingDependencyError: the interpreter is not installed.
+    """
+    check_runtime(runtime, artefact.format, name=str(artefact.path))
+    if threads < 1:
+        raise UsageError(f"threads is {threads}, expected 1 or more.", hint="Give threads=1.")
+    if artefact.foreign:
+        from cifar_runtime.sessions.isolation import try_in_child
+
+        try_in_child(artefact, threads=threads, options=options)
+    if artefact.format == "tflite":
+        from cifar_runtime.sessions.litert import LiteRTSession
+
+        return LiteRTSession(artefact, threads=threads, xnnpack=options.xnnpack)
+    from cifar_runtime.sessions.ort import OrtSession
+
+    return OrtSession(artefact, threads=threads, graph_optimization=options.graph_optimization)
+
+
+def check_runtime(runtime: str, model_format: ModelFormat, *, name: str) -> None:
+    """Refuses a runtime that cannot run a format.
+
+    Raises:
+        UsageError: they do not go together, or the runtime is unknown.
+    """
+    if runtime not in get_args(RuntimeChoice):
+        raise UsageError(
+            f"runtime is '{runtime}', expected one of {', '.join(get_args(RuntimeChoice))}.",
+            hint="Leave it out to choose by the file.",
+        )
+    if runtime not in ("auto", model_format):
+        raise UsageError(
+            f"{name}: is a {model_format} model, which runtime '{runtime}' cannot run.",
+            hint=f"Give a .{runtime} model, or leave the runtime out to choose by the file.",
+        )

@@ -1,0 +1,161 @@
+"""Contracts that a user states for a model from elsewhere: a built-in name, or a JSON file.
+
+Such a document has the form of a contract in a card and may leave out what the model file says
+itself: element types, a .tflite's scales and zero points, and whether a softmax ends it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cifar_runtime.contract import Contract, ModelFormat, contract_from_json
+from cifar_runtime.errors import ArtefactError, UsageError, not_one_of
+from cifar_runtime.files import read_once
+from cifar_runtime.formats.graph import Graph, GraphTensor
+
+MAX_CONTRACT_BYTES = 1024 * 1024
+_FOLDER = Path(__file__).parent / "contracts"
+# What may stand between a softmax and the output without changing what the scores are.
+_PASSING = ("QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear", "Identity", "Cast")
+
+
+def built_in_names() -> tuple[str, ...]:
+    """The names of the contracts that come with the package."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
+
+
+def stated_contract(
+    stated: str | Path, model: Path, data: bytes, model_format: ModelFormat
+) -> Contract:
+    """The contract that a user states for a model, completed from the model file.
+
+    Args:
+        stated: a built-in name, or a JSON file.
+        model: where the model was read, for messages.
+        data: the model file.
+        model_format: its format.
+
+    Raises:
+        ArtefactError: the contract cannot be read, is incomplete, or the model is damaged.
+        UsageError: it is neither a built-in name nor a .json file.
+    """
+    graph = _checked_graph(model, data, model_format)
+    image, scores = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    kind = {"kind": "probabilities" if _ends_in_softmax(graph) else "logits"}
+    return completed_contract(
+        stated, model, input_facts=_tensor_facts(image), output_facts=kind | _tensor_facts(scores)
+    )
+
+
+def completed_contract(
+    stated: str | Path,
+    model: Path,
+    *,
+    input_facts: Mapping[str, Any],
+    output_facts: Mapping[str, Any],
+) -> Contract:
+    """The contract that a user states, with what it leaves out; what it states stands.
+
+    Args:
+        stated: a built-in name, or a JSON file.
+        model: for messages.
+        input_facts: fields of its input that the model tells itself.
+        output_facts: of its output, likewise.
+
+    Raises:
+        ArtefactError: the contract cannot be read or is incomplete.
+        UsageError: it is neither a built-in name nor a .json file.
+    """
+    location = _location(stated)
+    text = read_once(location, max_bytes=MAX_CONTRACT_BYTES, error=ArtefactError)
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise wrong_contract(location, f"is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise wrong_contract(location, "is not a JSON object")
+    try:
+        return contract_from_json(
+            {
+                **document,
+                "input": {**input_facts, **_part(document, "input")},
+                "output": {**output_facts, **_part(document, "output")},
+            }
+        )
+    except ArtefactError as error:
+        what = f"does not fit {model.name}: {error.message.rstrip('.')}"
+        raise wrong_contract(location, what) from error
+
+
+def wrong_contract(stated: str | Path, what: str) -> ArtefactError:
+    """The error that says what is wrong with a stated contract, and where to start."""
+    return ArtefactError(
+        f"{stated}: {what}.",
+        hint=f"Start from a copy of {_FOLDER / 'cifar10-raw255.json'} and state what differs.",
+    )
+
+
+def _location(stated: str | Path) -> Path:
+    names = built_in_names()
+    if str(stated) in names:
+        return _FOLDER / f"{stated}.json"
+    if Path(stated).suffix != ".json":
+        refusal = not_one_of(str(stated), names)
+        raise UsageError(
+            f"--contract: {refusal}{'' if refusal.endswith('?') else '.'}",
+            hint="Give one of them, or a .json file with a contract.",
+        )
+    return Path(stated)
+
+
+def _checked_graph(model: Path, data: bytes, model_format: ModelFormat) -> Graph:
+    try:
+        graph = _graph(data, model_format)
+    except ArtefactError as error:
+        raise ArtefactError(f"{model}: {error.message}", hint=error.hint) from error
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ArtefactError(
+            f"{model}: has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, "
+            "expected one of each.",
+            hint="Give an image classifier.",
+        )
+    return graph
+
+
+def _graph(data: bytes, model_format: ModelFormat) -> Graph:
+    if model_format == "tflite":
+        from cifar_runtime.formats.tflite_graph import tflite_graph
+
+        return tflite_graph(data)
+    from cifar_runtime.formats.onnx_graph import onnx_graph
+
+    return onnx_graph(data)
+
+
+def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = document.get(name, {})
+    if not isinstance(part, dict):
+        raise ArtefactError(f"its {name} is {part!r}, expected an object.")
+    return part
+
+
+def _tensor_facts(tensor: GraphTensor) -> dict[str, Any]:
+    is_quantized = len(tensor.scales) == len(tensor.zero_points) == 1
+    return {
+        "dtype": tensor.dtype,
+        "scale": tensor.scales[0] if is_quantized else None,
+        "zero_point": tensor.zero_points[0] if is_quantized else None,
+    }
+
+
+def _ends_in_softmax(graph: Graph) -> bool:
+    makers = {index: operator for operator in graph.operators for index in operator.outputs}
+    index = graph.outputs[0]
+    for _ in graph.operators:  # a cycle ends here too
+        operator = makers.get(index)
+        if operator is None or operator.name not in _PASSING or not operator.inputs:
+            break
+        index = operator.inputs[0]
+    operator = makers.get(index)
+    return operator is not None and operator.name.upper() == "SOFTMAX"

@@ -1,0 +1,1 @@
+"""Labelled images: CIFAR-10, folders of pictures, the packaged samples."""

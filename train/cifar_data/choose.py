@@ -1,0 +1,67 @@
+"""How a split's name becomes labelled images, and how a limited part of it is chosen."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_data import packaged
+from cifar_data.cifar10.splits import load_split
+from cifar_data.split import Split
+from cifar_data.split_names import BenchSplit
+
+
+def choose_split(name: BenchSplit, *, limit: int | None = None) -> Split:
+    """The named split, or ``limit`` of its images under a name that says so (``test[:200]``).
+
+    ``test-sample`` ships with the package; all others must have been fetched.
+
+    Raises:
+        InputError: the split's data set was not fetched, or is damaged.
+    """
+    split = packaged.test_sample() if name == "test-sample" else load_split(name)
+    if limit is None or limit >= len(split.labels):
+        return split
+    return split.take(stratified_positions(split.labels, limit), name=f"{name}[:{limit}]")
+
+
+def stratified_positions(labels: NDArray[np.integer[Any]], count: int) -> NDArray[np.int64]:
+    """Positions, int64, shape (count,), ascending, of each class's first images in equal shares.
+
+    Every class gives its first image before any gives its second, so no order of the split biases
+    the choice.
+
+    Args:
+        labels: integer, shape (n,).
+        count: how many positions, at most n.
+    """
+    rank_in_class = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
+        rank_in_class[of_class] = np.arange(len(of_class))
+    in_turns = np.lexsort((labels, rank_in_class))
+    chosen: NDArray[np.int64] = np.sort(in_turns[:count]).astype(np.int64)
+    return chosen
+
+
+def positions_among(images: NDArray[np.uint8], others: NDArray[np.uint8]) -> list[int]:
+    """Positions of those of ``images`` that are among ``others``, pixel for pixel; both uint8, shape (n, h, w, 3)."""
+    known = {image.tobytes() for image in others}
+    return [position for position, image in enumerate(images) if image.tobytes() in known]
+
+
+def stratified_sample(classes: NDArray[np.int64], count: int, *, seed: int) -> NDArray[np.int64]:
+    """Positions, int64, shape (count,), ascending: equal shares of each class, chosen at random by ``seed``.
+
+    Args:
+        classes: int64, shape (n,), n not below ``count``.
+        count: how many.
+        seed: of the choice.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(classes))
+    turn = np.empty(len(classes), dtype=np.int64)
+    for name in np.unique(classes):
+        members = shuffled[classes[shuffled] == name]
+        turn[members] = np.arange(len(members))
+    chosen = shuffled[np.argsort(turn[shuffled], kind="stable")[:count]]
+    return np.sort(chosen).astype(np.int64)

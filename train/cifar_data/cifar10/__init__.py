@@ -1,0 +1,1 @@
+"""CIFAR-10 itself: where it comes from, how it is stored and split."""

@@ -1,0 +1,140 @@
+"""CIFAR-10 as splits, opened from the user cache; it never downloads (see ``sources``) and never writes.
+
+The stored set is four ``.npy`` files that memory-map and one ``dataset.json`` that says where they came from.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_data.split import Split
+from cifar_runtime.errors import InputError, MissingDependencyError
+
+SplitName = Literal["train", "validation", "test", "official-train"]
+
+# The official order: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
+LABELS = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+IMAGE_SHAPE = (32, 32, 3)
+STORED_FILES = (
+    "dataset.json",
+    "train_images.npy",
+    "train_labels.npy",
+    "test_images.npy",
+    "test_labels.npy",
+)
+VALIDATION_IDS_PATH = Path(__file__).parent / "samples" / "validation_ids.npy"
+
+
+def cache_folder() -> Path:
+    """Where downloaded data lives: ``CIFAR_EDGE_CACHE``, or the user's cache folder.
+
+    Raises:
+        MissingDependencyError: platformdirs, which knows the user's cache folder, is not installed.
+    """
+    chosen = os.environ.get("CIFAR_EDGE_CACHE")
+    if chosen:
+        return Path(chosen)
+    try:
+        from platformdirs import user_cache_dir
+    except ImportError as cause:
+        raise MissingDependencyError(
+            "the user's cache folder, where CIFAR-10 is kept, needs platformdirs, which is not installed.",
+            hint="pip install 'cifar-edge[train]' (or, to measure only, 'cifar-edge[bench]')",
+        ) from cause
+    return Path(user_cache_dir("cifar-edge", appauthor=False))
+
+
+def dataset_folder() -> Path:
+    """The folder of the stored set, whether or not it exists."""
+    return cache_folder() / "cifar10"
+
+
+def is_available() -> bool:
+    """Whether the full data set is stored on this machine."""
+    return all((dataset_folder() / name).is_file() for name in STORED_FILES)
+
+
+def dataset_record() -> dict[str, Any]:
+    """What ``cifar-data fetch`` wrote about the stored set: schema, source and the six SHA-256 digests.
+
+    Raises:
+        InputError: the set was not fetched, or its record cannot be read.
+    """
+    path = dataset_folder() / "dataset.json"
+    if not path.is_file():
+        raise InputError(
+            f"CIFAR-10 is not in {dataset_folder()}.",
+            hint="Run cifar-data fetch, once, while online.",
+        )
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as cause:
+        raise InputError(
+            f"{path}: is not JSON: {cause}.", hint="Run cifar-data fetch --force."
+        ) from cause
+    if not isinstance(record, dict) or not isinstance(record.get("source"), str):
+        raise InputError(
+            f"{path}: does not say where the set came from.", hint="Run cifar-data fetch --force."
+        )
+    return record
+
+
+def load_official(part: Literal["train", "test"]) -> Split:
+    """CIFAR-10's own 50,000 training or 10,000 test images in official order, memory-mapped.
+
+    Raises:
+        InputError: the set was not fetched, or a file of it is damaged.
+    """
+    dataset_record()
+    folder = dataset_folder()
+    try:
+        images = np.load(folder / f"{part}_images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(folder / f"{part}_labels.npy", allow_pickle=False)
+    except (OSError, ValueError) as cause:
+        raise InputError(
+            f"{folder}: the stored {part} files cannot be read: {cause}.",
+            hint="Run cifar-data fetch --force.",
+        ) from cause
+    name = "official-train" if part == "train" else "test"
+    return Split(name=name, images=images, labels=labels, ids=np.arange(len(labels)))
+
+
+def load_split(name: SplitName) -> Split:
+    """The split of that name: train (45,000), validation (5,000), test (10,000), official-train (50,000).
+
+    Validation is a fixed stratified part of the official training set, 500 a class, and train is the rest;
+    the 5,000 ids are recorded in the package, so that they are the same on every machine.
+
+    Raises:
+        InputError: the set was not fetched, or a file of it is damaged.
+    """
+    if name == "test":
+        return load_official("test")
+    official = load_official("train")
+    if name == "official-train":
+        return official
+    validation_ids = recorded_validation_ids()
+    if name == "validation":
+        return official.take(validation_ids, name=name)
+    return official.take(np.setdiff1d(official.ids, validation_ids), name=name)
+
+
+def recorded_validation_ids() -> NDArray[np.int64]:
+    """The validation images' positions in the official training order, int64, shape (5000,), ascending."""
+    ids: NDArray[np.int64] = np.load(VALIDATION_IDS_PATH, allow_pickle=False).astype(np.int64)
+    return ids

@@ -1,0 +1,1 @@
+"""The command line of this package; nothing else imports it."""

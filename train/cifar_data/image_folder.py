@@ -1,0 +1,110 @@
+"""Labelled images from a folder that has one folder a class, prepared as a contract says."""
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_data.choose import stratified_positions
+from cifar_data.split import Split
+from cifar_runtime.contract import InputContract
+from cifar_runtime.errors import InputError, not_one_of
+from cifar_runtime.image import IMAGE_SUFFIXES, read_image
+from cifar_runtime.preprocess import fit_picture
+
+
+def class_names(folder: Path) -> tuple[str, ...]:
+    """The names of the class folders, sorted.
+
+    Raises:
+        InputError: it is not a folder, or has no folder inside.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is not a folder of images.", hint="Check the path.")
+    names = sorted(
+        path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+    if not names:
+        raise InputError(
+            f"{folder}: holds no class folders, expected one a class, named like the label.",
+            hint="Sort the images into folders first.",
+        )
+    return tuple(names)
+
+
+def read_image_folder(
+    folder: Path, *, labels: tuple[str, ...], contract: InputContract, limit: int | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images and their classes, in the order of the labels, then of the file names.
+
+    Args:
+        folder: holds one folder for each label.
+        labels: class names in the order of the scores.
+        contract: the size of the images, and how pictures are brought to it.
+        limit: read at most this many images, evenly over the classes; None for all.
+
+    Returns:
+        Images, uint8, shape (n, height, width, 3), RGB; classes, int64, shape (n,).
+
+    Raises:
+        InputError: the folders are not the labels, hold no images, or an image does not decode.
+    """
+    _check_names(folder, labels)
+    files = [
+        (path, index) for index, label in enumerate(labels) for path in image_files(folder / label)
+    ]
+    if not files:
+        raise InputError(
+            f"{folder}: its class folders hold no image, expected files such as .png or .jpg.",
+            hint="Check the path.",
+        )
+    classes = np.array([index for _, index in files], dtype=np.int64)
+    positions = stratified_positions(classes, min(limit or len(files), len(files)))
+    images = np.empty((len(positions), *contract.shape), dtype=np.uint8)
+    for row, position in enumerate(positions):
+        images[row] = fit_picture(read_image(files[position][0]), contract)
+    return images, classes[positions]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """All image files below ``folder``, sorted."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    )
+
+
+def _check_names(folder: Path, labels: tuple[str, ...]) -> None:
+    found = class_names(folder)
+    foreign = [name for name in found if name not in labels]
+    if foreign:
+        raise InputError(
+            f"{folder}: class folder {not_one_of(foreign[0], labels)}.",
+            hint="Name the folders like the model's labels.",
+        )
+    missing = [label for label in labels if label not in found]
+    if missing:
+        raise InputError(
+            f"{folder}: has no folder for {', '.join(missing)}, expected one for each of the "
+            f"{len(labels)} labels.",
+            hint="Make an empty folder for a class that has no images.",
+        )
+
+
+def split_from_folder(folder: Path, *, labels: tuple[str, ...], contract: InputContract) -> Split:
+    """The pictures of a folder with one folder a class, named like it and brought to the model's size.
+
+    Raises:
+        InputError: the folder cannot be read, or does not fit.
+    """
+    from cifar_data.image_folder import read_image_folder
+
+    images, classes = read_image_folder(folder, labels=labels, contract=contract)
+    return Split(
+        name=folder.resolve().name,
+        images=images,
+        labels=cast(NDArray[np.uint8], classes),
+        ids=np.arange(len(classes), dtype=np.int64),
+    )

@@ -1,0 +1,5 @@
+"""The names of splits, importable without numpy."""
+
+from typing import Literal
+
+BenchSplit = Literal["test-sample", "test", "validation", "train", "official-train"]

@@ -1,0 +1,99 @@
+"""The command ``cifar-soft-labels``: what teachers say of the training images, as a file to distil from."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+from cifar_runtime.commands.parser import Parser, choice, execute
+from cifar_train.recipe import Backend
+
+EXAMPLES = """\
+  cifar-soft-labels runs/teacher/model.keras -o runs/soft-labels.npy
+  cifar-soft-labels runs/teacher-1/model.keras runs/teacher-2/model.keras -o runs/soft-labels.npy
+  cifar-train --recipe edge-s --teacher runs/soft-labels.npy
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """What the user asked for."""
+
+    teachers: tuple[Path, ...]
+    output: Path
+    backend: Backend
+
+
+def parse(argv: Sequence[str]) -> CommandLine:
+    """The command line as data."""
+    parser = Parser(
+        prog="cifar-soft-labels",
+        description="Label the 45,000 training images with teachers' probabilities.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument(
+        "teachers",
+        nargs="+",
+        type=Path,
+        metavar="TEACHER.keras",
+        help="a checkpoint of cifar-train, or one for each part that --fold left out",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=_npy_path,
+        required=True,
+        metavar="FILE.npy",
+        help="where the labels go; the card goes beside it as FILE.json",
+    )
+    parser.add_argument(
+        "--backend",
+        type=choice(get_args(Backend)),
+        default="tensorflow",
+        metavar="|".join(get_args(Backend)),
+        help="Keras backend (default: tensorflow)",
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show the traceback of an unexpected error"
+    )
+    given = parser.parse_args(argv)
+    return CommandLine(teachers=tuple(given.teachers), output=given.output, backend=given.backend)
+
+
+def _npy_path(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".npy":
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .npy")
+    return path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    return execute("cifar-soft-labels", partial(_run, arguments), argv=arguments)
+
+
+def _run(argv: Sequence[str]) -> int:
+    asked = parse(argv)
+    from cifar_data.cifar10.splits import load_split
+    from cifar_train.engine.backend import select_backend
+    from cifar_train.teacher.soft_labels import label_images, read_teacher_file, write_soft_labels
+
+    teachers = [read_teacher_file(path) for path in asked.teachers]
+    split = load_split("train")
+    select_backend(asked.backend, "auto")
+    log_probabilities, card = label_images(teachers, split)
+    write_soft_labels(asked.output, log_probabilities, card)
+    sys.stdout.write(
+        f"{asked.output}  {card['images']} images of {card['split']}, "
+        f"{card['agree_with_labels']} labelled like CIFAR-10\n"
+        f"Next: cifar-train --recipe edge-s --teacher {asked.output}\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What computes: backends, optimizers, devices, whole epochs."""

@@ -1,0 +1,84 @@
+"""Chooses Keras' backend, device and precision before Keras is imported; the only place that touches their settings."""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Literal
+
+from cifar_eval.models.keras import imported_keras
+from cifar_runtime.errors import MissingDependencyError, UsageError
+from cifar_train.recipe import Backend, Device, Precision
+
+ResolvedPrecision = Literal["float32", "mixed_bfloat16"]
+
+_CPUINFO = Path("/proc/cpuinfo")
+# Linux's names of the instructions that multiply bfloat16; without them it is emulated, and slower than float32.
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+
+def select_backend(backend: Backend, device: Device) -> None:
+    """Makes the process use ``backend`` on ``device``.
+
+    Raises:
+        MissingDependencyError: Keras or the backend is not installed.
+        UsageError: Keras runs on another backend already, or there is no GPU where one was asked for.
+    """
+    for package in ("keras", backend):
+        if importlib.util.find_spec(package) is None:
+            raise MissingDependencyError(
+                f"{package} is not installed.",
+                hint="pip install 'cifar-edge[train]'" + (" jax" if package == "jax" else ""),
+            )
+    if device == "cpu" and backend == "jax":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    imported_keras(backend)
+    if device == "cpu" and backend == "tensorflow":
+        _hide_gpus_from_tensorflow()
+    if device == "gpu" and not has_gpu(backend):
+        package = "'jax[cuda]'" if backend == "jax" else "'cifar-edge[train-gpu]'"
+        raise UsageError(
+            f"--device gpu: the {backend} backend sees no GPU.",
+            hint=f"Use --device cpu, or install the backend with GPU support: pip install {package}",
+        )
+
+
+def has_gpu(backend: Backend) -> bool:
+    """Whether the chosen backend sees an accelerator."""
+    if backend == "jax":
+        import jax
+
+        return any(device.platform != "cpu" for device in jax.devices())
+    import tensorflow as tf
+
+    # Not the logical ones: asking for those starts the runtime, after which workers cannot find each other.
+    return bool(tf.config.get_visible_devices("GPU"))
+
+
+def make_deterministic(backend: Backend) -> None:
+    """Makes this process compute the same bits every time, for good; JAX does on a CPU anyway."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def resolve_precision(precision: Precision, backend: Backend) -> ResolvedPrecision:
+    """The dtype policy that ``precision`` means here: ``auto`` is whichever trains faster."""
+    if precision == "auto":
+        return "mixed_bfloat16" if _multiplies_bfloat16(backend) else "float32"
+    return precision
+
+
+def _multiplies_bfloat16(backend: Backend) -> bool:
+    """Whether ``backend`` runs on a GPU, or is TensorFlow on a processor that has instructions for bfloat16."""
+    if has_gpu(backend):
+        return True
+    if backend != "tensorflow" or not _CPUINFO.exists():
+        return False
+    return not _BFLOAT16_FLAGS.isdisjoint(_CPUINFO.read_text().split())
+
+
+def _hide_gpus_from_tensorflow() -> None:
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")

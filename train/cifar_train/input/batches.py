@@ -1,0 +1,107 @@
+"""One epoch's batches: order, augmentation and targets; everything random follows from (seed, epoch).
+
+NumPy draws what is random, image by image; the pixels follow from the draws, on the host or wherever the images lie.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_data.cifar10.splits import LABELS
+from cifar_data.split import Split
+from cifar_train.input.augment import (
+    Mix,
+    Views,
+    alternating_flips,
+    blend,
+    draw_mix,
+    draw_views,
+    view,
+)
+from cifar_train.recipe import TrainRecipe
+from cifar_train.teacher.distillation import SoftLabels, Teacher
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+class Draw(NamedTuple):
+    """What is random about one batch; a tuple, which JAX takes as it is.
+
+    Attributes:
+        chosen: int32, shape (n,): positions of the images.
+        views: how they vary; None for as they are.
+        mix: how they are blended; None for not at all.
+    """
+
+    chosen: NDArray[np.int32]
+    views: Views | None
+    mix: Mix | None
+
+
+def batches(
+    recipe: TrainRecipe, train: Split, epoch: int, *, teacher: Teacher | None = None
+) -> Iterator[Batch]:
+    """One epoch of (pixels, targets), float32, shapes (n, 32, 32, 3) in 0..255 and (n, 10); every image once.
+
+    With a teacher, targets have its 10 probabilities behind those of the labels: shape (n, 20).
+    """
+    table = target_table(recipe, train, teacher)
+    for draw in draws(recipe, train, epoch):
+        pixels, targets = batch_from_draw(train.images, table, draw)
+        if teacher is not None and not isinstance(teacher, SoftLabels):
+            targets = np.hstack([targets, teacher.judge(pixels)])
+        yield pixels, targets
+
+
+def draws(recipe: TrainRecipe, train: Split, epoch: int) -> Iterator[Draw]:
+    """What is random about each batch of an epoch."""
+    generator = np.random.default_rng([recipe.seed, epoch])
+    order = generator.permutation(len(train.labels))
+    flips = alternating_flips(len(order), epoch, seed=recipe.seed)
+    _, height, width, _ = train.images.shape
+    augmentation = recipe.augmentation
+    for start in range(0, len(order), recipe.batch_size):
+        chosen = order[start : start + recipe.batch_size]
+        shape = len(chosen), height, width
+        views = mix = None
+        if augmentation is not None:
+            views = draw_views(shape, augmentation, generator, mirrored=flips[chosen])
+        if augmentation is not None and augmentation.mixup:
+            mix = draw_mix(len(chosen), augmentation.mixup, generator)
+        yield Draw(chosen=chosen.astype(np.int32), views=views, mix=mix)
+
+
+def batch_from_draw(images: NDArray[np.uint8], table: NDArray[np.float32], draw: Draw) -> Batch:
+    """One batch of (pixels, targets), float32, from all images and targets; JAX arrays give JAX arrays."""
+    chosen = images[draw.chosen]
+    if draw.views is not None:
+        chosen = view(chosen, draw.views)
+    pixels, targets = chosen.astype(np.float32), table[draw.chosen]
+    if draw.mix is not None:
+        pixels, targets = blend(pixels, draw.mix), blend(targets, draw.mix)
+    return pixels, targets
+
+
+def target_table(recipe: TrainRecipe, train: Split, teacher: Teacher | None) -> NDArray[np.float32]:
+    """The target of each training image, float32, shape (n, 10), or (n, 20) with stored soft labels behind."""
+    targets = smoothed(one_hot(train.labels), recipe.label_smoothing)
+    if isinstance(teacher, SoftLabels):
+        targets = np.hstack([targets, teacher.probabilities])
+    return targets
+
+
+def one_hot(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Labels, uint8, shape (n,), as float32 rows of zeros and a one, shape (n, 10)."""
+    return np.eye(len(LABELS), dtype=np.float32)[labels]
+
+
+def smoothed(targets: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Targets, float32, shape (n, classes), of which ``share`` is spread over all classes.
+
+    Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015.
+    """
+    if not share:
+        return targets
+    return targets * np.float32(1 - share) + np.float32(share / targets.shape[1])

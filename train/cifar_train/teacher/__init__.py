@@ -1,0 +1,1 @@
+"""Distillation: teachers and their stored answers."""

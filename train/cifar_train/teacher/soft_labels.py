@@ -1,0 +1,209 @@
+"""Soft labels: what teachers say of the training images, computed once and stored with a card.
+
+``NAME.npy`` holds log-probabilities, float16, shape (n, 10), in the order of the split's ids; ``NAME.json`` beside it
+says who made them from what. A temperature is applied when they are used.
+"""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
+from cifar_data.split import Split
+from cifar_eval.models.keras import open_checkpoint
+from cifar_eval.models.keras_archive import read_checkpoint
+from cifar_runtime.errors import ArtefactError, InputError, UsageError, flaw_of
+from cifar_runtime.files import write_atomically
+from cifar_train.recipe import Fold
+
+SCHEMA = "cifar-edge/soft-labels/1"
+BATCH_SIZE = 500
+# Below this a float32 softmax has lost its digits.
+_SMALLEST = 1e-30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherFile:
+    """One teacher and the images it may label.
+
+    Attributes:
+        path: the Keras checkpoint; the training card beside it says which fold it left out.
+        sha256: of the checkpoint.
+        recipe: the training recipe in that card, JSON-ready; None without a card.
+        fold: the images it did not train on and so may label; None for all of them.
+    """
+
+    path: Path
+    sha256: str
+    recipe: dict[str, Any] | None
+    fold: Fold | None
+
+
+def label_images(
+    teachers: list[TeacherFile], split: Split
+) -> tuple[NDArray[np.float16], dict[str, Any]]:
+    """Log-probabilities, float16, shape (n, 10), for every image of ``split``, and the card without the file's digest.
+
+    Each is the mean over the image and its mirror image. With cross-fitted teachers every image is labelled by the one
+    that did not train on it.
+
+    Raises:
+        ArtefactError: a teacher cannot be opened, or is no classifier of these images.
+        UsageError: an image is left to no teacher, or to several.
+    """
+    held = [_held(teacher, split) for teacher in teachers]
+    times = np.sum(held, axis=0)
+    if not np.all(times == 1):
+        raise UsageError(
+            f"of {len(times)} images {np.count_nonzero(times != 1)} are not labelled by exactly one teacher.",
+            hint="Give one teacher trained without --fold, or one for each part: --fold 1/2 and --fold 2/2.",
+        )
+    log_probabilities = np.zeros((len(split.labels), len(LABELS)), np.float16)
+    for teacher, mine in zip(teachers, held, strict=True):
+        log_probabilities[mine] = _labelled_by(open_teacher_model(teacher.path), split.images[mine])
+    correct = int(np.count_nonzero(log_probabilities.argmax(axis=1) == split.labels))
+    card = {
+        "schema": SCHEMA,
+        "split": split.name,
+        "images": len(split.ids),
+        "ids_sha256": split.ids_sha256(),
+        "views": ["plain", "mirrored"],
+        "agree_with_labels": correct,
+        "teachers": [
+            {"file": teacher.path.name, "sha256": teacher.sha256, "recipe": teacher.recipe}
+            for teacher in teachers
+        ],
+    }
+    return log_probabilities, card
+
+
+def read_teacher_file(path: Path) -> TeacherFile:
+    """The teacher at ``path`` with what its training card says.
+
+    Raises:
+        ArtefactError: it cannot be read, or the card beside it is another model's.
+    """
+    sha256 = _sha256(path)
+    cards = [path.with_name("card.json"), path.with_suffix(".json")]
+    card_path = next((card for card in cards if card.is_file()), None)
+    if card_path is None:
+        return TeacherFile(path=path, sha256=sha256, recipe=None, fold=None)
+    try:
+        card = json.loads(card_path.read_text(encoding="utf-8"))
+        stated, recipe = card["model"]["sha256"], card["recipe"]
+        fold = Fold(**recipe["fold"]) if recipe.get("fold") else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
+        raise ArtefactError(
+            f"{card_path}: is no training card: {flaw_of(cause)}.",
+            hint="Restore it, or move it away.",
+        ) from cause
+    if stated != sha256:
+        raise ArtefactError(
+            f"{path}: sha256 is {sha256}, {card_path.name} says {stated}.",
+            hint="Restore the checkpoint, or move the card away.",
+        )
+    return TeacherFile(path=path, sha256=sha256, recipe=recipe, fold=fold)
+
+
+def write_soft_labels(
+    path: Path, log_probabilities: NDArray[np.float16], card: dict[str, Any]
+) -> None:
+    """Writes ``path`` (.npy) and, last, its card."""
+    buffer = io.BytesIO()
+    np.save(buffer, log_probabilities, allow_pickle=False)
+    data = buffer.getvalue()
+    write_atomically(path, data)
+    document = {**card, "sha256": hashlib.sha256(data).hexdigest()}
+    write_atomically(path.with_suffix(".json"), (json.dumps(document, indent=1) + "\n").encode())
+
+
+def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
+    """The stored log-probabilities, float32, shape (n, 10), for exactly the images of ``split``.
+
+    Raises:
+        InputError: a file is missing or damaged, or the labels are those of other images.
+    """
+    try:
+        data = path.read_bytes()
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        stated, ids_sha256 = card["sha256"], card["ids_sha256"]
+        log_probabilities = np.load(io.BytesIO(data), allow_pickle=False)
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise InputError(
+            f"{path}: soft labels cannot be read: {flaw_of(cause)}.",
+            hint="Run cifar-soft-labels again.",
+        ) from cause
+    if hashlib.sha256(data).hexdigest() != stated:
+        raise InputError(
+            f"{path}: its sha256 is not the one that its card says.",
+            hint="Run cifar-soft-labels again.",
+        )
+    if ids_sha256 != split.ids_sha256() or log_probabilities.shape != (len(split.ids), len(LABELS)):
+        raise InputError(
+            f"{path}: labels {card.get('images')} images of {card.get('split')}, expected the "
+            f"{len(split.ids)} of {split.name}.",
+            hint="Make soft labels for the images that the recipe trains on, or give --teacher none.",
+        )
+    as_float32: NDArray[np.float32] = log_probabilities.astype(np.float32)
+    return as_float32
+
+
+def open_teacher_model(path: Path) -> Any:
+    """The Keras classifier at ``path``; the Keras backend must have been selected.
+
+    Raises:
+        ArtefactError: it cannot be opened, or is no classifier of these images.
+    """
+    model = open_checkpoint(read_checkpoint(path), path=path)
+    shapes = [tuple(tensor.shape)[1:] for tensor in (*model.inputs, *model.outputs)]
+    if shapes != [IMAGE_SHAPE, (len(LABELS),)]:
+        raise ArtefactError(
+            f"{path}: takes and returns {shapes}, expected {IMAGE_SHAPE} and {len(LABELS)} scores.",
+            hint="Give a classifier of CIFAR-10.",
+        )
+    return model
+
+
+def teacher_scores(model: Any, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A teacher's probabilities, float32, shape (n, 10), none below 1e-30.
+
+    Raises:
+        ArtefactError: the scores are no probabilities.
+    """
+    scores: NDArray[np.float32] = np.asarray(model.predict_on_batch(pixels))
+    if scores.min() < 0 or not np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+        raise ArtefactError(
+            f"the teacher {model.name} returns scores that are no probabilities.",
+            hint="Give a model that ends in a softmax.",
+        )
+    return np.maximum(scores, np.float32(_SMALLEST))
+
+
+def _held(teacher: TeacherFile, split: Split) -> NDArray[np.bool_]:
+    if teacher.fold is None:
+        return np.ones(len(split.ids), bool)
+    return teacher.fold.holds(split.ids)
+
+
+def _labelled_by(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    rows = []
+    for start in range(0, len(images), BATCH_SIZE):
+        pixels = images[start : start + BATCH_SIZE].astype(np.float32)
+        views = [np.log(teacher_scores(model, view)) for view in (pixels, pixels[:, :, ::-1])]
+        rows.append(np.mean(views, axis=0))
+    return np.concatenate(rows)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as cause:
+        raise ArtefactError(
+            f"{path}: cannot be read: {cause.strerror}.", hint="Give a trained .keras checkpoint."
+        ) from cause

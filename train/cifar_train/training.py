@@ -1,0 +1,197 @@
+"""One training run from recipe to run folder: fit, evaluate, card; the command line only parses, calls and prints."""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cifar_data import packaged
+from cifar_data.cifar10.splits import LABELS, load_split
+from cifar_data.split import Split
+from cifar_runtime import __version__
+from cifar_runtime.errors import InputError, UsageError
+from cifar_runtime.files import replace_atomically, write_atomically
+from cifar_train.engine.backend import has_gpu, resolve_precision, select_backend
+from cifar_train.engine.parallel import worker_folder
+from cifar_train.fit import Watcher, fit, predict, training_data
+from cifar_train.recipe import Distillation, RunOptions, TrainRecipe
+from cifar_train.run.evaluate import (
+    Evaluation,
+    check_installed,
+    evaluate,
+    write_curves,
+    write_evaluation,
+)
+from cifar_train.run.events import EventFile
+from cifar_train.run.state import Epoch, RunState
+from cifar_train.teacher.distillation import Teacher, open_teacher
+
+SCHEMA = "cifar-edge/train/1"
+_PACKAGES = ("keras", "tensorflow", "jax", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a finished run left.
+
+    Attributes:
+        model_path: the Keras model, float32, without optimizer state.
+        card: what ``card.json`` beside it says.
+        evaluations: one for the validation images, and one for the test split of a final run.
+    """
+
+    model_path: Path
+    card: dict[str, Any]
+    evaluations: tuple[Evaluation, ...]
+
+
+def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainResult:
+    """Trains, evaluates and describes one model; the run folder then holds all of it.
+
+    Raises:
+        CifarEdgeError: see :func:`cifar_train.fit.fit`.
+        ArtefactError, InputError: the teacher cannot be opened.
+        MissingDependencyError: what the evaluation at the end needs is not installed.
+        UsageError: the folder holds a run and neither resume nor force says what to do with it, or none to resume.
+    """
+    options = replace(options, folder=worker_folder(options.folder, recipe))
+    _check_folder(options)
+    check_installed()
+    teacher_path = options.teacher
+    if teacher_path is None and recipe.distillation is not None:
+        teacher_path = packaged.soft_labels()
+    recipe = _recipe_with_teacher(recipe, teacher_path)
+    data = training_data(recipe)
+    with _recorded(watcher, options) as recorder:
+        teacher = _opened_teacher(recipe, teacher_path, data[0])
+        model, state = fit(
+            recipe, data, options.folder, recorder, resume=options.resume, teacher=teacher
+        )
+    judged = [data[1], load_split("test")] if options.final else [data[1]]
+    evaluations = tuple(evaluate(predict(model, split.images), split) for split in judged)
+    for evaluation in evaluations:
+        write_evaluation(options.folder, evaluation)
+    write_curves(options.folder, state.epochs)
+    model_path = options.folder / "model.keras"
+    replace_atomically(model_path, model.save)
+    card = {
+        **_card(state, data, evaluations, model_path),
+        "licence": options.licence,
+    }
+    write_atomically(options.folder / "card.json", (json.dumps(card, indent=1) + "\n").encode())
+    return TrainResult(model_path=model_path, card=card, evaluations=evaluations)
+
+
+def _recipe_with_teacher(recipe: TrainRecipe, path: Path | None) -> TrainRecipe:
+    """The recipe with the teacher's digest in it, so that a run resumes with the same teacher only."""
+    if path is None:
+        return recipe
+    if recipe.distribute == "workers" and path.suffix == ".keras":
+        raise UsageError(
+            f"{path}: a checkpoint cannot teach several workers.",
+            hint="Store its answers with cifar-soft-labels, and give those.",
+        )
+    try:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as cause:
+        raise InputError(
+            f"{path}: cannot be read: {cause.strerror}.", hint="Check the path of the teacher."
+        ) from cause
+    distillation = replace(recipe.distillation or Distillation(), source_sha256=sha256)
+    return replace(recipe, distillation=distillation)
+
+
+def _opened_teacher(recipe: TrainRecipe, path: Path | None, train: Split) -> Teacher | None:
+    if path is None or recipe.distillation is None:
+        return None
+    select_backend(recipe.backend, recipe.device)
+    return open_teacher(path, recipe.distillation, train)
+
+
+@contextlib.contextmanager
+def _recorded(watcher: Watcher, options: RunOptions) -> Iterator[Watcher]:
+    """The watcher, and beside it an event file where one is asked for."""
+    if not options.tensorboard:
+        yield watcher
+        return
+    with contextlib.closing(EventFile(options.folder)) as events:
+        yield _Recorder(watcher, events)
+
+
+class _Recorder:
+    """Passes everything on, and writes epochs to an event file too."""
+
+    def __init__(self, watcher: Watcher, events: EventFile) -> None:
+        self._events = events
+        self._watcher = watcher
+
+    def on_batch(self, epoch: int, seen: int, total: int) -> None:
+        self._watcher.on_batch(epoch, seen, total)
+
+    def on_epoch(self, epoch: Epoch, state: RunState) -> None:
+        self._events.add(epoch)
+        self._watcher.on_epoch(epoch, state)
+
+
+def _check_folder(options: RunOptions) -> None:
+    started = (options.folder / "state.json").exists()
+    if started and not (options.resume or options.force):
+        raise UsageError(
+            f"{options.folder} holds a run already.",
+            hint="Continue it with --resume, start over with --force, or choose another folder.",
+        )
+    if options.resume and not started:
+        raise UsageError(
+            f"{options.folder} holds no run to resume.", hint="Start it without --resume."
+        )
+
+
+def _card(
+    state: RunState,
+    data: tuple[Split, Split],
+    evaluations: tuple[Evaluation, ...],
+    model_path: Path,
+) -> dict[str, Any]:
+    recipe = state.recipe
+    return {
+        "schema": SCHEMA,
+        "recipe": recipe.to_json(),
+        "labels": list(LABELS),
+        "model": {
+            "file": model_path.name,
+            "sha256": hashlib.sha256(model_path.read_bytes()).hexdigest(),
+        },
+        "data": {
+            split.name: {"images": len(split.ids), "ids_sha256": split.ids_sha256()}
+            for split in data
+        },
+        "kept_epoch": state.kept.number,
+        "accuracy": {
+            evaluation.split: {"correct": evaluation.correct, "seen": evaluation.seen}
+            for evaluation in evaluations
+        },
+        "epochs": [asdict(epoch) for epoch in state.epochs],
+        "environment": {
+            "cifar-edge": __version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "device": "gpu" if has_gpu(recipe.backend) else "cpu",
+            "precision": resolve_precision(recipe.precision, recipe.backend),
+            **_versions(),
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    installed = {}
+    for package in _PACKAGES:
+        try:
+            installed[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return installed
