@@ -7,12 +7,12 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 
 .PHONY: demo test lint check bench models readme clean
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml runtime/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "make: $(PYTHON) is not Python 3.11, 3.12 or 3.13, which TensorFlow needs: run make PYTHON=python3.13"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
-	$(PIP) --editable '.[all]'
+	$(PIP) --editable runtime --editable '.[all]'
 	@touch $@
 
 $(VENV)/ready: $(VENV)/installed

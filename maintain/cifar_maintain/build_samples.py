@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import cifar_data
 from cifar_data.cifar10.binary_format import records_from_images
 from cifar_data.cifar10.splits import LABELS, load_official
 from cifar_data.split import Split
 from cifar_runtime.files import write_atomically
 
-SAMPLES_FOLDER = Path(__file__).parent / "samples"
+SAMPLES_FOLDER = Path(cifar_data.__file__).parent / "samples"
 NUM_VALIDATION = 5000
 NUM_CALIBRATION = 512
 NUM_TEST = 1000

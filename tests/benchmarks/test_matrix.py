@@ -106,10 +106,9 @@ def test_an_edited_figure_does_not_survive(matrix: MatrixReport) -> None:
 
 def test_the_document_fits_its_schema(matrix: MatrixReport) -> None:
     jsonschema, referencing = pytest.importorskip("jsonschema"), pytest.importorskip("referencing")
-    folder = resources.files("cifar_bench") / "schemas"
     schemas: dict[str, Any] = {
-        name: json.loads((folder / f"{name}.schema.json").read_text())
-        for name in ("matrix", "parity")
+        name: json.loads((resources.files(package) / "schemas" / f"{name}.schema.json").read_text())
+        for package, name in (("cifar_maintain", "matrix"), ("cifar_eval", "parity"))
     }
     registry = referencing.Registry().with_resources(
         (schema["$id"], referencing.Resource.from_contents(schema)) for schema in schemas.values()

@@ -99,7 +99,7 @@ def measured(tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 def test_the_document_follows_its_shipped_schema(measured: tuple[str, Path]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    text = (resources.files("cifar_bench") / "schemas" / "robustness.schema.json").read_text()
+    text = (resources.files("cifar_eval") / "schemas" / "robustness.schema.json").read_text()
     validator = jsonschema.Draft202012Validator(json.loads(text))
     document = json.loads(measured[1].read_text())
     validator.validate(document)

@@ -17,7 +17,8 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
 def validator(name: str) -> Any:
-    text = (resources.files("cifar_bench") / "schemas" / f"{name}.schema.json").read_text()
+    package = "cifar_bench" if name == "bench" else "cifar_eval"
+    text = (resources.files(package) / "schemas" / f"{name}.schema.json").read_text()
     schema = json.loads(text)
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)

@@ -1,4 +1,4 @@
-"""Every kind of document that the four packages name has a schema that ships, and the other way round."""
+"""Every kind of document that the packages name has a schema that ships, and the other way round."""
 
 import json
 import re
@@ -10,9 +10,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = [
     ROOT / "runtime" / "cifar_runtime",
+    ROOT / "train" / "cifar_data",
     ROOT / "train" / "cifar_train",
     ROOT / "export" / "cifar_export",
+    ROOT / "benchmarks" / "cifar_eval",
     ROOT / "benchmarks" / "cifar_bench",
+    ROOT / "maintain" / "cifar_maintain",
 ]
 SCHEMAS = sorted(path for package in PACKAGES for path in package.glob("schemas/*.json"))
 

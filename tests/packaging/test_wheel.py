@@ -1,4 +1,4 @@
-"""The built wheel: exactly the files we mean to ship, small enough, and classifying with nothing else installed."""
+"""The two wheels: exactly the files we mean to ship, small enough; the runtime classifies by itself."""
 
 import json
 import os
@@ -9,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import cifar_runtime
 
 ROOT = Path(__file__).parents[2]
 MEGABYTE = 1_000_000
@@ -43,22 +45,32 @@ SHIPPED_DATA = [
         ]
     ),
 ]
-PACKAGES = {
-    "cifar_runtime": "runtime",
+RUNTIME = {"cifar_runtime": "runtime"}
+TOOLS = {
+    "cifar_data": "train",
     "cifar_train": "train",
     "cifar_export": "export",
+    "cifar_eval": "benchmarks",
     "cifar_bench": "benchmarks",
 }
 CODE_PATTERNS = ("*.py", "py.typed", "*.schema.json", "contracts/*.json", "templates/*.*")
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
-    subprocess.run(build, check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    return built
+def runtime_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(ROOT / "runtime", tmp_path_factory.mktemp("runtime-wheel"))
+
+
+@pytest.fixture(scope="session")
+def tools_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(ROOT, tmp_path_factory.mktemp("tools-wheel"))
+
+
+def built(project: Path, folder: Path) -> Path:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
+    subprocess.run([*build, project], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def sizes(wheel: Path) -> dict[str, int]:
@@ -88,15 +100,25 @@ def tracked_files(folder: Path) -> list[Path] | None:
     return [ROOT / name for name in listed.stdout.split("\0") if name]
 
 
-def test_the_wheel_holds_exactly_these_files(wheel: Path) -> None:
-    code = {
+def shipped_code(packages: dict[str, str]) -> set[str]:
+    return {
         path.relative_to(ROOT / folder).as_posix()
-        for package, folder in PACKAGES.items()
+        for package, folder in packages.items()
         for path in code_files(ROOT / folder / package)
     }
+
+
+def test_the_runtimes_wheel_holds_exactly_these_files(runtime_wheel: Path) -> None:
+    assert contents(runtime_wheel) == {*shipped_code(RUNTIME), *SHIPPED_MODELS}
+
+
+def test_the_tools_wheel_holds_exactly_these_files(tools_wheel: Path) -> None:
+    assert contents(tools_wheel) == {*shipped_code(TOOLS), *SHIPPED_DATA}
+
+
+def contents(wheel: Path) -> set[str]:
     files = set(sizes(wheel))
     metadata = {name for name in files if name.split("/")[0].endswith(".dist-info")}
-    assert files - metadata == {*code, *SHIPPED_MODELS, *SHIPPED_DATA}
     assert {name.split("/", 1)[1] for name in metadata} == {
         "METADATA",
         "RECORD",
@@ -104,19 +126,31 @@ def test_the_wheel_holds_exactly_these_files(wheel: Path) -> None:
         "entry_points.txt",
         "licenses/LICENSE",
     }
+    return files - metadata
 
 
-def test_the_wheel_is_small(wheel: Path) -> None:
-    packed = sizes(wheel)
-    assert wheel.stat().st_size < 10 * MEGABYTE
+def test_the_wheels_are_small(runtime_wheel: Path, tools_wheel: Path) -> None:
+    assert runtime_wheel.stat().st_size < 0.6 * MEGABYTE
+    assert tools_wheel.stat().st_size < 10 * MEGABYTE
+
+
+def test_the_tools_require_the_runtime_of_their_own_version(
+    runtime_wheel: Path, tools_wheel: Path
+) -> None:
+    version = cifar_runtime.__version__
+    assert f"Requires-Dist: cifar-edge-runtime=={version}" in metadata_lines(tools_wheel)
+    for wheel in (runtime_wheel, tools_wheel):
+        assert f"Version: {version}" in metadata_lines(wheel)
+
+
+def metadata_lines(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
-        unpacked = sum(
-            entry.file_size
-            for entry in archive.infolist()
-            if entry.filename.startswith("cifar_runtime/")
-        )
-    assert unpacked < MEGABYTE
-    assert sum(packed.values()) < 10 * MEGABYTE
+        (name,) = (one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        return archive.read(name).decode().splitlines()
+
+
+def test_both_distributions_carry_the_same_licence() -> None:
+    assert (ROOT / "runtime" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -135,11 +169,11 @@ def test_an_index_out_of_reach_skips_except_in_ci(
 
 
 @pytest.fixture(scope="session")
-def device(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of an environment that holds the wheel and what it requires, nothing else."""
+def device(runtime_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of an environment that holds the runtime and what it requires, nothing else."""
     folder = tmp_path_factory.mktemp("device") / "venv"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    install(folder / "bin", str(wheel))
+    install(folder / "bin", str(runtime_wheel))
     return folder / "bin"
 
 
@@ -170,7 +204,7 @@ def uninstall(bin_folder: Path, package: str) -> None:
 
 
 def classify(bin_folder: Path, home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    images = ROOT / "train" / "cifar_train" / "samples" / "images"
+    images = ROOT / "train" / "cifar_data" / "samples" / "images"
     clean = {name: value for name, value in os.environ.items() if name not in ("CI", "PYTHONPATH")}
     return subprocess.run(
         [bin_folder / "cifar-classify", *map(str, arguments or [images])],
@@ -185,11 +219,13 @@ def classify(bin_folder: Path, home: Path, *arguments: object) -> subprocess.Com
 def test_a_device_with_either_interpreter_classifies_and_with_none_says_what_to_install(
     device: Path, tmp_path: Path
 ) -> None:
-    images = ROOT / "train" / "cifar_train" / "samples" / "images"
+    images = ROOT / "train" / "cifar_data" / "samples" / "images"
     packages = subprocess.run(
         [device / "python", "-m", "pip", "list", "--format=json"], capture_output=True, check=True
     )
     names = {package["name"] for package in json.loads(packages.stdout)}
+    assert "cifar-edge-runtime" in names
+    assert "cifar-edge" not in names
     assert not names & {"tensorflow", "keras", "onnxruntime", "onnx", "scikit-learn", "matplotlib"}
 
     with_litert = classify(device, tmp_path, images, "--json")

@@ -16,7 +16,7 @@ def follows() -> Follows:
     jsonschema, referencing = pytest.importorskip("jsonschema"), pytest.importorskip("referencing")
     schemas: dict[str, Any] = {
         path.name: json.loads(path.read_text())
-        for package in ("cifar_train", "cifar_runtime")
+        for package in ("cifar_data", "cifar_train", "cifar_runtime")
         for path in (resources.files(package) / "schemas").iterdir()
         if path.name.endswith(".schema.json")
     }

@@ -93,4 +93,5 @@ def _failed(artefact: Artefact, what: str) -> ArtefactError:
 
 
 def cpu_seconds(artefact: Artefact) -> float:
+    """Processor time in seconds that opening this model and running it once may take."""
     return TRIAL_CPU_SECONDS + TRIAL_CPU_SECONDS_PER_BYTE * len(artefact.data)

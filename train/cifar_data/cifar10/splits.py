@@ -37,7 +37,7 @@ STORED_FILES = (
     "test_images.npy",
     "test_labels.npy",
 )
-VALIDATION_IDS_PATH = Path(__file__).parent / "samples" / "validation_ids.npy"
+VALIDATION_IDS_PATH = Path(__file__).parents[1] / "samples" / "validation_ids.npy"
 
 
 def cache_folder() -> Path:
