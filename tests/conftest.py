@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+pytest_plugins = ["cifar_fixtures.checkpoints", "cifar_fixtures.reports"]
+
 # A run that a shell started in the background ignores Ctrl-C, and so would every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

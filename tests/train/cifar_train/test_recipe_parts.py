@@ -26,7 +26,7 @@ from cifar_train.run.state import (
     save_state,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMAND = Path(sys.executable).with_name("cifar-train")
 
 # The notebook's own model.summary().

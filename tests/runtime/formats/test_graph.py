@@ -13,8 +13,8 @@ from cifar_runtime.formats.onnx_graph import onnx_graph
 from cifar_runtime.formats.onnx_shapes import Node, inferred_shapes
 from cifar_runtime.formats.tflite_graph import tflite_graph
 
-V1 = Path(__file__).parent / "artefacts" / "v1"
-PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
+V1 = Path(__file__).parents[1] / "artefacts" / "v1"
+PEERS = Path(__file__).parents[3].parent / "shared" / "peers" / "mlperf-tiny"
 
 
 def graph_of(path: Path) -> Graph:

@@ -19,7 +19,7 @@ from cifar_runtime.sessions.base import SessionOptions
 from cifar_runtime.sessions.open import open_session
 from cifar_runtime.user_contract import built_in_names
 
-PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
+PEERS = Path(__file__).parents[3].parent / "shared" / "peers" / "mlperf-tiny"
 needs_peers = pytest.mark.skipif(not PEERS.exists(), reason="the MLPerf Tiny models are not here")
 SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-classify"
 PIXELS = {"multiplier": 1 / 64, "offset": -2.0, "resize_filter": "bilinear"}

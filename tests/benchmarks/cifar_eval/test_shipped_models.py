@@ -45,7 +45,7 @@ CHECKPOINTS = {
     path.stem: path
     for path in (
         packaged.checkpoint(),
-        *sorted((Path(__file__).parents[2] / "models").glob("*.keras")),
+        *sorted((Path(__file__).parents[3] / "models").glob("*.keras")),
     )
 }
 

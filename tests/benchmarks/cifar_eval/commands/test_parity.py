@@ -20,7 +20,7 @@ from cifar_eval.parity.recipe import ParityRecipe
 from cifar_runtime.errors import UsageError
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-parity"
-PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
+PEERS = Path(__file__).parents[4].parent / "shared" / "peers" / "mlperf-tiny"
 needs_peers = pytest.mark.skipif(not PEERS.exists(), reason="the MLPerf Tiny models are not here")
 MODELS = {"reference": Path("a.keras"), "candidates": (Path("b.tflite"),)}
 

@@ -14,7 +14,7 @@ from cifar_runtime.commands.info import InfoRecipe, main, parse
 from cifar_runtime.errors import UsageError
 from cifar_runtime.formats.embedded_card import document_of_card, sealed
 
-V1 = Path(__file__).parent / "artefacts" / "v1"
+V1 = Path(__file__).parents[1] / "artefacts" / "v1"
 TABLE = """\
 model       tiny-int8, tflite, 16,464 bytes
 sha256      {sha256}
