@@ -11,7 +11,26 @@ from cifar_export.recipe import (
     QatRecipe,
     Quantize,
     RobustnessRecipe,
+    SourceRecipe,
 )
+
+_PLAIN_OPTIONS = {
+    "--contract": ("source", "contract"),
+    "--labels": ("source", "labels"),
+    "--input-range": ("source", "input_range"),
+    "--output-kind": ("source", "output_kind"),
+    "--calibration-samples": ("calibration", "samples"),
+    "--calibration-data": ("calibration", "data"),
+    "--calibration-method": ("calibration", "method"),
+    "--seed": ("calibration", "seed"),
+    "--max-accuracy-drop": ("gate", "max_accuracy_drop"),
+    "--min-agreement": ("gate", "min_agreement"),
+    "--min-accuracy": ("gate", "min_accuracy"),
+    "--eval-split": ("evaluation", "split"),
+    "--eval-data": ("evaluation", "data"),
+    "--resize-filter": ("source", "resize_filter"),
+}
+"""Options whose value is one field, by the recipe's part and the field, in the order of the command line."""
 
 
 def advice(
@@ -29,17 +48,24 @@ def advice(
         calibration_is_unlike: the images that set their ranges are of another kind than those compared on.
         folder_is_used_up: the calibration folder holds no images that were not used.
     """
-    if calibration_is_unlike and recipe.eval_data is not None:
+    if calibration_is_unlike and recipe.evaluation.data is not None:
         return "Give --calibration-data a few hundred typical training images."
     if calibration_is_unlike:
         calibrated = tuple(name for name in dict.fromkeys(failed) if name in CALIBRATED)
-        own = replace(recipe, quantize=calibrated, calibration_data=None)
+        own = replace(
+            recipe, quantize=calibrated, calibration=replace(recipe.calibration, data=None)
+        )
         return (
             "Give --calibration-data a few hundred typical training images, or leave it out for "
             f"CIFAR-10's. Next: {command(own)}"
         )
     trainable = tuple(precision for precision in dict.fromkeys(failed) if precision in TRAINABLE)
-    if trainable and recipe.qat is None and recipe.eval_data is None and recipe.labels is None:
+    if (
+        trainable
+        and recipe.qat is None
+        and recipe.evaluation.data is None
+        and recipe.source.labels is None
+    ):
         trained = replace(recipe, quantize=trainable, qat=QatRecipe())
         return f"Next: {command(trained)}"
     if trainable and recipe.qat is not None:
@@ -54,11 +80,11 @@ def _more_calibration(recipe: ExportRecipe, *, used_up: bool) -> str:
     if used_up:
         another = "try --calibration-method percentile, " if recipe.formats == ("onnx",) else ""
         return (
-            f"Put more images into {recipe.calibration_data}, which were all used, {another}"
+            f"Put more images into {recipe.calibration.data}, which were all used, {another}"
             "or accept it by --max-accuracy-drop and --min-agreement."
         )
-    more = replace(recipe, calibration_samples=4 * recipe.calibration_samples)
-    return f"Next: {command(more)}"
+    more = replace(recipe.calibration, samples=4 * recipe.calibration.samples)
+    return f"Next: {command(replace(recipe, calibration=more))}"
 
 
 def command(recipe: ExportRecipe) -> str:
@@ -68,44 +94,31 @@ def command(recipe: ExportRecipe) -> str:
 
 def arguments(recipe: ExportRecipe) -> list[str]:
     """The command line of the recipe, without what is default."""
-    default = ExportRecipe(checkpoint=recipe.checkpoint, output=recipe.output)
+    default = ExportRecipe(
+        source=SourceRecipe(checkpoint=recipe.source.checkpoint), publish=recipe.publish
+    )
     listed = {
         "--format": ",".join(recipe.formats) if recipe.formats != default.formats else None,
         "--quantize": ",".join(recipe.quantize) if recipe.quantize != default.quantize else None,
     }
-    plain = (
-        "contract",
-        "labels",
-        "input_range",
-        "output_kind",
-        "calibration_samples",
-        "calibration_data",
-        "calibration_method",
-        "seed",
-        "max_accuracy_drop",
-        "min_agreement",
-        "min_accuracy",
-        "eval_split",
-        "eval_data",
-        "resize_filter",
-    )
     changed = {
-        f"--{name.replace('_', '-')}": getattr(recipe, name)
-        for name in plain
-        if getattr(recipe, name) != getattr(default, name)
+        flag: value
+        for flag, (part, field) in _PLAIN_OPTIONS.items()
+        if (value := getattr(getattr(recipe, part), field))
+        != getattr(getattr(default, part), field)
     }
     values = {flag: value for flag, value in {**listed, **changed}.items() if value is not None}
     # FLAG=VALUE, since -1..1 alone would be read as a flag.
     texts = [f"{flag}={value}" for flag, value in values.items()]
     return [
-        str(recipe.checkpoint),
+        str(recipe.source.checkpoint),
         *texts,
         *_qat_arguments(recipe.qat),
         *_confidence_arguments(recipe.confidence),
         *_robustness_arguments(recipe.robustness),
-        *(["--force"] if recipe.force else []),
+        *(["--force"] if recipe.publish.force else []),
         *(["--verbose"] if recipe.verbose else []),
-        f"--output={recipe.output}",
+        f"--output={recipe.publish.output}",
     ]
 
 

@@ -70,6 +70,6 @@ def _onnx(
         feed,
         model_name=name,
         float_io=quantize == "int8-float-io",
-        method=recipe.calibration_method,
+        method=recipe.calibration.method,
         verbose=verbose,
     )

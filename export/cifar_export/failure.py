@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_eval.layers.explain import Explanation
-from cifar_export.evidence.verify import Verification, limits_for, verify
+from cifar_export.evidence.verify import Verification, verify
 from cifar_export.job import Job
 from cifar_export.publish.publish import DifferentArtefactError
 from cifar_export.recipe import CALIBRATED, Quantize
@@ -30,9 +30,9 @@ def verified(job: Job, staged: Path, quantize: Quantize) -> Verification | Artef
     """
     recipe = job.recipe
     try:
-        return verify(staged, job.reference, job.split, limits_for(recipe, quantize))
+        return verify(staged, job.reference, job.split, recipe.gate.limits(quantize))
     except ArtefactError as error:
-        if recipe.calibration_data is None or quantize not in CALIBRATED:
+        if recipe.calibration.data is None or quantize not in CALIBRATED:
             raise
         return ArtefactError(error.message.replace(str(staged), staged.name))
 

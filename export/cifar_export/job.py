@@ -106,7 +106,7 @@ class Job:
                 teacher=folded.model,
                 feed=self._feed_of(folded),
                 data=qat_data(),
-                seed=self.recipe.seed,
+                seed=self.recipe.calibration.seed,
             )
             self._trained = trained(start, self.recipe.qat, lesson, say=self.say)
         return self._trained
@@ -139,9 +139,9 @@ class Job:
         """
         if self._calibration is None:
             found = load_calibration(self.recipe, self.pixels)
-            if self.recipe.calibration_data is not None:
+            if self.recipe.calibration.data is not None:
                 images, name = np.asarray(self.split.images), self.split.name
-                refuse_judged_images(found, self.recipe.calibration_data, images, split=name)
+                refuse_judged_images(found, self.recipe.calibration.data, images, split=name)
             self._calibration = found
         return self._calibration
 
@@ -163,7 +163,7 @@ def open_job(recipe: ExportRecipe, say: Callable[[str], None]) -> Job:
         InputError: labels or images to measure on are missing or do not fit.
         UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
     """
-    say(f"opening {recipe.checkpoint}")
+    say(f"opening {recipe.source.checkpoint}")
     checkpoint, statement = open_stated(recipe)
     labels = class_labels(recipe, checkpoint, stated=statement.labels)
     refuse_foreign_calibration(recipe, checkpoint, labels)
@@ -198,10 +198,10 @@ def open_stated(recipe: ExportRecipe) -> tuple[Checkpoint, Statement]:
         ArtefactError: the checkpoint or the contract cannot be used, or they do not fit.
         UsageError: the contract is neither a built-in name nor a .json file.
     """
-    checkpoint = open_checkpoint(recipe.checkpoint, verbose=recipe.verbose)
+    checkpoint = open_checkpoint(recipe.source.checkpoint, verbose=recipe.verbose)
     statement = statement_of(recipe, checkpoint)
     adapted = adapted_checkpoint(
-        checkpoint, mapping=statement.mapping, output_kind=recipe.output_kind
+        checkpoint, mapping=statement.mapping, output_kind=recipe.source.output_kind
     )
     return adapted, statement
 

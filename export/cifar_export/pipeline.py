@@ -69,8 +69,8 @@ def export(
     if recipe.qat is not None:
         check_data_set()
     job = open_job(recipe, progress or (lambda _: None))
-    make_folder(recipe.output)
-    sweep(recipe.output)
+    make_folder(recipe.publish.output)
+    sweep(recipe.publish.output)
     sweep(scratch_parent())
     results: list[ExportResult] = []
     failures: list[ExportFailure] = []
@@ -100,15 +100,15 @@ def _failure_of(
     explained = (layers_sentence(failure.name, failure.layers) for failure in failures)
     sentences = [f"{what}; not published.", *filter(None, explained)]
     is_unlike = is_used_up = False
-    if recipe.calibration_data is not None and set(failed) & set(CALIBRATED):
+    if recipe.calibration.data is not None and set(failed) & set(CALIBRATED):
         calibration = job.calibration()
         own = calibration.images[: len(calibration.ids)]
         found, expected = look_of(own), look_of(np.asarray(job.split.images))
         is_unlike = calibration_is_unlike(found, expected)
-        is_used_up = len(own) < recipe.calibration_samples
+        is_used_up = len(own) < recipe.calibration.samples
         unlike = f", which look unlike those of {job.split.name} ({expected})" if is_unlike else ""
         sentences.append(
-            f"Ranges come from {counted(len(own), 'image')} of {recipe.calibration_data} ({found}){unlike}."
+            f"Ranges come from {counted(len(own), 'image')} of {recipe.calibration.data} ({found}){unlike}."
         )
     return ExportGateError(
         " ".join(sentences),
@@ -140,7 +140,7 @@ def _export_one(
     recipe = job.recipe
     name = recipe.name_of(job.checkpoint.name, quantize)
     job.say(f"converting to {model_format}: {name}")
-    target = recipe.output / f"{name}.{model_format}"
+    target = recipe.publish.output / f"{name}.{model_format}"
     converted = convert(job, model_format, quantize)
     contract = job.contract(converted, quantize)
 
@@ -158,7 +158,7 @@ def _export_one(
         return sealed(converted.data, model_format, document)
 
     failed = target.with_name(f"{target.name}.failed.parity.json")
-    with staging_folder(recipe.output) as folder:
+    with staging_folder(recipe.publish.output) as folder:
         staged = folder / target.name
         write_artefact(staged, *seal(None, None))
         verification = verified(job, staged, quantize)
@@ -176,7 +176,7 @@ def _export_one(
         data, card = seal(verification, evidence)
         write_artefact(staged, data, card)
         try:
-            publish(staged, target, force=recipe.force)
+            publish(staged, target, force=recipe.publish.force)
         except DifferentArtefactError as error:
             return in_the_way(target, quantize, verification, error)
     failed.unlink(missing_ok=True)

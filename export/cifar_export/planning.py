@@ -7,7 +7,6 @@ from typing import Any
 
 from cifar_export.checkpoint.images import class_labels, refuse_foreign_calibration
 from cifar_export.checkpoint.io_layers import output_kind_of
-from cifar_export.evidence.verify import limits_for
 from cifar_export.job import open_stated
 from cifar_export.keras_graph.fold import fold
 from cifar_export.pipeline import check_installed
@@ -69,7 +68,7 @@ def plan(
     check_installed(recipe)
     if recipe.qat is not None:
         check_data_set()
-    (progress or (lambda _: None))(f"opening {recipe.checkpoint}")
+    (progress or (lambda _: None))(f"opening {recipe.source.checkpoint}")
     checkpoint, statement = open_stated(recipe)
     labels = class_labels(recipe, checkpoint, stated=statement.labels)
     refuse_foreign_calibration(recipe, checkpoint, labels)
@@ -79,8 +78,8 @@ def plan(
 
     def one(model_format: ModelFormat, quantize: Quantize) -> PlannedArtefact:
         name = recipe.name_of(checkpoint.name, quantize)
-        path = recipe.output / f"{name}.{model_format}"
-        limits = limits_for(recipe, quantize)
+        path = recipe.publish.output / f"{name}.{model_format}"
+        limits = recipe.gate.limits(quantize)
         dtype = "int8" if quantize == "int8" else "float32"
         mapping = (stripped.multiplier, stripped.offset) if quantize in CALIBRATED else (1.0, 0.0)
         return PlannedArtefact(
@@ -109,8 +108,8 @@ def _mapping(multiplier: float, offset: float, *, is_integer: bool) -> str:
 
 
 def _calibration(recipe: ExportRecipe) -> str:
-    source = recipe.calibration_data or "CIFAR-10's train split"
-    return f"{recipe.calibration_samples} images of {source}, {recipe.calibration_method}"
+    source = recipe.calibration.data or "CIFAR-10's train split"
+    return f"{recipe.calibration.samples} images of {source}, {recipe.calibration.method}"
 
 
 def _training(recipe: ExportRecipe) -> str:
@@ -132,5 +131,5 @@ def _robustness(recipe: ExportRecipe) -> str | None:
         return None
     if recipe.robustness.images is None:
         return "on the packaged sample"
-    source = recipe.eval_data or "CIFAR-10's validation split"
+    source = recipe.evaluation.data or "CIFAR-10's validation split"
     return f"on {recipe.robustness.images} images of {source}"

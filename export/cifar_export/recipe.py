@@ -1,10 +1,11 @@
-"""What one export is asked to do, and what it did: frozen data, importable without numpy."""
+"""What one export is asked to do: frozen data, a part a stage, importable without numpy."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from cifar_eval.parity.limits import Limits
 from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
 from cifar_runtime.errors import UsageError, not_one_of
 
@@ -35,6 +36,27 @@ MIN_AGREEMENT: Mapping[Quantize, float] = {
     "none": 0.999,
     "fp16": 0.998,
 }
+
+
+def _check_choices(name: str, values: tuple[str, ...], choices: tuple[str, ...]) -> None:
+    for value in values:
+        if value not in choices:
+            raise UsageError(
+                f"{name}: {not_one_of(value, choices)}.", hint="See cifar-export --help."
+            )
+    if not values or len(set(values)) != len(values):
+        raise UsageError(
+            f"{name}: {', '.join(values) or 'nothing'} names no or equal artefacts.",
+            hint="Name each once.",
+        )
+
+
+def _as_paths(part: Any, *names: str) -> None:
+    """Makes paths of the texts among these fields of a frozen part."""
+    for name in names:
+        value = getattr(part, name)
+        if isinstance(value, str):
+            object.__setattr__(part, name, Path(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,89 +133,169 @@ class QatRecipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExportRecipe:
-    """One export, described completely; every pair of format and quantization makes one artefact.
+class SourceRecipe:
+    """The checkpoint to export, and what its user declares of it.
 
     Attributes:
         checkpoint: the .keras file.
-        output: the folder to publish into; made when missing.
-        formats: file formats.
-        quantize: precisions.
-        contract: what states the checkpoint's input mapping, resize filter, labels and calibrated confidence: a
-            built-in contract's name, or a JSON file; None for the three fields that state them one by one.
+        contract: what declares the checkpoint's input mapping, resize filter, labels and calibrated confidence: a
+            built-in contract's name, or a JSON file; None for the three fields that declare them one by one.
         labels: a file of class names, one a line, in the order of the scores; None for CIFAR-10's.
         input_range: what the checkpoint takes for pixels 0..255; None for 0..255.
         output_kind: what the artefact returns; None for what the checkpoint does.
-        calibration_samples: images that set the ranges of an int8 model.
-        calibration_data: a folder of such images; None for CIFAR-10's train split.
-        calibration_method: how ranges follow from what calibration observed.
-        seed: of the choice of calibration images, where there are more than asked for, and of QAT.
-        qat: how to train int8 models before converting them; None for post-training quantization.
-        max_accuracy_drop: largest share of accuracy that an artefact may lose, 0.005 being half a point.
-        min_agreement: smallest share of images on which an artefact decides like Keras; None for 0.97, and for
-            0.999 for none, 0.998 for fp16.
-        min_accuracy: smallest top-1 accuracy that an artefact may have; None for no floor.
-        eval_split: where both are measured; ``auto`` is the full test split when it was fetched.
-        eval_data: a folder of class folders to measure on instead; None for CIFAR-10.
-        confidence: how probabilities are calibrated, and when the artefact abstains; None for neither.
-        robustness: which images are corrupted to see how accuracy holds; None for none.
         resize_filter: how the runtime scales pictures to the input's size; None for antialiased bicubic: bilinear
             blurs the little that 32 pixels show, and lanczos rings around edges.
-        force: replace a different artefact of the same name.
-        verbose: pass the converters' messages on to stderr.
     """
 
     checkpoint: Path
-    output: Path
-    formats: tuple[ModelFormat, ...] = ("tflite",)
-    quantize: tuple[Quantize, ...] = ("none",)
     contract: str | None = None
     labels: Path | None = None
     input_range: InputRange | None = None
     output_kind: ScoreKind | None = None
-    calibration_samples: int = 512
-    calibration_data: Path | None = None
-    calibration_method: CalibrationMethod = "minmax"
+    resize_filter: ResizeFilter | None = None
+
+    def __post_init__(self) -> None:
+        _as_paths(self, "checkpoint", "labels")
+        if self.input_range is not None:
+            _check_choices("input range", (self.input_range,), get_args(InputRange))
+        if self.output_kind is not None:
+            _check_choices("output kind", (self.output_kind,), get_args(ScoreKind))
+        for name in ("labels", "input_range", "resize_filter"):
+            if self.contract is not None and getattr(self, name) is not None:
+                flag = f"--{name.replace('_', '-')}"
+                raise UsageError(
+                    f"--contract {self.contract} and {flag} both state what the checkpoint takes and says.",
+                    hint=f"Leave {flag} out, and state it in the contract.",
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationRecipe:
+    """The images that set the ranges of an int8 model.
+
+    Attributes:
+        samples: how many.
+        data: a folder of them; None for CIFAR-10's train split.
+        method: how ranges follow from what calibration observed.
+        seed: of their choice, where there are more than asked for, and of QAT.
+    """
+
+    samples: int = 512
+    data: Path | None = None
+    method: CalibrationMethod = "minmax"
     seed: int = 0
-    qat: QatRecipe | None = None
+
+    def __post_init__(self) -> None:
+        _as_paths(self, "data")
+        _check_choices("calibration method", (self.method,), get_args(CalibrationMethod))
+        if self.samples < 1 or self.seed < 0:
+            raise UsageError(
+                f"calibration samples {self.samples} and seed {self.seed} choose no images.",
+                hint="Samples start at 1, the seed at 0.",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRecipe:
+    """What an artefact must hold to be published; shares, 0..1.
+
+    Attributes:
+        max_accuracy_drop: largest share of accuracy that it may lose, 0.005 being half a point.
+        min_agreement: smallest share of images on which it decides like Keras; None for 0.97, and for 0.999 for
+            none, 0.998 for fp16.
+        min_accuracy: smallest top-1 accuracy; None for no floor.
+    """
+
     max_accuracy_drop: float = 0.005
     min_agreement: float | None = None
     min_accuracy: float | None = None
-    eval_split: EvalSplit = "auto"
-    eval_data: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, share in asdict(self).items():
+            if share is not None and not 0 <= share <= 1:
+                words = name.replace("_", " ")
+                raise UsageError(f"{words} is {share}, expected 0..1.", hint="0.5pp is 0.005.")
+
+    def limits(self, precision: Quantize) -> Limits:
+        """The limits of an artefact of this precision."""
+        agreement = self.min_agreement
+        return Limits(
+            max_accuracy_drop=self.max_accuracy_drop,
+            min_agreement=MIN_AGREEMENT[precision] if agreement is None else agreement,
+            min_accuracy=self.min_accuracy,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationImages:
+    """The labelled images that artefacts are compared with Keras on.
+
+    Attributes:
+        split: of CIFAR-10; ``auto`` is the full test split when it was fetched.
+        data: a folder of class folders instead; None for CIFAR-10.
+    """
+
+    split: EvalSplit = "auto"
+    data: Path | None = None
+
+    def __post_init__(self) -> None:
+        _as_paths(self, "data")
+        _check_choices("eval split", (self.split,), get_args(EvalSplit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishOptions:
+    """Where artefacts go.
+
+    Attributes:
+        output: the folder; made when missing.
+        force: replace a different artefact of the same name.
+    """
+
+    output: Path
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        _as_paths(self, "output")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRecipe:
+    """One export, described completely, a part a stage; every pair of format and precision makes one artefact.
+
+    Attributes:
+        source: the checkpoint.
+        publish: where artefacts go.
+        formats: file formats.
+        quantize: precisions.
+        calibration: the images that set the ranges of int8 models.
+        qat: how to train int8 models before converting them; None for post-training quantization.
+        gate: what an artefact must hold.
+        evaluation: the images that this is measured on.
+        confidence: how probabilities are calibrated, and when the artefact abstains; None for neither.
+        robustness: which images are corrupted to see how accuracy holds; None for none.
+        verbose: pass the converters' messages on to stderr.
+    """
+
+    source: SourceRecipe
+    publish: PublishOptions
+    formats: tuple[ModelFormat, ...] = ("tflite",)
+    quantize: tuple[Quantize, ...] = ("none",)
+    calibration: CalibrationRecipe = CalibrationRecipe()
+    qat: QatRecipe | None = None
+    gate: GateRecipe = GateRecipe()
+    evaluation: EvaluationImages = EvaluationImages()
     confidence: ConfidenceRecipe | None = None
     robustness: RobustnessRecipe | None = None
-    resize_filter: ResizeFilter | None = None
-    force: bool = False
     verbose: bool = False
 
     def __post_init__(self) -> None:
         _check_choices("format", self.formats, get_args(ModelFormat))
         _check_choices("quantize", self.quantize, get_args(Quantize))
-        _check_choices("eval split", (self.eval_split,), get_args(EvalSplit))
-        if self.input_range is not None:
-            _check_choices("input range", (self.input_range,), get_args(InputRange))
-        _check_choices(
-            "calibration method", (self.calibration_method,), get_args(CalibrationMethod)
-        )
-        if self.output_kind is not None:
-            _check_choices("output kind", (self.output_kind,), get_args(ScoreKind))
         self._check_pairs()
-        self._check_data()
-        check_evidence(self.confidence, self.robustness, eval_data=self.eval_data)
-        self._check_contract()
-        if self.calibration_samples < 1 or self.seed < 0:
-            raise UsageError(
-                f"calibration samples {self.calibration_samples} and seed {self.seed} choose no images.",
-                hint="Samples start at 1, the seed at 0.",
-            )
-        for name, share in (
-            ("max accuracy drop", self.max_accuracy_drop),
-            ("min agreement", self.min_agreement),
-            ("min accuracy", self.min_accuracy),
-        ):
-            if share is not None and not 0 <= share <= 1:
-                raise UsageError(f"{name} is {share}, expected 0..1.", hint="0.5pp is 0.005.")
+        self._check_qat()
+        self._check_folders()
+        check_evidence(self.confidence, self.robustness, eval_data=self.evaluation.data)
 
     @property
     def pairs(self) -> tuple[tuple[ModelFormat, Quantize], ...]:
@@ -209,56 +311,47 @@ class ExportRecipe:
                     f"with 8-bit weights, expected one of {known}.",
                     hint=f"Give --format tflite for {precision}.",
                 )
-            if self.calibration_method == "minmax" or precision not in CALIBRATED:
+            if self.calibration.method == "minmax" or precision not in CALIBRATED:
                 continue
             if model_format == "tflite":
                 raise UsageError(
-                    f"tflite {precision} with calibration method {self.calibration_method}: TensorFlow "
+                    f"tflite {precision} with calibration method {self.calibration.method}: TensorFlow "
                     "Lite's converter takes minimum and maximum only, expected minmax.",
                     hint="Give --format onnx for the others, or leave --calibration-method out.",
                 )
 
-    def _check_data(self) -> None:
-        if self.qat is not None and not set(self.quantize) & set(TRAINABLE):
+    def _check_qat(self) -> None:
+        if self.qat is None:
+            return
+        if not set(self.quantize) & set(TRAINABLE):
             raise UsageError(
                 f"QAT with --quantize {','.join(self.quantize)}: it trains for int8, expected one of "
                 f"{', '.join(TRAINABLE)} among them.",
                 hint="Give --quantize int8, or leave --qat out.",
             )
-        if self.qat is not None and (self.eval_data is not None or self.labels is not None):
+        if self.evaluation.data is not None or self.source.labels is not None:
             raise UsageError(
                 "QAT trains on CIFAR-10's train split, but --labels or --eval-data name other images.",
                 hint="Leave --qat out.",
             )
-        self._check_folders()
 
     def _check_folders(self) -> None:
         """Calibration searches its folder with all below it, so that neither may hold the other."""
-        if self.eval_data is None or self.calibration_data is None:
+        evaluating, calibrating = self.evaluation.data, self.calibration.data
+        if evaluating is None or calibrating is None:
             return
-        judged, calibrating = self.eval_data.resolve(), self.calibration_data.resolve()
-        if judged == calibrating:
+        places = evaluating.resolve(), calibrating.resolve()
+        if places[0] == places[1]:
             raise UsageError(
-                f"{self.eval_data}: is given for calibration and for evaluation, expected different images.",
+                f"{evaluating}: is given for calibration and for evaluation, expected different images.",
                 hint="Calibrate on training images.",
             )
-        if judged in calibrating.parents or calibrating in judged.parents:
+        if places[0] in places[1].parents or places[1] in places[0].parents:
             raise UsageError(
-                f"--calibration-data {self.calibration_data} and --eval-data {self.eval_data}: one holds the other, "
+                f"--calibration-data {calibrating} and --eval-data {evaluating}: one holds the other, "
                 "expected different images.",
                 hint="Calibrate on training images, in a folder of their own.",
             )
-
-    def _check_contract(self) -> None:
-        if self.contract is None:
-            return
-        for name in ("labels", "input_range", "resize_filter"):
-            if getattr(self, name) is not None:
-                flag = f"--{name.replace('_', '-')}"
-                raise UsageError(
-                    f"--contract {self.contract} and {flag} both state what the checkpoint takes and says.",
-                    hint=f"Leave {flag} out, and state it in the contract.",
-                )
 
     def trains(self, precision: Quantize) -> bool:
         """Whether artefacts of this precision are trained first."""
@@ -272,35 +365,22 @@ class ExportRecipe:
     def to_json(self) -> dict[str, Any]:
         """What shaped the artefact, as JSON-ready data: no folders of this machine."""
         return {
-            "contract": None if self.contract is None else Path(self.contract).name,
-            "input_range": self.input_range,
-            "output_kind": self.output_kind,
-            "calibration_method": self.calibration_method,
-            "calibration_samples": self.calibration_samples,
-            "seed": self.seed,
+            "contract": None if self.source.contract is None else Path(self.source.contract).name,
+            "input_range": self.source.input_range,
+            "output_kind": self.source.output_kind,
+            "calibration_method": self.calibration.method,
+            "calibration_samples": self.calibration.samples,
+            "seed": self.calibration.seed,
             "qat": None if self.qat is None else asdict(self.qat),
-            "max_accuracy_drop": self.max_accuracy_drop,
-            "min_agreement": self.min_agreement,
+            "max_accuracy_drop": self.gate.max_accuracy_drop,
+            "min_agreement": self.gate.min_agreement,
             # Only where stated: the bytes of an artefact without a floor stay what they were.
-            **({} if self.min_accuracy is None else {"min_accuracy": self.min_accuracy}),
-            "eval_split": self.eval_split,
+            **({} if self.gate.min_accuracy is None else {"min_accuracy": self.gate.min_accuracy}),
+            "eval_split": self.evaluation.split,
             "confidence": None if self.confidence is None else self.confidence.to_json(),
             "robustness": None if self.robustness is None else self.robustness.to_json(),
-            "resize_filter": self.resize_filter,
+            "resize_filter": self.source.resize_filter,
         }
-
-
-def _check_choices(name: str, values: tuple[str, ...], choices: tuple[str, ...]) -> None:
-    for value in values:
-        if value not in choices:
-            raise UsageError(
-                f"{name}: {not_one_of(value, choices)}.", hint="See cifar-export --help."
-            )
-    if not values or len(set(values)) != len(values):
-        raise UsageError(
-            f"{name}: {', '.join(values) or 'nothing'} names no or equal artefacts.",
-            hint="Name each once.",
-        )
 
 
 def check_evidence(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cifar_export.advice import arguments
-from cifar_export.recipe import ExportRecipe
+from cifar_export.recipe import ExportRecipe, PublishOptions
 from cifar_export.result import ExportResult
 from cifar_export.scratch import staging_folder
 from cifar_runtime.errors import CifarEdgeError, GateError
@@ -32,8 +32,8 @@ def check_reproducible(
         CifarEdgeError: the second export failed.
     """
     (progress or (lambda _: None))("exporting again in another process")
-    with staging_folder(recipe.output) as folder:
-        again = replace(recipe, output=folder, force=True, verbose=False)
+    with staging_folder(recipe.publish.output) as folder:
+        again = replace(recipe, publish=PublishOptions(output=folder, force=True), verbose=False)
         _export_in_child(again)
         different = [result.path.name for result in results if not _are_equal(result.path, folder)]
     if different:

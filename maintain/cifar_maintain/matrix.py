@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from cifar_export.recipe import (
     RUNNABLE,
     EvalSplit,
+    EvaluationImages,
     ExportRecipe,
+    PublishOptions,
     QatRecipe,
     Quantize,
+    SourceRecipe,
 )
 from cifar_export.result import ExportConflictError, ExportGateError
 from cifar_runtime.commands.parser import Parser, choice, execute, sentences_to_stderr
@@ -67,7 +70,7 @@ def export_matrix(
     provenance = documents[0][1]["provenance"]
     return MatrixReport(
         environment=read_environment(),
-        checkpoint=_checkpoint_file(recipe.checkpoint, provenance["checkpoint"]["sha256"]),
+        checkpoint=_checkpoint_file(recipe.source.checkpoint, provenance["checkpoint"]["sha256"]),
         split=provenance["parity"]["split"],
         entries=tuple(_entry(precision, document) for precision, document in documents),
         refused=_refused(recipe),
@@ -103,8 +106,8 @@ def _exported(
     published = {result.path.name for result in results}
     found = []
     for model_format, quantize in recipe.pairs:
-        name = f"{recipe.name_of(recipe.checkpoint.stem, quantize)}.{model_format}"
-        target = recipe.output / name
+        name = f"{recipe.name_of(recipe.source.checkpoint.stem, quantize)}.{model_format}"
+        target = recipe.publish.output / name
         failed = target.with_name(f"{name}.failed.parity.json")
         document = card_path(target) if name in published else failed
         found.append((_precision(recipe, quantize), json.loads(document.read_bytes())))
@@ -179,10 +182,9 @@ def _run(argv: Sequence[str]) -> int:
     from cifar_maintain.matrix_report import markdown_matrix
 
     recipe = ExportRecipe(
-        checkpoint=options.checkpoint or packaged.checkpoint(),
-        output=options.output,
-        eval_split=options.eval_split,
-        force=True,
+        source=SourceRecipe(checkpoint=options.checkpoint or packaged.checkpoint()),
+        publish=PublishOptions(output=options.output, force=True),
+        evaluation=EvaluationImages(split=options.eval_split),
     )
     report = export_matrix(recipe, qat=QatRecipe(), progress=sentences_to_stderr(_PROGRAM))
     if options.json != STDOUT:

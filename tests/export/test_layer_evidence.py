@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import export_recipe
 from PIL import Image
 
 from cifar_data import packaged
@@ -34,7 +35,7 @@ def black(tmp_path: Path) -> Path:
 
 def strict(checkpoint: Path, folder: Path, **parts: Any) -> ExportRecipe:
     """An export whose int8 must fail."""
-    return ExportRecipe(
+    return export_recipe(
         checkpoint=checkpoint,
         output=folder / "out",
         quantize=("int8",),
@@ -65,7 +66,7 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
         "small-int8.onnx.failed.parity.json",
         "small-int8.tflite.failed.parity.json",
     ]
-    lenient = ExportRecipe(
+    lenient = export_recipe(
         checkpoint=checkpoint,
         output=tmp_path / "all",
         formats=("tflite", "onnx"),

@@ -3,12 +3,12 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import changed, export_recipe
 from PIL import Image
 
 from cifar_export.checkpoint.io_layers import adapted
@@ -63,7 +63,7 @@ def _recipe(checkpoint: Path, folders: Path, **changes: Any) -> ExportRecipe:
         "output": folders / "out",
         **changes,
     }
-    return ExportRecipe(checkpoint=checkpoint, **settings)
+    return export_recipe(checkpoint=checkpoint, **settings)
 
 
 def test_mobilenet_v2_is_exported_with_its_own_labels_and_images(
@@ -176,11 +176,11 @@ def test_the_built_in_contract_of_0_to_1_is_that_input_range(save: Save, tmp_pat
         ]
     )
     save(model, tmp_path / "unit.keras")
-    recipe = ExportRecipe(
+    recipe = export_recipe(
         checkpoint=tmp_path / "unit.keras", output=tmp_path, eval_split="test-sample"
     )
-    (by_range,) = export(replace(recipe, input_range="0..1"))
-    (by_name,) = export(replace(recipe, contract="cifar10-unit", force=True))
+    (by_range,) = export(changed(recipe, input_range="0..1"))
+    (by_name,) = export(changed(recipe, contract="cifar10-unit", force=True))
     assert by_name.accuracy == by_range.accuracy
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     np.testing.assert_allclose(

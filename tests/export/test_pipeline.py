@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import changed, export_recipe
 from PIL import Image
 
 import cifar_runtime
@@ -31,7 +31,7 @@ LENIENT = {"max_accuracy_drop": 0.03, "min_agreement": 0.9}
 
 @pytest.fixture(scope="module")
 def recipe(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportRecipe:
-    return ExportRecipe(
+    return export_recipe(
         checkpoint=checkpoint,
         output=tmp_path_factory.mktemp("models"),
         formats=("tflite", "onnx"),
@@ -208,7 +208,7 @@ def test_a_training_card_goes_into_the_provenance_without_its_curves(
         '{"schema": "some/card", "kept_epoch": 1, "epochs": [{"number": 1}]}'
     )
     (result,) = export(
-        ExportRecipe(checkpoint=copy, output=tmp_path / "out", eval_split="test-sample")
+        export_recipe(checkpoint=copy, output=tmp_path / "out", eval_split="test-sample")
     )
     card = json.loads(card_path(result.path).read_text())
     assert card["provenance"]["checkpoint"]["training"] == {
@@ -230,14 +230,14 @@ def test_a_card_of_another_model_is_passed_over(checkpoint: Path, tmp_path: Path
 def test_the_same_export_again_is_byte_identical_and_allowed(
     results: tuple[ExportResult, ...], recipe: ExportRecipe
 ) -> None:
-    again = export(replace(recipe, formats=("tflite",)))
+    again = export(changed(recipe, formats=("tflite",)))
     assert [result.sha256 for result in again] == [result.sha256 for result in results[:2]]
 
 
 def test_a_different_artefact_is_kept_unless_forced(checkpoint: Path, tmp_path: Path) -> None:
     target = tmp_path / "small-float32.tflite"
     target.write_bytes(b"precious")
-    recipe = ExportRecipe(
+    recipe = export_recipe(
         checkpoint=checkpoint,
         output=tmp_path,
         quantize=("none", "fp16"),
@@ -261,7 +261,7 @@ def test_a_different_artefact_is_kept_unless_forced(checkpoint: Path, tmp_path: 
         card_path(published.path).name,
     }
     assert target.read_bytes() == b"precious"
-    (result,) = export(replace(recipe, quantize=("none",), force=True))
+    (result,) = export(changed(recipe, quantize=("none",), force=True))
     assert Classifier(result.path).name == "small-float32"
 
 
@@ -284,7 +284,7 @@ def test_a_model_that_fails_its_gate_is_not_published_and_the_others_are(
     old = tmp_path / "out" / "small-int8.tflite"
     old.parent.mkdir()
     old.write_bytes(b"old")
-    recipe = ExportRecipe(
+    recipe = export_recipe(
         checkpoint=checkpoint,
         output=old.parent,
         quantize=("int8", "none"),
@@ -340,7 +340,7 @@ def test_a_network_with_zero_padding_leaves_its_rescaling_to_the_contract(
     path = tmp_path / "padded.keras"
     save(model, path)
     results = export(
-        ExportRecipe(
+        export_recipe(
             checkpoint=path,
             output=tmp_path / "out",
             formats=("tflite", "onnx"),
@@ -366,7 +366,7 @@ def test_a_model_of_another_size_needs_labels_and_images(save: Save, tmp_path: P
     path = tmp_path / "large.keras"
     save(keras.Sequential([keras.Input((96, 96, 3)), layers.Flatten(), layers.Dense(5)]), path)
     with pytest.raises(UsageError) as caught:
-        export(ExportRecipe(checkpoint=path, output=tmp_path))
+        export(export_recipe(checkpoint=path, output=tmp_path))
     assert str(caught.value) == (
         f"{path}: takes (96, 96, 3) and gives 5 scores, not (32, 32, 3) and 10 as CIFAR-10, so there "
         "are no images to verify the export on. Give --labels FILE (or --contract FILE) and --eval-data "
@@ -378,7 +378,7 @@ def test_a_calibration_folder_that_does_not_decode_is_refused(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "cat.png").write_bytes(b"no picture")
-    recipe = ExportRecipe(
+    recipe = export_recipe(
         checkpoint=checkpoint,
         output=tmp_path / "out",
         quantize=("int8",),

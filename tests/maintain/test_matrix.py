@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import changed, export_recipe
 
 from cifar_data import packaged
 from cifar_export.advice import arguments
@@ -26,7 +27,7 @@ LENIENT = {"max_accuracy_drop": 0.03, "min_agreement": 0.9}
 
 @pytest.fixture(scope="module")
 def recipe(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportRecipe:
-    return ExportRecipe(
+    return export_recipe(
         checkpoint=checkpoint,
         output=tmp_path_factory.mktemp("matrix"),
         formats=("tflite", "onnx"),
@@ -39,7 +40,7 @@ def recipe(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Export
 
 @pytest.fixture(scope="module")
 def results(recipe: ExportRecipe) -> dict[str, ExportResult]:
-    wide = replace(recipe, formats=("tflite",), quantize=("int16x8",))
+    wide = changed(recipe, formats=("tflite",), quantize=("int16x8",))
     return {result.path.name: result for result in (*export(recipe), *export(wide))}
 
 
@@ -114,7 +115,7 @@ def test_a_second_process_with_another_hash_seed_gives_the_same_bytes(
     recipe: ExportRecipe, results: dict[str, ExportResult], tmp_path: Path
 ) -> None:
     """Both in fresh processes: Keras' last digits, which the files record, differ in one that has trained before."""
-    again = replace(recipe, output=tmp_path)
+    again = changed(recipe, output=tmp_path)
     command = Path(sys.executable).with_name("cifar-export")
     done = subprocess.run(
         [command, *arguments(again), "--check-reproducible"],
@@ -134,7 +135,7 @@ def test_other_bytes_the_second_time_are_exit_code_5(
     original = results["small-float32.tflite"]
     copy = tmp_path / original.path.name
     copy.write_bytes(original.path.read_bytes() + b"\0")
-    small = replace(recipe, formats=("tflite",), quantize=("none",), output=tmp_path)
+    small = changed(recipe, formats=("tflite",), quantize=("none",), output=tmp_path)
     with pytest.raises(GateError) as caught:
         check_reproducible(small, (replace(original, path=copy),))
     assert str(caught.value).startswith(
@@ -146,7 +147,7 @@ def test_other_bytes_the_second_time_are_exit_code_5(
 def test_the_kind_of_scores_is_a_choice_that_the_contract_records(
     kind: str | None, least: float, most: float, recipe: ExportRecipe, tmp_path: Path
 ) -> None:
-    chosen = replace(recipe, quantize=("int8",), output_kind=kind, output=tmp_path)  # type: ignore[arg-type]
+    chosen = changed(recipe, quantize=("int8",), output_kind=kind, output=tmp_path)  # type: ignore[arg-type]
     sample = packaged.test_sample().images[:50]
     for result in export(chosen):
         assert open_artefact(result.path).contract.output.kind == (kind or "probabilities")

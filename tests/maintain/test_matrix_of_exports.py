@@ -1,11 +1,11 @@
 """Every export of one checkpoint in one report: real exports of a small checkpoint, for a smaller matrix."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import changed, export_recipe
 
 from cifar_data import packaged
 from cifar_export import job
@@ -19,7 +19,7 @@ from cifar_runtime.artefact import open_artefact
 
 
 def recipe(checkpoint: Path, output: Path) -> ExportRecipe:
-    return ExportRecipe(
+    return export_recipe(
         checkpoint=checkpoint,
         output=output,
         calibration_samples=64,
@@ -83,7 +83,7 @@ def test_an_artefact_in_the_way_is_an_error_although_a_gate_failed_as_well(
     """It has no verdict of this run: its document would be missing, or another run's."""
     target = tmp_path / "small-float32.tflite"
     target.write_bytes(b"precious")
-    asked = replace(recipe(checkpoint, tmp_path), quantize=("none", "int8"), force=False)
+    asked = changed(recipe(checkpoint, tmp_path), quantize=("none", "int8"), force=False)
     with pytest.raises(ExportConflictError) as caught:
         matrix._exported(asked, None)
     assert str(caught.value) == (

@@ -49,14 +49,14 @@ def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
         ArtefactError: the contract cannot be read, or is not one of this checkpoint.
         UsageError: it is neither a built-in name nor a .json file, or states what the export is to fit.
     """
-    if recipe.contract is None:
+    if recipe.source.contract is None:
         return Statement(
-            mapping=_MAPPINGS[recipe.input_range or "0..255"],
-            resize_filter=recipe.resize_filter or _DEFAULT_FILTER,
+            mapping=_MAPPINGS[recipe.source.input_range or "0..255"],
+            resize_filter=recipe.source.resize_filter or _DEFAULT_FILTER,
         )
     plain = {"dtype": "float32", "scale": None, "zero_point": None}
     contract = completed_contract(
-        recipe.contract,
+        recipe.source.contract,
         checkpoint.path,
         input_facts={
             **plain,
@@ -73,7 +73,7 @@ def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
     for name, fact, claim in zip(names, found, stated, strict=True):
         if fact != claim:
             raise wrong_contract(
-                recipe.contract,
+                recipe.source.contract,
                 f"does not fit {checkpoint.path.name}: its {name} is {claim}, expected {fact}",
             )
     return Statement(
@@ -98,9 +98,9 @@ def check_kind(recipe: ExportRecipe, statement: Statement, *, found: ScoreKind) 
     Raises:
         ArtefactError: they differ, and the recipe does not ask for a conversion.
     """
-    if recipe.output_kind is None and statement.kind not in (None, found):
+    if recipe.source.output_kind is None and statement.kind not in (None, found):
         raise ArtefactError(
-            f"{recipe.contract}: states {statement.kind}, but the checkpoint gives {found}.",
+            f"{recipe.source.contract}: states {statement.kind}, but the checkpoint gives {found}.",
             hint="State what it gives, and convert it by --output-kind.",
         )
 
@@ -113,6 +113,7 @@ def _refuse_two_confidences(recipe: ExportRecipe, stated: OutputContract) -> Non
     )
     if recipe.confidence is not None and states_one:
         raise UsageError(
-            f"{recipe.contract}: states a temperature or an abstention threshold, and --confidence would fit both.",
+            f"{recipe.source.contract}: states a temperature or an abstention threshold, "
+            "and --confidence would fit both.",
             hint="Leave --confidence out, or these two out of the contract.",
         )

@@ -30,19 +30,23 @@ def class_labels(
         UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
     """
     is_cifar10 = (checkpoint.image_shape, checkpoint.num_classes) == (IMAGE_SHAPE, len(LABELS))
-    if recipe.eval_data is None and not is_cifar10:
+    if recipe.evaluation.data is None and not is_cifar10:
         raise UsageError(
             f"{checkpoint.path}: takes {checkpoint.image_shape} and gives {checkpoint.num_classes} scores, "
             f"not {IMAGE_SHAPE} and {len(LABELS)} as CIFAR-10, so there are no images to verify the export on.",
             hint="Give --labels FILE (or --contract FILE) and --eval-data DIR (class folders).",
         )
-    labels = stated if recipe.labels is None else _labels_from_file(recipe.labels, checkpoint)
+    labels = (
+        stated
+        if recipe.source.labels is None
+        else _labels_from_file(recipe.source.labels, checkpoint)
+    )
     if labels is not None:
         _refuse_other_classes(recipe, labels)
         return labels
-    if recipe.eval_data is not None:
+    if recipe.evaluation.data is not None:
         raise UsageError(
-            f"{recipe.eval_data}: is given for evaluation without the order of its classes.",
+            f"{recipe.evaluation.data}: is given for evaluation without the order of its classes.",
             hint=f"Give --labels FILE with {checkpoint.num_classes} names, one a line.",
         )
     return LABELS
@@ -58,7 +62,7 @@ def refuse_foreign_calibration(
     """
     is_cifar10 = checkpoint.image_shape == IMAGE_SHAPE and labels == LABELS
     calibrated = [precision for precision in recipe.quantize if precision in CALIBRATED]
-    if calibrated and recipe.calibration_data is None and not is_cifar10:
+    if calibrated and recipe.calibration.data is None and not is_cifar10:
         raise UsageError(
             f"{checkpoint.path}: {calibrated[0]} needs calibration images of this model's own kind, and "
             "CIFAR-10's are not.",
@@ -68,8 +72,8 @@ def refuse_foreign_calibration(
 
 def _refuse_other_classes(recipe: ExportRecipe, labels: tuple[str, ...]) -> None:
     """Checks that other classes than CIFAR-10's bring images of their own."""
-    source = recipe.labels or recipe.contract
-    if recipe.eval_data is None and labels != LABELS:
+    source = recipe.source.labels or recipe.source.contract
+    if recipe.evaluation.data is None and labels != LABELS:
         raise UsageError(
             f"{source}: its classes are not CIFAR-10's, which the export would be verified on.",
             hint="Give --eval-data DIR (class folders).",
@@ -112,17 +116,19 @@ def evaluation_split(
     Raises:
         InputError: the full test split was asked for and was not fetched, or a folder does not fit.
     """
-    if recipe.eval_data is not None:
+    if recipe.evaluation.data is not None:
         return _folder_split(recipe, labels, contract)
     from cifar_data import packaged
     from cifar_data.cifar10 import splits
 
-    is_full = recipe.eval_split == "test" or (recipe.eval_split == "auto" and splits.is_available())
+    is_full = recipe.evaluation.split == "test" or (
+        recipe.evaluation.split == "auto" and splits.is_available()
+    )
     return splits.load_split("test") if is_full else packaged.test_sample()
 
 
 def _folder_split(recipe: ExportRecipe, labels: tuple[str, ...], contract: InputContract) -> Split:
-    folder = recipe.eval_data
+    folder = recipe.evaluation.data
     if folder is None:
         raise TypeError("the recipe names no folder")
     split = split_from_folder(folder, labels=labels, contract=contract)

@@ -48,7 +48,7 @@ def check_reference(
         return
     correct = int(np.count_nonzero(decisions(reference, split.labels) == split.labels))
     stated = stated_accuracy(checkpoint.training_card)
-    if stated is None or recipe.eval_data is not None:
+    if stated is None or recipe.evaluation.data is not None:
         if chance_p(correct, seen, checkpoint.num_classes) > CHANCE_LEVEL:
             say(
                 f"warning: {checkpoint.path.name} decides {correct} of {seen} images of {split.name} rightly, no "
@@ -100,4 +100,8 @@ def chance_p(correct: int, seen: int, num_classes: int) -> float:
 
 def _flag(recipe: ExportRecipe) -> str:
     """The option that states the input mapping."""
-    return "--input-range" if recipe.contract is None else f"--contract {recipe.contract}"
+    return (
+        "--input-range"
+        if recipe.source.contract is None
+        else f"--contract {recipe.source.contract}"
+    )

@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING, Any, get_args
 from cifar_export.recipe import (
     ALIASES,
     CalibrationMethod,
+    CalibrationRecipe,
     ConfidenceRecipe,
     EvalSplit,
+    EvaluationImages,
     ExportRecipe,
+    GateRecipe,
     InputRange,
+    PublishOptions,
     QatBackend,
     QatRecipe,
     Quantize,
     RobustnessRecipe,
+    SourceRecipe,
 )
 from cifar_export.result import ExportFailure, ExportResult, PartialExportError
 from cifar_runtime.commands.parser import (
@@ -76,28 +81,32 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecipe:
     """The recipe that the options describe."""
     return ExportRecipe(
-        checkpoint=checkpoint,
-        output=options.output,
+        source=SourceRecipe(
+            checkpoint=checkpoint,
+            contract=options.contract,
+            labels=options.labels,
+            input_range=options.input_range,
+            output_kind=options.output_kind,
+            resize_filter=options.resize_filter,
+        ),
+        publish=PublishOptions(output=options.output, force=options.force),
         formats=options.format,
         quantize=options.quantize,
-        contract=options.contract,
-        labels=options.labels,
-        input_range=options.input_range,
-        output_kind=options.output_kind,
-        calibration_samples=options.calibration_samples,
-        calibration_data=options.calibration_data,
-        calibration_method=options.calibration_method,
-        seed=options.seed,
+        calibration=CalibrationRecipe(
+            samples=options.calibration_samples,
+            data=options.calibration_data,
+            method=options.calibration_method,
+            seed=options.seed,
+        ),
         qat=_qat_from(options),
-        max_accuracy_drop=options.max_accuracy_drop,
-        min_agreement=options.min_agreement,
-        min_accuracy=options.min_accuracy,
-        eval_split=options.eval_split,
-        eval_data=options.eval_data,
+        gate=GateRecipe(
+            max_accuracy_drop=options.max_accuracy_drop,
+            min_agreement=options.min_agreement,
+            min_accuracy=options.min_accuracy,
+        ),
+        evaluation=EvaluationImages(split=options.eval_split, data=options.eval_data),
         confidence=_confidence_from(options),
         robustness=options.robustness,
-        resize_filter=options.resize_filter,
-        force=options.force,
         verbose=options.verbose,
     )
 

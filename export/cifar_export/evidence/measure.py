@@ -73,7 +73,7 @@ def load_evidence_images(
         robustness=None
         if robustness is None
         else load_robustness_images(
-            robustness, gate=gate, is_folder=recipe.eval_data is not None, reference=reference
+            robustness, gate=gate, is_folder=recipe.evaluation.data is not None, reference=reference
         ),
     )
 

@@ -11,7 +11,6 @@ from cifar_data.split import Split
 from cifar_eval.parity.counts import Parity, parity_from_scores
 from cifar_eval.parity.gate import Gate, judge
 from cifar_eval.parity.limits import Limits
-from cifar_export.recipe import MIN_AGREEMENT, ExportRecipe, Quantize
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.golden import MIN_VECTORS, GoldenVectors, golden_vectors, tolerance_of
@@ -47,16 +46,6 @@ class Verification:
         """The verdict as JSON-ready data."""
         gates = [gate.to_json() for gate in self.gates]
         return {"split": self.split, **self.parity.to_json(), "gates": gates}
-
-
-def limits_for(recipe: ExportRecipe, quantize: Quantize) -> Limits:
-    """What an artefact of this precision must hold."""
-    agreement = MIN_AGREEMENT[quantize] if recipe.min_agreement is None else recipe.min_agreement
-    return Limits(
-        max_accuracy_drop=recipe.max_accuracy_drop,
-        min_agreement=agreement,
-        min_accuracy=recipe.min_accuracy,
-    )
 
 
 def verify(

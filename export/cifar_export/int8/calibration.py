@@ -78,9 +78,9 @@ def load_calibration(recipe: ExportRecipe, contract: InputContract) -> Calibrati
     Raises:
         InputError: there are too few images, or a folder does not decode.
     """
-    if recipe.calibration_data is None:
-        return _from_train(recipe.calibration_samples, recipe.seed)
-    return _from_folder(recipe.calibration_data, recipe, contract)
+    if recipe.calibration.data is None:
+        return _from_train(recipe.calibration.samples, recipe.calibration.seed)
+    return _from_folder(recipe.calibration.data, recipe, contract)
 
 
 def refuse_judged_images(
@@ -151,8 +151,11 @@ def _from_folder(folder: Path, recipe: ExportRecipe, contract: InputContract) ->
         parent: index for index, parent in enumerate(sorted({path.parent for path in paths}))
     }
     classes = np.array([parents[path.parent] for path in paths], dtype=np.int64)
-    count = min(recipe.calibration_samples, len(paths))
-    chosen = [paths[position] for position in stratified_sample(classes, count, seed=recipe.seed)]
+    count = min(recipe.calibration.samples, len(paths))
+    chosen = [
+        paths[position]
+        for position in stratified_sample(classes, count, seed=recipe.calibration.seed)
+    ]
     images, added = reaching_both_ends(
         np.stack([fit_picture(read_image(path), contract) for path in chosen])
     )
@@ -160,7 +163,7 @@ def _from_folder(folder: Path, recipe: ExportRecipe, contract: InputContract) ->
         images=images,
         source="folder",
         ids=tuple(path.relative_to(folder).as_posix() for path in chosen),
-        seed=recipe.seed,
+        seed=recipe.calibration.seed,
         added=added,
     )
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import export_recipe
 from numpy.typing import NDArray
 
 from cifar_data.split import Split
 from cifar_eval.parity.limits import Limits
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.reference_check import chance_p, check_reference, stated_accuracy
-from cifar_export.evidence.verify import limits_for
-from cifar_export.recipe import ExportRecipe
 from cifar_runtime.errors import ArtefactError
 
 CARD = {
@@ -31,7 +30,7 @@ def checked(correct: int, seen: int, card: dict[str, Any] | None, **options: Any
     scores: NDArray[np.float32] = np.eye(10, dtype=np.float32)[answers]
     said: list[str] = []
     check_reference(
-        ExportRecipe(checkpoint=Path("net.keras"), output=Path("out"), **options),
+        export_recipe(checkpoint=Path("net.keras"), output=Path("out"), **options),
         Checkpoint(
             path=Path("net.keras"),
             model=None,
@@ -102,6 +101,6 @@ def test_the_test_accuracy_of_a_card_comes_before_the_validation_accuracy() -> N
 
 
 def test_a_floor_under_the_accuracy_is_a_gate() -> None:
-    recipe = ExportRecipe(checkpoint=Path("net.keras"), output=Path("out"), min_accuracy=0.65)
-    assert limits_for(recipe, "int8") == Limits(min_accuracy=0.65)
+    recipe = export_recipe(checkpoint=Path("net.keras"), output=Path("out"), min_accuracy=0.65)
+    assert recipe.gate.limits("int8") == Limits(min_accuracy=0.65)
     assert recipe.to_json()["min_accuracy"] == 0.65

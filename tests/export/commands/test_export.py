@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cifar_fixtures.recipes import changed, export_recipe
 
 from cifar_export.advice import advice, arguments
 from cifar_export.commands.export import main, parse, recipe_from
-from cifar_export.recipe import ConfidenceRecipe, ExportRecipe, QatRecipe, RobustnessRecipe
+from cifar_export.recipe import ConfidenceRecipe, QatRecipe, RobustnessRecipe
 from cifar_runtime.errors import UsageError
 
 PROGRAM = Path(sys.executable).parent / "cifar-export"
@@ -76,7 +77,7 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
 )
 def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> None:
     found = recipe_from(parse(["-o", "out", *line.split()]), checkpoint=Path("m.keras"))
-    assert found == ExportRecipe(checkpoint=Path("m.keras"), output=Path("out"), **changes)  # type: ignore[arg-type]
+    assert found == export_recipe(checkpoint=Path("m.keras"), output=Path("out"), **changes)  # type: ignore[arg-type]
     assert recipe_from(parse(arguments(found)), checkpoint=Path("m.keras")) == found
 
 
@@ -169,15 +170,15 @@ def test_calibration_and_evaluation_folders_share_no_image(
         "eval_data": tmp_path / judged,
     }
     if refusal is None:
-        ExportRecipe(**stated)  # type: ignore[arg-type]
+        export_recipe(**stated)  # type: ignore[arg-type]
         return
     with pytest.raises(UsageError, match=refusal):
-        ExportRecipe(**stated)  # type: ignore[arg-type]
+        export_recipe(**stated)  # type: ignore[arg-type]
 
 
 def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
-    plain = ExportRecipe(checkpoint=Path("m.keras"), output=Path("out"), quantize=("int8",))
-    own_labels = replace(plain, labels=Path("labels.txt"))
+    plain = export_recipe(checkpoint=Path("m.keras"), output=Path("out"), quantize=("int8",))
+    own_labels = changed(plain, labels=Path("labels.txt"))
     assert (
         advice(plain, ("int8",)) == "Next: cifar-export m.keras --quantize=int8 --qat --output=out"
     )
@@ -185,12 +186,12 @@ def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
         "Next: cifar-export m.keras --quantize=int8 --labels=labels.txt --calibration-samples=2048 "
         "--output=out"
     )
-    own_folder = replace(own_labels, calibration_data=Path("folder"))
+    own_folder = changed(own_labels, calibration_data=Path("folder"))
     assert advice(own_folder, ("int8",), folder_is_used_up=True) == (
         "Put more images into folder, which were all used, "
         "or accept it by --max-accuracy-drop and --min-agreement."
     )
-    only_onnx = replace(own_folder, formats=("onnx",))
+    only_onnx = changed(own_folder, formats=("onnx",))
     assert advice(only_onnx, ("int8",), folder_is_used_up=True) == (
         "Put more images into folder, which were all used, try --calibration-method percentile, "
         "or accept it by --max-accuracy-drop and --min-agreement."

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import changed, export_recipe
 from PIL import Image
 
 import cifar_runtime
@@ -85,7 +86,7 @@ def recipe(folders: Path, save: Save) -> ExportRecipe:
     model.layers[-1].set_weights([12 * plus_minus, np.zeros(3, np.float32)])
     path = folders / "colour.keras"
     save(model, path)
-    return ExportRecipe(
+    return export_recipe(
         checkpoint=path,
         output=folders / "out",
         formats=("tflite", "onnx"),
@@ -217,7 +218,7 @@ def test_the_cards_fit_their_schema_and_say_it_in_a_sentence(
 def test_the_same_export_again_gives_the_same_bytes(
     results: tuple[ExportResult, ...], recipe: ExportRecipe, tmp_path: Path
 ) -> None:
-    (again,) = export(replace(recipe, formats=("tflite",), output=tmp_path))
+    (again,) = export(changed(recipe, formats=("tflite",), output=tmp_path))
     assert again.sha256 == results[0].sha256
 
 
@@ -230,14 +231,14 @@ def test_images_that_the_gate_measures_do_not_fit_confidence(
     (tmp_path / "red" / "copied.png").write_bytes((folders / "test/red/3.png").read_bytes())
     (tmp_path / "red" / "own.png").write_bytes((folders / "fit/red/3.png").read_bytes())
     with pytest.raises(InputError) as caught:
-        export(replace(recipe, confidence=ConfidenceRecipe(data=tmp_path)))
+        export(changed(recipe, confidence=ConfidenceRecipe(data=tmp_path)))
     assert str(caught.value) == (
         f"{tmp_path}: 1 of its 2 images are among those that the gate measures (test), expected other ones. "
         "Give --confidence-data DIR images that --eval-data lacks."
     )
     (tmp_path / "red" / "copied.png").unlink()
     with pytest.raises(InputError, match="expected two halves to fit on one and measure on the"):
-        export(replace(recipe, confidence=ConfidenceRecipe(data=tmp_path)))
+        export(changed(recipe, confidence=ConfidenceRecipe(data=tmp_path)))
 
 
 @pytest.mark.parametrize("stated", ["temperature", "abstention_threshold"])
@@ -248,7 +249,7 @@ def test_what_a_contract_states_is_not_fitted(
     image = {"multiplier": 1.0, "offset": 0.0}
     path.write_text(json.dumps({"input": image, "output": {stated: 0.5}, "labels": LABELS}))
     with pytest.raises(UsageError) as caught:
-        export(replace(recipe, labels=None, contract=path))
+        export(changed(recipe, labels=None, contract=path))
     assert str(caught.value) == (
         f"{path}: states a temperature or an abstention threshold, and --confidence would fit both. "
         "Leave --confidence out, or these two out of the contract."
@@ -324,7 +325,7 @@ def test_a_users_folder_for_the_gate_measures_and_does_not_fit(
     changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        ExportRecipe(
+        export_recipe(
             checkpoint=Path("m.keras"), output=Path("out"), eval_data=Path("test"), **changes
         )
     assert str(caught.value) == message

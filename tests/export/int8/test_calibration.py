@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import export_recipe
 from PIL import Image
 
 from cifar_data import packaged
@@ -17,7 +18,7 @@ from cifar_runtime.preprocess import input_table
 
 
 def _recipe(**changes: object) -> ExportRecipe:
-    return ExportRecipe(checkpoint=Path("m.keras"), output=Path("out"), **changes)  # type: ignore[arg-type]
+    return export_recipe(checkpoint=Path("m.keras"), output=Path("out"), **changes)  # type: ignore[arg-type]
 
 
 CONTRACT = pixel_contract((32, 32, 3), "bicubic")

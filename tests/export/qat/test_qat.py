@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import export_recipe
 
 from cifar_data import packaged
 from cifar_data.cifar10.splits import dataset_folder
@@ -17,7 +18,7 @@ from cifar_export.keras_graph.fold import Folded, fold
 from cifar_export.pipeline import export
 from cifar_export.qat.distil import trained
 from cifar_export.qat.task import Lesson, QatData
-from cifar_export.recipe import ExportRecipe, QatRecipe
+from cifar_export.recipe import QatRecipe
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import InputError
 
@@ -127,7 +128,7 @@ def test_an_int8_export_can_be_trained_first(
     monkeypatch.setattr("cifar_export.job.qat_data", lambda: data)
     monkeypatch.setattr("cifar_export.pipeline.check_data_set", lambda: None)
     results = export(
-        ExportRecipe(
+        export_recipe(
             checkpoint=checkpoint,
             output=tmp_path,
             formats=("tflite", "onnx"),
@@ -154,7 +155,7 @@ def test_training_needs_the_data_set_before_anything_slow(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path))
-    recipe = ExportRecipe(
+    recipe = export_recipe(
         checkpoint=checkpoint, output=tmp_path / "out", quantize=("int8",), qat=QatRecipe()
     )
     said: list[str] = []

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cifar_fixtures.recipes import export_recipe
 
 from cifar_export.pipeline import export
-from cifar_export.recipe import ExportRecipe
 from cifar_runtime.errors import ArtefactError
 
 Save = Callable[[Any, Path], None]
@@ -61,7 +61,7 @@ def test_the_layer_that_cannot_be_converted_is_named(
     save(model, tmp_path / "odd.keras")
     with pytest.raises(ArtefactError) as caught:
         export(
-            ExportRecipe(
+            export_recipe(
                 checkpoint=tmp_path / "odd.keras",
                 output=tmp_path,
                 formats=(fmt,),
