@@ -1,75 +1,66 @@
-"""One folded model to one file: which converter makes which pair of format and precision."""
+"""One ready model to one file, and what its contract says."""
 
+from dataclasses import replace
 from typing import Any
 
+from cifar_export.contracts import output_contract, quantized_contract
 from cifar_export.converted import Converted
 from cifar_export.int8.calibration import Feed
-from cifar_export.job import Job
-from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
+from cifar_export.prepared import ReadyModel
+from cifar_export.recipe import ExportRecipe
+from cifar_export.source import Source
 from cifar_export.targets.failing_layer import with_layer_name
-from cifar_export.targets.onnx_float import onnx_float16, onnx_float32
-from cifar_export.targets.onnx_int8 import onnx_dynamic, onnx_int8
-from cifar_export.targets.tflite import (
-    tflite_dynamic,
-    tflite_float16,
-    tflite_float32,
-    tflite_int8,
-    tflite_int16x8,
-)
-from cifar_runtime.contract import ModelFormat
+from cifar_export.targets.known_targets import TARGETS, Conversion, Key
+from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
 
 
-def convert(job: Job, model_format: ModelFormat, quantize: Quantize) -> Converted:
+def convert(ready: ReadyModel, key: Key, recipe: ExportRecipe) -> Converted:
     """The converted model.
+
+    Args:
+        ready: the model.
+        key: format and precision.
+        recipe: says how ranges are calibrated, and whether converters may talk.
 
     Raises:
         ArtefactError: a layer cannot be converted.
-        InputError: calibration images are missing or do not decode.
     """
-    recipe, name = job.recipe, job.checkpoint.name
-    model = job.folded(quantize).model
-    feed = job.feed(quantize) if quantize in CALIBRATED else None
+    model = ready.folded.model
 
     def make(part: Any, images: Feed | None) -> Converted:
-        if model_format == "tflite":
-            return _tflite(part, images, quantize, verbose=recipe.verbose)
-        return _onnx(part, images, quantize, recipe, name=name)
+        return TARGETS[key].convert(
+            Conversion(
+                model=part,
+                feed=images,
+                model_name=recipe.source.checkpoint.stem,
+                method=recipe.calibration.method,
+                verbose=recipe.verbose,
+            )
+        )
 
     try:
-        return make(model, feed)
+        return make(model, ready.feed)
     except ArtefactError as error:
         raise with_layer_name(error, model, make) from error
 
 
-def _tflite(model: Any, feed: Feed | None, quantize: Quantize, *, verbose: bool) -> Converted:
-    if quantize == "none":
-        return tflite_float32(model, verbose=verbose)
-    if quantize == "fp16":
-        return tflite_float16(model, verbose=verbose)
-    if quantize == "dynamic" or feed is None:
-        return tflite_dynamic(model, verbose=verbose)
-    if quantize == "int16x8":
-        return tflite_int16x8(model, feed, verbose=verbose)
-    return tflite_int8(model, feed, float_io=quantize == "int8-float-io", verbose=verbose)
+def contract_of(converted: Converted, ready: ReadyModel, source: Source) -> Contract:
+    """What the converted model expects and returns.
 
-
-def _onnx(
-    model: Any, feed: Feed | None, quantize: Quantize, recipe: ExportRecipe, *, name: str
-) -> Converted:
-    verbose = recipe.verbose
-    floats = onnx_float32(model, verbose=verbose)
-    if quantize == "none":
-        return floats
-    if quantize == "fp16":
-        return onnx_float16(floats, model_name=name, verbose=verbose)
-    if quantize == "dynamic" or feed is None:
-        return onnx_dynamic(floats, model_name=name, verbose=verbose)
-    return onnx_int8(
-        floats,
-        feed,
-        model_name=name,
-        float_io=quantize == "int8-float-io",
-        method=recipe.calibration.method,
-        verbose=verbose,
+    Raises:
+        ArtefactError: its int8 input is not pixel - 128.
+    """
+    multiplier, offset = ready.folded.multiplier, ready.folded.offset
+    pixels = replace(source.pixels, multiplier=multiplier, offset=offset)
+    if converted.input is not None:
+        pixels = quantized_contract(
+            source.pixels, converted.input, multiplier=multiplier, offset=offset
+        )
+    output = replace(
+        output_contract(source.reference, converted.output),
+        temperature=source.declared.temperature,
+        abstention_threshold=source.declared.abstention_threshold,
+        abstention_score=source.declared.abstention_score,
     )
+    return Contract(input=pixels, output=output, labels=source.labels)

@@ -6,38 +6,33 @@ from typing import Any
 
 from cifar_eval.layers.explain import Explanation
 from cifar_export.evidence.verify import Verification, verify
-from cifar_export.job import Job
 from cifar_export.publish.publish import DifferentArtefactError
 from cifar_export.recipe import CALIBRATED, Quantize
 from cifar_export.result import ExportFailure
+from cifar_export.staged import Request, Staged
 from cifar_runtime.errors import ArtefactError
 
 FAILED_SCHEMA = "cifar-edge/failed-export/1"
 
 
-def verified(job: Job, staged: Path, quantize: Quantize) -> Verification | ArtefactError:
+def verified(request: Request, staged: Staged) -> Verification | ArtefactError:
     """The comparison with Keras, or the interpreter's refusal where the user's own images set the ranges.
 
     Images unlike real ones can leave ranges so far apart that no interpreter takes the scales between them.
 
-    Args:
-        job: the export.
-        staged: the artefact, its card beside it.
-        quantize: its precision.
-
     Raises:
         ArtefactError: the interpreter refuses an artefact whose ranges are not of such images.
     """
-    recipe = job.recipe
+    recipe, source, quantize = request.recipe, request.source, staged.key[1]
     try:
-        return verify(staged, job.reference, job.split, recipe.gate.limits(quantize))
+        return verify(staged.path, source.reference, source.split, recipe.gate.limits(quantize))
     except ArtefactError as error:
         if recipe.calibration.data is None or quantize not in CALIBRATED:
             raise
-        return ArtefactError(error.message.replace(str(staged), staged.name))
+        return ArtefactError(error.message.replace(str(staged.path), staged.path.name))
 
 
-def remains(
+def failed_export_document(
     card: Mapping[str, Any],
     verification: Verification | ArtefactError,
     layers: Explanation | None,
@@ -93,7 +88,7 @@ def failed_gate(
     )
 
 
-def in_the_way(
+def conflict_failure(
     target: Path, quantize: Quantize, verification: Verification, error: DifferentArtefactError
 ) -> ExportFailure:
     """The failure of an artefact that passed its gate where a different one is there already."""

@@ -1,47 +1,40 @@
 """Which layers of an artefact stray from the float32 model of the same format, made for that and thrown away."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 
 from cifar_eval.layers.compare import LayerErrors
 from cifar_eval.layers.explain import Explanation, explain
-from cifar_export.convert import convert
-from cifar_export.job import Job
-from cifar_export.publish.card import card_document
-from cifar_export.publish.publish import write_artefact
-from cifar_export.recipe import Quantize
-from cifar_runtime.contract import ModelFormat
+from cifar_export.staged import Request, Staged, stage_float32_beside
 from cifar_runtime.errors import CifarEdgeError
-from cifar_runtime.formats.embedded_card import sealed
 
 NUM_NAMED = 3
 """Layers that a sentence names."""
 
 
 def explain_layers(
-    job: Job, staged: Path, model_format: ModelFormat, quantize: Quantize
+    request: Request, staged: Staged, progress: Callable[[str], None]
 ) -> Explanation | None:
     """The errors of the artefact's layers, or why there are none; None for float32, whose layers have none.
 
     It raises nothing: the verdict stands without its explanation.
 
     Args:
-        job: the export.
-        staged: the artefact, its card beside it, in a staging folder; the float32 model is written beside it.
-        model_format: of both.
-        quantize: the artefact's precision.
+        request: what was asked for.
+        staged: the artefact; the float32 model is written beside it.
+        progress: takes a sentence when it begins.
     """
-    if quantize == "none":
+    if staged.key[1] == "none":
         return None
-    job.say(f"comparing the layers of {staged.name} with float32")
+    progress(f"comparing the layers of {staged.path.name} with float32")
     try:
-        floats = _float32_beside(job, staged, model_format)
+        floats = stage_float32_beside(request, staged)
         return explain(
-            staged,
-            {floats: floats.stem, staged: staged.stem},
-            images=np.asarray(job.split.images),
-            labels=np.asarray(job.split.labels, np.int64),
+            staged.path,
+            {floats: floats.stem, staged.path: staged.path.stem},
+            images=np.asarray(request.source.split.images),
+            labels=np.asarray(request.source.split.labels, np.int64),
         )
     except CifarEdgeError as error:
         return _unexplained(str(error))
@@ -79,19 +72,3 @@ def _decibels(sqnr_db: float | None) -> str:
 
 def _unexplained(reason: str) -> Explanation:
     return Explanation(errors=None, reason=reason, next_commands=())
-
-
-def _float32_beside(job: Job, staged: Path, model_format: ModelFormat) -> Path:
-    """The float32 model of the same format as an artefact, in the staging folder, which goes with it."""
-    target = staged.with_name(f"{job.recipe.name_of(job.checkpoint.name, 'none')}.{model_format}")
-    converted = convert(job, model_format, "none")
-    document = card_document(
-        target=target,
-        converted=converted,
-        contract=job.contract(converted, "none"),
-        provenance={},
-        golden=None,
-        licence=None,
-    )
-    write_artefact(target, *sealed(converted.data, model_format, document))
-    return target

@@ -9,14 +9,17 @@ import numpy as np
 
 from cifar_eval.formatting import counted
 from cifar_export.advice import advice
-from cifar_export.convert import convert
-from cifar_export.evidence.measure import Evidence, gather_evidence
+from cifar_export.evidence.measure import gather_evidence
 from cifar_export.evidence.verify import Verification
-from cifar_export.failure import failed_gate, in_the_way, remains, verified
+from cifar_export.failure import (
+    conflict_failure,
+    failed_export_document,
+    failed_gate,
+    verified,
+)
 from cifar_export.int8.image_statistics import calibration_is_unlike, look_of
-from cifar_export.job import Job, open_job
 from cifar_export.layer_evidence import explain_layers, layers_sentence
-from cifar_export.publish.card import card_document, licence_of
+from cifar_export.prepared import ReadyModel, calibration_images, ready_models
 from cifar_export.publish.publish import (
     DifferentArtefactError,
     make_folder,
@@ -26,7 +29,7 @@ from cifar_export.publish.publish import (
     write_document,
 )
 from cifar_export.qat.distil import check_data_set
-from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
+from cifar_export.recipe import CALIBRATED, ExportRecipe
 from cifar_export.result import (
     ExportConflictError,
     ExportFailure,
@@ -35,18 +38,12 @@ from cifar_export.result import (
     PartialExportError,
 )
 from cifar_export.scratch import scratch_parent, staging_folder, sweep
-from cifar_runtime.contract import ModelFormat
+from cifar_export.source import open_source
+from cifar_export.staged import Request, Staged, seal, stage
+from cifar_export.targets.known_targets import TARGETS, Key
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
-from cifar_runtime.formats.embedded_card import sealed
 
-_REQUIRED = {"tflite": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnx", "onnxruntime")}
-_REMARKS: dict[tuple[ModelFormat, Quantize], str] = {
-    ("tflite", "int16x8"): "no XNNPACK kernels for int16x8: many times slower than int8 on x86",
-    (
-        "onnx",
-        "fp16",
-    ): "onnxruntime computes it in float32 on most CPUs: a smaller file, not a faster one",
-}
+Progress = Callable[[str], None]
 
 
 def export(
@@ -68,28 +65,26 @@ def export(
     check_installed(recipe)
     if recipe.qat is not None:
         check_data_set()
-    job = open_job(recipe, progress or (lambda _: None))
+    progress = progress or (lambda _: None)
+    source = open_source(recipe, progress)
     make_folder(recipe.publish.output)
     sweep(recipe.publish.output)
     sweep(scratch_parent())
-    results: list[ExportResult] = []
-    failures: list[ExportFailure] = []
-    for model_format, quantize in recipe.pairs:
-        outcome = _export_one(job, model_format, quantize)
-        if isinstance(outcome, ExportResult):
-            results.append(outcome)
-        else:
-            failures.append(outcome)
+    request = Request(recipe=recipe, source=source)
+    ready = ready_models(source, recipe, progress)
+    outcomes = [_export_one(request, key, ready[key[1]], progress) for key in recipe.pairs]
+    results = tuple(one for one in outcomes if isinstance(one, ExportResult))
+    failures = tuple(one for one in outcomes if isinstance(one, ExportFailure))
     if failures:
-        raise _failure_of(job, tuple(failures), tuple(results))
-    return tuple(results)
+        raise _failure_of(request, failures, results)
+    return results
 
 
 def _failure_of(
-    job: Job, failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
+    request: Request, failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
 ) -> PartialExportError:
     """What failed, what its ranges come from, and what to try next."""
-    recipe = job.recipe
+    recipe, split = request.recipe, request.source.split
     failed = tuple(
         failure.quantize for failure in failures if failure.reason != "different artefact"
     )
@@ -101,12 +96,12 @@ def _failure_of(
     sentences = [f"{what}; not published.", *filter(None, explained)]
     is_unlike = is_used_up = False
     if recipe.calibration.data is not None and set(failed) & set(CALIBRATED):
-        calibration = job.calibration()
+        calibration = calibration_images(request.source, recipe)
         own = calibration.images[: len(calibration.ids)]
-        found, expected = look_of(own), look_of(np.asarray(job.split.images))
+        found, expected = look_of(own), look_of(np.asarray(split.images))
         is_unlike = calibration_is_unlike(found, expected)
         is_used_up = len(own) < recipe.calibration.samples
-        unlike = f", which look unlike those of {job.split.name} ({expected})" if is_unlike else ""
+        unlike = f", which look unlike those of {split.name} ({expected})" if is_unlike else ""
         sentences.append(
             f"Ranges come from {counted(len(own), 'image')} of {recipe.calibration.data} ({found}){unlike}."
         )
@@ -124,65 +119,69 @@ def check_installed(recipe: ExportRecipe) -> None:
     Raises:
         MissingDependencyError: one is not installed.
     """
-    for model_format in recipe.formats:
-        for package in _REQUIRED[model_format]:
+    for key in recipe.pairs:
+        for package in TARGETS[key].packages:
             if importlib.util.find_spec(package) is None:
                 raise MissingDependencyError(
-                    f"--format {model_format} needs {package}, which is not installed.",
+                    f"--format {key[0]} needs {package}, which is not installed.",
                     hint="pip install 'cifar-edge[export]'",
                 )
 
 
 def _export_one(
-    job: Job, model_format: ModelFormat, quantize: Quantize
+    request: Request, key: Key, ready: ReadyModel, progress: Progress
 ) -> ExportResult | ExportFailure:
     """The published artefact, or why it was not."""
-    recipe = job.recipe
-    name = recipe.name_of(job.checkpoint.name, quantize)
-    job.say(f"converting to {model_format}: {name}")
-    target = recipe.publish.output / f"{name}.{model_format}"
-    converted = convert(job, model_format, quantize)
-    contract = job.contract(converted, quantize)
-
-    def seal(
-        verification: Verification | None, evidence: Evidence | None
-    ) -> tuple[bytes, dict[str, Any]]:
-        document = card_document(
-            target=target,
-            converted=converted,
-            contract=contract if evidence is None else evidence.contract,
-            provenance=_provenance(job, quantize, verification, evidence),
-            golden=None if verification is None else verification.golden,
-            licence=licence_of(job.checkpoint.training_card),
-        )
-        return sealed(converted.data, model_format, document)
-
-    failed = target.with_name(f"{target.name}.failed.parity.json")
+    recipe = request.recipe
+    name = recipe.name_of(request.source.checkpoint.name, key[1])
+    progress(f"converting to {key[0]}: {name}")
     with staging_folder(recipe.publish.output) as folder:
-        staged = folder / target.name
-        write_artefact(staged, *seal(None, None))
-        verification = verified(job, staged, quantize)
+        staged = stage(request, key, ready, folder)
+        verification = verified(request, staged)
         if isinstance(verification, ArtefactError) or not verification.passed:
-            layers = explain_layers(job, staged, model_format, quantize)
-            measured = verification if isinstance(verification, Verification) else None
-            _, card = seal(measured, None)
-            write_document(folder / failed.name, remains(card, verification, layers))
-            place(folder / failed.name, failed)
-            return failed_gate(target, quantize, verification, layers, split=job.split.name)
-        if recipe.verbose and quantize in CALIBRATED:
-            layers = explain_layers(job, staged, model_format, quantize)
-            job.say(layers_sentence(target.name, layers))
-        evidence = gather_evidence(staged, contract, job.evidence, recipe)
-        data, card = seal(verification, evidence)
-        write_artefact(staged, data, card)
-        try:
-            publish(staged, target, force=recipe.publish.force)
-        except DifferentArtefactError as error:
-            return in_the_way(target, quantize, verification, error)
-    failed.unlink(missing_ok=True)
-    remark = _REMARKS.get((model_format, quantize))
+            return _failed(request, staged, verification, progress)
+        if recipe.verbose and key[1] in CALIBRATED:
+            layers = explain_layers(request, staged, progress)
+            progress(layers_sentence(staged.path.name, layers))
+        return _published(request, staged, verification)
+
+
+def _failed(
+    request: Request, staged: Staged, verification: Verification | ArtefactError, progress: Progress
+) -> ExportFailure:
+    """The failure of an artefact that is not published, with a document of what it was left beside its place."""
+    layers = explain_layers(request, staged, progress)
+    measured = verification if isinstance(verification, Verification) else None
+    _, card = seal(request, staged, verification=measured)
+    target = request.recipe.publish.output / staged.path.name
+    left = _failed_path(target)
+    draft = staged.path.with_name(left.name)
+    write_document(draft, failed_export_document(card, verification, layers))
+    place(draft, left)
+    return failed_gate(target, staged.key[1], verification, layers, split=request.source.split.name)
+
+
+def _published(
+    request: Request, staged: Staged, verification: Verification
+) -> ExportResult | ExportFailure:
+    """The artefact in its place with all evidence in its card, or why a different one was kept there."""
+    recipe = request.recipe
+    evidence = gather_evidence(staged.path, staged.contract, request.source.evidence, recipe)
+    data, card = seal(request, staged, verification=verification, evidence=evidence)
+    write_artefact(staged.path, data, card)
+    target = recipe.publish.output / staged.path.name
+    try:
+        publish(staged.path, target, force=recipe.publish.force)
+    except DifferentArtefactError as error:
+        return conflict_failure(target, staged.key[1], verification, error)
+    _failed_path(target).unlink(missing_ok=True)
+    remark = TARGETS[staged.key].remark
     remarks = (*(() if remark is None else (remark,)), *evidence.remarks)
     return _result(target, card, verification, remarks=remarks)
+
+
+def _failed_path(target: Path) -> Path:
+    return target.with_name(f"{target.name}.failed.parity.json")
 
 
 def _result(
@@ -200,32 +199,3 @@ def _result(
         num_images=verification.parity.seen,
         remarks=remarks,
     )
-
-
-def _without_curves(card: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The training card without its epochs: every device would carry them, and the checkpoint's card has them."""
-    if card is None:
-        return None
-    return {name: value for name, value in card.items() if name != "epochs"}
-
-
-def _provenance(
-    job: Job, quantize: Quantize, verification: Verification | None, evidence: Evidence | None
-) -> dict[str, Any]:
-    checkpoint = job.checkpoint
-    return {
-        "checkpoint": {
-            "file": checkpoint.path.name,
-            "sha256": checkpoint.sha256,
-            "training": _without_curves(checkpoint.training_card),
-        },
-        "recipe": job.recipe.to_json() | {"quantize": quantize},
-        "calibration": job.calibration().to_json() if quantize in CALIBRATED else None,
-        "folding": [
-            {"layer": note.layer, "action": note.action} for note in job.folded(quantize).notes
-        ],
-        "preparation_for_int8": job.preparation(quantize),
-        "training_for_int8": job.training_report(quantize),
-        "parity": None if verification is None else verification.to_json(),
-        **({} if evidence is None else evidence.documents),
-    }

@@ -7,11 +7,11 @@ from typing import Any
 
 from cifar_export.checkpoint.images import class_labels, refuse_foreign_calibration
 from cifar_export.checkpoint.io_layers import output_kind_of
-from cifar_export.job import open_stated
 from cifar_export.keras_graph.fold import fold
 from cifar_export.pipeline import check_installed
 from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
+from cifar_export.source import open_declared
 from cifar_runtime.contract import ModelFormat
 
 
@@ -69,7 +69,7 @@ def plan(
     if recipe.qat is not None:
         check_data_set()
     (progress or (lambda _: None))(f"opening {recipe.source.checkpoint}")
-    checkpoint, statement = open_stated(recipe)
+    checkpoint, statement = open_declared(recipe)
     labels = class_labels(recipe, checkpoint, stated=statement.labels)
     refuse_foreign_calibration(recipe, checkpoint, labels)
     stripped = fold(checkpoint.model, rescaling="strip")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cifar_eval.parity.gate import Gate
-from cifar_export import pipeline as export_module
+from cifar_export import pipeline
 from cifar_export.commands import export
 from cifar_export.result import ExportFailure, ExportResult
 
@@ -53,11 +53,12 @@ OUTCOMES = {
 def outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports end as ``OUTCOMES`` says, without a checkpoint."""
 
-    def job(recipe: Any, _say: Any) -> Any:
-        return SimpleNamespace(recipe=recipe)
+    def open_source(_recipe: Any, _progress: Any) -> Any:
+        return SimpleNamespace()
 
-    monkeypatch.setattr(export_module, "open_job", job)
-    monkeypatch.setattr(export_module, "_export_one", lambda _job, _fmt, name: OUTCOMES[name])
+    monkeypatch.setattr(pipeline, "open_source", open_source)
+    monkeypatch.setattr(pipeline, "ready_models", lambda *_: dict.fromkeys(OUTCOMES))
+    monkeypatch.setattr(pipeline, "_export_one", lambda _request, key, *_: OUTCOMES[key[1]])
 
 
 def run(folder: Path, pairs: str, *options: str) -> int:

@@ -8,7 +8,7 @@ import pytest
 from cifar_fixtures.recipes import changed, export_recipe
 
 from cifar_data import packaged
-from cifar_export import job
+from cifar_export import prepared
 from cifar_export.qat.task import QatData
 from cifar_export.recipe import RUNNABLE, ExportRecipe, QatRecipe
 from cifar_export.result import ExportConflictError
@@ -49,7 +49,7 @@ def report(checkpoint: Path, output: Path) -> MatrixReport:
     data = QatData(train=images[:128], validation=images[128:192])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matrix, "RUNNABLE", {"tflite": ("none", "int8"), "onnx": ("none",)})
-        patch.setattr(job, "qat_data", lambda: data)
+        patch.setattr(prepared, "qat_data", lambda: data)
         return export_matrix(recipe(checkpoint, output), qat=QatRecipe(batch_size=32))
 
 

@@ -1,0 +1,130 @@
+"""The checkpoint made ready for each precision: folded, and for int8 prepared or trained; each is made once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cifar_export.int8.calibration import (
+    Calibration,
+    Feed,
+    load_calibration,
+    refuse_judged_images,
+)
+from cifar_export.int8.prepare import prepare
+from cifar_export.keras_graph.fold import Folded, fold
+from cifar_export.qat.distil import qat_data, trained
+from cifar_export.qat.task import Lesson
+from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
+from cifar_export.source import Source
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyModel:
+    """A model that a converter takes, and how it came about.
+
+    Attributes:
+        folded: the model; for calibrated precisions without a leading Rescaling, so that the input stays exact.
+        calibration: the images that set its ranges; None where none do.
+        preparation: what was done for int8 without training, or before it, for the card; None where nothing was.
+        training: how it was trained for int8, for the card; None where it was not.
+    """
+
+    folded: Folded
+    calibration: Calibration | None = None
+    preparation: dict[str, Any] | None = None
+    training: dict[str, Any] | None = None
+
+    @property
+    def feed(self) -> Feed | None:
+        """The calibration images as the model takes them; None where there are none."""
+        return None if self.calibration is None else self.calibration_feed
+
+    @property
+    def calibration_feed(self) -> Feed:
+        """The calibration images of a model that has some, as it takes them."""
+        if self.calibration is None:
+            raise TypeError("this model is not calibrated")
+        return Feed(
+            images=self.calibration.images,
+            multiplier=self.folded.multiplier,
+            offset=self.folded.offset,
+        )
+
+
+def ready_models(
+    source: Source, recipe: ExportRecipe, progress: Progress
+) -> Mapping[Quantize, ReadyModel]:
+    """A model for every precision of the recipe.
+
+    Args:
+        source: the checkpoint and the images to verify on.
+        recipe: names the precisions and the calibration images.
+        progress: takes a sentence whenever something long has been done.
+
+    Raises:
+        InputError: the calibration images cannot be read, or one is among those to verify on.
+    """
+    wanted = set(recipe.quantize)
+    models: dict[Quantize, ReadyModel] = {}
+    if wanted - set(CALIBRATED):
+        models |= dict.fromkeys(wanted - set(CALIBRATED), float_model(source))
+    if wanted & set(CALIBRATED):
+        plain = ReadyModel(
+            folded=fold(source.checkpoint.model, rescaling="strip"),
+            calibration=calibration_images(source, recipe),
+        )
+        models |= dict.fromkeys(wanted & set(CALIBRATED), plain)
+    if wanted & set(TRAINABLE):
+        ready = _prepared(plain, source, progress)
+        if recipe.qat is not None:
+            ready = _trained(ready, plain, recipe, progress)
+        models |= dict.fromkeys(wanted & set(TRAINABLE), ready)
+    return models
+
+
+def float_model(source: Source) -> ReadyModel:
+    """The model for precisions that are not calibrated: a leading Rescaling stays in it."""
+    return ReadyModel(folded=fold(source.checkpoint.model, rescaling="keep"))
+
+
+def calibration_images(source: Source, recipe: ExportRecipe) -> Calibration:
+    """The images that set ranges.
+
+    Raises:
+        InputError: they cannot be read, or one is among those to verify on.
+    """
+    found = load_calibration(recipe, source.pixels)
+    if recipe.calibration.data is not None:
+        images, name = np.asarray(source.split.images), source.split.name
+        refuse_judged_images(found, recipe.calibration.data, images, split=name)
+    return found
+
+
+def _prepared(plain: ReadyModel, source: Source, progress: Progress) -> ReadyModel:
+    result = prepare(plain.folded, plain.calibration_feed)
+    num_folded = _batch_norms(source.checkpoint.model) - _batch_norms(plain.folded.model)
+    progress(f"for int8: folded {num_folded} BatchNorms, {result.summary}")
+    return replace(plain, folded=result.folded, preparation=result.report)
+
+
+def _trained(
+    ready: ReadyModel, teacher: ReadyModel, recipe: ExportRecipe, progress: Progress
+) -> ReadyModel:
+    if recipe.qat is None:
+        raise TypeError("the recipe trains nothing")
+    lesson = Lesson(
+        teacher=teacher.folded.model,
+        feed=teacher.calibration_feed,
+        data=qat_data(),
+        seed=recipe.calibration.seed,
+    )
+    result = trained(ready.folded, recipe.qat, lesson, say=progress)
+    return replace(ready, folded=result.folded, training=result.report)
+
+
+def _batch_norms(model: Any) -> int:
+    return sum(type(layer).__name__ == "BatchNormalization" for layer in model.layers)
