@@ -51,6 +51,21 @@ def export(
 ) -> tuple[ExportResult, ...]:
     """The artefacts that were published, in the order of formats, then precisions.
 
+    Example:
+        >>> from cifar_data.packaged import checkpoint
+        >>> from cifar_export import (
+        ...     EvaluationImages, ExportRecipe, PublishOptions, SourceRecipe, export
+        ... )
+        >>> recipe = ExportRecipe(
+        ...     source=SourceRecipe(checkpoint=checkpoint()),
+        ...     publish=PublishOptions(output="exported"),
+        ...     quantize=("int8",),
+        ...     evaluation=EvaluationImages(split="test-sample"),
+        ... )
+        >>> (result,) = export(recipe)
+        >>> result.path.name, round(result.accuracy, 2)
+        ('edge-s-int8.tflite', 0.92)
+
     Args:
         recipe: what to make.
         progress: told in a few words what begins.
@@ -84,7 +99,7 @@ def _failure_of(
     request: Request, failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
 ) -> PartialExportError:
     """What failed, what its ranges come from, and what to try next."""
-    recipe, split = request.recipe, request.source.split
+    recipe = request.recipe
     failed = tuple(
         failure.quantize for failure in failures if failure.reason != "different artefact"
     )
@@ -96,6 +111,7 @@ def _failure_of(
     sentences = [f"{what}; not published.", *filter(None, explained)]
     is_unlike = is_used_up = False
     if recipe.calibration.data is not None and set(failed) & set(CALIBRATED):
+        split = request.source.split
         calibration = calibration_images(request.source, recipe)
         own = calibration.images[: len(calibration.ids)]
         found, expected = look_of(own), look_of(np.asarray(split.images))
