@@ -84,7 +84,7 @@ class Classifier:
             ArtefactError: the model cannot be used.
             MissingDependencyError: its interpreter is not installed.
             UsageError: ``runtime`` cannot run this model, ``threads`` is not positive, or a
-                contract was stated for a model that has a card.
+                contract was given for a model that has a card.
         """
         path = default_model(runtime) if model is None else Path(model)
         self.artefact: Artefact = open_artefact(path, contract=contract)

@@ -33,7 +33,7 @@ class GoldenVectors:
         images: uint8, shape (n, height, width, 3), RGB, 0..255.
         float_scores: of the float model that the artefact was made from: float32, shape
             (n, num_classes), in real units.
-        scores: of the artefact itself, likewise.
+        scores: of the artefact itself, same dtype and shape.
         tolerance: largest absolute difference of a score on another machine.
     """
 
@@ -120,7 +120,7 @@ def golden_vectors(
 
 
 def tolerance_of(output: OutputContract, scores: NDArray[np.float32]) -> float:
-    """The tolerance to state: a few steps of a quantized output, a small share of float scores."""
+    """The tolerance for the card: a few steps of a quantized output, a small share of float scores."""
     if output.scale is not None:
         return INT8_TOLERANCE_STEPS * output.scale
     return FLOAT_TOLERANCE * max(1.0, float(np.abs(scores).max()))

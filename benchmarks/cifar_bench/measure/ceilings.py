@@ -15,7 +15,7 @@ from cifar_bench.measure.keras_product import keras_product
 from cifar_bench.measure.sampling import sample_calls
 from cifar_bench.results.conditions import Clock
 from cifar_bench.results.roofline import Ceiling, CeilingPrecision, Roofline
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 MATRIX_SIZES = (512, 1024)
 """Of square matrices; which gives the higher rate depends on runtime and caches, so the better one counts."""
@@ -153,7 +153,7 @@ def _best_of_sizes(ceilings: Iterable[Ceiling]) -> tuple[Ceiling, ...]:
 
 def litert_product(precision: CeilingPrecision, size: int) -> Callable[[Any], Any]:
     """The product as LiteRT computes it with XNNPACK; its input is set and its output read as a model's are."""
-    with without_chatter():
+    with filtered_native_stderr():
         from ai_edge_litert.interpreter import Interpreter
 
         interpreter = Interpreter(model_content=tflite_product(precision, size), num_threads=1)
@@ -172,7 +172,7 @@ def litert_product(precision: CeilingPrecision, size: int) -> Callable[[Any], An
 def onnxruntime_product(precision: CeilingPrecision, size: int) -> Callable[[Any], Any]:
     """The product as onnxruntime computes it."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import
-    with without_chatter():
+    with filtered_native_stderr():
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

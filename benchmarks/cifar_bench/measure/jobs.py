@@ -21,7 +21,7 @@ from cifar_eval.models.protocols import is_checkpoint
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import UsageError
-from cifar_runtime.sessions.isolation import try_in_child
+from cifar_runtime.sessions.isolation import run_in_subprocess
 
 NUM_LATENCY_IMAGES = 50
 PICTURE_SIDE = 320
@@ -64,7 +64,7 @@ def open_sources(recipe: BenchRecipe) -> Sources:
             artefacts[path] = open_measured(path, contract=recipe.contract)
     for artefact in artefacts.values():
         if artefact.foreign:
-            try_in_child(artefact, threads=recipe.threads[0])
+            run_in_subprocess(artefact, threads=recipe.threads[0])
     return Sources(
         paths=paths, artefacts=artefacts, evaluation=_evaluation(recipe, list(artefacts.values()))
     )

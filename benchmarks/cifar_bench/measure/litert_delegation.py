@@ -6,14 +6,14 @@ from typing import Any
 
 from cifar_bench.results.cost import Delegation
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 _DELEGATE = "DELEGATE"
 
 
 def delegation_of(artefact: Artefact) -> Delegation | None:
     """What XNNPACK runs of a model; None where this LiteRT does not tell."""
-    with without_chatter():
+    with filtered_native_stderr():
         from ai_edge_litert.interpreter import Interpreter
 
         interpreter = Interpreter(model_content=artefact.data, num_threads=1)

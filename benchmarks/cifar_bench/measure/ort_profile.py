@@ -10,7 +10,7 @@ from typing import Any
 from cifar_bench.results.cost import OperatorTime
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.ort import OPTIMIZATION_LEVELS
 
 _FATAL_ONLY = 4
@@ -26,7 +26,7 @@ def profile_of(
         ArtefactError: onnxruntime fails.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import
-    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder, without_chatter():
+    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder, filtered_native_stderr():
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -14,7 +14,7 @@ from cifar_eval.layers.compare import Layer
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.preprocess import input_table
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 # They move or convert numbers: their output has no error of its own.
 _MOVING = frozenset(
@@ -93,7 +93,7 @@ class LiteRTTrace:
 
 def _open_interpreter(artefact: Artefact) -> Any:
     try:
-        with without_chatter():
+        with filtered_native_stderr():
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError as error:
         raise MissingDependencyError(
@@ -101,7 +101,7 @@ def _open_interpreter(artefact: Artefact) -> Any:
             hint="pip install ai-edge-litert",
         ) from error
     try:
-        with without_chatter():
+        with filtered_native_stderr():
             interpreter = Interpreter(
                 model_content=artefact.data,
                 num_threads=1,

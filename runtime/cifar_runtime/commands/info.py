@@ -158,9 +158,9 @@ def _contract_lines(contract: "Contract") -> Iterator[str]:
         "temperature": scores.temperature,
         f"unsure below a {_CERTAINTIES[scores.abstention_score]} of": scores.abstention_threshold,
     }
-    stated = [f"{name} {value:.6g}" for name, value in calibrated.items() if value is not None]
-    if stated:
-        yield f"            {', '.join(stated)}"
+    values = [f"{name} {value:.6g}" for name, value in calibrated.items() if value is not None]
+    if values:
+        yield f"            {', '.join(values)}"
     yield from _wrapped("labels", contract.labels)
 
 
@@ -169,7 +169,7 @@ def _grid(side: Any) -> str:
 
 
 def _provenance_lines(card: Mapping[str, Any]) -> Iterator[str]:
-    """What the card tells of the model's making; a card may lack any of it."""
+    """What the card says of the model's making; a card may lack any of it."""
     provenance = card.get("provenance") or {}
     checkpoint = provenance.get("checkpoint") or {}
     if "sha256" in checkpoint:

@@ -23,7 +23,7 @@ class GraphTensor:
         shape: one size per axis, None where the file leaves it open; None: the file does not say.
         constant_bytes: size of its data in the file; None for one that is computed.
         scales: real units per integer step; one, or one per channel; empty: not quantized.
-        zero_points: integers that stand for real 0, likewise.
+        zero_points: integers that stand for real 0, one for each scale.
         axis: the channel axis of per-channel scales.
     """
 
@@ -53,7 +53,7 @@ class GraphOperator:
     Attributes:
         name: operator, as its format names it: CONV_2D or Conv.
         inputs: indices of tensors; -1 for an optional one that is left out.
-        outputs: likewise.
+        outputs: indices of tensors.
         parameters: indices of those inputs that hold learned values, if they are constants.
         macs: multiply-accumulates for one image; None where they are not known.
         activations: numbers that one with multiply-accumulates reads and writes for one image besides

@@ -1,4 +1,4 @@
-"""The child process in which a foreign model is tried; its parent is ``isolation``."""
+"""The child process in which a foreign model first runs; its parent is ``isolation``."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from cifar_runtime.sessions.base import SessionOptions
 from cifar_runtime.sessions.isolation import cpu_seconds
 from cifar_runtime.sessions.open import open_session
 
-TRIAL_MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, libraries included
-TRIAL_MEMORY_PER_BYTE = 8  # and so many times the file
-TRIAL_START_CPU_SECONDS = 20  # above that, for a slow machine to start Python and import
+SUBPROCESS_MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, libraries included
+SUBPROCESS_MEMORY_PER_BYTE = 8  # and so many times the file
+SUBPROCESS_START_CPU_SECONDS = 20  # above that, for a slow machine to start Python and import
 _MODULES = {"tflite": "ai_edge_litert.interpreter", "onnx": "onnxruntime"}
 
 
@@ -67,9 +67,9 @@ def _limit_memory(artefact: Artefact) -> None:
     with suppress(ImportError, ValueError, OSError):  # no such limits on Windows
         import resource
 
-        limit = TRIAL_MEMORY_BYTES + TRIAL_MEMORY_PER_BYTE * len(artefact.data)
+        limit = SUBPROCESS_MEMORY_BYTES + SUBPROCESS_MEMORY_PER_BYTE * len(artefact.data)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        seconds = int(TRIAL_START_CPU_SECONDS + cpu_seconds(artefact))
+        seconds = int(SUBPROCESS_START_CPU_SECONDS + cpu_seconds(artefact))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

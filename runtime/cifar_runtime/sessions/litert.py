@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
 from cifar_runtime.sessions.base import RuntimeName
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
     check_agreement,
     check_batch,
-    stated_input,
-    stated_output,
+    contract_input,
+    contract_output,
 )
 
 
@@ -33,8 +33,8 @@ class LiteRTSession:
 
     def __init__(self, artefact: Artefact, *, threads: int, xnnpack: bool = True) -> None:
         self.runtime = "litert"
-        self._input = stated_input(artefact.contract)
-        self._output = stated_output(artefact.contract)
+        self._input = contract_input(artefact.contract)
+        self._output = contract_output(artefact.contract)
         self._lock = threading.Lock()
         self._interpreter: Any = _open_interpreter(artefact, threads, xnnpack=xnnpack)
         self._input_index, self._output_index = _checked_indices(self._interpreter, artefact)
@@ -69,7 +69,7 @@ class LiteRTSession:
 
 def _open_interpreter(artefact: Artefact, threads: int, *, xnnpack: bool) -> Any:
     try:
-        with without_chatter():
+        with filtered_native_stderr():
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ImportError as error:
         raise MissingDependencyError(
@@ -78,7 +78,7 @@ def _open_interpreter(artefact: Artefact, threads: int, *, xnnpack: bool) -> Any
         ) from error
     own_kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        with without_chatter():
+        with filtered_native_stderr():
             interpreter = Interpreter(
                 model_content=artefact.data,
                 num_threads=threads,
@@ -109,9 +109,9 @@ def _checked_indices(interpreter: Any, artefact: Artefact) -> tuple[int, int]:
 def _check_tensor(
     artefact: Artefact, side: Literal["input", "output"], details: dict[str, Any]
 ) -> None:
-    stated = (stated_input if side == "input" else stated_output)(artefact.contract)
+    declared = (contract_input if side == "input" else contract_output)(artefact.contract)
     check_agreement(
-        artefact.path, side, found=_facts(details), stated=stated, quantization_known=True
+        artefact.path, side, found=_facts(details), declared=declared, quantization_known=True
     )
 
 

@@ -1,4 +1,4 @@
-"""The one interface behind which every interpreter stands, and the choice between them.
+"""The one interface of all interpreters, and the choice between them.
 
 It knows which interpreter runs which format; it imports none (see ``litert`` and ``ort``).
 """
@@ -20,7 +20,7 @@ def open_session(
 ) -> Session:
     """An open session for the artefact, in the interpreter of its format.
 
-    A foreign model is tried in a child process first (see ``trial``).
+    A foreign model first runs in a child process (see ``isolation``).
 
     Args:
         artefact: the model to run.
@@ -37,9 +37,9 @@ def open_session(
     if threads < 1:
         raise UsageError(f"threads is {threads}, expected 1 or more.", hint="Give threads=1.")
     if artefact.foreign:
-        from cifar_runtime.sessions.isolation import try_in_child
+        from cifar_runtime.sessions.isolation import run_in_subprocess
 
-        try_in_child(artefact, threads=threads, options=options)
+        run_in_subprocess(artefact, threads=threads, options=options)
     if artefact.format == "tflite":
         from cifar_runtime.sessions.litert import LiteRTSession
 

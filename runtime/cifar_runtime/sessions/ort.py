@@ -14,13 +14,13 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
 from cifar_runtime.formats.protobuf import has_external_data
 from cifar_runtime.sessions.base import GraphOptimization, RuntimeName
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
     check_agreement,
     check_batch,
-    stated_input,
-    stated_output,
+    contract_input,
+    contract_output,
 )
 
 # Enough to amortise a call, small enough that the activations of a large split stay out of memory.
@@ -45,8 +45,8 @@ class OrtSession:
     ) -> None:
         self.runtime = "onnxruntime"
         self._path = artefact.path
-        self._input = stated_input(artefact.contract)
-        self._output = stated_output(artefact.contract)
+        self._input = contract_input(artefact.contract)
+        self._output = contract_output(artefact.contract)
         if has_external_data(artefact.data):
             raise ArtefactError(
                 f"{artefact.path}: keeps weights in other files, expected all of them inside.",
@@ -94,7 +94,7 @@ def _open_onnxruntime(
     # Read at import: without it onnxruntime starts a thread, writes to ~/.cache and calls home.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
-        with without_chatter():
+        with filtered_native_stderr():
             import onnxruntime
     except ImportError as error:
         raise MissingDependencyError(
@@ -109,7 +109,7 @@ def _open_onnxruntime(
         onnxruntime.GraphOptimizationLevel, OPTIMIZATION_LEVELS[graph_optimization]
     )
     try:
-        with without_chatter():
+        with filtered_native_stderr():
             return onnxruntime.InferenceSession(
                 artefact.data, sess_options=options, providers=["CPUExecutionProvider"]
             )
@@ -135,10 +135,10 @@ def _checked_input(session: Any, artefact: Artefact) -> tuple[str, int | None]:
 
 
 def _check_tensor(artefact: Artefact, side: Literal["input", "output"], tensor: Any) -> None:
-    stated = (stated_input if side == "input" else stated_output)(artefact.contract)
-    # An ONNX file does not state the scale of an integer input: the contract's word stands.
+    declared = (contract_input if side == "input" else contract_output)(artefact.contract)
+    # An ONNX file has no scale of an integer input: the contract's stands.
     check_agreement(
-        artefact.path, side, found=_facts(tensor), stated=stated, quantization_known=False
+        artefact.path, side, found=_facts(tensor), declared=declared, quantization_known=False
     )
 
 

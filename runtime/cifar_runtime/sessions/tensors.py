@@ -21,7 +21,7 @@ class TensorFacts:
     Attributes:
         shape: one size per axis, None where the file leaves it open; axis 0 is the batch.
         dtype: element type, as numpy names it.
-        scale: real units per integer step; None for float, or where the format does not state it.
+        scale: real units per integer step; None for float, or where the format has no field for it.
         zero_point: integer that stands for real 0; None with ``scale``.
     """
 
@@ -37,16 +37,17 @@ class TensorFacts:
         return f"{text} with scale {self.scale!r} and zero point {self.zero_point}"
 
 
-def stated_input(contract: Contract) -> TensorFacts:
+def contract_input(contract: Contract) -> TensorFacts:
     """The input tensor that the contract promises."""
-    stated = contract.input
-    return _facts((None, *stated.shape), stated.dtype, stated.scale, stated.zero_point)
+    declared = contract.input
+    return _facts((None, *declared.shape), declared.dtype, declared.scale, declared.zero_point)
 
 
-def stated_output(contract: Contract) -> TensorFacts:
+def contract_output(contract: Contract) -> TensorFacts:
     """The output tensor that the contract promises."""
-    stated = contract.output
-    return _facts((None, len(contract.labels)), stated.dtype, stated.scale, stated.zero_point)
+    declared = contract.output
+    shape = (None, len(contract.labels))
+    return _facts(shape, declared.dtype, declared.scale, declared.zero_point)
 
 
 def check_agreement(
@@ -54,7 +55,7 @@ def check_agreement(
     side: Literal["input", "output"],
     *,
     found: TensorFacts,
-    stated: TensorFacts,
+    declared: TensorFacts,
     quantization_known: bool,
 ) -> None:
     """Refuses a model whose tensor is not the one in its contract, or fixed to a batch above 1.
@@ -63,34 +64,34 @@ def check_agreement(
         path: the model, for the message.
         side: which tensor, for the message.
         found: what the file says; axes that it leaves open agree with anything.
-        stated: what the contract says.
-        quantization_known: whether the file states scale and zero point.
+        declared: what the contract says.
+        quantization_known: whether the file holds scale and zero point.
 
     Raises:
         ArtefactError: they differ.
     """
     agree = (
-        found.dtype == stated.dtype
+        found.dtype == declared.dtype
         and found.shape[:1] in ((None,), (1,))
-        and _shapes_agree(found.shape, stated.shape)
-        and (not quantization_known or _quantizations_agree(found, stated))
+        and _shapes_agree(found.shape, declared.shape)
+        and (not quantization_known or _quantizations_agree(found, declared))
     )
     if not agree:
         raise ArtefactError(
-            f"{path}: its {side} is {found}, its contract says {stated}.",
+            f"{path}: its {side} is {found}, its contract says {declared}.",
             hint="The card belongs to another model: run cifar-export again.",
         )
 
 
-def check_batch(batch: NDArray[Any], stated: TensorFacts) -> None:
+def check_batch(batch: NDArray[Any], declared: TensorFacts) -> None:
     """Refuses a batch that the model's input tensor does not hold.
 
     Raises:
         UsageError: another dtype or shape.
     """
-    if batch.dtype != np.dtype(stated.dtype) or not _shapes_agree(stated.shape, batch.shape):
+    if batch.dtype != np.dtype(declared.dtype) or not _shapes_agree(declared.shape, batch.shape):
         raise UsageError(
-            f"the batch is {batch.dtype} {batch.shape}, expected {stated}.",
+            f"the batch is {batch.dtype} {batch.shape}, expected {declared}.",
             hint="Use Classifier.scores, which prepares pixels as the contract says.",
         )
 
@@ -103,12 +104,12 @@ def _facts(
     return TensorFacts(shape=shape, dtype=dtype, scale=rounded, zero_point=zero_point)
 
 
-def _shapes_agree(found: tuple[int | None, ...], stated: tuple[int | None, ...]) -> bool:
-    return len(found) == len(stated) and all(
+def _shapes_agree(found: tuple[int | None, ...], declared: tuple[int | None, ...]) -> bool:
+    return len(found) == len(declared) and all(
         one is None or other is None or one == other
-        for one, other in zip(found, stated, strict=True)
+        for one, other in zip(found, declared, strict=True)
     )
 
 
-def _quantizations_agree(found: TensorFacts, stated: TensorFacts) -> bool:
-    return (found.scale, found.zero_point) == (stated.scale, stated.zero_point)
+def _quantizations_agree(found: TensorFacts, declared: TensorFacts) -> bool:
+    return (found.scale, found.zero_point) == (declared.scale, declared.zero_point)
