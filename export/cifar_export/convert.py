@@ -16,8 +16,8 @@ from cifar_export.targets.tflite import (
     tflite_int8,
     tflite_int16x8,
 )
-from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.formats.known_formats import ModelFormat
 
 
 def convert(job: Job, model_format: ModelFormat, quantize: Quantize) -> Converted:

@@ -11,9 +11,9 @@ from cifar_export.job import Job
 from cifar_export.publish.card import card_document
 from cifar_export.publish.publish import write_artefact
 from cifar_export.recipe import Quantize
-from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import CifarEdgeError
 from cifar_runtime.formats.embedded_card import sealed
+from cifar_runtime.formats.known_formats import ModelFormat
 
 NUM_NAMED = 3
 """Layers that a sentence names."""

@@ -35,11 +35,11 @@ from cifar_export.result import (
     PartialExportError,
 )
 from cifar_export.scratch import scratch_parent, staging_folder, sweep
-from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.formats.embedded_card import sealed
+from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat
 
-_REQUIRED = {"tflite": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnx", "onnxruntime")}
+_CONVERTERS: dict[ModelFormat, tuple[str, ...]] = {"tflite": (), "onnx": ("tf2onnx", "onnx")}
 _REMARKS: dict[tuple[ModelFormat, Quantize], str] = {
     ("tflite", "int16x8"): "no XNNPACK kernels for int16x8: many times slower than int8 on x86",
     (
@@ -125,7 +125,7 @@ def check_installed(recipe: ExportRecipe) -> None:
         MissingDependencyError: one is not installed.
     """
     for model_format in recipe.formats:
-        for package in _REQUIRED[model_format]:
+        for package in (*_CONVERTERS[model_format], KNOWN_FORMATS[model_format].package):
             if importlib.util.find_spec(package) is None:
                 raise MissingDependencyError(
                     f"--format {model_format} needs {package}, which is not installed.",

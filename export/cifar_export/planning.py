@@ -13,7 +13,7 @@ from cifar_export.keras_graph.fold import fold
 from cifar_export.pipeline import check_installed
 from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
-from cifar_runtime.contract import ModelFormat
+from cifar_runtime.formats.known_formats import ModelFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
+from cifar_runtime.contract import ResizeFilter, ScoreKind
 from cifar_runtime.errors import UsageError, not_one_of
+from cifar_runtime.formats.known_formats import ModelFormat
 
 Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int16x8"]
 EvalSplit = Literal["auto", "test", "test-sample"]

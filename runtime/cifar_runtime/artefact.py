@@ -11,18 +11,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from cifar_runtime.contract import Contract, ModelFormat, contract_from_json
+from cifar_runtime.contract import Contract, contract_from_json
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 from cifar_runtime.formats.embedded_card import document_of_card, embedded_document
+from cifar_runtime.formats.known_formats import (
+    SUFFIXES,
+    ModelFormat,
+    format_from_suffix,
+    has_content_of,
+)
 
 CARD_SCHEMA = "cifar-edge/artefact/1"
 MAX_CARD_BYTES = 16 * 1024 * 1024
-# The file identifier of a TensorFlow Lite flatbuffer stands at byte 4.
-# Source: tensorflow/compiler/mlir/lite/schema/schema.fbs, ``file_identifier "TFL3"``.
-_TFLITE_IDENTIFIER = b"TFL3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ def card_path(model_path: Path) -> Path:
     return model_path.with_name(model_path.name + ".json")
 
 
-def open_artefact(path: Path, *, contract: str | Path | None = None) -> Artefact:
+def open_artefact(path: str | Path, *, contract: str | Path | None = None) -> Artefact:
     """The artefact at ``path``, with its card's claims about the file verified.
 
     Args:
@@ -75,7 +78,8 @@ def open_artefact(path: Path, *, contract: str | Path | None = None) -> Artefact
             not belong together.
         UsageError: a contract was given for a model that has a card, or by an unknown name.
     """
-    model_format = _format_from_suffix(path)
+    path = Path(path)
+    model_format = _checked_format(path)
     location = card_path(path)
     if contract is not None and location.exists():
         raise UsageError(
@@ -102,7 +106,7 @@ def artefact_from_bytes(path: Path, data: bytes, card_text: bytes) -> Artefact:
     Raises:
         ArtefactError: either was changed after export, or they do not belong together.
     """
-    model_format = _format_from_suffix(path)
+    model_format = _checked_format(path)
     location = card_path(path)
     card = card_in_force(_card_from_text(location, card_text), data)
     _check_card(location, card)
@@ -159,15 +163,14 @@ def card_in_force(card: Mapping[str, Any], data: bytes) -> Mapping[str, Any]:
     return {name: value for name, value in card.items() if name != "replaces"}
 
 
-def _format_from_suffix(path: Path) -> ModelFormat:
-    suffix = path.suffix.lower().lstrip(".")
-    for model_format in get_args(ModelFormat):
-        if suffix == model_format:
-            return model_format  # type: ignore[no-any-return]  # get_args forgets the Literal
-    raise ArtefactError(
-        f"{path}: is not a model this runs, expected a .tflite or .onnx file.",
-        hint="Convert a Keras checkpoint with cifar-export first.",
-    )
+def _checked_format(path: Path) -> ModelFormat:
+    model_format = format_from_suffix(path.suffix)
+    if model_format is None:
+        raise ArtefactError(
+            f"{path}: is not a model this runs, expected a {' or '.join(SUFFIXES)} file.",
+            hint="Convert a Keras checkpoint with cifar-export first.",
+        )
+    return model_format
 
 
 def _without_card(path: Path, model_format: ModelFormat, data: bytes) -> ArtefactError:
@@ -232,7 +235,7 @@ def _check_format(
 
 
 def _check_content(path: Path, data: bytes, model_format: ModelFormat) -> None:
-    if (data[4:8] == _TFLITE_IDENTIFIER) != (model_format == "tflite"):
+    if not has_content_of(data, model_format):
         raise ArtefactError(
             f"{path}: its content is not {model_format}, as its name says.",
             hint="Run cifar-export again.",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cifar_runtime.artefact import Artefact, open_artefact
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError
+from cifar_runtime.formats.known_formats import KNOWN_FORMATS, RuntimeChoice
 from cifar_runtime.image import picture_from_array, read_image, upright_rgb
 from cifar_runtime.preprocess import fit_picture, input_table
 from cifar_runtime.scores import (
@@ -23,7 +24,7 @@ from cifar_runtime.scores import (
     dequantize,
     probabilities_from_scores,
 )
-from cifar_runtime.sessions.base import RuntimeChoice, Session
+from cifar_runtime.sessions.base import Session
 from cifar_runtime.sessions.open import check_runtime, open_session
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _MODELS = Path(__file__).parent / "models"
 _DEFAULT_NAME = "edge-s-int8"
-_INTERPRETERS = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,12 +161,13 @@ def default_model(runtime: RuntimeChoice = "auto") -> Path:
     if runtime != "auto":
         check_runtime(runtime, runtime, name="the default model")
         return _MODELS / f"{_DEFAULT_NAME}.{runtime}"
-    for model_format, package in _INTERPRETERS.items():
-        if importlib.util.find_spec(package) is not None:
-            return _MODELS / f"{_DEFAULT_NAME}.{model_format}"
+    for known in KNOWN_FORMATS.values():
+        if importlib.util.find_spec(known.package) is not None:
+            return _MODELS / f"{_DEFAULT_NAME}{known.suffix}"
+    first, *others = KNOWN_FORMATS.values()
     raise MissingDependencyError(
-        "no interpreter is installed, expected LiteRT or onnxruntime.",
-        hint="pip install ai-edge-litert (or, where it has no wheel, pip install onnxruntime)",
+        f"no interpreter is installed, expected {' or '.join(known.title for known in (first, *others))}.",
+        hint=f"{first.pip} (or, where it has no wheel, {' or '.join(other.pip for other in others)})",
     )
 
 

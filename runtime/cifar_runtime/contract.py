@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 
 from cifar_runtime.errors import ArtefactError
 
-ModelFormat = Literal["tflite", "onnx"]
 TensorType = Literal["float32", "int8", "uint8"]
 ScoreKind = Literal["probabilities", "logits"]
 AbstentionScore = Literal["probability", "generalized-entropy"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_runtime.artefact import Artefact, open_artefact
-from cifar_runtime.formats.graph import Graph, GraphTensor
+from cifar_runtime.formats.graph import Graph, GraphTensor, graph_from_bytes
 from cifar_runtime.golden import Replay, replay
 
 SCHEMA = "cifar-edge/info/1"
@@ -68,13 +68,7 @@ def graph_of(artefact: Artefact) -> Graph:
     Raises:
         ArtefactError: the file is damaged.
     """
-    if artefact.format == "tflite":
-        from cifar_runtime.formats.tflite_graph import tflite_graph
-
-        return tflite_graph(artefact.data)
-    from cifar_runtime.formats.onnx_graph import onnx_graph
-
-    return onnx_graph(artefact.data)
+    return graph_from_bytes(artefact.data, artefact.format)
 
 
 def self_test(model: Path, *, contract: str | Path | None = None) -> Replay:

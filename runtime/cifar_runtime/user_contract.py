@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cifar_runtime.contract import Contract, ModelFormat, contract_from_json
+from cifar_runtime.contract import Contract, contract_from_json
 from cifar_runtime.errors import ArtefactError, UsageError, not_one_of
 from cifar_runtime.files import read_once
-from cifar_runtime.formats.graph import Graph, GraphTensor
+from cifar_runtime.formats.graph import Graph, GraphTensor, graph_from_bytes
+from cifar_runtime.formats.known_formats import ModelFormat
 
 MAX_CONTRACT_BYTES = 1024 * 1024
 _FOLDER = Path(__file__).parent / "contracts"
@@ -111,7 +112,7 @@ def _location(contract: str | Path) -> Path:
 
 def _checked_graph(model: Path, data: bytes, model_format: ModelFormat) -> Graph:
     try:
-        graph = _graph(data, model_format)
+        graph = graph_from_bytes(data, model_format)
     except ArtefactError as error:
         raise ArtefactError(f"{model}: {error.message}", hint=error.hint) from error
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
@@ -121,16 +122,6 @@ def _checked_graph(model: Path, data: bytes, model_format: ModelFormat) -> Graph
             hint="Give an image classifier.",
         )
     return graph
-
-
-def _graph(data: bytes, model_format: ModelFormat) -> Graph:
-    if model_format == "tflite":
-        from cifar_runtime.formats.tflite_graph import tflite_graph
-
-        return tflite_graph(data)
-    from cifar_runtime.formats.onnx_graph import onnx_graph
-
-    return onnx_graph(data)
 
 
 def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

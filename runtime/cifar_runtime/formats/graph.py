@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat, load
+
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 _SMALL_INTEGERS = ("int8", "uint8", "int16", "int4", "uint4", "int2")
 # Types that hold learned values; int32 and int64 constants are shapes, axes or, by position, biases.
@@ -116,6 +118,16 @@ class Graph:
     def activations(self) -> int | None:
         """Numbers that these read and write for one image besides parameters; None when unknown."""
         return _sum_or_none(operator.activations for operator in self.operators)
+
+
+def graph_from_bytes(data: bytes, model_format: ModelFormat) -> Graph:
+    """What a model file computes.
+
+    Raises:
+        ArtefactError: the file is damaged.
+    """
+    graph: Graph = load(KNOWN_FORMATS[model_format].graph)(data)
+    return graph
 
 
 def _sum_or_none(counts: Iterable[int | None]) -> int | None:

@@ -1,4 +1,4 @@
-"""Runs .tflite models in LiteRT: the only module that imports ai_edge_litert.
+"""Runs .tflite models in LiteRT: the only module that knows its interface.
 
 It never preprocesses; batches come in the model's own dtype.
 """
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
-from cifar_runtime.sessions.base import RuntimeName
+from cifar_runtime.errors import ArtefactError, UsageError
+from cifar_runtime.formats.known_formats import RuntimeName
+from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
+from cifar_runtime.sessions.interpreters import interpreter_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
@@ -31,12 +33,14 @@ class LiteRTSession:
 
     runtime: RuntimeName
 
-    def __init__(self, artefact: Artefact, *, threads: int, xnnpack: bool = True) -> None:
+    def __init__(
+        self, artefact: Artefact, *, threads: int, options: SessionOptions = DEFAULT_OPTIONS
+    ) -> None:
         self.runtime = "litert"
         self._input = contract_input(artefact.contract)
         self._output = contract_output(artefact.contract)
         self._lock = threading.Lock()
-        self._interpreter: Any = _open_interpreter(artefact, threads, xnnpack=xnnpack)
+        self._interpreter: Any = _open_interpreter(artefact, threads, options)
         self._input_index, self._output_index = _checked_indices(self._interpreter, artefact)
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
@@ -67,22 +71,16 @@ class LiteRTSession:
         return scores
 
 
-def _open_interpreter(artefact: Artefact, threads: int, *, xnnpack: bool) -> Any:
+def _open_interpreter(artefact: Artefact, threads: int, options: SessionOptions) -> Any:
+    litert = interpreter_of(artefact)
+    resolvers = litert.OpResolverType
+    own_kernels = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         with filtered_native_stderr():
-            from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{artefact.path}: needs LiteRT, which cannot be imported: {error}.",
-            hint="pip install ai-edge-litert",
-        ) from error
-    own_kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    try:
-        with filtered_native_stderr():
-            interpreter = Interpreter(
+            interpreter = litert.Interpreter(
                 model_content=artefact.data,
                 num_threads=threads,
-                experimental_op_resolver_type=OpResolverType.AUTO if xnnpack else own_kernels,
+                experimental_op_resolver_type=resolvers.AUTO if options.xnnpack else own_kernels,
             )
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:

@@ -1,19 +1,20 @@
-"""Runs .onnx models in onnxruntime: the only module that imports it.
+"""Runs .onnx models in onnxruntime: the only module that knows its interface.
 
 It never preprocesses; batches come in the model's own dtype. Only the CPU provider is used, and
 files that point to other files are refused.
 """
 
-import os
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
+from cifar_runtime.errors import ArtefactError, UsageError
+from cifar_runtime.formats.known_formats import RuntimeName
 from cifar_runtime.formats.protobuf import has_external_data
-from cifar_runtime.sessions.base import GraphOptimization, RuntimeName
+from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
+from cifar_runtime.sessions.interpreters import interpreter_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
@@ -41,7 +42,7 @@ class OrtSession:
     runtime: RuntimeName
 
     def __init__(
-        self, artefact: Artefact, *, threads: int, graph_optimization: GraphOptimization = "all"
+        self, artefact: Artefact, *, threads: int, options: SessionOptions = DEFAULT_OPTIONS
     ) -> None:
         self.runtime = "onnxruntime"
         self._path = artefact.path
@@ -52,7 +53,7 @@ class OrtSession:
                 f"{artefact.path}: keeps weights in other files, expected all of them inside.",
                 hint="Save the model without external data.",
             )
-        self._session: Any = _open_onnxruntime(artefact, threads, graph_optimization)
+        self._session: Any = _open_onnxruntime(artefact, threads, options)
         self._input_name, max_batch = _checked_input(self._session, artefact)
         self._max_batch = max_batch or _MAX_BATCH
 
@@ -88,30 +89,19 @@ class OrtSession:
         return scores
 
 
-def _open_onnxruntime(
-    artefact: Artefact, threads: int, graph_optimization: GraphOptimization
-) -> Any:
-    # Read at import: without it onnxruntime starts a thread, writes to ~/.cache and calls home.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    try:
-        with filtered_native_stderr():
-            import onnxruntime
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{artefact.path}: needs onnxruntime, which cannot be imported: {error}.",
-            hint="pip install onnxruntime",
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL_ONLY
-    options.graph_optimization_level = getattr(
-        onnxruntime.GraphOptimizationLevel, OPTIMIZATION_LEVELS[graph_optimization]
+def _open_onnxruntime(artefact: Artefact, threads: int, options: SessionOptions) -> Any:
+    onnxruntime = interpreter_of(artefact)
+    native_options = onnxruntime.SessionOptions()
+    native_options.intra_op_num_threads = threads
+    native_options.inter_op_num_threads = 1
+    native_options.log_severity_level = _FATAL_ONLY
+    native_options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, OPTIMIZATION_LEVELS[options.graph_optimization]
     )
     try:
         with filtered_native_stderr():
             return onnxruntime.InferenceSession(
-                artefact.data, sess_options=options, providers=["CPUExecutionProvider"]
+                artefact.data, sess_options=native_options, providers=["CPUExecutionProvider"]
             )
     except Exception as error:
         raise ArtefactError(

@@ -68,7 +68,9 @@ def test_every_way_to_set_an_interpreter_up_gives_the_same_scores(
 def test_litert_hands_operators_to_xnnpack_only_when_it_may(
     tflite_model: Path, *, xnnpack: bool, delegates: int
 ) -> None:
-    session = LiteRTSession(open_artefact(tflite_model), threads=1, xnnpack=xnnpack)
+    session = LiteRTSession(
+        open_artefact(tflite_model), threads=1, options=SessionOptions(xnnpack=xnnpack)
+    )
     operators = session._interpreter._get_ops_details()
     assert [one["op_name"] for one in operators].count("DELEGATE") == delegates
 
