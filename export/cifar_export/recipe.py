@@ -169,7 +169,7 @@ class ExportRecipe:
     verbose: bool = False
 
     def __post_init__(self) -> None:
-        _check_choices("format", self.formats, get_args(ModelFormat))
+        _check_choices("format", self.formats, tuple(RUNNABLE))
         _check_choices("quantize", self.quantize, get_args(Quantize))
         _check_choices("eval split", (self.eval_split,), get_args(EvalSplit))
         if self.input_range is not None:

@@ -13,21 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from cifar_export.recipe import (
-    RUNNABLE,
-    EvalSplit,
-    ExportRecipe,
-    QatRecipe,
-    Quantize,
-)
+from cifar_export.recipe import RUNNABLE, EvalSplit, ExportRecipe, QatRecipe, Quantize
 from cifar_export.result import ExportConflictError, ExportGateError
-from cifar_runtime.commands.options import (
-    add_document_option,
-)
+from cifar_runtime.commands.options import add_document_option
 from cifar_runtime.commands.parser import Parser, choice, execute, sentences_to_stderr
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
 from cifar_runtime.errors import GateError, UsageError
-from cifar_runtime.formats.known_formats import ModelFormat
 
 if TYPE_CHECKING:
     from cifar_eval.models.protocols import ModelFile
@@ -163,7 +154,7 @@ def _refused(recipe: ExportRecipe) -> "tuple[RefusedPair, ...]":
     from cifar_maintain.matrix_report import RefusedPair
 
     refused = []
-    for model_format in get_args(ModelFormat):
+    for model_format in RUNNABLE:
         for precision in get_args(Quantize):
             try:
                 replace(recipe, formats=(model_format,), quantize=(precision,), qat=None)

@@ -40,6 +40,12 @@ class Artefact:
         card: the whole card as JSON data.
         foreign: whether the user gave the contract, so that nothing vouches for the file: a
             session first runs it in a child process (see ``sessions.isolation``).
+
+    Example:
+        >>> from cifar_runtime import open_artefact
+        >>> artefact = open_artefact("edge-s-int8.tflite")
+        >>> artefact.name, artefact.format
+        ('edge-s-int8', 'tflite')
     """
 
     path: Path
@@ -77,6 +83,11 @@ def open_artefact(path: str | Path, *, contract: str | Path | None = None) -> Ar
         ArtefactError: the model, its card or the user's contract is missing or damaged, or they do
             not belong together.
         UsageError: a contract was given for a model that has a card, or by an unknown name.
+
+    Example:
+        >>> from cifar_runtime import open_artefact
+        >>> open_artefact("edge-s-int8.tflite").contract.labels[:3]
+        ('airplane', 'automobile', 'bird')
     """
     path = Path(path)
     model_format = _checked_format(path)

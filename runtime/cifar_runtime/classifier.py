@@ -1,9 +1,4 @@
-"""The runtime's front door: images in, predictions out. It never prints.
-
-from cifar_runtime import Classifier
-
-Classifier().classify("cat.png").label
-"""
+"""The runtime's front door: images in, predictions out. It never prints."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -45,6 +40,14 @@ class Prediction:
         ranked: every (label, probability), most probable first.
         abstained: whether the answer is less certain than what the contract calls a sure one: then the label is
             only the best guess. Never, where the contract has no threshold.
+
+    Example:
+        >>> from cifar_runtime import Classifier
+        >>> prediction = Classifier().classify("cat.png")
+        >>> f"{prediction.label} {prediction.probability:.0%}"
+        'cat 100%'
+        >>> [label for label, _ in prediction.ranked[:2]]
+        ['cat', 'dog']
     """
 
     label: str
@@ -62,6 +65,12 @@ class Classifier:
         labels: what it can say, in the order of its scores.
         artefact: the model and its contract.
         session: the interpreter that runs it.
+
+    Example:
+        >>> from cifar_runtime import Classifier
+        >>> classifier = Classifier("edge-s-int8.onnx", threads=2)
+        >>> classifier.classify("cat.png").label
+        'cat'
     """
 
     def __init__(

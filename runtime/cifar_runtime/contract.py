@@ -109,7 +109,19 @@ class OutputContract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """Everything needed to feed a model and to read its answer."""
+    """Everything needed to feed a model and to read its answer.
+
+    Attributes:
+        input: how an image becomes the model's input tensor.
+        output: how its output tensor becomes scores.
+        labels: what the scores stand for, in their order.
+
+    Example:
+        >>> from cifar_runtime import open_artefact
+        >>> contract = open_artefact("edge-s-int8.tflite").contract
+        >>> contract.input.shape, contract.input.dtype, contract.output.kind
+        ((32, 32, 3), 'int8', 'logits')
+    """
 
     input: InputContract
     output: OutputContract

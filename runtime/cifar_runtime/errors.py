@@ -24,6 +24,14 @@ class CifarEdgeError(Exception):
         exit_code: what a command returns to the shell.
         code: the same as a word, for JSON.
         hint: what the user can do about it, one sentence.
+
+    Example:
+        >>> from cifar_runtime import CifarEdgeError, Classifier
+        >>> try:
+        ...     Classifier().classify("missing.png")
+        ... except CifarEdgeError as error:
+        ...     print(error.exit_code, error)
+        3 missing.png: cannot be read: No such file or directory. Check the path.
     """
 
     exit_code: ClassVar[int] = 1

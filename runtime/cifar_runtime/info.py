@@ -1,6 +1,6 @@
 """What a model is: its card, what the file computes, and whether its golden vectors still hold.
 
-Nothing here runs a model but :func:`self_test`; nothing prints (see ``info_cli``).
+Nothing here runs a model but :func:`self_test`; nothing prints (see ``commands.info``).
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class ModelInfo:
 
 
 def model_info(
-    model: Path, *, contract: str | Path | None = None, with_self_test: bool = False
+    model: str | Path, *, contract: str | Path | None = None, with_self_test: bool = False
 ) -> ModelInfo:
     """The description of a model file.
 
@@ -53,6 +53,11 @@ def model_info(
         ArtefactError: the model cannot be used, or there are no golden vectors to replay.
         MissingDependencyError: the self-test's interpreter is not installed.
         UsageError: as for ``open_artefact``.
+
+    Example:
+        >>> from cifar_runtime import model_info
+        >>> model_info("edge-s-int8.onnx").graph.num_parameters
+        96234
     """
     artefact = open_artefact(model, contract=contract)
     return ModelInfo(
@@ -71,12 +76,18 @@ def graph_of(artefact: Artefact) -> Graph:
     return graph_from_bytes(artefact.data, artefact.format)
 
 
-def self_test(model: Path, *, contract: str | Path | None = None) -> Replay:
+def self_test(model: str | Path, *, contract: str | Path | None = None) -> Replay:
     """The golden vectors of a model, replayed on this machine.
 
     Raises:
         ArtefactError: the model cannot be used, or has no golden vectors.
         MissingDependencyError: its interpreter is not installed.
+
+    Example:
+        >>> from cifar_runtime import self_test
+        >>> result = self_test("edge-s-int8.tflite")
+        >>> result.passed, result.num_vectors
+        (True, 8)
     """
     from cifar_runtime.classifier import Classifier
 

@@ -6,9 +6,7 @@ from pathlib import Path
 
 from cifar_bench.regression.baseline import is_model
 from cifar_bench.regression.limits import RegressionLimits
-from cifar_runtime.commands.options import (
-    add_document_option,
-)
+from cifar_runtime.commands.options import add_document_option
 from cifar_runtime.commands.parser import Parser, share
 from cifar_runtime.commands.result_file import STDOUT, check_result_file
 from cifar_runtime.errors import UsageError

@@ -20,12 +20,7 @@ from cifar_runtime.commands.options import (
     add_threads_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import (
-    Parser,
-    execute,
-    sentences_to_stderr,
-    share,
-)
+from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr, share
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
 from cifar_runtime.errors import GateError, UsageError
 

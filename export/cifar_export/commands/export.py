@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from cifar_export.recipe import (
     ALIASES,
+    RUNNABLE,
     CalibrationMethod,
     ConfidenceRecipe,
     EvalSplit,
@@ -41,7 +42,6 @@ from cifar_runtime.commands.parser import (
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_document
 from cifar_runtime.contract import ResizeFilter, ScoreKind
 from cifar_runtime.errors import CifarEdgeError, UsageError, not_one_of
-from cifar_runtime.formats.known_formats import ModelFormat
 
 if TYPE_CHECKING:
     from cifar_export.planning import PlannedArtefact
@@ -248,7 +248,7 @@ def _add_model_arguments(parser: Parser) -> None:
     parser.add_argument(
         "-f",
         "--format",
-        type=_several(get_args(ModelFormat)),
+        type=_several(tuple(RUNNABLE)),
         default=("tflite",),
         metavar="tflite,onnx",
         help="one or more formats (default: tflite)",

@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from cifar_runtime.commands.options import (
-    add_quiet_option,
-    add_verbose_option,
-)
+from cifar_runtime.commands.options import add_quiet_option, add_verbose_option
 from cifar_runtime.commands.parser import Parser, choice, execute
 
 SCHEMA = "cifar-edge/data/1"

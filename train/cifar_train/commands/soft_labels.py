@@ -8,9 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from cifar_runtime.commands.options import (
-    add_verbose_option,
-)
+from cifar_runtime.commands.options import add_verbose_option
 from cifar_runtime.commands.parser import Parser, choice, execute
 from cifar_train.recipe import Backend
 

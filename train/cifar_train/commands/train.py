@@ -9,11 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from cifar_runtime.commands.options import (
-    add_quiet_option,
-    add_seed_option,
-    add_verbose_option,
-)
+from cifar_runtime.commands.options import add_quiet_option, add_seed_option, add_verbose_option
 from cifar_runtime.commands.parser import Parser, choice, execute, positive_int
 from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.errors import UsageError
