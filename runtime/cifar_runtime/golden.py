@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.contract import OutputContract
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError
 
 if TYPE_CHECKING:
@@ -90,14 +91,8 @@ class Replay:
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON-ready data."""
-        return {
-            "num_vectors": self.num_vectors,
-            "max_error": self.max_error,
-            "tolerance": self.tolerance,
-            "bit_exact": self.bit_exact,
-            "decisions_kept": self.decisions_kept,
-            "passed": self.passed,
-        }
+        document: dict[str, Any] = to_document(self, "passed")
+        return document
 
 
 def golden_vectors(

@@ -3,13 +3,13 @@
 Nothing here runs a model but :func:`self_test`; nothing prints (see ``commands.info``).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cifar_runtime.artefact import Artefact, open_artefact
-from cifar_runtime.formats.graph import Graph, GraphTensor, graph_from_bytes
+from cifar_runtime.documents import to_document
+from cifar_runtime.formats.graph import Graph, graph_from_bytes
 from cifar_runtime.golden import Replay, replay
 
 SCHEMA = "cifar-edge/info/1"
@@ -105,17 +105,5 @@ def content_to_json(graph: Graph) -> dict[str, Any]:
         "parameters": graph.num_parameters,
         "parameter_bytes": graph.parameter_bytes,
         "macs": graph.macs,
-        "tensors": [_tensor_to_json(tensor) for tensor in graph.tensors],
-    }
-
-
-def _tensor_to_json(tensor: GraphTensor) -> Mapping[str, Any]:
-    return {
-        "name": tensor.name,
-        "dtype": tensor.dtype,
-        "shape": None if tensor.shape is None else list(tensor.shape),
-        "constant_bytes": tensor.constant_bytes,
-        "scales": list(tensor.scales),
-        "zero_points": list(tensor.zero_points),
-        "axis": tensor.axis,
+        "tensors": to_document(graph.tensors),
     }

@@ -4,7 +4,7 @@ It never preprocesses; batches come in the model's own dtype.
 """
 
 import threading
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from cifar_runtime.sessions.interpreters import interpreter_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
-    check_agreement,
     check_batch,
+    check_ends,
     contract_input,
     contract_output,
+    one_line,
 )
 
 
@@ -65,7 +66,7 @@ class LiteRTSession:
             scores: NDArray[Any] = self._interpreter.get_tensor(self._output_index)
         except (RuntimeError, ValueError) as error:
             raise ArtefactError(
-                f"LiteRT failed while running the model: {_one_line(error)}.",
+                f"LiteRT failed while running the model: {_reason(error)}.",
                 hint="Run cifar-export again.",
             ) from error
         return scores
@@ -85,7 +86,7 @@ def _open_interpreter(artefact: Artefact, threads: int, options: SessionOptions)
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ArtefactError(
-            f"{artefact.path}: LiteRT cannot open it: {_one_line(error)}.",
+            f"{artefact.path}: LiteRT cannot open it: {_reason(error)}.",
             hint="Run cifar-export again.",
         ) from error
     return interpreter
@@ -93,24 +94,8 @@ def _open_interpreter(artefact: Artefact, threads: int, options: SessionOptions)
 
 def _checked_indices(interpreter: Any, artefact: Artefact) -> tuple[int, int]:
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ArtefactError(
-            f"{artefact.path}: has {len(inputs)} inputs and {len(outputs)} outputs, "
-            "expected one of each.",
-            hint="Export an image classifier with cifar-export.",
-        )
-    _check_tensor(artefact, "input", inputs[0])
-    _check_tensor(artefact, "output", outputs[0])
+    check_ends(artefact, inputs, outputs, facts=_facts, quantization_known=True)
     return inputs[0]["index"], outputs[0]["index"]
-
-
-def _check_tensor(
-    artefact: Artefact, side: Literal["input", "output"], details: dict[str, Any]
-) -> None:
-    declared = (contract_input if side == "input" else contract_output)(artefact.contract)
-    check_agreement(
-        artefact.path, side, found=_facts(details), declared=declared, quantization_known=True
-    )
 
 
 def _facts(details: dict[str, Any]) -> TensorFacts:
@@ -124,5 +109,5 @@ def _facts(details: dict[str, Any]) -> TensorFacts:
     )
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or "it gives no reason, as when memory runs out"
+def _reason(error: Exception) -> str:
+    return one_line(error).rstrip(".") or "it gives no reason, as when memory runs out"

@@ -4,7 +4,7 @@ It never preprocesses; batches come in the model's own dtype. Only the CPU provi
 files that point to other files are refused.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,11 @@ from cifar_runtime.sessions.interpreters import interpreter_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
-    check_agreement,
     check_batch,
+    check_ends,
     contract_input,
     contract_output,
+    one_line,
 )
 
 # Enough to amortise a call, small enough that the activations of a large split stay out of memory.
@@ -77,7 +78,7 @@ class OrtSession:
             scores: NDArray[Any] = session.run(None, {self._input_name: part})[0]
         except Exception as error:  # onnxruntime raises eight unrelated classes
             raise ArtefactError(
-                f"{self._path}: onnxruntime failed while running it: {_one_line(error)}.",
+                f"{self._path}: onnxruntime failed while running it: {one_line(error)}.",
                 hint="Run cifar-export again.",
             ) from error
         expected = (len(part), self._output.shape[1])
@@ -105,7 +106,7 @@ def _open_onnxruntime(artefact: Artefact, threads: int, options: SessionOptions)
             )
     except Exception as error:
         raise ArtefactError(
-            f"{artefact.path}: onnxruntime cannot open it: {_one_line(error)}.",
+            f"{artefact.path}: onnxruntime cannot open it: {one_line(error)}.",
             hint="Run cifar-export again.",
         ) from error
 
@@ -113,23 +114,9 @@ def _open_onnxruntime(artefact: Artefact, threads: int, options: SessionOptions)
 def _checked_input(session: Any, artefact: Artefact) -> tuple[str, int | None]:
     """The input's name and its fixed batch size, None when that is free."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ArtefactError(
-            f"{artefact.path}: has {len(inputs)} inputs and {len(outputs)} outputs, "
-            "expected one of each.",
-            hint="Export an image classifier with cifar-export.",
-        )
-    _check_tensor(artefact, "input", inputs[0])
-    _check_tensor(artefact, "output", outputs[0])
-    return inputs[0].name, _facts(inputs[0]).shape[0]
-
-
-def _check_tensor(artefact: Artefact, side: Literal["input", "output"], tensor: Any) -> None:
-    declared = (contract_input if side == "input" else contract_output)(artefact.contract)
     # An ONNX file has no scale of an integer input: the contract's stands.
-    check_agreement(
-        artefact.path, side, found=_facts(tensor), declared=declared, quantization_known=False
-    )
+    check_ends(artefact, inputs, outputs, facts=_facts, quantization_known=False)
+    return inputs[0].name, _facts(inputs[0]).shape[0]
 
 
 def _facts(tensor: Any) -> TensorFacts:
@@ -137,7 +124,3 @@ def _facts(tensor: Any) -> TensorFacts:
         shape=tuple(size if isinstance(size, int) else None for size in tensor.shape),
         dtype=_DTYPES.get(tensor.type, tensor.type),
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

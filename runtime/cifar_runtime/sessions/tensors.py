@@ -3,13 +3,14 @@
 It is filled in by the sessions; it imports no interpreter.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError, UsageError
 
@@ -50,37 +51,57 @@ def contract_output(contract: Contract) -> TensorFacts:
     return _facts(shape, declared.dtype, declared.scale, declared.zero_point)
 
 
-def check_agreement(
-    path: Path,
-    side: Literal["input", "output"],
+def check_ends(
+    artefact: Artefact,
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
     *,
-    found: TensorFacts,
-    declared: TensorFacts,
+    facts: Callable[[Any], TensorFacts],
     quantization_known: bool,
 ) -> None:
-    """Refuses a model whose tensor is not the one in its contract, or fixed to a batch above 1.
+    """Refuses a model that has not one input and one output, or other ones than its contract says.
 
     Args:
-        path: the model, for the message.
-        side: which tensor, for the message.
-        found: what the file says; axes that it leaves open agree with anything.
-        declared: what the contract says.
-        quantization_known: whether the file holds scale and zero point.
+        artefact: the model.
+        inputs: what its interpreter says of its inputs.
+        outputs: and of its outputs.
+        facts: reads one of them.
+        quantization_known: whether they hold scale and zero point.
 
     Raises:
-        ArtefactError: they differ.
+        ArtefactError: that is what it has.
     """
-    agree = (
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ArtefactError(
+            f"{artefact.path}: has {len(inputs)} inputs and {len(outputs)} outputs, "
+            "expected one of each.",
+            hint="Export an image classifier with cifar-export.",
+        )
+    for side, tensor, declared in (
+        ("input", inputs[0], contract_input(artefact.contract)),
+        ("output", outputs[0], contract_output(artefact.contract)),
+    ):
+        found = facts(tensor)
+        if not _agree(found, declared, quantization_known=quantization_known):
+            raise ArtefactError(
+                f"{artefact.path}: its {side} is {found}, its contract says {declared}.",
+                hint="The card belongs to another model: run cifar-export again.",
+            )
+
+
+def one_line(error: Exception) -> str:
+    """What an interpreter says of a failure, without line breaks."""
+    return " ".join(str(error).split())
+
+
+def _agree(found: TensorFacts, declared: TensorFacts, *, quantization_known: bool) -> bool:
+    """Whether a tensor is the one in the contract, with a batch of 1 or any; its open axes agree with all sizes."""
+    return (
         found.dtype == declared.dtype
         and found.shape[:1] in ((None,), (1,))
         and _shapes_agree(found.shape, declared.shape)
         and (not quantization_known or _quantizations_agree(found, declared))
     )
-    if not agree:
-        raise ArtefactError(
-            f"{path}: its {side} is {found}, its contract says {declared}.",
-            hint="The card belongs to another model: run cifar-export again.",
-        )
 
 
 def check_batch(batch: NDArray[Any], declared: TensorFacts) -> None:
