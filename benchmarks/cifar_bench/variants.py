@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import UsageError, not_one_of
+from cifar_runtime.formats.known_formats import ModelFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from cifar_export.pipeline import check_installed
 from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
 from cifar_export.source import open_declared
-from cifar_runtime.contract import ModelFormat
+from cifar_runtime.formats.known_formats import ModelFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cifar_eval.parity.limits import Limits
-from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
+from cifar_runtime.contract import ResizeFilter, ScoreKind
 from cifar_runtime.errors import UsageError, not_one_of
+from cifar_runtime.formats.known_formats import ModelFormat
 
 Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int16x8"]
 EvalSplit = Literal["auto", "test", "test-sample"]
@@ -290,7 +291,7 @@ class ExportRecipe:
     verbose: bool = False
 
     def __post_init__(self) -> None:
-        _check_choices("format", self.formats, get_args(ModelFormat))
+        _check_choices("format", self.formats, tuple(RUNNABLE))
         _check_choices("quantize", self.quantize, get_args(Quantize))
         self._check_pairs()
         self._check_qat()

@@ -24,9 +24,9 @@ from cifar_export.recipe import (
     SourceRecipe,
 )
 from cifar_export.result import ExportConflictError, ExportGateError
+from cifar_runtime.commands.options import add_document_option
 from cifar_runtime.commands.parser import Parser, choice, execute, sentences_to_stderr
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
-from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import GateError, UsageError
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _refused(recipe: ExportRecipe) -> "tuple[RefusedPair, ...]":
     from cifar_maintain.matrix_report import RefusedPair
 
     refused = []
-    for model_format in get_args(ModelFormat):
+    for model_format in RUNNABLE:
         for precision in get_args(Quantize):
             try:
                 replace(recipe, formats=(model_format,), quantize=(precision,), qat=None)
@@ -226,13 +226,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         metavar="auto|test|test-sample",
         help="images to gate on (default: the test split when fetched, else the shipped 1,000)",
     )
-    add(
-        "--json",
-        nargs="?",
-        const=STDOUT,
-        metavar="FILE",
-        help="the report as JSON, to stdout without FILE; README's table is drawn from it",
-    )
+    add_document_option(parser, "--json", "the report, which README's table is drawn from, as JSON")
     options = parser.parse_args(argv)
     check_result_file(
         "--json", options.json, suffix=".json", program=_PROGRAM, operands="CHECKPOINT"

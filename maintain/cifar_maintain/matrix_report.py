@@ -15,8 +15,8 @@ from cifar_eval.models.protocols import ModelFile
 from cifar_eval.parity.counts import Parity, parity_from_json
 from cifar_eval.parity.gate import Gate, judge
 from cifar_eval.parity.limits import Limits
-from cifar_runtime.contract import ModelFormat
-from cifar_runtime.errors import InputError, flaw_of
+from cifar_runtime.errors import InputError, json_error_reason
+from cifar_runtime.formats.known_formats import ModelFormat
 
 MATRIX_SCHEMA = "cifar-edge/matrix/1"
 _HEADER = (
@@ -168,7 +168,7 @@ def matrix_from_text(text: str, *, origin: str) -> MatrixReport:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{origin}: is not a matrix report: {flaw_of(error)}.",
+            f"{origin}: is not a matrix report: {json_error_reason(error)}.",
             hint="Make it again with python -m cifar_maintain.matrix.",
         ) from error
 

@@ -9,7 +9,7 @@ from typing import Any
 from cifar_eval.accuracy import Accuracy
 from cifar_eval.formatting import NOT_APPLICABLE, markdown_rows, percent
 from cifar_eval.parity.report import PARITY_SCHEMA
-from cifar_runtime.errors import InputError, flaw_of
+from cifar_runtime.errors import InputError, json_error_reason
 
 _SCHEMA = "cifar-edge/train/1"
 _HEADER = (
@@ -113,7 +113,7 @@ def _readable(runs: Sequence[TrainingRun], origin: str) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{origin}: a document cannot be used: {flaw_of(error)}.", hint=hint
+            f"{origin}: a document cannot be used: {json_error_reason(error)}.", hint=hint
         ) from error
 
 

@@ -1,22 +1,50 @@
 """The light runtime of cifar-edge: opens an artefact and classifies images, without TensorFlow.
 
-``from cifar_runtime import Classifier`` is the whole API most programs need.
+``from cifar_runtime import Classifier`` is the whole API most programs need. Names are loaded on first use, so that
+``import cifar_runtime`` costs no numpy.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cifar_runtime.artefact import Artefact as Artefact
+    from cifar_runtime.artefact import open_artefact as open_artefact
     from cifar_runtime.classifier import Classifier as Classifier
     from cifar_runtime.classifier import Prediction as Prediction
+    from cifar_runtime.contract import Contract as Contract
+    from cifar_runtime.errors import ArtefactError as ArtefactError
+    from cifar_runtime.errors import CifarEdgeError as CifarEdgeError
+    from cifar_runtime.errors import GateError as GateError
+    from cifar_runtime.errors import InputError as InputError
+    from cifar_runtime.errors import MissingDependencyError as MissingDependencyError
+    from cifar_runtime.errors import UsageError as UsageError
+    from cifar_runtime.info import model_info as model_info
+    from cifar_runtime.info import self_test as self_test
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "Prediction", "__version__"]
+_MODULES = {
+    "artefact": ("Artefact", "open_artefact"),
+    "classifier": ("Classifier", "Prediction"),
+    "contract": ("Contract",),
+    "errors": (
+        *("ArtefactError", "CifarEdgeError", "GateError", "InputError"),
+        *("MissingDependencyError", "UsageError"),
+    ),
+    "info": ("model_info", "self_test"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+__all__ = ["__version__", *_MODULE_OF]  # noqa: PLE0604 - the names of _MODULES
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the classifier on first use, so that ``--help`` does not pay for numpy."""
-    if name in ("Classifier", "Prediction"):
-        from cifar_runtime import classifier
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(classifier, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value  # the next use finds it at once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

@@ -1,8 +1,8 @@
 """Opens an artefact: a model file and its card, read once, hashed, and checked against each other.
 
 The card lies beside the model and, but for the file's digest and size, inside it as well: one that
-was edited, or belongs to another model, differs. A model without a card opens only with a contract
-that the user states. It never runs the model (see ``session``) and never writes one (see
+was edited, or belongs to another model, differs. A model without a card opens only with a
+contract that the user gives. It never runs the model (see ``sessions``) and never writes one (see
 ``cifar_export``).
 """
 
@@ -11,18 +11,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from cifar_runtime.contract import Contract, ModelFormat, contract_from_json
+from cifar_runtime.contract import Contract, contract_from_json
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 from cifar_runtime.formats.embedded_card import document_of_card, embedded_document
+from cifar_runtime.formats.known_formats import (
+    SUFFIXES,
+    ModelFormat,
+    format_from_suffix,
+    has_content_of,
+)
 
 CARD_SCHEMA = "cifar-edge/artefact/1"
 MAX_CARD_BYTES = 16 * 1024 * 1024
-# The file identifier of a TensorFlow Lite flatbuffer stands at byte 4.
-# Source: tensorflow/compiler/mlir/lite/schema/schema.fbs, ``file_identifier "TFL3"``.
-_TFLITE_IDENTIFIER = b"TFL3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +38,14 @@ class Artefact:
         data: the model file, as hashed; sessions open these bytes, never the path again.
         contract: how to feed it and read its answer.
         card: the whole card as JSON data.
-        foreign: whether the user stated the contract, so that nothing vouches for the file: a
-            session tries it in a child process first (see ``trial``).
+        foreign: whether the user gave the contract, so that nothing vouches for the file: a
+            session first runs it in a child process (see ``sessions.isolation``).
+
+    Example:
+        >>> from cifar_runtime import open_artefact
+        >>> artefact = open_artefact("edge-s-int8.tflite")
+        >>> artefact.name, artefact.format
+        ('edge-s-int8', 'tflite')
     """
 
     path: Path
@@ -53,7 +62,7 @@ class Artefact:
 
     @property
     def sha256(self) -> str:
-        """The digest of ``data`` in hexadecimal, as the card states it and opening verified it."""
+        """The digest of ``data`` in hexadecimal, as the card has it and opening verified it."""
         return str(self.card["model"]["sha256"])
 
 
@@ -62,20 +71,26 @@ def card_path(model_path: Path) -> Path:
     return model_path.with_name(model_path.name + ".json")
 
 
-def open_artefact(path: Path, *, contract: str | Path | None = None) -> Artefact:
+def open_artefact(path: str | Path, *, contract: str | Path | None = None) -> Artefact:
     """The artefact at ``path``, with its card's claims about the file verified.
 
     Args:
         path: a ``.tflite`` or ``.onnx`` file.
         contract: for a model that cifar-export did not write: the name of a built-in contract or a
-            JSON file with one (see ``stated_contract``); None: the model has its card beside it.
+            JSON file with one (see ``user_contract``); None: the model has its card beside it.
 
     Raises:
-        ArtefactError: the model, its card or the stated contract is missing or damaged, or they do
+        ArtefactError: the model, its card or the user's contract is missing or damaged, or they do
             not belong together.
-        UsageError: a contract was stated for a model that has a card, or by an unknown name.
+        UsageError: a contract was given for a model that has a card, or by an unknown name.
+
+    Example:
+        >>> from cifar_runtime import open_artefact
+        >>> open_artefact("edge-s-int8.tflite").contract.labels[:3]
+        ('airplane', 'automobile', 'bird')
     """
-    model_format = _format_from_suffix(path)
+    path = Path(path)
+    model_format = _checked_format(path)
     location = card_path(path)
     if contract is not None and location.exists():
         raise UsageError(
@@ -102,7 +117,7 @@ def artefact_from_bytes(path: Path, data: bytes, card_text: bytes) -> Artefact:
     Raises:
         ArtefactError: either was changed after export, or they do not belong together.
     """
-    model_format = _format_from_suffix(path)
+    model_format = _checked_format(path)
     location = card_path(path)
     card = card_in_force(_card_from_text(location, card_text), data)
     _check_card(location, card)
@@ -121,10 +136,10 @@ def artefact_from_bytes(path: Path, data: bytes, card_text: bytes) -> Artefact:
 def _foreign_artefact(
     path: Path, model_format: ModelFormat, data: bytes, contract: str | Path
 ) -> Artefact:
-    from cifar_runtime.user_contract import stated_contract
+    from cifar_runtime.user_contract import contract_from_user
 
     _check_content(path, data, model_format)
-    agreed = stated_contract(contract, path, data, model_format)
+    agreed = contract_from_user(contract, path, data, model_format)
     model = {
         "file": path.name,
         "format": model_format,
@@ -153,21 +168,20 @@ def card_in_force(card: Mapping[str, Any], data: bytes) -> Mapping[str, Any]:
     """
     former = card.get("replaces")
     if isinstance(former, dict):
-        stated = former.get("model")
-        if isinstance(stated, dict) and stated.get("sha256") == hashlib.sha256(data).hexdigest():
+        model = former.get("model")
+        if isinstance(model, dict) and model.get("sha256") == hashlib.sha256(data).hexdigest():
             return former
     return {name: value for name, value in card.items() if name != "replaces"}
 
 
-def _format_from_suffix(path: Path) -> ModelFormat:
-    suffix = path.suffix.lower().lstrip(".")
-    for model_format in get_args(ModelFormat):
-        if suffix == model_format:
-            return model_format  # type: ignore[no-any-return]  # get_args forgets the Literal
-    raise ArtefactError(
-        f"{path}: is not a model this runs, expected a .tflite or .onnx file.",
-        hint="Convert a Keras checkpoint with cifar-export first.",
-    )
+def _checked_format(path: Path) -> ModelFormat:
+    model_format = format_from_suffix(path.suffix)
+    if model_format is None:
+        raise ArtefactError(
+            f"{path}: is not a model this runs, expected a {' or '.join(SUFFIXES)} file.",
+            hint="Convert a Keras checkpoint with cifar-export first.",
+        )
+    return model_format
 
 
 def _without_card(path: Path, model_format: ModelFormat, data: bytes) -> ArtefactError:
@@ -209,10 +223,10 @@ def _check_card(location: Path, card: object) -> None:
 
 
 def _check_digest(path: Path, data: bytes, card: Mapping[str, Any]) -> None:
-    found, stated = hashlib.sha256(data).hexdigest(), card["model"]["sha256"]
-    if found != stated:
+    found, expected = hashlib.sha256(data).hexdigest(), card["model"]["sha256"]
+    if found != expected:
         raise ArtefactError(
-            f"{path}: sha256 is {found}, its card says {stated}: the file changed after export.",
+            f"{path}: sha256 is {found}, its card says {expected}: the file changed after export.",
             hint="Run cifar-export again, or restore the file.",
         )
 
@@ -220,10 +234,10 @@ def _check_digest(path: Path, data: bytes, card: Mapping[str, Any]) -> None:
 def _check_format(
     path: Path, data: bytes, card: Mapping[str, Any], model_format: ModelFormat
 ) -> None:
-    stated = card["model"].get("format")
-    if stated != model_format:
+    declared = card["model"].get("format")
+    if declared != model_format:
         raise ArtefactError(
-            f"{path}: its card says the format is {stated!r}, its name says '{model_format}'.",
+            f"{path}: its card says the format is {declared!r}, its name says '{model_format}'.",
             hint="Give the file the suffix it was exported with.",
         )
     _check_content(path, data, model_format)
@@ -232,7 +246,7 @@ def _check_format(
 
 
 def _check_content(path: Path, data: bytes, model_format: ModelFormat) -> None:
-    if (data[4:8] == _TFLITE_IDENTIFIER) != (model_format == "tflite"):
+    if not has_content_of(data, model_format):
         raise ArtefactError(
             f"{path}: its content is not {model_format}, as its name says.",
             hint="Run cifar-export again.",
@@ -255,9 +269,9 @@ def _check_embedded(
             f"{path}: carries no contract inside, although its card says that cifar-export wrote it.",
             hint="Run cifar-export again.",
         )
-    stated = document_of_card(card)
-    if embedded != stated:
-        names = [name for name in {**embedded, **stated} if embedded.get(name) != stated.get(name)]
+    beside = document_of_card(card)
+    if embedded != beside:
+        names = [name for name in {**embedded, **beside} if embedded.get(name) != beside.get(name)]
         raise _bad_card(
             card_path(path), f"its {', '.join(sorted(names))} is not what the model carries inside"
         )

@@ -1,9 +1,4 @@
-"""The runtime's front door: images in, predictions out. It never prints.
-
-from cifar_runtime import Classifier
-
-Classifier().classify("cat.png").label
-"""
+"""The runtime's front door: images in, predictions out. It never prints."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -16,6 +11,7 @@ from numpy.typing import NDArray
 
 from cifar_runtime.artefact import Artefact, open_artefact
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError
+from cifar_runtime.formats.known_formats import KNOWN_FORMATS, RuntimeChoice
 from cifar_runtime.image import picture_from_array, read_image, upright_rgb
 from cifar_runtime.preprocess import fit_picture, input_table
 from cifar_runtime.scores import (
@@ -23,7 +19,7 @@ from cifar_runtime.scores import (
     dequantize,
     probabilities_from_scores,
 )
-from cifar_runtime.sessions.base import RuntimeChoice, Session
+from cifar_runtime.sessions.base import Session
 from cifar_runtime.sessions.open import check_runtime, open_session
 
 if TYPE_CHECKING:
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 
 _MODELS = Path(__file__).parent / "models"
 _DEFAULT_NAME = "edge-s-int8"
-_INTERPRETERS = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +40,14 @@ class Prediction:
         ranked: every (label, probability), most probable first.
         abstained: whether the answer is less certain than what the contract calls a sure one: then the label is
             only the best guess. Never, where the contract has no threshold.
+
+    Example:
+        >>> from cifar_runtime import Classifier
+        >>> prediction = Classifier().classify("cat.png")
+        >>> f"{prediction.label} {prediction.probability:.0%}"
+        'cat 100%'
+        >>> [label for label, _ in prediction.ranked[:2]]
+        ['cat', 'dog']
     """
 
     label: str
@@ -62,6 +65,12 @@ class Classifier:
         labels: what it can say, in the order of its scores.
         artefact: the model and its contract.
         session: the interpreter that runs it.
+
+    Example:
+        >>> from cifar_runtime import Classifier
+        >>> classifier = Classifier("edge-s-int8.onnx", threads=2)
+        >>> classifier.classify("cat.png").label
+        'cat'
     """
 
     def __init__(
@@ -84,7 +93,7 @@ class Classifier:
             ArtefactError: the model cannot be used.
             MissingDependencyError: its interpreter is not installed.
             UsageError: ``runtime`` cannot run this model, ``threads`` is not positive, or a
-                contract was stated for a model that has a card.
+                contract was given for a model that has a card.
         """
         path = default_model(runtime) if model is None else Path(model)
         self.artefact: Artefact = open_artefact(path, contract=contract)
@@ -161,12 +170,13 @@ def default_model(runtime: RuntimeChoice = "auto") -> Path:
     if runtime != "auto":
         check_runtime(runtime, runtime, name="the default model")
         return _MODELS / f"{_DEFAULT_NAME}.{runtime}"
-    for model_format, package in _INTERPRETERS.items():
-        if importlib.util.find_spec(package) is not None:
-            return _MODELS / f"{_DEFAULT_NAME}.{model_format}"
+    for known in KNOWN_FORMATS.values():
+        if importlib.util.find_spec(known.package) is not None:
+            return _MODELS / f"{_DEFAULT_NAME}{known.suffix}"
+    first, *others = KNOWN_FORMATS.values()
     raise MissingDependencyError(
-        "no interpreter is installed, expected LiteRT or onnxruntime.",
-        hint="pip install ai-edge-litert (or, where it has no wheel, pip install onnxruntime)",
+        f"no interpreter is installed, expected {' or '.join(known.title for known in (first, *others))}.",
+        hint=f"{first.pip} (or, where it has no wheel, {' or '.join(other.pip for other in others)})",
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 
 from cifar_runtime.errors import ArtefactError
 
-ModelFormat = Literal["tflite", "onnx"]
 TensorType = Literal["float32", "int8", "uint8"]
 ScoreKind = Literal["probabilities", "logits"]
 AbstentionScore = Literal["probability", "generalized-entropy"]
@@ -110,7 +109,19 @@ class OutputContract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """Everything needed to feed a model and to read its answer."""
+    """Everything needed to feed a model and to read its answer.
+
+    Attributes:
+        input: how an image becomes the model's input tensor.
+        output: how its output tensor becomes scores.
+        labels: what the scores stand for, in their order.
+
+    Example:
+        >>> from cifar_runtime import open_artefact
+        >>> contract = open_artefact("edge-s-int8.tflite").contract
+        >>> contract.input.shape, contract.input.dtype, contract.output.kind
+        ((32, 32, 3), 'int8', 'logits')
+    """
 
     input: InputContract
     output: OutputContract

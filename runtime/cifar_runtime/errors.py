@@ -24,6 +24,14 @@ class CifarEdgeError(Exception):
         exit_code: what a command returns to the shell.
         code: the same as a word, for JSON.
         hint: what the user can do about it, one sentence.
+
+    Example:
+        >>> from cifar_runtime import CifarEdgeError, Classifier
+        >>> try:
+        ...     Classifier().classify("missing.png")
+        ... except CifarEdgeError as error:
+        ...     print(error.exit_code, error)
+        3 missing.png: cannot be read: No such file or directory. Check the path.
     """
 
     exit_code: ClassVar[int] = 1
@@ -69,7 +77,7 @@ class ArtefactError(CifarEdgeError):
 
 
 class GateError(CifarEdgeError):
-    """A measured model does not reach a stated limit."""
+    """A measured model does not reach a limit."""
 
     exit_code = 5
     code = "gate"
@@ -92,7 +100,7 @@ def not_one_of(text: str, choices: Iterable[str]) -> str:
     return f"'{text}' is not one of {', '.join(known)}{suggestion}"
 
 
-def flaw_of(error: Exception) -> str:
+def json_error_reason(error: Exception) -> str:
     """What the exception says of the document, without Python's words for it where they say little; no full stop."""
     if isinstance(error, KeyError):
         return f"the field {error.args[0]} is missing"

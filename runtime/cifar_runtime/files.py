@@ -58,7 +58,7 @@ def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
     The temporary name keeps the suffix of ``path``, since some writers choose a format by it.
     """
-    import tempfile  # with shutil behind it, 8 ms that reading alone should not pay
+    import tempfile  # with shutil, which it imports, 8 ms that reading alone should not pay
 
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.contract import OutputContract
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class GoldenVectors:
         images: uint8, shape (n, height, width, 3), RGB, 0..255.
         float_scores: of the float model that the artefact was made from: float32, shape
             (n, num_classes), in real units.
-        scores: of the artefact itself, likewise.
+        scores: of the artefact itself, same dtype and shape.
         tolerance: largest absolute difference of a score on another machine.
     """
 
@@ -90,14 +91,8 @@ class Replay:
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON-ready data."""
-        return {
-            "num_vectors": self.num_vectors,
-            "max_error": self.max_error,
-            "tolerance": self.tolerance,
-            "bit_exact": self.bit_exact,
-            "decisions_kept": self.decisions_kept,
-            "passed": self.passed,
-        }
+        document: dict[str, Any] = to_document(self, "passed")
+        return document
 
 
 def golden_vectors(
@@ -120,7 +115,7 @@ def golden_vectors(
 
 
 def tolerance_of(output: OutputContract, scores: NDArray[np.float32]) -> float:
-    """The tolerance to state: a few steps of a quantized output, a small share of float scores."""
+    """The tolerance for the card: a few steps of a quantized output, a small share of float scores."""
     if output.scale is not None:
         return INT8_TOLERANCE_STEPS * output.scale
     return FLOAT_TOLERANCE * max(1.0, float(np.abs(scores).max()))

@@ -45,7 +45,7 @@ _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _OPAQUE_MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 # Source: TIFF 6.0, section 8.
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_BLACK_IS_ZERO = 258, 262, 1
-# warnings.catch_warnings changes the whole process: two threads in it at once leave filters behind.
+# warnings.catch_warnings changes the whole process: two threads in it at once leave their filters in place.
 _DECODING = threading.Lock()
 
 
@@ -54,7 +54,7 @@ def read_image(path: Path) -> "Image":
 
     Raises:
         InputError: the file is missing, not an image, damaged, too large, or of pixels whose range
-            is not stated.
+            is not known.
     """
     data = read_once(path, max_bytes=MAX_IMAGE_BYTES, error=InputError)
     return decode_image(data, name=str(path))
@@ -87,7 +87,7 @@ def upright_rgb(picture: "Image", *, name: str) -> "Image":
     """A Pillow image of any mode as its upright RGB picture; the given one is not changed.
 
     Raises:
-        InputError: it is too large, damaged, or its pixels have no stated range.
+        InputError: it is too large, damaged, or the range of its pixels is not known.
     """
     _check_size(picture, name)
     try:

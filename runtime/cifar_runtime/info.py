@@ -1,15 +1,15 @@
 """What a model is: its card, what the file computes, and whether its golden vectors still hold.
 
-Nothing here runs a model but :func:`self_test`; nothing prints (see ``info_cli``).
+Nothing here runs a model but :func:`self_test`; nothing prints (see ``commands.info``).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cifar_runtime.artefact import Artefact, open_artefact
-from cifar_runtime.formats.graph import Graph, GraphTensor
+from cifar_runtime.documents import to_document
+from cifar_runtime.formats.graph import Graph, graph_from_bytes
 from cifar_runtime.golden import Replay, replay
 
 SCHEMA = "cifar-edge/info/1"
@@ -40,7 +40,7 @@ class ModelInfo:
 
 
 def model_info(
-    model: Path, *, contract: str | Path | None = None, with_self_test: bool = False
+    model: str | Path, *, contract: str | Path | None = None, with_self_test: bool = False
 ) -> ModelInfo:
     """The description of a model file.
 
@@ -53,6 +53,11 @@ def model_info(
         ArtefactError: the model cannot be used, or there are no golden vectors to replay.
         MissingDependencyError: the self-test's interpreter is not installed.
         UsageError: as for ``open_artefact``.
+
+    Example:
+        >>> from cifar_runtime import model_info
+        >>> model_info("edge-s-int8.onnx").graph.num_parameters
+        96234
     """
     artefact = open_artefact(model, contract=contract)
     return ModelInfo(
@@ -68,21 +73,21 @@ def graph_of(artefact: Artefact) -> Graph:
     Raises:
         ArtefactError: the file is damaged.
     """
-    if artefact.format == "tflite":
-        from cifar_runtime.formats.tflite_graph import tflite_graph
-
-        return tflite_graph(artefact.data)
-    from cifar_runtime.formats.onnx_graph import onnx_graph
-
-    return onnx_graph(artefact.data)
+    return graph_from_bytes(artefact.data, artefact.format)
 
 
-def self_test(model: Path, *, contract: str | Path | None = None) -> Replay:
+def self_test(model: str | Path, *, contract: str | Path | None = None) -> Replay:
     """The golden vectors of a model, replayed on this machine.
 
     Raises:
         ArtefactError: the model cannot be used, or has no golden vectors.
         MissingDependencyError: its interpreter is not installed.
+
+    Example:
+        >>> from cifar_runtime import self_test
+        >>> result = self_test("edge-s-int8.tflite")
+        >>> result.passed, result.num_vectors
+        (True, 8)
     """
     from cifar_runtime.classifier import Classifier
 
@@ -100,17 +105,5 @@ def content_to_json(graph: Graph) -> dict[str, Any]:
         "parameters": graph.num_parameters,
         "parameter_bytes": graph.parameter_bytes,
         "macs": graph.macs,
-        "tensors": [_tensor_to_json(tensor) for tensor in graph.tensors],
-    }
-
-
-def _tensor_to_json(tensor: GraphTensor) -> Mapping[str, Any]:
-    return {
-        "name": tensor.name,
-        "dtype": tensor.dtype,
-        "shape": None if tensor.shape is None else list(tensor.shape),
-        "constant_bytes": tensor.constant_bytes,
-        "scales": list(tensor.scales),
-        "zero_points": list(tensor.zero_points),
-        "axis": tensor.axis,
+        "tensors": to_document(graph.tensors),
     }

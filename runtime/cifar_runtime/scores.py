@@ -51,7 +51,7 @@ def certainties_from_probabilities(
     """What the contract's abstention threshold is compared with, float64, shape (n,), 0..1.
 
     The largest probability; or one minus the generalized entropy G(p) = sum((p * (1 - p)) ** 0.25) as a share of
-    what equal probabilities have: it tells pictures of none of the classes better (docs/log.md), since it sees whether
+    what equal probabilities have: it separates pictures of no class better (docs/log.md), since it sees whether
     the other labels are all ruled out.
 
     Args:

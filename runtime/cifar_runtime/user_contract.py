@@ -1,4 +1,4 @@
-"""Contracts that a user states for a model from elsewhere: a built-in name, or a JSON file.
+"""Contracts that a user gives for a model from elsewhere: a built-in name, or a JSON file.
 
 Such a document has the form of a contract in a card and may leave out what the model file says
 itself: element types, a .tflite's scales and zero points, and whether a softmax ends it.
@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cifar_runtime.contract import Contract, ModelFormat, contract_from_json
+from cifar_runtime.contract import Contract, contract_from_json
 from cifar_runtime.errors import ArtefactError, UsageError, not_one_of
 from cifar_runtime.files import read_once
-from cifar_runtime.formats.graph import Graph, GraphTensor
+from cifar_runtime.formats.graph import Graph, GraphTensor, graph_from_bytes
+from cifar_runtime.formats.known_formats import ModelFormat
 
 MAX_CONTRACT_BYTES = 1024 * 1024
 _FOLDER = Path(__file__).parent / "contracts"
@@ -25,13 +26,13 @@ def built_in_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
 
 
-def stated_contract(
-    stated: str | Path, model: Path, data: bytes, model_format: ModelFormat
+def contract_from_user(
+    contract: str | Path, model: Path, data: bytes, model_format: ModelFormat
 ) -> Contract:
-    """The contract that a user states for a model, completed from the model file.
+    """The contract that a user gives for a model, completed from the model file.
 
     Args:
-        stated: a built-in name, or a JSON file.
+        contract: a built-in name, or a JSON file.
         model: where the model was read, for messages.
         data: the model file.
         model_format: its format.
@@ -44,30 +45,30 @@ def stated_contract(
     image, scores = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     kind = {"kind": "probabilities" if _ends_in_softmax(graph) else "logits"}
     return completed_contract(
-        stated, model, input_facts=_tensor_facts(image), output_facts=kind | _tensor_facts(scores)
+        contract, model, input_facts=_tensor_facts(image), output_facts=kind | _tensor_facts(scores)
     )
 
 
 def completed_contract(
-    stated: str | Path,
+    contract: str | Path,
     model: Path,
     *,
     input_facts: Mapping[str, Any],
     output_facts: Mapping[str, Any],
 ) -> Contract:
-    """The contract that a user states, with what it leaves out; what it states stands.
+    """The contract that a user gives, completed by the model's own facts; the user's values win.
 
     Args:
-        stated: a built-in name, or a JSON file.
+        contract: a built-in name, or a JSON file.
         model: for messages.
-        input_facts: fields of its input that the model tells itself.
-        output_facts: of its output, likewise.
+        input_facts: fields of its input, read from the model.
+        output_facts: of its output, read from the model.
 
     Raises:
         ArtefactError: the contract cannot be read or is incomplete.
         UsageError: it is neither a built-in name nor a .json file.
     """
-    location = _location(stated)
+    location = _location(contract)
     text = read_once(location, max_bytes=MAX_CONTRACT_BYTES, error=ArtefactError)
     try:
         document = json.loads(text)
@@ -88,30 +89,30 @@ def completed_contract(
         raise wrong_contract(location, what) from error
 
 
-def wrong_contract(stated: str | Path, what: str) -> ArtefactError:
-    """The error that says what is wrong with a stated contract, and where to start."""
+def wrong_contract(contract: str | Path, what: str) -> ArtefactError:
+    """The error that says what is wrong with a user's contract, and where to start."""
     return ArtefactError(
-        f"{stated}: {what}.",
+        f"{contract}: {what}.",
         hint=f"Start from a copy of {_FOLDER / 'cifar10-raw255.json'} and state what differs.",
     )
 
 
-def _location(stated: str | Path) -> Path:
+def _location(contract: str | Path) -> Path:
     names = built_in_names()
-    if str(stated) in names:
-        return _FOLDER / f"{stated}.json"
-    if Path(stated).suffix != ".json":
-        refusal = not_one_of(str(stated), names)
+    if str(contract) in names:
+        return _FOLDER / f"{contract}.json"
+    if Path(contract).suffix != ".json":
+        refusal = not_one_of(str(contract), names)
         raise UsageError(
             f"--contract: {refusal}{'' if refusal.endswith('?') else '.'}",
             hint="Give one of them, or a .json file with a contract.",
         )
-    return Path(stated)
+    return Path(contract)
 
 
 def _checked_graph(model: Path, data: bytes, model_format: ModelFormat) -> Graph:
     try:
-        graph = _graph(data, model_format)
+        graph = graph_from_bytes(data, model_format)
     except ArtefactError as error:
         raise ArtefactError(f"{model}: {error.message}", hint=error.hint) from error
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
@@ -121,16 +122,6 @@ def _checked_graph(model: Path, data: bytes, model_format: ModelFormat) -> Graph
             hint="Give an image classifier.",
         )
     return graph
-
-
-def _graph(data: bytes, model_format: ModelFormat) -> Graph:
-    if model_format == "tflite":
-        from cifar_runtime.formats.tflite_graph import tflite_graph
-
-        return tflite_graph(data)
-    from cifar_runtime.formats.onnx_graph import onnx_graph
-
-    return onnx_graph(data)
 
 
 def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

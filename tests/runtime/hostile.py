@@ -38,7 +38,7 @@ class Case:
         name: of the case.
         exit_code: how cifar-classify must end.
         says: what its message must hold.
-        write: makes the files in a folder that holds ``good.tflite`` (an artefact), ``good.onnx`` (likewise),
+        write: makes the files in a folder that holds ``good.tflite`` and ``good.onnx`` (artefacts),
             ``good.png`` and ``contract.json``; returns the arguments of cifar-classify.
     """
 

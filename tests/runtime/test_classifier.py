@@ -15,12 +15,12 @@ from cifar_runtime import Classifier, Prediction
 from cifar_runtime.classifier import default_model, prediction_from_probabilities
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError, UsageError
+from cifar_runtime.formats.known_formats import RuntimeName
 from cifar_runtime.scores import (
     certainties_from_probabilities,
     dequantize,
     probabilities_from_scores,
 )
-from cifar_runtime.sessions.base import RuntimeName
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (64, 6, 8, 3), dtype=np.uint8)
 

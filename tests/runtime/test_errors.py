@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cifar_runtime.errors import flaw_of
+from cifar_runtime.errors import json_error_reason
 
 
 def caught(text: str) -> Exception:
@@ -32,4 +32,4 @@ def caught(text: str) -> Exception:
     ],
 )
 def test_a_flaw_is_said_in_words(error: Exception, words: str) -> None:
-    assert flaw_of(error) == words
+    assert json_error_reason(error) == words

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_runtime.artefact import artefact_from_bytes, card_path, open_artefact
+from cifar_runtime.artefact import Artefact, artefact_from_bytes, card_path, open_artefact
 from cifar_runtime.classifier import Classifier, default_model
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.formats.embedded_card import embedded_document
-from cifar_runtime.golden import replay
+from cifar_runtime.formats.embedded_card import NAME, document_of_card, embedded_document, sealed
+from cifar_runtime.formats.protobuf import metadata_entry, with_metadata_entry
+from cifar_runtime.golden import golden_from_card, replay
 
 NUM_FLIPS = 10_000
 DAMAGED = "the file changed after export. Run cifar-export again, or restore the file."
@@ -97,3 +98,53 @@ def test_the_card_and_the_document_inside_say_the_same(path: Path) -> None:
     facts = {"size_bytes", "sha256"}
     assert inside["model"].keys() | facts == card["model"].keys()
     assert {**inside, "model": None} == {**card, "model": None}
+
+
+def test_an_artefact_of_each_format_is_kept() -> None:
+    assert {path.suffix for path in KEPT} == {".tflite", ".onnx"}
+
+
+@pytest.mark.parametrize("path", KEPT, ids=name)
+def test_without_its_card_beside_a_kept_artefact_is_refused(path: Path, tmp_path: Path) -> None:
+    alone = tmp_path / path.name
+    alone.write_bytes(path.read_bytes())
+    with pytest.raises(ArtefactError) as raised:
+        open_artefact(alone)
+    assert str(raised.value) == (
+        f"{alone}: its card ({path.name}.json) is missing, so nothing shows that the file is undamaged. "
+        "Copy the card from where the model came from, or run cifar-export again."
+    )
+
+
+@pytest.mark.parametrize("path", KEPT, ids=name)
+def test_without_its_card_beside_its_contract_gives_its_golden_scores(
+    path: Path, tmp_path: Path
+) -> None:
+    card = json.loads(card_path(path).read_text())
+    alone, contract = tmp_path / path.name, tmp_path / "contract.json"
+    alone.write_bytes(path.read_bytes())
+    contract.write_text(json.dumps(card["contract"]))
+    golden = golden_from_card(card)
+    found = Classifier(alone, contract=contract).scores(golden.images)
+    np.testing.assert_allclose(found, golden.scores, rtol=0, atol=golden.tolerance)
+
+
+@pytest.mark.parametrize("path", KEPT, ids=name)
+def test_a_kept_artefact_would_be_written_the_same_today(path: Path) -> None:
+    """Its golden vectors read and written, its document put into the converter's bytes again: not a byte differs."""
+    artefact = open_artefact(path)
+    golden = golden_from_card(artefact.card).to_json()
+    document = document_of_card({**artefact.card, "golden_vectors": golden})
+    data, card = sealed(converted_bytes(artefact), artefact.format, document)
+    assert data == path.read_bytes()
+    text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+    assert text.encode() == card_path(path).read_bytes()
+
+
+def converted_bytes(artefact: Artefact) -> bytes:
+    """What the converter wrote: a .tflite has the document before it, an .onnx after it."""
+    if artefact.format == "tflite":
+        return artefact.data[artefact.data.index(b"TFL3", 8) - 4 :]
+    entry = metadata_entry(artefact.data, NAME)
+    assert entry is not None
+    return artefact.data.removesuffix(with_metadata_entry(b"", NAME, bytes(entry)))

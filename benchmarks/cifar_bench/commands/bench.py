@@ -25,9 +25,17 @@ from cifar_bench.remote.ssh_target import (
 )
 from cifar_bench.variants import VARIANTS
 from cifar_data.split_names import BenchSplit
+from cifar_runtime.commands.options import (
+    add_contract_option,
+    add_document_option,
+    add_eval_data_option,
+    add_limit_option,
+    add_quiet_option,
+    add_split_option,
+    add_verbose_option,
+)
 from cifar_runtime.commands.parser import (
     Parser,
-    choice,
     execute,
     positive_int,
     sentences_to_stderr,
@@ -224,27 +232,12 @@ def _parser() -> Parser:
     _add_images(parser)
     _add_effort(parser)
     add_target_options(parser)
-    add = parser.add_argument
-    add(
-        "--json",
-        nargs="?",
-        const=STDOUT,
-        metavar="FILE",
-        help="write the report as JSON, to stdout without FILE",
-    )
-    add(
-        "--markdown",
-        nargs="?",
-        const=STDOUT,
-        metavar="FILE",
-        help="write the table as Markdown, to stdout without FILE",
-    )
+    add_document_option(parser, "--json", "the report as JSON")
+    add_document_option(parser, "--markdown", "the table as Markdown")
     add_drawing_options(parser)
     noise = parser.add_mutually_exclusive_group()
-    noise.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
-    noise.add_argument(
-        "-v", "--verbose", action="store_true", help="show the traceback of an unexpected error"
-    )
+    add_quiet_option(noise)
+    add_verbose_option(noise)
     return parser
 
 
@@ -275,34 +268,14 @@ def _add_models(parser: Parser) -> None:
         metavar="NAME,...",
         help=f"default, all, or some of {', '.join(one.name for one in VARIANTS)}",
     )
-    add(
-        "--contract",
-        metavar="NAME|FILE",
-        help="of models without a card: cifar10-raw255, cifar10-unit, or a .json file",
-    )
+    add_contract_option(models)
 
 
 def _add_images(parser: Parser) -> None:
     images = parser.add_argument_group("images")
-    add = images.add_argument
-    add(
-        "--split",
-        type=choice(get_args(BenchSplit)),
-        metavar="NAME",
-        help=f"images to score: {', '.join(get_args(BenchSplit))} (default: test-sample)",
-    )
-    add(
-        "--eval-data",
-        type=Path,
-        metavar="FOLDER",
-        help="images to score instead: one folder a class, named like the labels",
-    )
-    add(
-        "--limit",
-        type=positive_int,
-        metavar="N",
-        help="score N images only, evenly over the classes; the report says so",
-    )
+    add_split_option(images, get_args(BenchSplit))
+    add_eval_data_option(images)
+    add_limit_option(images)
 
 
 def _add_effort(parser: Parser) -> None:

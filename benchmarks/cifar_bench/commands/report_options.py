@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cifar_bench.regression.baseline import is_model
 from cifar_bench.regression.limits import RegressionLimits
+from cifar_runtime.commands.options import add_document_option
 from cifar_runtime.commands.parser import Parser, share
 from cifar_runtime.commands.result_file import STDOUT, check_result_file
 from cifar_runtime.errors import UsageError
@@ -56,14 +57,9 @@ NO_DRAWING = Drawing()
 
 def add_drawing_options(parser: Parser) -> None:
     """Adds ``--csv``, ``--html``, ``--from-report`` and the regression gate's options."""
-    add = parser.add_argument_group("reports").add_argument
-    add(
-        "--csv",
-        nargs="?",
-        const=STDOUT,
-        metavar="FILE",
-        help="write the figures as CSV, to stdout without FILE",
-    )
+    reports = parser.add_argument_group("reports")
+    add = reports.add_argument
+    add_document_option(reports, "--csv", "the figures as CSV")
     add("--html", metavar="FILE", help="write the report as a page that needs nothing else")
     add(
         "--from-report",

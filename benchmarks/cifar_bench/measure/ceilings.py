@@ -3,7 +3,6 @@
 It runs in a worker process, on one thread; :mod:`cifar_bench.results.roofline` holds what comes out.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,8 @@ from cifar_bench.measure.keras_product import keras_product
 from cifar_bench.measure.sampling import sample_calls
 from cifar_bench.results.conditions import Clock
 from cifar_bench.results.roofline import Ceiling, CeilingPrecision, Roofline
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.interpreters import import_litert, import_onnxruntime
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 MATRIX_SIZES = (512, 1024)
 """Of square matrices; which gives the higher rate depends on runtime and caches, so the better one counts."""
@@ -153,10 +153,11 @@ def _best_of_sizes(ceilings: Iterable[Ceiling]) -> tuple[Ceiling, ...]:
 
 def litert_product(precision: CeilingPrecision, size: int) -> Callable[[Any], Any]:
     """The product as LiteRT computes it with XNNPACK; its input is set and its output read as a model's are."""
-    with without_chatter():
-        from ai_edge_litert.interpreter import Interpreter
-
-        interpreter = Interpreter(model_content=tflite_product(precision, size), num_threads=1)
+    litert = import_litert()
+    with filtered_native_stderr():
+        interpreter = litert.Interpreter(
+            model_content=tflite_product(precision, size), num_threads=1
+        )
         interpreter.allocate_tensors()
     given = interpreter.get_input_details()[0]["index"]
     answered = interpreter.get_output_details()[0]["index"]
@@ -171,10 +172,8 @@ def litert_product(precision: CeilingPrecision, size: int) -> Callable[[Any], An
 
 def onnxruntime_product(precision: CeilingPrecision, size: int) -> Callable[[Any], Any]:
     """The product as onnxruntime computes it."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import
-    with without_chatter():
-        import onnxruntime
-
+    onnxruntime = import_onnxruntime()
+    with filtered_native_stderr():
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL_ONLY

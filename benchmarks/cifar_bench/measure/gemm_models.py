@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_bench.results.roofline import CeilingPrecision
+from cifar_runtime.formats.known_formats import TFLITE_SIGNATURE
+from cifar_runtime.formats.protobuf import bytes_field, integer_field
 
 # Source: onnx/onnx.proto (field numbers and element types), opset 17.
 _FLOAT, _UINT8, _INT8 = 1, 2, 3
-_VARINT, _BYTES = 0, 2
 _SCALE = 0.5
 
 
@@ -55,7 +56,7 @@ def tflite_product(precision: CeilingPrecision, size: int) -> bytes:
     graph.operators = [operator]
     model.subgraphs = [graph]
     builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
+    builder.Finish(model.Pack(builder), TFLITE_SIGNATURE)
     return bytes(builder.Output())
 
 
@@ -87,42 +88,28 @@ def onnx_product(precision: CeilingPrecision, size: int) -> bytes:
     node = b"".join(_text(1, name) for name in names) + _text(2, "product") + _text(4, operator)
     graph = b"".join(
         [
-            _field(1, node),
+            bytes_field(1, node),
             _text(2, "matrix product"),
-            *(_field(5, constant) for constant in constants),
-            _field(11, _onnx_value("left", element, size)),
-            _field(12, _onnx_value("product", element, size)),
+            *(bytes_field(5, constant) for constant in constants),
+            bytes_field(11, _onnx_value("left", element, size)),
+            bytes_field(12, _onnx_value("product", element, size)),
         ]
     )
-    return _number(1, 8) + _field(7, graph) + _field(8, _number(2, 17))
+    return integer_field(1, 8) + bytes_field(7, graph) + bytes_field(8, integer_field(2, 17))
 
 
 def _onnx_tensor(name: str, element: int, values: Any) -> bytes:
     array = np.asarray(values)
-    sizes = b"".join(_number(1, size) for size in array.shape)
-    return sizes + _number(2, element) + _text(8, name) + _field(9, array.tobytes())
+    sizes = b"".join(integer_field(1, size) for size in array.shape)
+    return sizes + integer_field(2, element) + _text(8, name) + bytes_field(9, array.tobytes())
 
 
 def _onnx_value(name: str, element: int, size: int) -> bytes:
-    axis = _field(1, _number(1, size))
-    return _text(1, name) + _field(2, _field(1, _number(1, element) + _field(2, axis + axis)))
+    axis = bytes_field(1, integer_field(1, size))
+    return _text(1, name) + bytes_field(
+        2, bytes_field(1, integer_field(1, element) + bytes_field(2, axis + axis))
+    )
 
 
 def _text(number: int, text: str) -> bytes:
-    return _field(number, text.encode())
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | _BYTES) + _varint(len(content)) + content
-
-
-def _number(number: int, value: int) -> bytes:
-    return _varint(number << 3 | _VARINT) + _varint(value)
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*encoded, value])
+    return bytes_field(number, text.encode())

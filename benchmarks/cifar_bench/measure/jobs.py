@@ -21,13 +21,12 @@ from cifar_eval.models.protocols import is_checkpoint
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import UsageError
-from cifar_runtime.sessions.isolation import try_in_child
+from cifar_runtime.formats.known_formats import KNOWN_FORMATS
+from cifar_runtime.sessions.isolation import run_in_subprocess
 
 NUM_LATENCY_IMAGES = 50
 PICTURE_SIDE = 320
 """Pixels of the picture's shorter side in preprocessing and cold starts: it has to be resized."""
-
-_INTERPRETERS = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +63,7 @@ def open_sources(recipe: BenchRecipe) -> Sources:
             artefacts[path] = open_measured(path, contract=recipe.contract)
     for artefact in artefacts.values():
         if artefact.foreign:
-            try_in_child(artefact, threads=recipe.threads[0])
+            run_in_subprocess(artefact, threads=recipe.threads[0])
     return Sources(
         paths=paths, artefacts=artefacts, evaluation=_evaluation(recipe, list(artefacts.values()))
     )
@@ -147,9 +146,9 @@ def _evaluation(recipe: BenchRecipe, artefacts: Sequence[Artefact]) -> Evaluatio
 def default_models() -> tuple[Path, ...]:
     """The packaged models that the installed interpreters run."""
     installed = [
-        default_model(runtime)  # type: ignore[arg-type]
-        for runtime, package in _INTERPRETERS.items()
-        if importlib.util.find_spec(package)
+        default_model(known.name)
+        for known in KNOWN_FORMATS.values()
+        if importlib.util.find_spec(known.package)
     ]
     # With neither, the runtime's own error says what to install.
     return tuple(installed) or (default_model("auto"),)

@@ -6,17 +6,17 @@ from typing import Any
 
 from cifar_bench.results.cost import Delegation
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.interpreters import import_litert
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 _DELEGATE = "DELEGATE"
 
 
 def delegation_of(artefact: Artefact) -> Delegation | None:
     """What XNNPACK runs of a model; None where this LiteRT does not tell."""
-    with without_chatter():
-        from ai_edge_litert.interpreter import Interpreter
-
-        interpreter = Interpreter(model_content=artefact.data, num_threads=1)
+    litert = import_litert()
+    with filtered_native_stderr():
+        interpreter = litert.Interpreter(model_content=artefact.data, num_threads=1)
         interpreter.allocate_tensors()
     # Not part of the documented interface, so it may be gone in another version.
     details = getattr(interpreter, "_get_ops_details", None)

@@ -1,7 +1,6 @@
 """Asks onnxruntime how long each operator of a model takes. LiteRT's Python interface offers no such thing."""
 
 import json
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 from cifar_bench.results.cost import OperatorTime
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.interpreters import import_onnxruntime
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.ort import OPTIMIZATION_LEVELS
 
 _FATAL_ONLY = 4
@@ -25,10 +25,8 @@ def profile_of(
     Raises:
         ArtefactError: onnxruntime fails.
     """
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import
-    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder, without_chatter():
-        import onnxruntime
-
+    onnxruntime = import_onnxruntime()
+    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder, filtered_native_stderr():
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL_ONLY

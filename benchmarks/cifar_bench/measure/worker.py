@@ -6,7 +6,6 @@ as files (images) or base64 (scores), never as pickles. The parent is
 """
 
 import base64
-import importlib
 import json
 import os
 import sys
@@ -26,11 +25,11 @@ from cifar_bench.results.cost import profile_to_json
 from cifar_bench.results.timings import Startup
 from cifar_eval.models.exported import ArtefactSubject
 from cifar_eval.models.keras import KerasScorer, imported_keras
-from cifar_eval.models.protocols import Subject
+from cifar_eval.models.protocols import Subject, SubjectFormat
 from cifar_runtime.errors import CifarEdgeError
 from cifar_runtime.sessions.base import SessionOptions
+from cifar_runtime.sessions.interpreters import import_interpreter
 
-_RUNTIME_MODULES = {"tflite": "ai_edge_litert.interpreter", "onnx": "onnxruntime"}
 _STATUS = Path("/proc/self/status")
 
 _clock = time.perf_counter_ns
@@ -190,13 +189,12 @@ def _open_subject(request: Mapping[str, Any]) -> Subject:
     )
 
 
-def _import_runtime(model_format: str) -> None:
+def _import_runtime(model_format: SubjectFormat) -> None:
     if model_format == "keras":
         imported_keras()
         return
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as in cifar_runtime.sessions.ort: read at import
     with suppress(ImportError):  # the session says what is missing
-        importlib.import_module(_RUNTIME_MODULES[model_format])
+        import_interpreter(model_format)
 
 
 def _base64(array: Any) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
+from cifar_runtime.formats.known_formats import SUFFIXES
 
 if TYPE_CHECKING:
     from cifar_bench.regression.gates import RegressionGate
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cifar_bench.results.report import Report
 
 MAX_REPORT_BYTES = 256 * 1024 * 1024
-_MODEL_SUFFIXES = (".tflite", ".onnx", ".keras")
+_MODEL_SUFFIXES = (*SUFFIXES, ".keras")
 
 
 def is_model(baseline: Path | None) -> bool:

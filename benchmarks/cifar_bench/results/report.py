@@ -23,7 +23,7 @@ from cifar_bench.results.roofline import (
     roofline_share,
 )
 from cifar_eval.environment import Environment, environment_from_json
-from cifar_runtime.errors import InputError, flaw_of
+from cifar_runtime.errors import InputError, json_error_reason
 
 SCHEMA = "cifar-edge/bench/1"
 
@@ -143,7 +143,7 @@ def report_from_text(text: str, *, origin: str) -> Report:
         return _report_from_json(document)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{origin}: is not a benchmark report: {flaw_of(error)}.", hint=hint
+            f"{origin}: is not a benchmark report: {json_error_reason(error)}.", hint=hint
         ) from error
 
 

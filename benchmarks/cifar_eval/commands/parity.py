@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, get_args
 from cifar_data.split_names import BenchSplit
 from cifar_eval.parity.limits import Limits
 from cifar_eval.parity.recipe import ParityRecipe
-from cifar_runtime.commands.parser import (
-    Parser,
-    choice,
-    execute,
-    positive_int,
-    sentences_to_stderr,
-    share,
+from cifar_runtime.commands.options import (
+    add_contract_option,
+    add_document_option,
+    add_eval_data_option,
+    add_limit_option,
+    add_quiet_option,
+    add_split_option,
+    add_threads_option,
+    add_verbose_option,
 )
+from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr, share
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
 from cifar_runtime.errors import GateError, UsageError
 
@@ -215,42 +218,17 @@ def _add_models(parser: Parser) -> None:
         help="REFERENCE, then one or more CANDIDATE: .keras, or .tflite and .onnx with their cards",
     )
     images = parser.add_mutually_exclusive_group()
-    images.add_argument(
-        "--split",
-        type=choice(get_args(BenchSplit)),
-        metavar="NAME",
-        help=f"images to compare on: {', '.join(get_args(BenchSplit))} (default: test-sample)",
-    )
-    images.add_argument(
-        "--eval-data",
-        type=Path,
-        metavar="DIR",
-        help="compare on your own images: one folder a class, named like the model's labels",
-    )
+    add_split_option(images, get_args(BenchSplit))
+    add_eval_data_option(images)
     images.add_argument(
         "--from-outputs",
         type=Path,
         metavar="FILE.npz",
         help="judge what --save-outputs wrote, without running any model",
     )
-    add(
-        "--limit",
-        type=positive_int,
-        metavar="N",
-        help="compare on N images only, evenly over the classes",
-    )
-    add(
-        "--threads",
-        type=positive_int,
-        default=1,
-        metavar="N",
-        help="threads per inference (default: 1)",
-    )
-    add(
-        "--contract",
-        metavar="NAME|FILE",
-        help="of models without a card: cifar10-raw255, cifar10-unit, or a .json file",
-    )
+    add_limit_option(parser)
+    add_threads_option(parser)
+    add_contract_option(parser)
 
 
 def _add_limits(parser: Parser) -> None:
@@ -279,23 +257,11 @@ def _add_limits(parser: Parser) -> None:
 
 
 def _add_results(parser: Parser) -> None:
-    add = parser.add_argument
-    add(
+    parser.add_argument(
         "--save-outputs",
         metavar="FILE.npz",
         help="write all scores and labels, to be judged again by --from-outputs",
     )
-    add(
-        "--json",
-        nargs="?",
-        const=STDOUT,
-        metavar="FILE",
-        help="write the report as JSON, to stdout without FILE",
-    )
-    add("-q", "--quiet", action="store_true", help="no progress on stderr")
-    add(
-        "-v",
-        "--verbose",
-        action="store_true",
-        help="error by layer for every candidate; the traceback of an unexpected error",
-    )
+    add_document_option(parser, "--json", "the report as JSON")
+    add_quiet_option(parser)
+    add_verbose_option(parser, "the error by layer for every candidate")

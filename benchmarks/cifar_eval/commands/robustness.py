@@ -8,23 +8,23 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from cifar_data.split_names import BenchSplit
 from cifar_eval.parity.recipe import ParityRecipe
 from cifar_eval.robustness.measure import measure_robustness
-from cifar_runtime.commands.parser import (
-    Parser,
-    choice,
-    execute,
-    positive_int,
-    sentences_to_stderr,
-    whole_number,
+from cifar_runtime.commands.options import (
+    add_document_option,
+    add_eval_data_option,
+    add_limit_option,
+    add_quiet_option,
+    add_seed_option,
+    add_split_option,
+    add_threads_option,
+    add_verbose_option,
 )
-from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
-
-if TYPE_CHECKING:
-    pass
+from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr
+from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_document
 
 _PROGRAM = "python -m cifar_eval.commands.robustness"
 _EXAMPLES = """\
@@ -68,12 +68,10 @@ def _run(argv: Sequence[str]) -> int:
     )
     from cifar_eval.robustness.report import plain_robustness
 
-    if options.json == STDOUT:
-        sys.stdout.write(report.to_text())
-        return 0
     if options.json is not None:
-        write_result_file(options.json, report.to_text())
-    sys.stdout.write(plain_robustness(report))
+        write_document(options.json, report.to_text())
+    if options.json != STDOUT:
+        sys.stdout.write(plain_robustness(report))
     return 0
 
 
@@ -100,38 +98,14 @@ def _parser() -> Parser:
         help="the model they are compared with: a .keras file, or any exported one",
     )
     images = parser.add_mutually_exclusive_group()
-    images.add_argument(
-        "--split",
-        type=choice(get_args(BenchSplit)),
-        metavar="NAME",
-        help=f"images to damage: {', '.join(get_args(BenchSplit))} (default: test-sample)",
-    )
-    images.add_argument(
-        "--eval-data",
-        type=Path,
-        metavar="DIR",
-        help="your own images instead: one folder a class, named like the model's labels",
-    )
-    add(
-        "--limit", type=positive_int, metavar="N", help="use N images only, evenly over the classes"
-    )
-    add("--seed", type=whole_number, default=0, metavar="N", help="of the damage (default: 0)")
-    add(
-        "--threads",
-        type=positive_int,
-        default=1,
-        metavar="N",
-        help="threads per inference (default: 1)",
-    )
-    add(
-        "--json",
-        nargs="?",
-        const=STDOUT,
-        metavar="FILE.json",
-        help="write the report as JSON, to stdout without FILE",
-    )
-    add("-q", "--quiet", action="store_true", help="no progress on stderr")
-    add("-v", "--verbose", action="store_true", help="the traceback of an unexpected error")
+    add_split_option(images, get_args(BenchSplit))
+    add_eval_data_option(images)
+    add_limit_option(parser)
+    add_seed_option(parser, "the damage")
+    add_threads_option(parser)
+    add_document_option(parser, "--json", "the report as JSON")
+    add_quiet_option(parser)
+    add_verbose_option(parser)
     return parser
 
 

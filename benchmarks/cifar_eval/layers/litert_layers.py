@@ -4,7 +4,7 @@ The interpreter keeps all tensors and runs without XNNPACK, which would fuse lay
 kernels may differ from XNNPACK's by a few integer steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from cifar_eval.layers.compare import Layer
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.formats.graph import Graph
+from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.preprocess import input_table
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.interpreters import import_litert
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 # They move or convert numbers: their output has no error of its own.
 _MOVING = frozenset(
@@ -40,7 +43,7 @@ class LiteRTTrace:
         self._details = {
             tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()
         }
-        self._layers = _layers_from_bytes(artefact.data)
+        self._layers = _layers_from_graph(tflite_graph(artefact.data), self._details)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -93,20 +96,19 @@ class LiteRTTrace:
 
 def _open_interpreter(artefact: Artefact) -> Any:
     try:
-        with without_chatter():
-            from ai_edge_litert.interpreter import Interpreter, OpResolverType
+        litert = import_litert()
     except ImportError as error:
         raise MissingDependencyError(
             f"{artefact.path}: reading its layers needs LiteRT: {error}.",
             hint="pip install ai-edge-litert",
         ) from error
     try:
-        with without_chatter():
-            interpreter = Interpreter(
+        with filtered_native_stderr():
+            interpreter = litert.Interpreter(
                 model_content=artefact.data,
                 num_threads=1,
                 experimental_preserve_all_tensors=True,
-                experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             )
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
@@ -117,25 +119,18 @@ def _open_interpreter(artefact: Artefact) -> Any:
     return interpreter
 
 
-def _layers_from_bytes(data: bytes) -> tuple[tuple[int, Layer], ...]:
-    """The computing operators of the main graph, each with the index of its first output."""
-    from ai_edge_litert import schema_py_generated as schema
+def _layers_from_graph(graph: Graph, main: Container[int]) -> tuple[tuple[int, Layer], ...]:
+    """The computing operators of the main graph, each with the index of its first output.
 
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
-    graph = model.subgraphs[0]
+    Args:
+        graph: the whole file.
+        main: indices of the main graph's tensors.
+    """
     layers = []
     for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        if name not in _MOVING and len(operator.outputs):
-            output = int(operator.outputs[0])
-            tensor = graph.tensors[output]
-            sizes = () if tensor.shape is None else tuple(int(size) for size in tensor.shape[1:])
-            layer = Layer(name=_text(tensor.name), operator=name, shape=sizes)
-            layers.append((output, layer))
+        if operator.name not in _MOVING and operator.outputs and operator.outputs[0] in main:
+            output = graph.tensors[operator.outputs[0]]
+            sizes = tuple(1 if size is None else size for size in (output.shape or ())[1:])
+            layer = Layer(name=output.name, operator=operator.name, shape=sizes)
+            layers.append((operator.outputs[0], layer))
     return tuple(layers)
-
-
-def _text(name: bytes | str) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name

@@ -4,7 +4,6 @@ Graph optimizations are off, since they would fuse layers away; a QDQ model then
 between its quantized tensors, which onnxruntime's integer kernels may miss by an integer step.
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,8 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.preprocess import input_table
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.interpreters import import_onnxruntime
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 # They move or convert numbers: their output has no error of its own.
 _MOVING = frozenset(
@@ -185,25 +185,22 @@ def _open_session(model: Any, names: list[str], onnx: Any, onnxruntime: Any) -> 
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
-    with without_chatter():
+    with filtered_native_stderr():
         return onnxruntime.InferenceSession(
             model.SerializeToString(), sess_options=options, providers=["CPUExecutionProvider"]
         )
 
 
 def _imported(artefact: Artefact) -> tuple[Any, Any]:
-    # Read at import: without it onnxruntime starts a thread, writes to ~/.cache and calls home.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
-        with without_chatter():
+        with filtered_native_stderr():
             import onnx
-            import onnxruntime
+        return onnx, import_onnxruntime()
     except ImportError as error:
         raise MissingDependencyError(
             f"{artefact.path}: reading its layers needs onnx and onnxruntime: {error}.",
             hint="Run: pip install 'cifar-edge[export]'",
         ) from error
-    return onnx, onnxruntime
 
 
 def _unreadable(path: object, error: Exception) -> ArtefactError:

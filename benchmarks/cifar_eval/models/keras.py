@@ -26,7 +26,7 @@ from cifar_eval.models.keras_archive import (
 )
 from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 _BATCH_SIZE = 250
 
@@ -171,7 +171,7 @@ def open_checkpoint(data: bytes, *, path: Path) -> Any:
         copy = Path(folder) / path.name
         copy.write_bytes(data)
         try:
-            with without_chatter():  # the first variable looks for a GPU and says so
+            with filtered_native_stderr():  # the first variable looks for a GPU and says so
                 return keras.saving.load_model(copy, compile=False, safe_mode=True)
         except Exception as error:
             reason = " ".join(str(error).replace(f"{folder}{os.sep}", "").split())[:300]
@@ -233,7 +233,7 @@ def imported_keras(backend: str | None = None) -> ModuleType:
         # TensorFlow turns oneDNN on by itself only where AVX-512 VNNI is; on AVX2 it trains the seed 1.4 times faster.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
-        with without_chatter():
+        with filtered_native_stderr():
             import keras
     except ImportError as error:
         raise MissingDependencyError(

@@ -11,7 +11,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-SubjectFormat = Literal["tflite", "onnx", "keras"]
+from cifar_runtime.formats.known_formats import ModelFormat
+
+SubjectFormat = Literal[ModelFormat, "keras"]
 
 
 class Scorer(Protocol):

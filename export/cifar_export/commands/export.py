@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from cifar_export.recipe import (
     ALIASES,
+    RUNNABLE,
     CalibrationMethod,
     CalibrationRecipe,
     ConfidenceRecipe,
@@ -28,6 +29,13 @@ from cifar_export.recipe import (
     SourceRecipe,
 )
 from cifar_export.result import ExportFailure, ExportResult, PartialExportError
+from cifar_runtime.commands.options import (
+    add_document_option,
+    add_eval_data_option,
+    add_quiet_option,
+    add_seed_option,
+    add_verbose_option,
+)
 from cifar_runtime.commands.parser import (
     Parser,
     choice,
@@ -35,10 +43,9 @@ from cifar_runtime.commands.parser import (
     positive_int,
     sentences_to_stderr,
     share,
-    whole_number,
 )
-from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
-from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
+from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_document
+from cifar_runtime.contract import ResizeFilter, ScoreKind
 from cifar_runtime.errors import CifarEdgeError, UsageError, not_one_of
 
 if TYPE_CHECKING:
@@ -220,11 +227,8 @@ def _report(
 
 def _put_json(document: dict[str, Any], target: str | None) -> bool:
     """Writes the document where it was asked for, and says whether stdout now holds it."""
-    text = json.dumps(document, indent=1) + "\n"
-    if target == STDOUT:
-        sys.stdout.write(text)
-    elif target is not None:
-        write_result_file(target, text)
+    if target is not None:
+        write_document(target, json.dumps(document, indent=1) + "\n")
     return target == STDOUT
 
 
@@ -253,7 +257,7 @@ def _add_model_arguments(parser: Parser) -> None:
     parser.add_argument(
         "-f",
         "--format",
-        type=_several(get_args(ModelFormat)),
+        type=_several(tuple(RUNNABLE)),
         default=("tflite",),
         metavar="tflite,onnx",
         help="one or more formats (default: tflite)",
@@ -316,13 +320,7 @@ def _add_calibration_arguments(parser: Parser) -> None:
         metavar="minmax|percentile|entropy",
         help="how observed values become ranges; tflite has minmax only (default: minmax)",
     )
-    parser.add_argument(
-        "--seed",
-        type=whole_number,
-        default=0,
-        metavar="N",
-        help="of the choice where there are more images than asked for, and of --qat (default: 0)",
-    )
+    add_seed_option(parser, "the choice where there are more images than asked for, and of --qat")
 
 
 def _add_qat_arguments(parser: Parser) -> None:
@@ -384,12 +382,7 @@ def _add_gate_arguments(parser: Parser) -> None:
         metavar="auto|test|test-sample",
         help="images to compare on (default: the test split when fetched, else the shipped 1,000)",
     )
-    parser.add_argument(
-        "--eval-data",
-        type=Path,
-        metavar="DIR",
-        help="compare on this folder instead: one folder a class, named like the labels",
-    )
+    add_eval_data_option(parser)
     parser.add_argument(
         "--resize-filter",
         type=choice(get_args(ResizeFilter)),
@@ -436,20 +429,9 @@ def _add_output_arguments(parser: Parser) -> None:
         help="export again in another process with another hash seed, and compare the bytes",
     )
     parser.add_argument("--force", action="store_true", help="replace a different artefact")
-    parser.add_argument(
-        "--json",
-        nargs="?",
-        const=STDOUT,
-        metavar="FILE",
-        help="the result as JSON, to stdout without FILE",
-    )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
-    parser.add_argument(
-        "-v",
-        "--verbose",
-        action="store_true",
-        help="show the converters' messages and int8's worst layers",
-    )
+    add_document_option(parser, "--json", "the result as JSON")
+    add_quiet_option(parser)
+    add_verbose_option(parser, "the converters' messages, int8's worst layers")
 
 
 def _several(

@@ -8,10 +8,8 @@ from typing import Any
 from cifar_export.converted import Converted
 from cifar_runtime import __version__
 from cifar_runtime.artefact import CARD_SCHEMA
-from cifar_runtime.contract import (
-    Contract,
-    ModelFormat,
-)
+from cifar_runtime.contract import Contract
+from cifar_runtime.formats.known_formats import ModelFormat
 from cifar_runtime.golden import GoldenVectors
 
 _TOOLS: Mapping[ModelFormat, tuple[str, ...]] = {

@@ -16,7 +16,7 @@ from cifar_export.targets.tflite import (
     tflite_int8,
     tflite_int16x8,
 )
-from cifar_runtime.contract import ModelFormat
+from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat
 
 Key = tuple[ModelFormat, Quantize]
 
@@ -115,8 +115,8 @@ def _onnx_int8_float_io(given: Conversion) -> Converted:
     return _onnx_int8(given, float_io=True)
 
 
-_TFLITE = ("ai_edge_litert",)
-_ONNX = ("tf2onnx", "onnx", "onnxruntime")
+_TFLITE = (KNOWN_FORMATS["tflite"].package,)
+_ONNX = ("tf2onnx", "onnx", KNOWN_FORMATS["onnx"].package)
 
 TARGETS: Mapping[Key, Target] = {
     ("tflite", "none"): Target(convert=_tflite_float32, packages=_TFLITE),

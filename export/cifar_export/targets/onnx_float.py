@@ -12,6 +12,7 @@ from cifar_export.streams import quiet_conversion
 from cifar_export.targets.onnx_canonical import canonical
 from cifar_export.targets.onnx_pooling import use_global_average_pool
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.sessions.interpreters import import_onnxruntime
 
 OPSET = 18  # the newest that tf2onnx 1.17 writes
 INPUT_NAME = "image"
@@ -54,7 +55,7 @@ def onnx_float16(float_model: Converted, *, model_name: str, verbose: bool = Fal
     """
     import onnx
 
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime looks up a host at import otherwise
+    import_onnxruntime()
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     proto = onnx.load_model_from_string(float_model.data)

@@ -1,7 +1,6 @@
 """ONNX float32 bytes to int8 ones, by onnxruntime's quantizers; static is QDQ, S8S8, per-channel."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from cifar_export.scratch import scratch_folder
 from cifar_export.streams import quiet_conversion
 from cifar_export.targets.onnx_float import BATCH_AXIS, INPUT_NAME, OUTPUT_NAME, checked_bytes
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.sessions.interpreters import import_onnxruntime
 
 _CALIBRATION_BATCH = 32
 
@@ -127,7 +127,7 @@ def _refusal(model_name: str) -> Iterator[None]:
 
 
 def _quantize(source: Path, target: Path, feed: Feed, method: CalibrationMethod) -> None:
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime looks up a host at import otherwise
+    import_onnxruntime()
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -166,7 +166,7 @@ def _exact_pixels(prepared: Path, feed: Feed) -> dict[str, Any]:
 
 
 def _quantize_dynamic(source: Path, target: Path) -> None:
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import_onnxruntime()
     from onnxruntime import quantization
 
     quantization.quantize_dynamic(

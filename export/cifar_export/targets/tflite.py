@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,40 +12,8 @@ from cifar_export.int8.calibration import Feed
 from cifar_export.keras_graph.trace import with_batch_size
 from cifar_export.streams import quiet_conversion
 from cifar_runtime.errors import ArtefactError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TfliteTensor:
-    """One tensor of the file.
-
-    Attributes:
-        name: as the converter gave it.
-        dtype: TensorFlow Lite's name for its element type, such as INT8.
-        quantization: of a tensor that has exactly one scale and zero point.
-    """
-
-    name: str
-    dtype: str
-    quantization: Quantization | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TfliteContent:
-    """What a TensorFlow Lite file holds.
-
-    Attributes:
-        operators: the builtin operator names in execution order; CUSTOM:name for others.
-        float_operators: those of them that compute on floats.
-        tensors: all tensors of all subgraphs.
-        input: the first input of the main subgraph.
-        output: its first output.
-    """
-
-    operators: tuple[str, ...]
-    float_operators: tuple[str, ...]
-    tensors: tuple[TfliteTensor, ...]
-    input: TfliteTensor
-    output: TfliteTensor
+from cifar_runtime.formats.graph import Graph, GraphTensor
+from cifar_runtime.formats.tflite_graph import tflite_graph
 
 
 def tflite_float32(model: Any, *, verbose: bool = False) -> Converted:
@@ -144,26 +111,22 @@ def _calibrated_converter(model: Any, feed: Feed) -> Any:
 
 def _integer(converter: Any, model: Any, *, float_io: bool, verbose: bool) -> Converted:
     converted = _converted(_convert(converter, model, verbose=verbose))
-    refuse_float(tflite_content(converted.data), model_name=model.name, float_io=float_io)
+    refuse_float(tflite_graph(converted.data), model_name=model.name, float_io=float_io)
     return converted
 
 
 def _converted(data: bytes) -> Converted:
-    content = tflite_content(data)
+    content = tflite_graph(data)
     return Converted(
         data=data,
-        input=_io_quantization(content.input),
-        output=_io_quantization(content.output),
+        input=_io_quantization(content.tensors[content.inputs[0]]),
+        output=_io_quantization(content.tensors[content.outputs[0]]),
         conversion={
             "converter": "tf.lite.TFLiteConverter.from_keras_model",
             "batch_size": 1,
-            "operators": list(content.operators),
+            "operators": [operator.name for operator in content.operators],
         },
     )
-
-
-def _io_quantization(tensor: TfliteTensor) -> Quantization | None:
-    return None if tensor.dtype == "FLOAT32" else tensor.quantization
 
 
 def _converter(model: Any) -> Any:
@@ -193,7 +156,7 @@ def _reason(error: Exception) -> str:
     return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
 
 
-def refuse_float(content: TfliteContent, *, model_name: str, float_io: bool = False) -> None:
+def refuse_float(content: Graph, *, model_name: str, float_io: bool = False) -> None:
     """Checks that a file computes with integers only.
 
     Args:
@@ -204,15 +167,16 @@ def refuse_float(content: TfliteContent, *, model_name: str, float_io: bool = Fa
     Raises:
         ArtefactError: an operator is not a builtin, or a tensor is a float.
     """
-    foreign = [name for name in content.operators if name.startswith("CUSTOM:")]
-    ends = {content.input.name, content.output.name} if float_io else set()
+    foreign = [one.name for one in content.operators if one.name.startswith("CUSTOM:")]
+    ends = {content.inputs[0], content.outputs[0]} if float_io else set()
+    names = {content.tensors[index].name for index in ends}
     floats = [
         tensor.name
         for tensor in content.tensors
-        if tensor.dtype.startswith("FLOAT") and tensor.name not in ends
+        if tensor.dtype.startswith("float") and tensor.name not in names
     ]
     if foreign or floats:
-        suspects = [*foreign, *content.float_operators]
+        suspects = [*foreign, *_float_operators(content)]
         what = f"operator {suspects[0]}" if suspects else f"float tensor '{floats[0]}'"
         raise ArtefactError(
             f"{model_name}: its int8 file holds the {what}, expected integer builtins only.",
@@ -220,64 +184,21 @@ def refuse_float(content: TfliteContent, *, model_name: str, float_io: bool = Fa
         )
 
 
-def tflite_content(data: bytes) -> TfliteContent:
-    """The operators and tensors of a TensorFlow Lite file that this process wrote."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
-    names = {
-        code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
-    }
-    dtypes = {code: name for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
-    tensors = [[_tensor(tensor, dtypes) for tensor in graph.tensors] for graph in model.subgraphs]
-    operators: list[str] = []
-    float_operators: list[str] = []
-    for graph, graph_tensors in zip(model.subgraphs, tensors, strict=True):
-        for operator in graph.operators:
-            name = _operator_name(model.operatorCodes[operator.opcodeIndex], names)
-            operators.append(name)
-            touched = [
-                graph_tensors[index]
-                for index in (*operator.inputs, *operator.outputs)
-                if index >= 0
-            ]
-            is_float = any(tensor.dtype.startswith("FLOAT") for tensor in touched)
-            if is_float and name not in ("QUANTIZE", "DEQUANTIZE"):
-                float_operators.append(name)
-    main = model.subgraphs[0]
-    return TfliteContent(
-        operators=tuple(operators),
-        float_operators=tuple(float_operators),
-        tensors=tuple(tensor for graph_tensors in tensors for tensor in graph_tensors),
-        input=tensors[0][main.inputs[0]],
-        output=tensors[0][main.outputs[0]],
-    )
+def _float_operators(content: Graph) -> list[str]:
+    """The operators that compute on floats."""
+    return [
+        operator.name
+        for operator in content.operators
+        if operator.name not in ("QUANTIZE", "DEQUANTIZE")
+        and any(
+            content.tensors[index].dtype.startswith("float")
+            for index in (*operator.inputs, *operator.outputs)
+            if index >= 0
+        )
+    ]
 
 
-def _operator_name(code: Any, names: dict[int, str]) -> str:
-    # Codes above 127 do not fit the old one-byte field; readers take the larger of the two.
-    # Source: tensorflow/compiler/mlir/lite/schema/schema.fbs, OperatorCode.
-    name = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-    return f"CUSTOM:{_text(code.customCode)}" if name == "CUSTOM" else name
-
-
-def _tensor(tensor: Any, dtypes: dict[int, str]) -> TfliteTensor:
-    quantization = tensor.quantization
-    scales = [] if quantization is None or quantization.scale is None else list(quantization.scale)
-    points = (
-        []
-        if quantization is None or quantization.zeroPoint is None
-        else list(quantization.zeroPoint)
-    )
-    is_single = len(scales) == len(points) == 1
-    return TfliteTensor(
-        name=_text(tensor.name),
-        dtype=dtypes[tensor.type],
-        quantization=Quantization(scale=float(scales[0]), zero_point=int(points[0]))
-        if is_single
-        else None,
-    )
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _io_quantization(tensor: GraphTensor) -> Quantization | None:
+    if tensor.dtype == "float32" or not len(tensor.scales) == len(tensor.zero_points) == 1:
+        return None
+    return Quantization(scale=tensor.scales[0], zero_point=tensor.zero_points[0])

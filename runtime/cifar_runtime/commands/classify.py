@@ -6,24 +6,28 @@ Nothing heavy is imported before an image is classified, so that ``--help`` stay
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from cifar_runtime.commands.options import (
+    add_contract_option,
+    add_document_option,
+    add_quiet_option,
+    add_threads_option,
+    add_verbose_option,
+)
 from cifar_runtime.commands.parser import Parser, choice, execute, positive_int
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
 from cifar_runtime.errors import InputError, UsageError
+from cifar_runtime.formats.known_formats import RuntimeChoice
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cifar_runtime.classifier import Classifier, Prediction
-    from cifar_runtime.sessions.base import RuntimeChoice
 
 PROGRAM = "cifar-classify"
 SCHEMA = "cifar-edge/classify/1"
 STDIN = "-"
-# The members of session.RuntimeChoice, which cannot be imported here without numpy.
-RUNTIMES: tuple["RuntimeChoice", ...] = ("auto", "tflite", "onnx")
 _EXAMPLES = """\
   cifar-classify cat.png                     the label and its probability
   cifar-classify photos/ -k 3 -m int8.tflite three labels for each image of a folder
@@ -31,8 +35,7 @@ _EXAMPLES = """\
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassifyRecipe:
+class ClassifyRecipe(NamedTuple):  # not a dataclass: importing those takes 10 ms, a third of --help
     """One run of cifar-classify.
 
     Attributes:
@@ -54,12 +57,11 @@ class ClassifyRecipe:
     output: Literal["table", "json", "jsonl"]
     json_path: "Path | None"
     threads: int
-    runtime: "RuntimeChoice"
+    runtime: RuntimeChoice
     verbosity: Literal[-1, 0, 1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """What became of one image."""
 
     image: str
@@ -145,26 +147,22 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("inputs", nargs="*", metavar="IMAGE", help="file, folder, or - for paths on stdin")
     add("-m", "--model", help=".tflite or .onnx file (default: the packaged model)")
-    add(
-        "--contract",
-        metavar="NAME|FILE",
-        help="for a model without a card: cifar10-raw255, cifar10-unit, or a .json file",
-    )
+    add_contract_option(parser)
     add("-k", "--top-k", type=positive_int, default=1, metavar="K", help="labels an image (1)")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", nargs="?", const=STDOUT, metavar="FILE", help="one JSON document")
+    add_document_option(form, "--json", "one JSON document")
     form.add_argument("--jsonl", action="store_true", help="one JSON line an image, as it goes")
-    add("--threads", type=positive_int, default=1, metavar="N", help="interpreter threads (1)")
+    add_threads_option(parser)
     add(
         "--runtime",
-        type=choice(RUNTIMES),
+        type=choice(get_args(RuntimeChoice)),
         default="auto",
-        metavar="{auto,tflite,onnx}",
+        metavar=f"{{{','.join(get_args(RuntimeChoice))}}}",
         help="interpreter (auto: by the model file)",
     )
     level = parser.add_mutually_exclusive_group()
-    level.add_argument("-q", "--quiet", action="store_true", help="no heading, no notes")
-    level.add_argument("-v", "--verbose", action="store_true", help="note the model; tracebacks")
+    add_quiet_option(level, "no heading, no notes")
+    add_verbose_option(level, "a note on the model")
     return parser
 
 

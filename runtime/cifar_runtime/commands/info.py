@@ -5,8 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cifar_runtime.commands.options import (
+    add_contract_option,
+    add_document_option,
+    add_verbose_option,
+)
 from cifar_runtime.commands.parser import Parser, execute
-from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
+from cifar_runtime.commands.result_file import check_result_file, write_document
 from cifar_runtime.errors import GateError
 
 if TYPE_CHECKING:
@@ -80,7 +85,7 @@ def run(recipe: InfoRecipe) -> int:
     """
     import os
 
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in cli.py
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in classify.py
     from cifar_runtime.classifier import default_model
     from cifar_runtime.info import model_info
 
@@ -99,14 +104,10 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("model", nargs="?", metavar="MODEL", help=".tflite or .onnx file (default: the packaged)")
-    add(
-        "--contract",
-        metavar="NAME|FILE",
-        help="for a model without a card: cifar10-raw255, cifar10-unit, or a .json file",
-    )
+    add_contract_option(parser)
     add("--self-test", action="store_true", help="replay the golden vectors: exit 0 or 5")
-    add("--json", nargs="?", const=STDOUT, metavar="FILE", help="one JSON document")
-    add("-v", "--verbose", action="store_true", help="quantization of every tensor; tracebacks")
+    add_document_option(parser, "--json", "one JSON document")
+    add_verbose_option(parser, "the quantization of every tensor")
     return parser
 
 
@@ -116,11 +117,7 @@ def _print(info: "ModelInfo", recipe: InfoRecipe) -> None:
         return
     import json
 
-    text = json.dumps(info.to_json(), indent=1) + "\n"
-    if recipe.json == STDOUT:
-        sys.stdout.write(text)
-        return
-    write_result_file(recipe.json, text)
+    write_document(recipe.json, json.dumps(info.to_json(), indent=1) + "\n")
 
 
 def _lines(info: "ModelInfo", *, verbose: bool) -> Iterator[str]:
@@ -158,9 +155,9 @@ def _contract_lines(contract: "Contract") -> Iterator[str]:
         "temperature": scores.temperature,
         f"unsure below a {_CERTAINTIES[scores.abstention_score]} of": scores.abstention_threshold,
     }
-    stated = [f"{name} {value:.6g}" for name, value in calibrated.items() if value is not None]
-    if stated:
-        yield f"            {', '.join(stated)}"
+    values = [f"{name} {value:.6g}" for name, value in calibrated.items() if value is not None]
+    if values:
+        yield f"            {', '.join(values)}"
     yield from _wrapped("labels", contract.labels)
 
 
@@ -169,7 +166,7 @@ def _grid(side: Any) -> str:
 
 
 def _provenance_lines(card: Mapping[str, Any]) -> Iterator[str]:
-    """What the card tells of the model's making; a card may lack any of it."""
+    """What the card says of the model's making; a card may lack any of it."""
     provenance = card.get("provenance") or {}
     checkpoint = provenance.get("checkpoint") or {}
     if "sha256" in checkpoint:

@@ -141,10 +141,10 @@ def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> 
 def sentences_to_stderr(program: str) -> Callable[[str], None]:
     """Writes each sentence it is given to stderr, on a line that begins with the command's name."""
 
-    def tell(sentence: str) -> None:
+    def write(sentence: str) -> None:
         sys.stderr.write(f"{program}: {sentence}\n")
 
-    return tell
+    return write
 
 
 def _report(program: str, error: CifarEdgeError, *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
-"""Where a command's result goes: stdout or a FILE that was asked for. Like ``command``, nothing slow is imported."""
+"""Where a command's result goes: stdout or a FILE that was asked for. Like ``parser``, nothing slow is imported."""
 
+import sys
 from typing import TYPE_CHECKING
 
 from cifar_runtime.errors import InputError, UsageError
@@ -30,6 +31,18 @@ def check_result_file(
             f"{program}: {option} would write to {target}, expected a name that ends in {suffix}.",
             hint=f"Give {operands} before {option}, or {option} FILE{suffix}.",
         )
+
+
+def write_document(target: "str | Path", text: str) -> None:
+    """Writes a document where an option such as ``--json`` asked for it: ``-`` is stdout.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    if target == STDOUT:
+        sys.stdout.write(text)
+    else:
+        write_result_file(target, text)
 
 
 def write_result_file(path: "str | Path", data: str | bytes) -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat, load
+
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 _SMALL_INTEGERS = ("int8", "uint8", "int16", "int4", "uint4", "int2")
 # Types that hold learned values; int32 and int64 constants are shapes, axes or, by position, biases.
@@ -23,7 +25,7 @@ class GraphTensor:
         shape: one size per axis, None where the file leaves it open; None: the file does not say.
         constant_bytes: size of its data in the file; None for one that is computed.
         scales: real units per integer step; one, or one per channel; empty: not quantized.
-        zero_points: integers that stand for real 0, likewise.
+        zero_points: integers that stand for real 0, one for each scale.
         axis: the channel axis of per-channel scales.
     """
 
@@ -53,7 +55,7 @@ class GraphOperator:
     Attributes:
         name: operator, as its format names it: CONV_2D or Conv.
         inputs: indices of tensors; -1 for an optional one that is left out.
-        outputs: likewise.
+        outputs: indices of tensors.
         parameters: indices of those inputs that hold learned values, if they are constants.
         macs: multiply-accumulates for one image; None where they are not known.
         activations: numbers that one with multiply-accumulates reads and writes for one image besides
@@ -116,6 +118,16 @@ class Graph:
     def activations(self) -> int | None:
         """Numbers that these read and write for one image besides parameters; None when unknown."""
         return _sum_or_none(operator.activations for operator in self.operators)
+
+
+def graph_from_bytes(data: bytes, model_format: ModelFormat) -> Graph:
+    """What a model file computes.
+
+    Raises:
+        ArtefactError: the file is damaged.
+    """
+    graph: Graph = load(KNOWN_FORMATS[model_format].graph)(data)
+    return graph
 
 
 def _sum_or_none(counts: Iterable[int | None]) -> int | None:

@@ -124,14 +124,14 @@ def _shapes(
     nodes: Sequence[Node], constants: Mapping[str, _Constant], known: Mapping[str, GraphTensor]
 ) -> dict[str, Shape]:
     """The shape of every tensor as far as it is known, for one image."""
-    stated = {
+    given = {
         name: tuple(
             1 if axis == 0 and size is None else size for axis, size in enumerate(tensor.shape)
         )
         for name, tensor in known.items()
         if tensor.shape is not None
     }
-    whole = {name: shape for name, shape in stated.items() if None not in shape}
+    whole = {name: shape for name, shape in given.items() if None not in shape}
     integers = {
         name: tuple(map(int, constant.numbers))
         for name, constant in constants.items()

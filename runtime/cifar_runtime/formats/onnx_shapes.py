@@ -1,6 +1,6 @@
 """Works out the shapes between the operators of an ONNX graph, for one image, where the file has none.
 
-It knows the operators of image classifiers; what lies behind another one stays unknown.
+It knows the operators of image classifiers; what follows another one stays unknown.
 
 Source: onnx/docs/Operators.md (shape rules of each operator).
 """
@@ -19,7 +19,7 @@ class Node:
     Attributes:
         op_type: with its domain in front where that is not ONNX's own.
         inputs: names of tensors; empty for one that is left out.
-        outputs: likewise.
+        outputs: names of those it computes.
         integers: attributes that are a number.
         lists: attributes that are numbers.
         texts: attributes that are a string.
@@ -40,7 +40,7 @@ def inferred_shapes(
 
     Args:
         nodes: in an order in which each finds its inputs made.
-        known: shapes of inputs, constants and whatever the file states, the batch being 1.
+        known: shapes of inputs, constants and whatever the file holds, the batch being 1.
         constants: values of integer constants, such as the target of a Reshape.
     """
     shapes = dict(known)
@@ -160,7 +160,7 @@ def _reshaped(node: Node, first: Shape, others: _Others, values: _Others) -> Sha
     target = values[0] if values else None
     if target is None:
         # Computed from the batch size, as converters flatten: a row an image. Were it anything else, the dense
-        # layer behind it would not fit, which leaves its shape unknown.
+        # layer after it would not fit, which leaves its shape unknown.
         return 1, math.prod(first)
     sizes = [first[axis] if size == 0 else size for axis, size in enumerate(target)]
     rest = math.prod(size for size in sizes if size != -1)

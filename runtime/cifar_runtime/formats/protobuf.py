@@ -1,4 +1,4 @@
-"""Walks the bytes of an ONNX file: do weights lie in other files, what does its metadata say.
+"""Reads and writes fields of an ONNX file: do weights lie in other files, what does its metadata say.
 
 It reads the protocol buffer itself, since the runtime installs no onnx package; it runs nothing.
 
@@ -72,12 +72,18 @@ def metadata_entry(model: bytes, key: str) -> memoryview | None:
 
 def with_metadata_entry(model: bytes, key: str, value: bytes) -> bytes:
     """The model with a ``metadata_props`` entry more, added at its end: all else stays as it was."""
-    entry = _bytes_field(_ENTRY_KEY, key.encode()) + _bytes_field(_ENTRY_VALUE, value)
-    return model + _bytes_field(_MODEL_METADATA_PROPS, entry)
+    entry = bytes_field(_ENTRY_KEY, key.encode()) + bytes_field(_ENTRY_VALUE, value)
+    return model + bytes_field(_MODEL_METADATA_PROPS, entry)
 
 
-def _bytes_field(number: int, content: bytes) -> bytes:
+def bytes_field(number: int, content: bytes) -> bytes:
+    """A field that holds bytes: text, or a message inside."""
     return _encoded_varint(number << 3 | _BYTES) + _encoded_varint(len(content)) + content
+
+
+def integer_field(number: int, value: int) -> bytes:
+    """A field that holds a whole number from zero up."""
+    return _encoded_varint(number << 3 | _VARINT) + _encoded_varint(value)
 
 
 def _encoded_varint(value: int) -> bytes:

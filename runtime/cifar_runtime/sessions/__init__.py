@@ -1,1 +1,1 @@
-"""Interpreters behind one interface, and foreign models in processes of their own."""
+"""Interpreters with one interface, and foreign models in processes of their own."""

@@ -5,11 +5,7 @@ from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
-RuntimeChoice = Literal["auto", "tflite", "onnx"]
-
-
-RuntimeName = Literal["litert", "onnxruntime"]
-
+from cifar_runtime.formats.known_formats import RuntimeName
 
 GraphOptimization = Literal["none", "basic", "extended", "all"]
 

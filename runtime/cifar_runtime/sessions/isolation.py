@@ -1,4 +1,4 @@
-"""Tries a foreign model in a child process, since a file can abort or hang its interpreter.
+"""Runs a foreign model in a child process first, since a file can abort or hang its interpreter.
 
 The child gets the bytes on stdin, opens them, runs one image, and ends; memory, processor time and
 wall time are limited. Only a model that passes is opened in this process. The limits are far above
@@ -17,21 +17,21 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, CifarEdgeError, MissingDependencyError
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
 
-TRIAL_CPU_SECONDS = 0.8  # to open the model and run it once
-TRIAL_CPU_SECONDS_PER_BYTE = 1e-7  # 1 s more for every 10 MB
-TRIAL_WALL_SECONDS = (
+SUBPROCESS_CPU_SECONDS = 0.8  # to open the model and run it once
+SUBPROCESS_CPU_SECONDS_PER_BYTE = 1e-7  # 1 s more for every 10 MB
+SUBPROCESS_WALL_SECONDS = (
     120.0  # for a child that only sleeps: a busy machine must not refuse good models
 )
 _HINT = "Do not use this file, or convert the model again from its source."
 
 
-def try_in_child(
+def run_in_subprocess(
     artefact: Artefact, *, threads: int, options: SessionOptions = DEFAULT_OPTIONS
 ) -> None:
     """Returns once a child process has opened a model and run it on one image.
 
     Args:
-        artefact: the model with its stated contract.
+        artefact: the model with the user's contract.
         threads: worker threads inside the interpreter.
         options: how the interpreter is set up, as it will be in this process.
 
@@ -53,11 +53,11 @@ def try_in_child(
             command,
             input=json.dumps(header).encode() + b"\n" + artefact.data,
             capture_output=True,
-            timeout=TRIAL_WALL_SECONDS,
+            timeout=SUBPROCESS_WALL_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _failed(artefact, f"did not end within {TRIAL_WALL_SECONDS:g} s") from error
+        raise _failed(artefact, f"did not end within {SUBPROCESS_WALL_SECONDS:g} s") from error
     except OSError as error:
         raise _failed(artefact, f"could not be started: {error.strerror}") from error
     if ended.returncode != 0:
@@ -94,4 +94,4 @@ def _failed(artefact: Artefact, what: str) -> ArtefactError:
 
 def cpu_seconds(artefact: Artefact) -> float:
     """Processor time in seconds that opening this model and running it once may take."""
-    return TRIAL_CPU_SECONDS + TRIAL_CPU_SECONDS_PER_BYTE * len(artefact.data)
+    return SUBPROCESS_CPU_SECONDS + SUBPROCESS_CPU_SECONDS_PER_BYTE * len(artefact.data)

@@ -1,4 +1,4 @@
-"""The child process in which a foreign model is tried; its parent is ``isolation``."""
+"""The child process in which a foreign model first runs; its parent is ``isolation``."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import contract_from_json
 from cifar_runtime.errors import ArtefactError, CifarEdgeError
 from cifar_runtime.sessions.base import SessionOptions
+from cifar_runtime.sessions.interpreters import import_interpreter
 from cifar_runtime.sessions.isolation import cpu_seconds
 from cifar_runtime.sessions.open import open_session
 
-TRIAL_MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, libraries included
-TRIAL_MEMORY_PER_BYTE = 8  # and so many times the file
-TRIAL_START_CPU_SECONDS = 20  # above that, for a slow machine to start Python and import
-_MODULES = {"tflite": "ai_edge_litert.interpreter", "onnx": "onnxruntime"}
+SUBPROCESS_MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, libraries included
+SUBPROCESS_MEMORY_PER_BYTE = 8  # and so many times the file
+SUBPROCESS_START_CPU_SECONDS = 20  # above that, for a slow machine to start Python and import
 
 
 def main() -> int:
@@ -48,15 +48,12 @@ def _answer(error: CifarEdgeError) -> int:
 
 
 def _open_and_run(artefact: Artefact, *, threads: int, options: SessionOptions) -> None:
-    import importlib
-
     import numpy as np
 
     from cifar_runtime.preprocess import input_table
 
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as in ort.py: read at import
     with suppress(ImportError):  # the session says what is missing
-        importlib.import_module(_MODULES[artefact.format])
+        import_interpreter(artefact.format)
     image = np.random.default_rng(0).integers(0, 256, (1, *artefact.contract.input.shape))
     _limit_time(artefact)  # from here on the model's work counts, not Python's start
     session = open_session(artefact, threads=threads, options=options)
@@ -67,9 +64,9 @@ def _limit_memory(artefact: Artefact) -> None:
     with suppress(ImportError, ValueError, OSError):  # no such limits on Windows
         import resource
 
-        limit = TRIAL_MEMORY_BYTES + TRIAL_MEMORY_PER_BYTE * len(artefact.data)
+        limit = SUBPROCESS_MEMORY_BYTES + SUBPROCESS_MEMORY_PER_BYTE * len(artefact.data)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        seconds = int(TRIAL_START_CPU_SECONDS + cpu_seconds(artefact))
+        seconds = int(SUBPROCESS_START_CPU_SECONDS + cpu_seconds(artefact))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

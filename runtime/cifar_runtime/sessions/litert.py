@@ -1,24 +1,27 @@
-"""Runs .tflite models in LiteRT: the only module that imports ai_edge_litert.
+"""Runs .tflite models in LiteRT: the only module that knows its interface.
 
 It never preprocesses; batches come in the model's own dtype.
 """
 
 import threading
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
-from cifar_runtime.sessions.base import RuntimeName
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.errors import ArtefactError, UsageError
+from cifar_runtime.formats.known_formats import RuntimeName
+from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
+from cifar_runtime.sessions.interpreters import interpreter_of
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
-    check_agreement,
     check_batch,
-    stated_input,
-    stated_output,
+    check_ends,
+    contract_input,
+    contract_output,
+    one_line,
 )
 
 
@@ -31,12 +34,14 @@ class LiteRTSession:
 
     runtime: RuntimeName
 
-    def __init__(self, artefact: Artefact, *, threads: int, xnnpack: bool = True) -> None:
+    def __init__(
+        self, artefact: Artefact, *, threads: int, options: SessionOptions = DEFAULT_OPTIONS
+    ) -> None:
         self.runtime = "litert"
-        self._input = stated_input(artefact.contract)
-        self._output = stated_output(artefact.contract)
+        self._input = contract_input(artefact.contract)
+        self._output = contract_output(artefact.contract)
         self._lock = threading.Lock()
-        self._interpreter: Any = _open_interpreter(artefact, threads, xnnpack=xnnpack)
+        self._interpreter: Any = _open_interpreter(artefact, threads, options)
         self._input_index, self._output_index = _checked_indices(self._interpreter, artefact)
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
@@ -61,33 +66,27 @@ class LiteRTSession:
             scores: NDArray[Any] = self._interpreter.get_tensor(self._output_index)
         except (RuntimeError, ValueError) as error:
             raise ArtefactError(
-                f"LiteRT failed while running the model: {_one_line(error)}.",
+                f"LiteRT failed while running the model: {_reason(error)}.",
                 hint="Run cifar-export again.",
             ) from error
         return scores
 
 
-def _open_interpreter(artefact: Artefact, threads: int, *, xnnpack: bool) -> Any:
+def _open_interpreter(artefact: Artefact, threads: int, options: SessionOptions) -> Any:
+    litert = interpreter_of(artefact)
+    resolvers = litert.OpResolverType
+    own_kernels = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        with without_chatter():
-            from ai_edge_litert.interpreter import Interpreter, OpResolverType
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{artefact.path}: needs LiteRT, which cannot be imported: {error}.",
-            hint="pip install ai-edge-litert",
-        ) from error
-    own_kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    try:
-        with without_chatter():
-            interpreter = Interpreter(
+        with filtered_native_stderr():
+            interpreter = litert.Interpreter(
                 model_content=artefact.data,
                 num_threads=threads,
-                experimental_op_resolver_type=OpResolverType.AUTO if xnnpack else own_kernels,
+                experimental_op_resolver_type=resolvers.AUTO if options.xnnpack else own_kernels,
             )
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ArtefactError(
-            f"{artefact.path}: LiteRT cannot open it: {_one_line(error)}.",
+            f"{artefact.path}: LiteRT cannot open it: {_reason(error)}.",
             hint="Run cifar-export again.",
         ) from error
     return interpreter
@@ -95,24 +94,8 @@ def _open_interpreter(artefact: Artefact, threads: int, *, xnnpack: bool) -> Any
 
 def _checked_indices(interpreter: Any, artefact: Artefact) -> tuple[int, int]:
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ArtefactError(
-            f"{artefact.path}: has {len(inputs)} inputs and {len(outputs)} outputs, "
-            "expected one of each.",
-            hint="Export an image classifier with cifar-export.",
-        )
-    _check_tensor(artefact, "input", inputs[0])
-    _check_tensor(artefact, "output", outputs[0])
+    check_ends(artefact, inputs, outputs, facts=_facts, quantization_known=True)
     return inputs[0]["index"], outputs[0]["index"]
-
-
-def _check_tensor(
-    artefact: Artefact, side: Literal["input", "output"], details: dict[str, Any]
-) -> None:
-    stated = (stated_input if side == "input" else stated_output)(artefact.contract)
-    check_agreement(
-        artefact.path, side, found=_facts(details), stated=stated, quantization_known=True
-    )
 
 
 def _facts(details: dict[str, Any]) -> TensorFacts:
@@ -126,5 +109,5 @@ def _facts(details: dict[str, Any]) -> TensorFacts:
     )
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or "it gives no reason, as when memory runs out"
+def _reason(error: Exception) -> str:
+    return one_line(error).rstrip(".") or "it gives no reason, as when memory runs out"

@@ -15,14 +15,14 @@ from typing import BinaryIO
 _STDERR = 2
 # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", "W0000 00:00:1700000000 ...",
 # "2026-01-01 00:00:00.0 [W:onnxruntime:...", each with or without colour codes.
-_CHATTER = re.compile(
+_INTERPRETER_LINE = re.compile(
     rb"^(\x1b\[[0-9;]*m)*((INFO|WARNING|ERROR): |[IWEF]\d{4} |.*\[[VIWEF]:onnxruntime)"
 )
 _lock = threading.Lock()
 
 
 @contextmanager
-def without_chatter() -> Iterator[None]:
+def filtered_native_stderr() -> Iterator[None]:
     """Holds stderr back while the body runs, then passes on all lines that no interpreter wrote."""
     with _lock, _memory_file() as held:
         try:
@@ -56,6 +56,8 @@ def _flush() -> None:
 
 
 def _pass_on(text: bytes) -> None:
-    rest = b"".join(line for line in text.splitlines(keepends=True) if not _CHATTER.match(line))
+    rest = b"".join(
+        line for line in text.splitlines(keepends=True) if not _INTERPRETER_LINE.match(line)
+    )
     if rest:
         os.write(_STDERR, rest)

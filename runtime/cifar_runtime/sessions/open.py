@@ -1,14 +1,15 @@
-"""The one interface behind which every interpreter stands, and the choice between them.
+"""The one interface of all interpreters, and the choice between them.
 
-It knows which interpreter runs which format; it imports none (see ``litert`` and ``ort``).
+Which interpreter runs which format is in ``formats.known_formats``; none is imported here.
 """
 
+from collections.abc import Callable
 from typing import get_args
 
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import UsageError
-from cifar_runtime.sessions.base import DEFAULT_OPTIONS, RuntimeChoice, Session, SessionOptions
+from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat, RuntimeChoice, load
+from cifar_runtime.sessions.base import DEFAULT_OPTIONS, Session, SessionOptions
 
 
 def open_session(
@@ -20,7 +21,7 @@ def open_session(
 ) -> Session:
     """An open session for the artefact, in the interpreter of its format.
 
-    A foreign model is tried in a child process first (see ``trial``).
+    A foreign model first runs in a child process (see ``isolation``).
 
     Args:
         artefact: the model to run.
@@ -37,16 +38,11 @@ def open_session(
     if threads < 1:
         raise UsageError(f"threads is {threads}, expected 1 or more.", hint="Give threads=1.")
     if artefact.foreign:
-        from cifar_runtime.sessions.isolation import try_in_child
+        from cifar_runtime.sessions.isolation import run_in_subprocess
 
-        try_in_child(artefact, threads=threads, options=options)
-    if artefact.format == "tflite":
-        from cifar_runtime.sessions.litert import LiteRTSession
-
-        return LiteRTSession(artefact, threads=threads, xnnpack=options.xnnpack)
-    from cifar_runtime.sessions.ort import OrtSession
-
-    return OrtSession(artefact, threads=threads, graph_optimization=options.graph_optimization)
+        run_in_subprocess(artefact, threads=threads, options=options)
+    session_class: Callable[..., Session] = load(KNOWN_FORMATS[artefact.format].session)
+    return session_class(artefact, threads=threads, options=options)
 
 
 def check_runtime(runtime: str, model_format: ModelFormat, *, name: str) -> None:

@@ -1,26 +1,28 @@
-"""Runs .onnx models in onnxruntime: the only module that imports it.
+"""Runs .onnx models in onnxruntime: the only module that knows its interface.
 
 It never preprocesses; batches come in the model's own dtype. Only the CPU provider is used, and
 files that point to other files are refused.
 """
 
-import os
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
+from cifar_runtime.errors import ArtefactError, UsageError
+from cifar_runtime.formats.known_formats import RuntimeName
 from cifar_runtime.formats.protobuf import has_external_data
-from cifar_runtime.sessions.base import GraphOptimization, RuntimeName
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
+from cifar_runtime.sessions.interpreters import interpreter_of
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
-    check_agreement,
     check_batch,
-    stated_input,
-    stated_output,
+    check_ends,
+    contract_input,
+    contract_output,
+    one_line,
 )
 
 # Enough to amortise a call, small enough that the activations of a large split stay out of memory.
@@ -41,18 +43,18 @@ class OrtSession:
     runtime: RuntimeName
 
     def __init__(
-        self, artefact: Artefact, *, threads: int, graph_optimization: GraphOptimization = "all"
+        self, artefact: Artefact, *, threads: int, options: SessionOptions = DEFAULT_OPTIONS
     ) -> None:
         self.runtime = "onnxruntime"
         self._path = artefact.path
-        self._input = stated_input(artefact.contract)
-        self._output = stated_output(artefact.contract)
+        self._input = contract_input(artefact.contract)
+        self._output = contract_output(artefact.contract)
         if has_external_data(artefact.data):
             raise ArtefactError(
                 f"{artefact.path}: keeps weights in other files, expected all of them inside.",
                 hint="Save the model without external data.",
             )
-        self._session: Any = _open_onnxruntime(artefact, threads, graph_optimization)
+        self._session: Any = _open_onnxruntime(artefact, threads, options)
         self._input_name, max_batch = _checked_input(self._session, artefact)
         self._max_batch = max_batch or _MAX_BATCH
 
@@ -76,7 +78,7 @@ class OrtSession:
             scores: NDArray[Any] = session.run(None, {self._input_name: part})[0]
         except Exception as error:  # onnxruntime raises eight unrelated classes
             raise ArtefactError(
-                f"{self._path}: onnxruntime failed while running it: {_one_line(error)}.",
+                f"{self._path}: onnxruntime failed while running it: {one_line(error)}.",
                 hint="Run cifar-export again.",
             ) from error
         expected = (len(part), self._output.shape[1])
@@ -88,34 +90,23 @@ class OrtSession:
         return scores
 
 
-def _open_onnxruntime(
-    artefact: Artefact, threads: int, graph_optimization: GraphOptimization
-) -> Any:
-    # Read at import: without it onnxruntime starts a thread, writes to ~/.cache and calls home.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    try:
-        with without_chatter():
-            import onnxruntime
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{artefact.path}: needs onnxruntime, which cannot be imported: {error}.",
-            hint="pip install onnxruntime",
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL_ONLY
-    options.graph_optimization_level = getattr(
-        onnxruntime.GraphOptimizationLevel, OPTIMIZATION_LEVELS[graph_optimization]
+def _open_onnxruntime(artefact: Artefact, threads: int, options: SessionOptions) -> Any:
+    onnxruntime = interpreter_of(artefact)
+    native_options = onnxruntime.SessionOptions()
+    native_options.intra_op_num_threads = threads
+    native_options.inter_op_num_threads = 1
+    native_options.log_severity_level = _FATAL_ONLY
+    native_options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, OPTIMIZATION_LEVELS[options.graph_optimization]
     )
     try:
-        with without_chatter():
+        with filtered_native_stderr():
             return onnxruntime.InferenceSession(
-                artefact.data, sess_options=options, providers=["CPUExecutionProvider"]
+                artefact.data, sess_options=native_options, providers=["CPUExecutionProvider"]
             )
     except Exception as error:
         raise ArtefactError(
-            f"{artefact.path}: onnxruntime cannot open it: {_one_line(error)}.",
+            f"{artefact.path}: onnxruntime cannot open it: {one_line(error)}.",
             hint="Run cifar-export again.",
         ) from error
 
@@ -123,23 +114,9 @@ def _open_onnxruntime(
 def _checked_input(session: Any, artefact: Artefact) -> tuple[str, int | None]:
     """The input's name and its fixed batch size, None when that is free."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise ArtefactError(
-            f"{artefact.path}: has {len(inputs)} inputs and {len(outputs)} outputs, "
-            "expected one of each.",
-            hint="Export an image classifier with cifar-export.",
-        )
-    _check_tensor(artefact, "input", inputs[0])
-    _check_tensor(artefact, "output", outputs[0])
+    # An ONNX file has no scale of an integer input: the contract's stands.
+    check_ends(artefact, inputs, outputs, facts=_facts, quantization_known=False)
     return inputs[0].name, _facts(inputs[0]).shape[0]
-
-
-def _check_tensor(artefact: Artefact, side: Literal["input", "output"], tensor: Any) -> None:
-    stated = (stated_input if side == "input" else stated_output)(artefact.contract)
-    # An ONNX file does not state the scale of an integer input: the contract's word stands.
-    check_agreement(
-        artefact.path, side, found=_facts(tensor), stated=stated, quantization_known=False
-    )
 
 
 def _facts(tensor: Any) -> TensorFacts:
@@ -147,7 +124,3 @@ def _facts(tensor: Any) -> TensorFacts:
         shape=tuple(size if isinstance(size, int) else None for size in tensor.shape),
         dtype=_DTYPES.get(tensor.type, tensor.type),
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -3,13 +3,14 @@
 It is filled in by the sessions; it imports no interpreter.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError, UsageError
 
@@ -21,7 +22,7 @@ class TensorFacts:
     Attributes:
         shape: one size per axis, None where the file leaves it open; axis 0 is the batch.
         dtype: element type, as numpy names it.
-        scale: real units per integer step; None for float, or where the format does not state it.
+        scale: real units per integer step; None for float, or where the format has no field for it.
         zero_point: integer that stands for real 0; None with ``scale``.
     """
 
@@ -37,60 +38,81 @@ class TensorFacts:
         return f"{text} with scale {self.scale!r} and zero point {self.zero_point}"
 
 
-def stated_input(contract: Contract) -> TensorFacts:
+def contract_input(contract: Contract) -> TensorFacts:
     """The input tensor that the contract promises."""
-    stated = contract.input
-    return _facts((None, *stated.shape), stated.dtype, stated.scale, stated.zero_point)
+    declared = contract.input
+    return _facts((None, *declared.shape), declared.dtype, declared.scale, declared.zero_point)
 
 
-def stated_output(contract: Contract) -> TensorFacts:
+def contract_output(contract: Contract) -> TensorFacts:
     """The output tensor that the contract promises."""
-    stated = contract.output
-    return _facts((None, len(contract.labels)), stated.dtype, stated.scale, stated.zero_point)
+    declared = contract.output
+    shape = (None, len(contract.labels))
+    return _facts(shape, declared.dtype, declared.scale, declared.zero_point)
 
 
-def check_agreement(
-    path: Path,
-    side: Literal["input", "output"],
+def check_ends(
+    artefact: Artefact,
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
     *,
-    found: TensorFacts,
-    stated: TensorFacts,
+    facts: Callable[[Any], TensorFacts],
     quantization_known: bool,
 ) -> None:
-    """Refuses a model whose tensor is not the one in its contract, or fixed to a batch above 1.
+    """Refuses a model that has not one input and one output, or other ones than its contract says.
 
     Args:
-        path: the model, for the message.
-        side: which tensor, for the message.
-        found: what the file says; axes that it leaves open agree with anything.
-        stated: what the contract says.
-        quantization_known: whether the file states scale and zero point.
+        artefact: the model.
+        inputs: what its interpreter says of its inputs.
+        outputs: and of its outputs.
+        facts: reads one of them.
+        quantization_known: whether they hold scale and zero point.
 
     Raises:
-        ArtefactError: they differ.
+        ArtefactError: that is what it has.
     """
-    agree = (
-        found.dtype == stated.dtype
-        and found.shape[:1] in ((None,), (1,))
-        and _shapes_agree(found.shape, stated.shape)
-        and (not quantization_known or _quantizations_agree(found, stated))
-    )
-    if not agree:
+    if len(inputs) != 1 or len(outputs) != 1:
         raise ArtefactError(
-            f"{path}: its {side} is {found}, its contract says {stated}.",
-            hint="The card belongs to another model: run cifar-export again.",
+            f"{artefact.path}: has {len(inputs)} inputs and {len(outputs)} outputs, "
+            "expected one of each.",
+            hint="Export an image classifier with cifar-export.",
         )
+    for side, tensor, declared in (
+        ("input", inputs[0], contract_input(artefact.contract)),
+        ("output", outputs[0], contract_output(artefact.contract)),
+    ):
+        found = facts(tensor)
+        if not _agree(found, declared, quantization_known=quantization_known):
+            raise ArtefactError(
+                f"{artefact.path}: its {side} is {found}, its contract says {declared}.",
+                hint="The card belongs to another model: run cifar-export again.",
+            )
 
 
-def check_batch(batch: NDArray[Any], stated: TensorFacts) -> None:
+def one_line(error: Exception) -> str:
+    """What an interpreter says of a failure, without line breaks."""
+    return " ".join(str(error).split())
+
+
+def _agree(found: TensorFacts, declared: TensorFacts, *, quantization_known: bool) -> bool:
+    """Whether a tensor is the one in the contract, with a batch of 1 or any; its open axes agree with all sizes."""
+    return (
+        found.dtype == declared.dtype
+        and found.shape[:1] in ((None,), (1,))
+        and _shapes_agree(found.shape, declared.shape)
+        and (not quantization_known or _quantizations_agree(found, declared))
+    )
+
+
+def check_batch(batch: NDArray[Any], declared: TensorFacts) -> None:
     """Refuses a batch that the model's input tensor does not hold.
 
     Raises:
         UsageError: another dtype or shape.
     """
-    if batch.dtype != np.dtype(stated.dtype) or not _shapes_agree(stated.shape, batch.shape):
+    if batch.dtype != np.dtype(declared.dtype) or not _shapes_agree(declared.shape, batch.shape):
         raise UsageError(
-            f"the batch is {batch.dtype} {batch.shape}, expected {stated}.",
+            f"the batch is {batch.dtype} {batch.shape}, expected {declared}.",
             hint="Use Classifier.scores, which prepares pixels as the contract says.",
         )
 
@@ -103,12 +125,12 @@ def _facts(
     return TensorFacts(shape=shape, dtype=dtype, scale=rounded, zero_point=zero_point)
 
 
-def _shapes_agree(found: tuple[int | None, ...], stated: tuple[int | None, ...]) -> bool:
-    return len(found) == len(stated) and all(
+def _shapes_agree(found: tuple[int | None, ...], declared: tuple[int | None, ...]) -> bool:
+    return len(found) == len(declared) and all(
         one is None or other is None or one == other
-        for one, other in zip(found, stated, strict=True)
+        for one, other in zip(found, declared, strict=True)
     )
 
 
-def _quantizations_agree(found: TensorFacts, stated: TensorFacts) -> bool:
-    return (found.scale, found.zero_point) == (stated.scale, stated.zero_point)
+def _quantizations_agree(found: TensorFacts, declared: TensorFacts) -> bool:
+    return (found.scale, found.zero_point) == (declared.scale, declared.zero_point)

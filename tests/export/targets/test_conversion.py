@@ -10,8 +10,9 @@ from cifar_export.converted import Quantization
 from cifar_export.int8.calibration import Feed
 from cifar_export.keras_graph.fold import fold
 from cifar_export.targets.onnx_float import OPSET, checked_bytes, onnx_float32
-from cifar_export.targets.tflite import refuse_float, tflite_content, tflite_float32, tflite_int8
+from cifar_export.targets.tflite import refuse_float, tflite_float32, tflite_int8
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_train import networks
 
 NOTEBOOK_OPERATORS = [*["CONV_2D", "MAX_POOL_2D"] * 3, "FULLY_CONNECTED", "SOFTMAX"]
@@ -31,9 +32,9 @@ def test_the_folded_notebook_network_has_no_mul_or_add_left(notebook: Any) -> No
 def test_an_int8_file_holds_integers_only_and_exact_pixels(notebook: Any) -> None:
     images = packaged.calibration_sample().images[:16]
     converted = tflite_int8(notebook, Feed(images=images))
-    content = tflite_content(converted.data)
-    assert list(content.operators) == NOTEBOOK_OPERATORS
-    assert {tensor.dtype for tensor in content.tensors} <= {"INT8", "INT32"}
+    content = tflite_graph(converted.data)
+    assert [one.name for one in content.operators] == NOTEBOOK_OPERATORS
+    assert {tensor.dtype for tensor in content.tensors} <= {"int8", "int32"}
     assert converted.input == Quantization(scale=1.0, zero_point=-128)
     assert converted.output == Quantization(scale=1 / 256, zero_point=-128)
 
@@ -57,7 +58,7 @@ def test_every_convolution_of_an_int8_file_has_one_scale_a_filter(notebook: Any)
 
 
 def test_a_float_file_is_no_int8_file(notebook: Any) -> None:
-    content = tflite_content(tflite_float32(notebook).data)
+    content = tflite_graph(tflite_float32(notebook).data)
     with pytest.raises(
         ArtefactError, match="small: its int8 file holds the operator CONV_2D, expected"
     ):

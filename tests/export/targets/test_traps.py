@@ -14,7 +14,8 @@ from cifar_export.int8.calibration import Feed
 from cifar_export.keras_graph.fold import fold
 from cifar_export.targets import onnx_int8 as static
 from cifar_export.targets.onnx_float import onnx_float32
-from cifar_export.targets.tflite import tflite_content, tflite_float32, tflite_int8
+from cifar_export.targets.tflite import tflite_float32, tflite_int8
+from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_train import networks
 
 
@@ -181,8 +182,8 @@ def test_a_dense_layer_is_quantized_per_tensor(folded: Any, feed: Feed) -> None:
     graph = schema.ModelT.InitFromPackedBuf(data, 0).subgraphs[0]
     (position,) = [
         index
-        for index, name in enumerate(tflite_content(data).operators)
-        if name == "FULLY_CONNECTED"
+        for index, operator in enumerate(tflite_graph(data).operators)
+        if operator.name == "FULLY_CONNECTED"
     ]
     kernel = graph.tensors[graph.operators[position].inputs[1]]
     assert len(kernel.quantization.scale) == 1

@@ -175,7 +175,7 @@ def test_json_holds_card_and_content(model: Path, capsys: pytest.CaptureFixture[
     assert document["self_test"]["num_vectors"] == 8
 
 
-def test_a_foreign_model_is_described_by_its_stated_contract(
+def test_a_foreign_model_is_described_by_the_users_contract(
     publish: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "foreign.tflite"

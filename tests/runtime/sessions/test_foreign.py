@@ -41,7 +41,7 @@ def foreign(request: pytest.FixtureRequest, publish: Any, tmp_path: Path) -> Pat
     return path
 
 
-def test_a_stated_contract_is_completed_from_the_file(foreign: Path, contract: Path) -> None:
+def test_a_users_contract_is_completed_from_the_file(foreign: Path, contract: Path) -> None:
     artefact = open_artefact(foreign, contract=contract)
     assert artefact.foreign
     assert artefact.name == "foreign"
@@ -118,7 +118,7 @@ def test_a_child_that_sleeps_is_ended(
     fake.write_text("#!/bin/sh\nexec sleep 60\n")
     fake.chmod(0o700)
     monkeypatch.setattr(isolation.sys, "executable", str(fake))
-    monkeypatch.setattr(isolation, "TRIAL_WALL_SECONDS", 0.3)
+    monkeypatch.setattr(isolation, "SUBPROCESS_WALL_SECONDS", 0.3)
     with pytest.raises(ArtefactError, match=r"did not end within 0\.3 s"):
         open_session(open_artefact(foreign, contract=contract))
 
@@ -130,7 +130,7 @@ def test_nothing_in_the_working_directory_poses_as_a_module(
     for name in ("json.py", "numpy.py", "cifar_runtime.py"):
         (foreign.parent / name).write_text(trap)
     monkeypatch.chdir(foreign.parent)
-    isolation.try_in_child(open_artefact(foreign, contract=contract), threads=1)
+    isolation.run_in_subprocess(open_artefact(foreign, contract=contract), threads=1)
 
 
 def test_the_trial_sets_its_interpreter_up_as_the_caller_does(

@@ -14,7 +14,7 @@ from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageErr
 from cifar_runtime.formats.protobuf import has_external_data
 from cifar_runtime.sessions.base import SessionOptions
 from cifar_runtime.sessions.litert import LiteRTSession
-from cifar_runtime.sessions.native_stderr import without_chatter
+from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.open import open_session
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (150, 6, 8, 3), dtype=np.uint8)
@@ -68,7 +68,9 @@ def test_every_way_to_set_an_interpreter_up_gives_the_same_scores(
 def test_litert_hands_operators_to_xnnpack_only_when_it_may(
     tflite_model: Path, *, xnnpack: bool, delegates: int
 ) -> None:
-    session = LiteRTSession(open_artefact(tflite_model), threads=1, xnnpack=xnnpack)
+    session = LiteRTSession(
+        open_artefact(tflite_model), threads=1, options=SessionOptions(xnnpack=xnnpack)
+    )
     operators = session._interpreter._get_ops_details()
     assert [one["op_name"] for one in operators].count("DELEGATE") == delegates
 
@@ -265,8 +267,10 @@ def test_telemetry_is_off_before_onnxruntime_runs(
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 
-def test_chatter_is_dropped_and_the_rest_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
-    with without_chatter():
+def test_native_messages_are_dropped_and_the_rest_passed_on(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with filtered_native_stderr():
         os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
         os.write(2, b"\x1b[0;93m2026-01-01 00:00:00.1 [W:onnxruntime:, x.cc:1] no GPU\x1b[m\n")
         os.write(2, b"W0000 00:00:1700000000.1  12 x.cc:3] something\n")
@@ -276,8 +280,8 @@ def test_chatter_is_dropped_and_the_rest_passed_on(capfd: pytest.CaptureFixture[
     assert capfd.readouterr().err == "INFO: after\n"
 
 
-def test_chatter_lets_errors_through(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyError), without_chatter():
+def test_filtering_native_stderr_lets_errors_through(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyError), filtered_native_stderr():
         raise KeyError
     os.write(2, b"still here\n")
     assert capfd.readouterr().err == "still here\n"

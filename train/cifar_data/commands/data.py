@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from cifar_runtime.commands.options import add_quiet_option, add_verbose_option
 from cifar_runtime.commands.parser import Parser, choice, execute
 
 SCHEMA = "cifar-edge/data/1"
@@ -42,10 +43,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--force", action="store_true", help="fetch again even if it is stored")
     parser.add_argument("--offline", action="store_true", help="never touch the network")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show the traceback of an unexpected error"
-    )
+    add_quiet_option(parser)
+    add_verbose_option(parser)
     options = parser.parse_args(argv)
     _check_options(parser, options)
     return options

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
+from cifar_runtime.commands.options import add_verbose_option
 from cifar_runtime.commands.parser import Parser, choice, execute
 from cifar_train.recipe import Backend
 
@@ -56,9 +57,7 @@ def parse(argv: Sequence[str]) -> CommandLine:
         metavar="|".join(get_args(Backend)),
         help="Keras backend (default: tensorflow)",
     )
-    parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show the traceback of an unexpected error"
-    )
+    add_verbose_option(parser)
     given = parser.parse_args(argv)
     return CommandLine(teachers=tuple(given.teachers), output=given.output, backend=given.backend)
 

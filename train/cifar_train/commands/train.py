@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from cifar_runtime.commands.parser import Parser, choice, execute, positive_int, whole_number
+from cifar_runtime.commands.options import add_quiet_option, add_seed_option, add_verbose_option
+from cifar_runtime.commands.parser import Parser, choice, execute, positive_int
 from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.errors import UsageError
 from cifar_train.recipe import (
@@ -69,13 +70,7 @@ def parse(argv: Sequence[str]) -> CommandLine:
     )
     add("--epochs", type=positive_int, metavar="N", help="instead of the recipe's")
     add("-b", "--batch-size", type=positive_int, metavar="N", help="instead of the recipe's")
-    add(
-        "--seed",
-        type=whole_number,
-        default=0,
-        metavar="N",
-        help="of weights, order, augmentation and dropout (default: 0)",
-    )
+    add_seed_option(parser, "weights, order, augmentation and dropout")
     add(
         "--backend",
         type=choice(get_args(Backend)),
@@ -135,8 +130,8 @@ def parse(argv: Sequence[str]) -> CommandLine:
         "--licence", metavar="SPDX", help="of the trained weights, such as Apache-2.0, for the card"
     )
     add("--json", action="store_true", help="print the card as one JSON document")
-    add("-q", "--quiet", action="store_true", help="no progress on stderr")
-    add("-v", "--verbose", action="store_true", help="show the traceback of an unexpected error")
+    add_quiet_option(parser)
+    add_verbose_option(parser)
     return _command_line(parser.parse_args(argv))
 
 

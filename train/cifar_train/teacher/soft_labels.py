@@ -18,7 +18,7 @@ from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
 from cifar_data.split import Split
 from cifar_eval.models.keras import open_checkpoint
 from cifar_eval.models.keras_archive import read_checkpoint
-from cifar_runtime.errors import ArtefactError, InputError, UsageError, flaw_of
+from cifar_runtime.errors import ArtefactError, InputError, UsageError, json_error_reason
 from cifar_runtime.files import write_atomically
 from cifar_train.recipe import Fold
 
@@ -100,7 +100,7 @@ def read_teacher_file(path: Path) -> TeacherFile:
         fold = Fold(**recipe["fold"]) if recipe.get("fold") else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
         raise ArtefactError(
-            f"{card_path}: is no training card: {flaw_of(cause)}.",
+            f"{card_path}: is no training card: {json_error_reason(cause)}.",
             hint="Restore it, or move it away.",
         ) from cause
     if stated != sha256:
@@ -136,7 +136,7 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
         log_probabilities = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise InputError(
-            f"{path}: soft labels cannot be read: {flaw_of(cause)}.",
+            f"{path}: soft labels cannot be read: {json_error_reason(cause)}.",
             hint="Run cifar-soft-labels again.",
         ) from cause
     if hashlib.sha256(data).hexdigest() != stated:

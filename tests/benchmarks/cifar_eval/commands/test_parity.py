@@ -171,7 +171,7 @@ def test_a_failed_gate_is_exit_5_after_the_whole_table_with_layers_and_the_next_
     assert passing.returncode == 0, passing.stdout
 
 
-def test_a_model_without_a_card_is_compared_under_a_stated_contract(
+def test_a_model_without_a_card_is_compared_under_the_users_contract(
     exports: Path, tmp_path: Path
 ) -> None:
     """The float32 export again, its card gone and its embedded document taken out."""
