@@ -33,7 +33,7 @@ from cifar_bench.recipe import BenchRecipe
 from cifar_bench.results.conditions import pinning, read_conditions
 from cifar_bench.results.model import ModelReport
 from cifar_bench.results.report import Report
-from cifar_bench.results.roofline import Roofline, roofline_from_json
+from cifar_bench.results.roofline import Roofline
 from cifar_bench.results.timings import ColdStart
 from cifar_data.labelled import Evaluation
 from cifar_eval.detailed_accuracy import measure_detailed_accuracy
@@ -42,6 +42,7 @@ from cifar_eval.flips import flips_from_probabilities
 from cifar_eval.models.exported import check_fits, distinct_names
 from cifar_eval.parity.counts import parity_from_scores
 from cifar_runtime.artefact import Artefact
+from cifar_runtime.documents import from_document
 
 Progress = Callable[[str], None]
 
@@ -221,7 +222,7 @@ def _roofline(models: Sequence[ModelReport], tell: Progress) -> Roofline:
     tell("measuring what this machine can do at most")
     runtimes = sorted({model.runtime for model in models})
     with WorkerProcess("the roofline", pinned_cpus=pinning(1)) as worker:
-        return roofline_from_json(worker.ask("roofline", runtimes=runtimes))
+        return from_document(Roofline, worker.ask("roofline", runtimes=runtimes))
 
 
 def _names(models: Sequence[MeasuredModel]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ a threshold that were fitted on the other half, so no image measures what it hel
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cifar_eval.accuracy import decisions
 from cifar_eval.calibration_error import confidence_bins, expected_calibration_error
 from cifar_runtime.contract import AbstentionScore, OutputContract
+from cifar_runtime.documents import to_document
 from cifar_runtime.scores import certainties_from_probabilities, probabilities_from_scores
 
 Scores = NDArray[np.float32]
@@ -103,12 +104,7 @@ class ConfidenceWorth:
 
     def to_json(self) -> dict[str, Any]:
         """The counts, and what follows from them, as JSON-ready data."""
-        return {
-            **asdict(self),
-            "accuracy": self.accuracy,
-            "coverage": self.coverage,
-            "selective_accuracy": self.selective_accuracy,
-        }
+        return to_document(self, "accuracy", "coverage", "selective_accuracy")
 
 
 def fit_confidence(

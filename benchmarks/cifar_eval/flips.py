@@ -2,9 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,23 +34,6 @@ class Flip:
     candidate: str
     candidate_probability: float
     png: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The flip as JSON-ready data."""
-        return asdict(self)
-
-
-def flip_from_json(document: Mapping[str, Any]) -> Flip:
-    """The flip that ``to_json`` wrote."""
-    return Flip(
-        position=int(document["position"]),
-        label=str(document["label"]),
-        reference=str(document["reference"]),
-        reference_probability=float(document["reference_probability"]),
-        candidate=str(document["candidate"]),
-        candidate_probability=float(document["candidate_probability"]),
-        png=str(document["png"]),
-    )
 
 
 def flips_from_probabilities(

@@ -10,6 +10,7 @@ from cifar_export.job import Job
 from cifar_export.publish.publish import DifferentArtefactError
 from cifar_export.recipe import CALIBRATED, Quantize
 from cifar_export.result import ExportFailure
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError
 
 FAILED_SCHEMA = "cifar-edge/failed-export/1"
@@ -46,7 +47,7 @@ def remains(
     return {
         **card,
         "schema": FAILED_SCHEMA,
-        "layers": None if layers is None else layers.to_json(),
+        "layers": to_document(layers),
         "refusal": verification.message if isinstance(verification, ArtefactError) else None,
     }
 
@@ -88,7 +89,7 @@ def failed_gate(
         sentence=f"{target.name} on {seen} images of {split}: {verdict}",
         split=split,
         num_images=seen,
-        gates=tuple(gate.to_json() for gate in gates),
+        gates=tuple(to_document(gate) for gate in gates),
         layers=layers,
     )
 
@@ -104,6 +105,6 @@ def in_the_way(
         sentence=error.message.removesuffix("."),
         split=verification.split,
         num_images=verification.parity.seen,
-        gates=tuple(gate.to_json() for gate in verification.gates),
+        gates=tuple(to_document(gate) for gate in verification.gates),
         layers=None,
     )

@@ -19,6 +19,7 @@ from cifar_export.pipeline import export
 from cifar_export.recipe import ExportRecipe
 from cifar_export.result import ExportGateError
 from cifar_runtime.artefact import open_artefact
+from cifar_runtime.documents import to_document
 
 TRACES = {"tflite": LiteRTTrace, "onnx": OnnxTrace}
 
@@ -93,7 +94,7 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
         assert expected.layers[0].sqnr_db is not None
         assert expected.layers[0].sqnr_db < 20  # so bad is a range of black
         written = json.loads((recipe.output / f"{failure.name}.failed.parity.json").read_text())
-        assert written["layers"] == json.loads(json.dumps(failure.layers.to_json()))
+        assert written["layers"] == json.loads(json.dumps(to_document(failure.layers)))
         worst = expected.layers[0]
         named = (
             f"Worst layers of {failure.name}: #{worst.position} {worst.operator} {worst.title} "

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,6 +26,7 @@ from cifar_bench.results.timings import Startup
 from cifar_eval.models.exported import ArtefactSubject
 from cifar_eval.models.keras import KerasScorer, imported_keras
 from cifar_eval.models.protocols import Subject
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import CifarEdgeError
 from cifar_runtime.sessions.base import SessionOptions
 
@@ -67,15 +67,15 @@ class Worker:
             "name": self._subject.name,
             "labels": list(self._subject.labels),
             "image_shape": [height, width, channels],
-            "model_file": asdict(self._subject.model_file),
+            "model_file": to_document(self._subject.model_file),
             "runtime": self._subject.runtime,
             "threads": self._subject.threads,
-            "startup": startup.to_json(),
+            "startup": to_document(startup),
         }
 
     def warm_up(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Runs until times have stopped falling."""
-        return asdict(
+        return to_document(
             warm_up(self._subject.infer, self._inputs, window=request["window"], clock=_clock)
         )
 
@@ -124,7 +124,7 @@ class Worker:
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """What the file computes, and what XNNPACK takes over."""
         if isinstance(self._subject, KerasScorer):
-            return {"cost": checkpoint_cost(self._subject.model).to_json(), "delegation": None}
+            return {"cost": to_document(checkpoint_cost(self._subject.model)), "delegation": None}
         artefact = self._artefact_subject().artefact
         delegation = None
         if request["xnnpack"]:
@@ -132,7 +132,7 @@ class Worker:
 
             delegation = delegation_of(artefact)
         return {
-            "cost": cost_of(artefact).to_json(),
+            "cost": to_document(cost_of(artefact)),
             "delegation": None if delegation is None else delegation.to_json(),
         }
 

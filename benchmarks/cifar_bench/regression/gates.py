@@ -18,7 +18,7 @@ is what the limit has to allow for. Of two models in the same run only memory la
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cifar_bench.regression.limits import RegressionLimits
@@ -38,6 +38,7 @@ from cifar_bench.results.report import Report
 from cifar_eval.environment import Environment
 from cifar_eval.formatting import microseconds, percent
 from cifar_eval.intervals import paired_difference_interval, wilson_interval
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import InputError
 
 SIGNIFICANCE = 0.025
@@ -102,7 +103,7 @@ class RegressionGate:
 
     def to_json(self) -> dict[str, Any]:
         """The gate as JSON-ready data."""
-        return {**asdict(self), "interval": list(self.interval), "passed": self.passed}
+        return to_document(self, "passed")
 
     @property
     def _change_in_words(self) -> str:

@@ -17,6 +17,7 @@ from cifar_eval.layers.onnx_layers import OnnxTrace
 from cifar_eval.models.exported import open_measured
 from cifar_eval.models.protocols import is_checkpoint
 from cifar_runtime.artefact import Artefact
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 
 NUM_LAYER_IMAGES = 32
@@ -49,10 +50,7 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """The layers as JSON-ready data; commands name folders of this machine and stay out."""
-        return {
-            "errors": None if self.errors is None else self.errors.to_json(),
-            "reason": self.reason,
-        }
+        return {"errors": to_document(self.errors), "reason": self.reason}
 
 
 def explain(

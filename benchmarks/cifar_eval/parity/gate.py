@@ -9,8 +9,8 @@ by chance: then the measured drop is judged, and the gate says how many images i
 """
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from cifar_eval.intervals import paired_difference_interval
 from cifar_eval.parity.limits import Limits
@@ -63,10 +63,6 @@ class Gate:
         if self.passed:
             return f"{what}: passed"
         return f"{what}: failed ({self.passing_limit:.2%} would have passed)"
-
-    def to_json(self) -> dict[str, Any]:
-        """The gate as JSON-ready data."""
-        return asdict(self)
 
 
 def judge(parity: "Parity", limits: Limits) -> tuple[Gate, ...]:

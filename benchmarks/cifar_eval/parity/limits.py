@@ -29,7 +29,3 @@ class Limits:
                 raise UsageError(
                     f"{name} is {share}, expected a share, 0..1.", hint="Half a point is 0.005."
                 )
-
-    def to_json(self) -> dict[str, float | None]:
-        """The limits as JSON-ready data."""
-        return asdict(self)
