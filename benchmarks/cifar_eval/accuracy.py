@@ -57,6 +57,16 @@ def measure_accuracy(
 
     Raises:
         ArtefactError: a score is not a finite number, or a label has no score.
+
+    Example:
+        >>> from cifar_data.packaged import test_sample
+        >>> from cifar_eval import measure_accuracy, open_model
+        >>> from cifar_runtime.classifier import default_model
+        >>> split = test_sample()
+        >>> scores = open_model(default_model("tflite")).scores(split.images)
+        >>> accuracy = measure_accuracy(scores, split.labels, split=split.name)
+        >>> accuracy.seen, accuracy.value > 0.85
+        (1000, True)
     """
     correct = np.count_nonzero(decisions(scores, labels) == labels)
     return Accuracy(correct=int(correct), seen=len(labels), split=split)

@@ -69,7 +69,7 @@ class ConfidenceWorth:
         ece_before: expected calibration error of the scores as the model gives them, 0..1.
         ece_after: the same at the temperature that the other half chose.
         nll_before: mean negative log-likelihood of the right class, in nats; zeros as in the fit.
-        nll_after: likewise.
+        nll_after: the same at that temperature.
     """
 
     seen: int
@@ -120,6 +120,17 @@ def fit_confidence(
 
     Raises:
         ArtefactError: a score is not a finite number, or a label has no score.
+
+    Example:
+        >>> from cifar_data.packaged import test_sample
+        >>> from cifar_eval import fit_confidence, open_model
+        >>> from cifar_runtime.artefact import open_artefact
+        >>> from cifar_runtime.classifier import default_model
+        >>> split, output = test_sample(), open_artefact(default_model("tflite")).contract.output
+        >>> scores = open_model(default_model("tflite")).scores(split.images)
+        >>> fit = fit_confidence(scores, split.labels, output, coverage=0.9)
+        >>> 0.5 < fit.temperature < 2 and 0 < fit.abstention_threshold < 1
+        True
     """
     decisions(scores, labels)  # checks both
     temperature = fitted_temperature(scores, labels, output)

@@ -138,7 +138,7 @@ def measure_detailed_accuracy(
 
     Args:
         scores: float32, shape (n, num_classes).
-        probabilities: float64, likewise, 0..1.
+        probabilities: float64, of the same shape, 0..1.
         evaluation: the images that were scored.
 
     Raises:

@@ -43,7 +43,7 @@ def flips_from_probabilities(
 
     Args:
         reference: probabilities, shape (n, num_classes).
-        candidate: likewise.
+        candidate: probabilities of the same shape.
         evaluation: the images.
     """
     decided = reference.argmax(axis=1), candidate.argmax(axis=1)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cifar_eval.layers.explain import Explanation
+from cifar_eval.layers.explanation import Explanation
 from cifar_export.evidence.verify import Verification, limits_for, verify
 from cifar_export.job import Job
 from cifar_export.publish.publish import DifferentArtefactError

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cifar_eval.layers.compare import LayerErrors
-from cifar_eval.layers.explain import Explanation, explain
+from cifar_eval.layers.explanation import Explanation, explain
+from cifar_eval.layers.layer_errors import LayerErrors
 from cifar_export.convert import convert
 from cifar_export.job import Job
 from cifar_export.publish.card import card_document

@@ -10,7 +10,7 @@ from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError, CifarEdgeError, GateError
 
 if TYPE_CHECKING:
-    from cifar_eval.layers.explain import Explanation
+    from cifar_eval.layers.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ def export_matrix(
     Args:
         recipe: checkpoint, folder, images and limits; its formats, precisions and training are not looked at.
         qat: how to train int8 models for the pairs with training.
-        progress: told in a few words what begins.
+        progress: takes a few words on what begins.
 
     Raises:
         CifarEdgeError: an export could not be made at all, or an artefact is in the way of one; a failed gate is

@@ -101,8 +101,8 @@ def _generated(arguments: argparse.Namespace) -> dict[Path, str]:
 
     def picture(name: str) -> str:
         path = arguments.pictures / f"{name}.svg"
-        pictures[path], told = _picture(arguments.reports, name)
-        return f"![{told}]({_link(path, arguments.readme)})\n"
+        pictures[path], title = _picture(arguments.reports, name)
+        return f"![{title}]({_link(path, arguments.readme)})\n"
 
     drawn: dict[str, Callable[[str], str]] = {
         "output": lambda name: _output(arguments.outputs / f"{name}.txt"),
@@ -196,14 +196,14 @@ def _picture(folder: Path, name: str) -> tuple[str, str]:
             f"picture {name!r} ends in no figure's name.",
             hint=f"Write NAME- and one of {', '.join(FIGURES)}.",
         )
-    told, draw = FIGURES[figure]
+    title, draw = FIGURES[figure]
     markup = draw(_report(folder, report_name), width=README_WIDTH)
     if markup is None:
         raise InputError(
             f"{report_name}.json: holds nothing to draw as {figure}.",
             hint="Measure again with cifar-bench --json FILE.",
         )
-    return standalone(markup), told
+    return standalone(markup), title
 
 
 def _link(path: Path, readme: Path) -> str:

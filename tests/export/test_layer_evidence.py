@@ -11,7 +11,7 @@ from PIL import Image
 
 from cifar_data import packaged
 from cifar_data.choose import stratified_positions
-from cifar_eval.layers.compare import layer_errors
+from cifar_eval.layers.layer_errors import layer_errors
 from cifar_eval.layers.litert_layers import LiteRTTrace
 from cifar_eval.layers.onnx_layers import OnnxTrace
 from cifar_export import layer_evidence

@@ -63,7 +63,7 @@ def latency_spreads(report: Report, *, width: float) -> str:
             name=model.name,
             kind=model.model_file.format,
             samples_ns=model.latency.samples,
-            told=f"median {microseconds(model.latency.median_ns)} µs",
+            detail=f"median {microseconds(model.latency.median_ns)} µs",
         )
         for model in report.models
     ]
@@ -79,7 +79,7 @@ def roofline_bars(report: Report, *, width: float) -> str | None:
             kind=model.model_file.format,
             share=share,
             memory_share=report.memory_share(model),
-            told=f"{(model.macs_per_s or 0) / 1e9:.3g} GMAC/s",
+            detail=f"{(model.macs_per_s or 0) / 1e9:.3g} GMAC/s",
         )
         for model, share in shares
         if share is not None

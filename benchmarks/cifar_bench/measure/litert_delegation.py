@@ -12,7 +12,7 @@ _DELEGATE = "DELEGATE"
 
 
 def delegation_of(artefact: Artefact) -> Delegation | None:
-    """What XNNPACK runs of a model; None where this LiteRT does not tell."""
+    """What XNNPACK runs of a model; None where this LiteRT does not report it."""
     with without_chatter():
         from ai_edge_litert.interpreter import Interpreter
 
@@ -26,7 +26,7 @@ def delegation_of(artefact: Artefact) -> Delegation | None:
 def delegation_from_operators(operators: Sequence[Mapping[str, Any]]) -> Delegation:
     """The delegation in an interpreter's list of operators.
 
-    Delegates stand behind the operators of the file, which stay in the list; one stands for all
+    Delegates follow the operators of the file, which stay in the list; one stands for all
     operators between its inputs and its outputs.
 
     Args:

@@ -118,7 +118,7 @@ class MeasuredModel:
         )
 
     def profile(self, *, runs: int) -> tuple[OperatorTime, ...] | None:
-        """The time per operator; None where the runtime does not tell."""
+        """The time per operator; None where the runtime does not report it."""
         answer = self._worker.ask(
             "profile",
             runs=runs,

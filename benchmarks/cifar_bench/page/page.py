@@ -46,7 +46,7 @@ class KeyFigure:
     title: str
     value: str
     unit: str
-    told: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +58,15 @@ class Picture:
 
 
 def html_page(report: Report) -> str:
-    """The page, with a last newline.
+    """The report as one page that needs nothing else, with a last newline.
 
     Raises:
         MissingDependencyError: jinja2 is not installed.
+
+    Example:
+        >>> from cifar_bench import html_page, read_report
+        >>> html_page(read_report("report.json"))[:15]
+        '<!DOCTYPE html>'
     """
     page = _environment().get_template(_TEMPLATE)
     return page.render(**_content(report)) + "\n"
@@ -77,28 +82,30 @@ def key_figures(report: Report) -> tuple[KeyFigure, ...]:
             title="Most accurate",
             value=percent(accurate.accuracy.value),
             unit="%",
-            told=accurate.name,
+            detail=accurate.name,
         ),
         KeyFigure(
             title="Fastest",
             value=microseconds(fastest.latency.median_ns),
             unit="µs",
-            told=_faster_than_reference(report, fastest),
+            detail=_faster_than_reference(report, fastest),
         ),
         KeyFigure(
             title="Smallest",
             value=f"{smallest.model_file.size_bytes:,}",
             unit="bytes",
-            told=smallest.model_file.file,
+            detail=smallest.model_file.file,
         ),
     ]
     compared = [(model.parity, model) for model in report.models if model.parity is not None]
     int8 = [one for one in compared if one[1].cost.precision == "int8"] or compared
     if int8:
         parity, model = max(int8, key=lambda one: one[0].agreement)
-        told = f"{model.name} with {model.reference}"
+        detail = f"{model.name} with {model.reference}"
         title = f"Best {'int8 ' if model.cost.precision == 'int8' else ''}agreement"
-        figures.append(KeyFigure(title=title, value=percent(parity.agreement), unit="%", told=told))
+        figures.append(
+            KeyFigure(title=title, value=percent(parity.agreement), unit="%", detail=detail)
+        )
     return tuple(figures)
 
 

@@ -63,12 +63,12 @@ class RegressionGate:
         model: its name in the new report.
         name: what was limited.
         old: median latency in nanoseconds, or accuracy, 0..1.
-        new: likewise.
+        new: the same of the new report.
         change: slowdown as a share of the old latency, or fall of the accuracy; above 0 is worse.
         interval: 95 % interval of the change.
         p_value: one-sided, of "it is not worse".
         method: how ``p_value`` was found.
-        limit: the stated share.
+        limit: the largest change that passes.
     """
 
     model: str
@@ -141,6 +141,13 @@ def judge_regression(
     Raises:
         InputError: the reports come from different machines, share no model, measured a model
             differently, or hold too few rounds for any test.
+
+    Example:
+        >>> from cifar_bench import RegressionLimits, judge_regression, read_report
+        >>> report = read_report("report.json")
+        >>> gates = judge_regression(report, report, RegressionLimits(max_slowdown=0.05))
+        >>> all(gate.passed for gate in gates)
+        True
     """
     check_same_machine(old.environment, new.environment)
     gates: list[RegressionGate] = []

@@ -102,7 +102,7 @@ class Latency:
         can lie outside; the interval is then widened to it. That keeps the median one of the
         samples, comparable with its percentiles, and can only make the interval more careful.
 
-        Rounds are added until the interval is narrow, and looking again and again makes the stated
+        Rounds are added until the interval is narrow, and looking again and again makes the
         95 % a little optimistic.
         """
         interval = median_interval(self.round_medians_ns)

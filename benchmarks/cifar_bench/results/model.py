@@ -34,8 +34,8 @@ class ModelReport:
         startup: of a fresh process.
         cold_start: of cifar-classify as a whole; None for what it does not run.
         preprocessing: of one picture, apart from inference; None for a checkpoint, which states none.
-        energy: of single-image inference; None where the machine does not tell.
-        delegation: what XNNPACK runs; None in other runtimes, and where LiteRT does not tell.
+        energy: of single-image inference; None where the machine does not report it.
+        delegation: what XNNPACK runs; None in other runtimes, and where LiteRT does not report it.
         profile: time per operator; None when not asked for, or where the runtime offers none.
     """
 

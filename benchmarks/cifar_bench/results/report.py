@@ -44,6 +44,13 @@ class Report:
         roofline: what the machine can do at most; None where it was not measured.
         models: one entry per model and runtime variant, the reference first.
         target: the board that measured, as the user named it; None for this machine.
+
+    Example:
+        >>> from cifar_bench import read_report
+        >>> report = read_report("report.json")
+        >>> fastest = min(report.models, key=lambda model: model.latency.median_ns)
+        >>> fastest.cost.precision
+        'int8'
     """
 
     command: tuple[str, ...]

@@ -148,16 +148,18 @@ def bound_of(roofline: Roofline | None, model: ModelReport) -> Bound | None:
 
 def bound_sentence(roofline: Roofline | None, models: Sequence[ModelReport]) -> str | None:
     """Which models computing bounds and which memory, with both shares; None where it is known of none."""
-    told: dict[Bound, list[str]] = {}
+    bounds: dict[Bound, list[str]] = {}
     for model in models:
         bound, compute = bound_of(roofline, model), roofline_share(roofline, model)
         memory = memory_share(roofline, model)
         if bound is not None and compute is not None and memory is not None:
             shares = f"{100 * compute:.0f} and {100 * memory:.0f} %"
-            told.setdefault(bound, []).append(f"{model.name} ({shares})")
-    if not told:
+            bounds.setdefault(bound, []).append(f"{model.name} ({shares})")
+    if not bounds:
         return None
-    parts = [f"{bound} for {', '.join(told[bound])}" for bound in get_args(Bound) if bound in told]
+    parts = [
+        f"{bound} for {', '.join(bounds[bound])}" for bound in get_args(Bound) if bound in bounds
+    ]
     return (
         f"Bound by {'; by '.join(parts)}: shares of the ceiling, and of the memory rate if no tensor "
         "stayed in a cache."

@@ -1,4 +1,4 @@
-"""An exported model as a subject, and the checks and names that all subjects share."""
+"""An exported model to measure, and the checks and names that all measured models share."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
 from cifar_runtime.sessions.open import open_session
 
 
-class ArtefactSubject:
+class ExportedModel:
     """An exported model, opened by the runtime that would run it on a device."""
 
     def __init__(
@@ -112,7 +112,7 @@ class ArtefactSubject:
 
 
 def open_measured(model: Path, *, contract: str | None) -> Artefact:
-    """The artefact of a model; a stated contract is for one without a card and else left aside.
+    """The artefact of a model; a given contract is for one without a card and else left aside.
 
     Raises:
         ArtefactError: the model or its card cannot be used.
@@ -148,12 +148,12 @@ class Fitting(Protocol):
         """(height, width, channels)."""
 
 
-def distinct_names(subjects: Sequence[Named]) -> tuple[str, ...]:
-    """A name for every subject: its own; where others share it, with its format, then with a number."""
-    names = [subject.name for subject in subjects]
+def distinct_names(models: Sequence[Named]) -> tuple[str, ...]:
+    """A name for every model: its own; where others share it, with its format, then with a number."""
+    names = [model.name for model in models]
     with_formats = [
-        name if names.count(name) == 1 else f"{name}.{subject.model_file.format}"
-        for name, subject in zip(names, subjects, strict=True)
+        name if names.count(name) == 1 else f"{name}.{model.model_file.format}"
+        for name, model in zip(names, models, strict=True)
     ]
     return tuple(
         name
@@ -163,22 +163,22 @@ def distinct_names(subjects: Sequence[Named]) -> tuple[str, ...]:
     )
 
 
-def check_fits(subject: Fitting, *, labels: tuple[str, ...], images: NDArray[np.uint8]) -> None:
-    """Refuses a subject that was made for other classes or for images of another size.
+def check_fits(model: Fitting, *, labels: tuple[str, ...], images: NDArray[np.uint8]) -> None:
+    """Refuses a model that was made for other classes or for images of another size.
 
     Raises:
         ArtefactError: its labels or its image shape differ.
     """
     hint = "Measure it on images of its own task."
-    if subject.labels != labels:
+    if model.labels != labels:
         raise ArtefactError(
-            f"{subject.model_file.file}: its labels are {', '.join(subject.labels)}; the images' are "
+            f"{model.model_file.file}: its labels are {', '.join(model.labels)}; the images' are "
             f"{', '.join(labels)}.",
             hint=hint,
         )
-    if subject.image_shape != images.shape[1:]:
+    if model.image_shape != images.shape[1:]:
         raise ArtefactError(
-            f"{subject.model_file.file}: takes images of shape {subject.image_shape}; these are "
+            f"{model.model_file.file}: takes images of shape {model.image_shape}; these are "
             f"{images.shape[1:]}.",
             hint=hint,
         )

@@ -1,7 +1,7 @@
 """What a measured model looks like from outside: one Protocol to score it, one to time it as well.
 
-It holds Protocols and the identity of a model file; it never opens one (see ``subject`` and
-``keras_scorer``).
+It holds Protocols and the identity of a model file; it never opens one (see ``exported`` and
+``keras``).
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-SubjectFormat = Literal["tflite", "onnx", "keras"]
+BenchmarkFormat = Literal["tflite", "onnx", "keras"]
 
 
 class Scorer(Protocol):
@@ -48,12 +48,12 @@ class ModelFile:
     """
 
     file: str
-    format: SubjectFormat
+    format: BenchmarkFormat
     size_bytes: int
     sha256: str
 
 
-class Subject(Scorer, Protocol):
+class BenchmarkModel(Scorer, Protocol):
     """A scorer that can be timed: preparing a tensor and running the network on it are apart.
 
     Latency here is *inference*: ``infer`` on a tensor that ``prepare`` has made before the clock
@@ -62,7 +62,7 @@ class Subject(Scorer, Protocol):
 
     @property
     def model_file(self) -> ModelFile:
-        """The file behind the model."""
+        """The model's file."""
 
     @property
     def runtime(self) -> str:

@@ -32,6 +32,13 @@ class Parity:
             noise).
 
     The three score figures mean something only where both models return the same kind of score.
+
+    Example:
+        >>> from cifar_eval import compare
+        >>> from cifar_runtime.classifier import default_model
+        >>> parity = compare(default_model("onnx"), default_model("tflite"), limit=100)
+        >>> parity.flips_to_wrong - parity.flips_to_right == round(parity.accuracy_drop * 100)
+        True
     """
 
     reference_correct: int

@@ -17,6 +17,11 @@ class Limits:
         max_accuracy_drop: largest allowed ``accuracy_drop``.
         min_agreement: smallest allowed ``agreement``.
         min_accuracy: smallest allowed accuracy of the candidate; None for no floor.
+
+    Example:
+        >>> from cifar_eval import Limits
+        >>> Limits(min_accuracy=0.9).min_agreement
+        0.97
     """
 
     max_accuracy_drop: float = 0.005

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cifar_eval.accuracy import Accuracy, measure_accuracy
 from cifar_eval.environment import Environment
-from cifar_eval.layers.explain import Explanation
+from cifar_eval.layers.explanation import Explanation
 from cifar_eval.parity.counts import ClassParity, Parity, class_parities, parity_from_scores
 from cifar_eval.parity.gate import Gate, judge
 from cifar_eval.parity.limits import Limits

@@ -96,7 +96,7 @@ def test_the_spread_counts_what_it_does_not_draw() -> None:
     samples = (100,) * 200 + (1000,)
     told = texts(
         distribution_figure(
-            [Spread(name="m", kind="onnx", samples_ns=samples, told="t")], width=860
+            [Spread(name="m", kind="onnx", samples_ns=samples, detail="t")], width=860
         )
     )
     assert "t · 1 slower, not drawn" in told
@@ -104,7 +104,7 @@ def test_the_spread_counts_what_it_does_not_draw() -> None:
 
 
 def test_the_median_is_drawn_where_the_axis_says_median() -> None:
-    spread = Spread(name="m", kind="onnx", samples_ns=tuple(range(900, 1101)), told="t")
+    spread = Spread(name="m", kind="onnx", samples_ns=tuple(range(900, 1101)), detail="t")
     markup = distribution_figure([spread], width=860)
     (median,) = shapes(markup, "median")
     label = next(one for one in parsed(markup).iter(f"{SVG}text") if one.text == "median")
@@ -113,8 +113,8 @@ def test_the_median_is_drawn_where_the_axis_says_median() -> None:
 
 def test_a_bar_is_as_long_as_its_share_of_the_track() -> None:
     bars = [
-        Bar(name="half", kind="tflite", share=0.5, memory_share=0.25, told="1 GMAC/s"),
-        Bar(name="unknown", kind="onnx", share=0.5, memory_share=None, told="2 GMAC/s"),
+        Bar(name="half", kind="tflite", share=0.5, memory_share=0.25, detail="1 GMAC/s"),
+        Bar(name="unknown", kind="onnx", share=0.5, memory_share=None, detail="2 GMAC/s"),
     ]
     markup = roofline_figure(bars, width=424)
     bar, _ = shapes(markup, "bar")

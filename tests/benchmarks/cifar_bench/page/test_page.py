@@ -148,7 +148,7 @@ def test_a_busy_machine_is_pointed_out_on_the_page(report: Report) -> None:
 
 
 def test_key_figures_are_the_reports_best(report: Report) -> None:
-    assert [(one.title, one.value, one.told) for one in key_figures(report)] == [
+    assert [(one.title, one.value, one.detail) for one in key_figures(report)] == [
         ("Most accurate", "82.00", "seed-cnn"),
         ("Fastest", "129", "seed-cnn-int8, 23.7 times as fast as seed-cnn"),
         ("Smallest", "397,432", "seed-cnn.keras"),
