@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_eval.models.protocols import ModelFile
+from cifar_eval.models.protocols import ModelFacts, ModelFile
 from cifar_runtime.artefact import Artefact, card_path, open_artefact
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
@@ -120,35 +120,7 @@ def open_measured(model: Path, *, contract: str | None) -> Artefact:
     return open_artefact(model, contract=None if card_path(model).exists() else contract)
 
 
-class Named(Protocol):
-    """What a name in a table is made from."""
-
-    @property
-    def name(self) -> str:
-        """The model's own name."""
-
-    @property
-    def model_file(self) -> ModelFile:
-        """The model's file."""
-
-
-class Fitting(Protocol):
-    """What has to suit the images."""
-
-    @property
-    def model_file(self) -> ModelFile:
-        """The model's file."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The class names, in the order of the scores."""
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels)."""
-
-
-def distinct_names(models: Sequence[Named]) -> tuple[str, ...]:
+def distinct_names(models: Sequence[ModelFacts]) -> tuple[str, ...]:
     """A name for every model: its own; where others share it, with its format, then with a number."""
     names = [model.name for model in models]
     with_formats = [
@@ -163,7 +135,7 @@ def distinct_names(models: Sequence[Named]) -> tuple[str, ...]:
     )
 
 
-def check_fits(model: Fitting, *, labels: tuple[str, ...], images: NDArray[np.uint8]) -> None:
+def check_fits(model: ModelFacts, *, labels: tuple[str, ...], images: NDArray[np.uint8]) -> None:
     """Refuses a model that was made for other classes or for images of another size.
 
     Raises:
