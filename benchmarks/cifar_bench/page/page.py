@@ -1,21 +1,13 @@
 """Draws a report as one self-contained HTML page: no network, no script. Pure: a report in, text out."""
 
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from cifar_bench.figures.catalogue import (
-    NARROW,
-    WIDE,
-    latency_pareto,
-    latency_spreads,
-    macs_pareto,
-    published_beside,
-    roofline_bars,
-    size_pareto,
-)
+from cifar_bench.figures.catalogue import FIGURES
+from cifar_bench.figures.figure import NARROW, WIDE, Section
+from cifar_bench.figures.marks import published_beside
 from cifar_bench.figures.svg import figure_style
 from cifar_bench.page.decisions import confusion_views, flips_views
 from cifar_bench.page.environment_table import environment_table
@@ -51,8 +43,9 @@ class KeyFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A figure, drawn for a wide and for a narrow screen."""
+    """A figure, drawn for a wide and for a narrow screen, and the heading above it, if any."""
 
+    heading: str | None
     wide: str
     narrow: str
 
@@ -131,13 +124,7 @@ def _content(report: Report) -> dict[str, Any]:
         "unsteady": unsteady_medians(report),
         "busy": busy_sentence(report),
         "published": published_beside(report),
-        "pareto": [
-            ("Against latency", _picture(latency_pareto, report)),
-            ("Against file size", _picture(size_pareto, report)),
-            ("Against multiply-accumulates", _picture(macs_pareto, report)),
-        ],
-        "spreads": _picture(latency_spreads, report),
-        "roofline": _picture(roofline_bars, report),
+        "pictures": _pictures(report),
         "confusions": confusion_views(report),
         "flips": flips_views(report),
         "results": results_table(report),
@@ -150,10 +137,15 @@ def _content(report: Report) -> dict[str, Any]:
     }
 
 
-def _picture(draw: Callable[..., str | None], report: Report) -> Picture | None:
-    """Both drawings; None where the report has nothing to draw."""
-    wide, narrow = draw(report, width=WIDE), draw(report, width=NARROW)
-    return None if wide is None or narrow is None else Picture(wide=wide, narrow=narrow)
+def _pictures(report: Report) -> dict[Section, list[Picture]]:
+    """Every figure that the report has something to draw for, by its section."""
+    pictures: dict[Section, list[Picture]] = {section: [] for section in get_args(Section)}
+    for figure in FIGURES.values():
+        wide, narrow = figure.draw(report, width=WIDE), figure.draw(report, width=NARROW)
+        if wide is not None and narrow is not None:
+            picture = Picture(heading=figure.heading, wide=wide, narrow=narrow)
+            pictures[figure.section].append(picture)
+    return pictures
 
 
 def _environment() -> "jinja2.Environment":

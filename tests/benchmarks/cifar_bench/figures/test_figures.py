@@ -6,15 +6,10 @@ from xml.etree import ElementTree
 import pytest
 
 from cifar_bench.figures.bars import Bar, roofline_figure
-from cifar_bench.figures.catalogue import (
-    FIGURES,
-    NARROW,
-    WIDE,
-    macs_pareto,
-    published_beside,
-    size_pareto,
-)
+from cifar_bench.figures.catalogue import FIGURES
 from cifar_bench.figures.distribution import Spread, distribution_figure
+from cifar_bench.figures.figure import NARROW, WIDE
+from cifar_bench.figures.marks import published_beside
 from cifar_bench.figures.pareto import CostAxis, Mark, MarkKind, frontier, pareto_figure
 from cifar_bench.figures.published import MLPERF_TINY, not_measured
 from cifar_bench.results.report import Report
@@ -129,7 +124,7 @@ def test_a_bar_is_as_long_as_its_share_of_the_track() -> None:
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_every_figure_of_a_report_is_well_formed(report: Report, name: str, width: float) -> None:
-    markup = FIGURES[name][1](report, width=width)
+    markup = FIGURES[name].draw(report, width=width)
     assert markup is not None
     root = parsed(markup)
     assert root.attrib["viewBox"].startswith(f"0 0 {width:.0f} ")
@@ -157,8 +152,10 @@ def test_published_references_stand_beside_the_test_split_alone(report: Report) 
         ]
         return replace(report, models=tuple(models))
 
-    assert "IC01 int8" in texts(size_pareto(on("test[:500]"), width=WIDE))
-    assert "IC01 int8" not in texts(size_pareto(on("validation"), width=WIDE))
-    macs = macs_pareto(on("validation"), width=WIDE)
-    assert macs is not None
-    assert "IC01 int8" not in texts(macs)
+    for name in ("size", "macs"):
+        beside_test = FIGURES[name].draw(on("test[:500]"), width=WIDE)
+        alone = FIGURES[name].draw(on("validation"), width=WIDE)
+        assert beside_test is not None
+        assert alone is not None
+        assert "IC01 int8" in texts(beside_test)
+        assert "IC01 int8" not in texts(alone)

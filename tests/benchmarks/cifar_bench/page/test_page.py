@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from cifar_bench.figures.catalogue import FIGURES
 from cifar_bench.page.page import html_page, key_figures
 from cifar_bench.page.tables import scaling_table
 from cifar_bench.results.cost import OperatorTime
@@ -304,7 +305,7 @@ def test_a_browser_draws_every_figure_and_no_label_over_another(browsed: Mapping
     assert browsed["complaints"] == []
     for width in ("1280", "390"):
         assert browsed[width] == {
-            "figures": 5,
+            "figures": len(FIGURES),
             "overlapping": [],
             "outside": [],
             "empty": [],
