@@ -33,7 +33,7 @@ from cifar_bench.recipe import BenchRecipe
 from cifar_bench.results.conditions import pinning, read_conditions
 from cifar_bench.results.model import ModelReport
 from cifar_bench.results.report import Report
-from cifar_bench.results.roofline import Roofline, roofline_from_json
+from cifar_bench.results.roofline import Roofline
 from cifar_bench.results.timings import ColdStart
 from cifar_data.labelled import Evaluation
 from cifar_eval.detailed_accuracy import measure_detailed_accuracy
@@ -42,6 +42,7 @@ from cifar_eval.flips import flips_from_probabilities
 from cifar_eval.models.exported import check_fits, distinct_names
 from cifar_eval.parity.counts import parity_from_scores
 from cifar_runtime.artefact import Artefact
+from cifar_runtime.documents import from_document
 
 Progress = Callable[[str], None]
 
@@ -66,26 +67,34 @@ def bench(
         ArtefactError: a model cannot be used, or its process dies.
         MissingDependencyError: keras or an interpreter is not installed.
         UsageError: what the recipe names does not go together.
+
+    Example:
+        >>> from cifar_bench import BenchRecipe, Effort, bench
+        >>> from cifar_runtime.classifier import default_model
+        >>> effort = Effort(runs=50, max_seconds=0, batch_sizes=(), cold_starts=0, roofline=False)
+        >>> report = bench(BenchRecipe(models=(default_model("tflite"),), limit=20, effort=effort))
+        >>> [(model.name, model.accuracy.seen) for model in report.models]
+        [('edge-s-int8', 20)]
     """
-    tell = progress or _say_nothing
+    progress = progress or _ignore
     environment, date = read_environment(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     conditions = read_conditions(pinned_cpus=pinning(recipe.threads[0]))
     sources = open_sources(recipe)
     with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder:
-        models = _measure(sources, recipe, folder=Path(folder), tell=tell)
+        models = _measure(sources, recipe, folder=Path(folder), progress=progress)
     return Report(
         command=tuple(command),
         date=date,
         environment=environment,
         conditions=conditions,
         reference=models[0].name if recipe.against else None,
-        roofline=_roofline(models, tell) if recipe.effort.roofline else None,
+        roofline=_roofline(models, progress) if recipe.effort.roofline else None,
         models=models,
     )
 
 
 def _measure(
-    sources: Sources, recipe: BenchRecipe, *, folder: Path, tell: Progress
+    sources: Sources, recipe: BenchRecipe, *, folder: Path, progress: Progress
 ) -> tuple[ModelReport, ...]:
     jobs, evaluation = jobs_from_sources(sources, recipe, folder=folder), sources.evaluation
     picture = folder / "picture.png"
@@ -96,10 +105,10 @@ def _measure(
         ]
         for model in models:
             check_fits(model, labels=evaluation.label_names, images=evaluation.images)
-        tell(f"timing {recipe.effort.runs:,} inferences or more of each of {_counted(models)}")
+        progress(f"timing {recipe.effort.runs:,} inferences or more of each of {_counted(models)}")
         times = measure_times(models, recipe, clock=_clock)
         if recipe.profile and any(model.runtime == "litert" for model in models):
-            tell("LiteRT's Python interface offers no times per operator")
+            progress("LiteRT's Python interface offers no times per operator")
         extras = [
             measure_extras(
                 model, one.latency, picture=picture, with_profile=recipe.profile, clock=_clock
@@ -108,11 +117,11 @@ def _measure(
         ]
         answers, names = [], _names(models)
         for name, model in zip(names, models, strict=True):
-            tell(f"scoring {len(evaluation.labels):,} images with {name}")
+            progress(f"scoring {len(evaluation.labels):,} images with {name}")
             answers.append(ask_answers(model, len(evaluation.labels)))
     references = _references(models, sources, recipe)
-    further = _further_threads(jobs, recipe, tell)
-    cold = _cold_starts(jobs, sources, recipe, picture, tell)
+    further = _further_threads(jobs, recipe, progress)
+    cold = _cold_starts(jobs, sources, recipe, picture, progress)
     return tuple(
         _model_report(
             model,
@@ -196,20 +205,20 @@ def _checkpoint(artefact: Artefact | None) -> str:
 
 
 def _further_threads(
-    jobs: Sequence[Job], recipe: BenchRecipe, tell: Progress
+    jobs: Sequence[Job], recipe: BenchRecipe, progress: Progress
 ) -> tuple[tuple[Times, ...], ...]:
     if recipe.threads[1:]:
-        tell(f"timing with {', '.join(map(str, recipe.threads[1:]))} threads")
+        progress(f"timing with {', '.join(map(str, recipe.threads[1:]))} threads")
     return measure_further_threads(jobs, recipe, clock=_clock)
 
 
 def _cold_starts(
-    jobs: Sequence[Job], sources: Sources, recipe: BenchRecipe, picture: Path, tell: Progress
+    jobs: Sequence[Job], sources: Sources, recipe: BenchRecipe, picture: Path, progress: Progress
 ) -> Mapping[int, ColdStart]:
     models, starts = cold_models(jobs, sources), recipe.effort.cold_starts
     if not starts or not models:
         return {}
-    tell(f"starting cifar-classify {starts} times with each of {_counted(models)}")
+    progress(f"starting cifar-classify {starts} times with each of {_counted(models)}")
     pinned_cpus = pinning(recipe.threads[0])
     taken = measure_cold_starts(
         list(models.values()), picture, starts=starts, pinned_cpus=pinned_cpus, clock=_clock
@@ -217,11 +226,11 @@ def _cold_starts(
     return dict(zip(models, taken, strict=True))
 
 
-def _roofline(models: Sequence[ModelReport], tell: Progress) -> Roofline:
-    tell("measuring what this machine can do at most")
+def _roofline(models: Sequence[ModelReport], progress: Progress) -> Roofline:
+    progress("measuring what this machine can do at most")
     runtimes = sorted({model.runtime for model in models})
     with WorkerProcess("the roofline", pinned_cpus=pinning(1)) as worker:
-        return roofline_from_json(worker.ask("roofline", runtimes=runtimes))
+        return from_document(Roofline, worker.ask("roofline", runtimes=runtimes))
 
 
 def _names(models: Sequence[MeasuredModel]) -> tuple[str, ...]:
@@ -239,5 +248,5 @@ def _counted(models: Sequence[object] | Mapping[int, object]) -> str:
     return "one model" if len(models) == 1 else f"{len(models)} models"
 
 
-def _say_nothing(sentence: str) -> None:
+def _ignore(sentence: str) -> None:
     del sentence

@@ -25,6 +25,11 @@ class Effort:
         batch_sizes: batches whose throughput is measured.
         cold_starts: whole runs of cifar-classify per model.
         roofline: measure the machine's ceilings as well.
+
+    Example:
+        >>> from cifar_bench import Effort
+        >>> Effort(runs=200, max_seconds=0).batch_sizes
+        (1, 8, 32)
     """
 
     warmup: int = 10
@@ -71,13 +76,18 @@ class BenchRecipe:
         contract: of the models without a card: a built-in contract's name, or a JSON file.
         profile: measure the time per operator where the runtime offers it.
         effort: how much to measure.
+
+    Example:
+        >>> from cifar_bench import BenchRecipe
+        >>> BenchRecipe(models=("edge-s-int8.tflite",), split="test", threads=(1, 4)).threads
+        (1, 4)
     """
 
-    models: tuple[Path, ...] = ()
-    against: tuple[Path, ...] = ()
+    models: tuple[str | Path, ...] = ()
+    against: tuple[str | Path, ...] = ()
     runtimes: tuple[str, ...] = ("default",)
     split: BenchSplit = "test-sample"
-    eval_data: Path | None = None
+    eval_data: str | Path | None = None
     limit: int | None = None
     threads: tuple[int, ...] = (1,)
     contract: str | None = None
@@ -85,6 +95,10 @@ class BenchRecipe:
     effort: Effort = FULL
 
     def __post_init__(self) -> None:
+        for name in ("models", "against"):
+            object.__setattr__(self, name, tuple(map(Path, getattr(self, name))))
+        if self.eval_data is not None:
+            object.__setattr__(self, "eval_data", Path(self.eval_data))
         if self.split not in get_args(BenchSplit):
             raise UsageError(
                 f"split is {self.split!r}, expected one of {', '.join(get_args(BenchSplit))}.",

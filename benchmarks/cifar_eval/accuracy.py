@@ -1,6 +1,5 @@
 """Top-1 accuracy as counts: images decided rightly, out of how many, on which split."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_eval.intervals import wilson_interval
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError
 
 
@@ -41,20 +41,8 @@ class Accuracy:
 
     def to_json(self) -> dict[str, Any]:
         """The counts, and what follows from them, as JSON-ready data."""
-        return {
-            "correct": self.correct,
-            "seen": self.seen,
-            "split": self.split,
-            "accuracy": self.value,
-            "accuracy_interval_95": list(self.interval),
-        }
-
-
-def accuracy_from_json(document: Mapping[str, Any]) -> Accuracy:
-    """The accuracy that ``to_json`` wrote; only the counts are read, the rest follows from them."""
-    return Accuracy(
-        correct=int(document["correct"]), seen=int(document["seen"]), split=str(document["split"])
-    )
+        derived = {"accuracy": self.value, "accuracy_interval_95": list(self.interval)}
+        return {**to_document(self), **derived}
 
 
 def measure_accuracy(
@@ -69,6 +57,16 @@ def measure_accuracy(
 
     Raises:
         ArtefactError: a score is not a finite number, or a label has no score.
+
+    Example:
+        >>> from cifar_data.packaged import test_sample
+        >>> from cifar_eval import measure_accuracy, open_model
+        >>> from cifar_runtime.classifier import default_model
+        >>> split = test_sample()
+        >>> scores = open_model(default_model("tflite")).scores(split.images)
+        >>> accuracy = measure_accuracy(scores, split.labels, split=split.name)
+        >>> accuracy.seen, accuracy.value > 0.85
+        (1000, True)
     """
     correct = np.count_nonzero(decisions(scores, labels) == labels)
     return Accuracy(correct=int(correct), seen=len(labels), split=split)

@@ -10,7 +10,7 @@ a threshold that were fitted on the other half, so no image measures what it hel
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cifar_eval.accuracy import decisions
 from cifar_eval.calibration_error import confidence_bins, expected_calibration_error
 from cifar_runtime.contract import AbstentionScore, OutputContract
+from cifar_runtime.documents import to_document
 from cifar_runtime.scores import certainties_from_probabilities, probabilities_from_scores
 
 Scores = NDArray[np.float32]
@@ -68,7 +69,7 @@ class ConfidenceWorth:
         ece_before: expected calibration error of the scores as the model gives them, 0..1.
         ece_after: the same at the temperature that the other half chose.
         nll_before: mean negative log-likelihood of the right class, in nats; zeros as in the fit.
-        nll_after: likewise.
+        nll_after: the same at that temperature.
     """
 
     seen: int
@@ -103,12 +104,7 @@ class ConfidenceWorth:
 
     def to_json(self) -> dict[str, Any]:
         """The counts, and what follows from them, as JSON-ready data."""
-        return {
-            **asdict(self),
-            "accuracy": self.accuracy,
-            "coverage": self.coverage,
-            "selective_accuracy": self.selective_accuracy,
-        }
+        return to_document(self, "accuracy", "coverage", "selective_accuracy")
 
 
 def fit_confidence(
@@ -124,6 +120,17 @@ def fit_confidence(
 
     Raises:
         ArtefactError: a score is not a finite number, or a label has no score.
+
+    Example:
+        >>> from cifar_data.packaged import test_sample
+        >>> from cifar_eval import fit_confidence, open_model
+        >>> from cifar_runtime.artefact import open_artefact
+        >>> from cifar_runtime.classifier import default_model
+        >>> split, output = test_sample(), open_artefact(default_model("tflite")).contract.output
+        >>> scores = open_model(default_model("tflite")).scores(split.images)
+        >>> fit = fit_confidence(scores, split.labels, output, coverage=0.9)
+        >>> 0.5 < fit.temperature < 2 and 0 < fit.abstention_threshold < 1
+        True
     """
     decisions(scores, labels)  # checks both
     temperature = fitted_temperature(scores, labels, output)

@@ -4,7 +4,7 @@ Raw counts are kept; accuracy, intervals and the calibration error follow from t
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from cifar_eval.calibration_error import (
     confidence_bins,
     expected_calibration_error,
 )
+from cifar_runtime.documents import to_document
 
 TOP_K = (2, 5)
 
@@ -121,33 +122,13 @@ class DetailedAccuracy:
             "limited": self.is_limited,
             "images_sha256": self.images_sha256,
             "label_names": list(self.label_names),
-            "per_class": [{**asdict(one), "accuracy": one.value} for one in self.per_class],
+            "per_class": [{**to_document(one), "accuracy": one.value} for one in self.per_class],
             "top_k": {str(k): count for k, count in self.top_k.items()},
             "ece": self.ece,
-            "confidence_bins": [asdict(bin_) for bin_ in self.confidence_bins],
+            "confidence_bins": to_document(self.confidence_bins),
             "confusion": [list(row) for row in self.confusion],
             "wrong": list(self.wrong),
         }
-
-
-def detailed_accuracy_from_json(document: Mapping[str, Any]) -> DetailedAccuracy:
-    """The accuracy that ``to_json`` wrote; only raw counts are read, the rest follows from them."""
-    return DetailedAccuracy(
-        split=str(document["split"]),
-        images_sha256=str(document["images_sha256"]),
-        label_names=tuple(str(name) for name in document["label_names"]),
-        confusion=tuple(tuple(int(count) for count in row) for row in document["confusion"]),
-        wrong=tuple(int(position) for position in document["wrong"]),
-        top_k={int(k): int(count) for k, count in document["top_k"].items()},
-        confidence_bins=tuple(
-            ConfidenceBin(
-                seen=int(bin_["seen"]),
-                correct=int(bin_["correct"]),
-                confidence_sum=float(bin_["confidence_sum"]),
-            )
-            for bin_ in document["confidence_bins"]
-        ),
-    )
 
 
 def measure_detailed_accuracy(
@@ -157,7 +138,7 @@ def measure_detailed_accuracy(
 
     Args:
         scores: float32, shape (n, num_classes).
-        probabilities: float64, likewise, 0..1.
+        probabilities: float64, of the same shape, 0..1.
         evaluation: the images that were scored.
 
     Raises:

@@ -8,9 +8,8 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 PACKAGES = (
     "cifar-edge",
@@ -67,22 +66,6 @@ class Environment:
     governor: str | None
     python: str
     packages: Mapping[str, str | None]
-
-    def to_json(self) -> dict[str, Any]:
-        """The environment as JSON-ready data."""
-        return asdict(self)
-
-
-def environment_from_json(document: Mapping[str, Any]) -> Environment:
-    """The environment that ``to_json`` wrote."""
-    load = document["load_average"]
-    fields = {
-        **document,
-        "isa_flags": tuple(document["isa_flags"]),
-        "load_average": None if load is None else (load[0], load[1], load[2]),
-        "packages": dict(document["packages"]),
-    }
-    return Environment(**fields)
 
 
 def read_environment() -> Environment:

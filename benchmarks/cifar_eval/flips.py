@@ -2,9 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,23 +35,6 @@ class Flip:
     candidate_probability: float
     png: str
 
-    def to_json(self) -> dict[str, Any]:
-        """The flip as JSON-ready data."""
-        return asdict(self)
-
-
-def flip_from_json(document: Mapping[str, Any]) -> Flip:
-    """The flip that ``to_json`` wrote."""
-    return Flip(
-        position=int(document["position"]),
-        label=str(document["label"]),
-        reference=str(document["reference"]),
-        reference_probability=float(document["reference_probability"]),
-        candidate=str(document["candidate"]),
-        candidate_probability=float(document["candidate_probability"]),
-        png=str(document["png"]),
-    )
-
 
 def flips_from_probabilities(
     reference: NDArray[np.float64], candidate: NDArray[np.float64], evaluation: Evaluation
@@ -62,7 +43,7 @@ def flips_from_probabilities(
 
     Args:
         reference: probabilities, shape (n, num_classes).
-        candidate: likewise.
+        candidate: probabilities of the same shape.
         evaluation: the images.
     """
     decided = reference.argmax(axis=1), candidate.argmax(axis=1)

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cifar_eval.layers.explain import Explanation
+from cifar_eval.layers.explanation import Explanation
 from cifar_export.evidence.verify import Verification, verify
 from cifar_export.publish.publish import DifferentArtefactError
 from cifar_export.recipe import CALIBRATED, Quantize
 from cifar_export.result import ExportFailure
 from cifar_export.staged import Request, Staged
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError
 
 FAILED_SCHEMA = "cifar-edge/failed-export/1"
@@ -41,7 +42,7 @@ def failed_export_document(
     return {
         **card,
         "schema": FAILED_SCHEMA,
-        "layers": None if layers is None else layers.to_json(),
+        "layers": to_document(layers),
         "refusal": verification.message if isinstance(verification, ArtefactError) else None,
     }
 
@@ -83,7 +84,7 @@ def failed_gate(
         sentence=f"{target.name} on {seen} images of {split}: {verdict}",
         split=split,
         num_images=seen,
-        gates=tuple(gate.to_json() for gate in gates),
+        gates=tuple(to_document(gate) for gate in gates),
         layers=layers,
     )
 
@@ -99,6 +100,6 @@ def conflict_failure(
         sentence=error.message.removesuffix("."),
         split=verification.split,
         num_images=verification.parity.seen,
-        gates=tuple(gate.to_json() for gate in verification.gates),
+        gates=tuple(to_document(gate) for gate in verification.gates),
         layers=None,
     )

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cifar_eval.layers.compare import LayerErrors
-from cifar_eval.layers.explain import Explanation, explain
+from cifar_eval.layers.explanation import Explanation, explain
+from cifar_eval.layers.layer_errors import LayerErrors
 from cifar_export.staged import Request, Staged, stage_float32_beside
 from cifar_runtime.errors import CifarEdgeError
 

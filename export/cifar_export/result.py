@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cifar_export.recipe import Quantize
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError, CifarEdgeError, GateError
 
 if TYPE_CHECKING:
-    from cifar_eval.layers.explain import Explanation
+    from cifar_eval.layers.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ class ExportFailure:
             "split": self.split,
             "num_images": self.num_images,
             "gates": [dict(gate) for gate in self.gates],
-            "layers": None if self.layers is None else self.layers.to_json(),
+            "layers": to_document(self.layers),
         }
 
 

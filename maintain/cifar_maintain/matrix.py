@@ -27,6 +27,7 @@ from cifar_export.result import ExportConflictError, ExportGateError
 from cifar_runtime.commands.options import add_document_option
 from cifar_runtime.commands.parser import Parser, choice, execute, sentences_to_stderr
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
+from cifar_runtime.documents import from_document
 from cifar_runtime.errors import GateError, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def export_matrix(
     Args:
         recipe: checkpoint, folder, images and limits; its formats, precisions and training are not looked at.
         qat: how to train int8 models for the pairs with training.
-        progress: told in a few words what begins.
+        progress: takes a few words on what begins.
 
     Raises:
         CifarEdgeError: an export could not be made at all, or an artefact is in the way of one; a failed gate is
@@ -136,7 +137,7 @@ def _precision(recipe: ExportRecipe, quantize: Quantize) -> str:
 
 def _entry(precision: str, document: Mapping[str, Any]) -> "MatrixEntry":
     from cifar_eval.models.protocols import ModelFile
-    from cifar_eval.parity.counts import parity_from_json
+    from cifar_eval.parity.counts import Parity
     from cifar_eval.parity.limits import Limits
     from cifar_maintain.matrix_report import MatrixEntry
 
@@ -145,7 +146,7 @@ def _entry(precision: str, document: Mapping[str, Any]) -> "MatrixEntry":
     return MatrixEntry(
         model_file=ModelFile(**document["model"]),
         precision=precision,
-        parity=parity_from_json(provenance["parity"]),
+        parity=from_document(Parity, provenance["parity"]),
         limits=Limits(max_accuracy_drop=limits["accuracy_drop"], min_agreement=limits["agreement"]),
         training=provenance["training_for_int8"],
         tools=provenance["tools"],

@@ -6,15 +6,16 @@ everything else derived are computed again, so an edited figure cannot survive.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from cifar_eval.environment import Environment, environment_from_json
+from cifar_eval.environment import Environment
 from cifar_eval.formatting import counted, percent
 from cifar_eval.models.protocols import ModelFile
-from cifar_eval.parity.counts import Parity, parity_from_json
+from cifar_eval.parity.counts import Parity
 from cifar_eval.parity.gate import Gate, judge
 from cifar_eval.parity.limits import Limits
+from cifar_runtime.documents import INLINED, from_document, to_document
 from cifar_runtime.errors import InputError, json_error_reason
 from cifar_runtime.formats.known_formats import ModelFormat
 
@@ -46,7 +47,7 @@ class MatrixEntry:
         tools: versions of what shaped the file.
     """
 
-    model_file: ModelFile
+    model_file: ModelFile = field(metadata=INLINED)
     precision: str
     parity: Parity
     limits: Limits
@@ -65,17 +66,12 @@ class MatrixEntry:
 
     def to_json(self) -> dict[str, Any]:
         """The export as JSON-ready data."""
-        return {
-            **asdict(self.model_file),
+        head = {
+            **to_document(self.model_file),
             "precision": self.precision,
             "accuracy": self.parity.candidate_accuracy,
-            "parity": self.parity.to_json(),
-            "limits": self.limits.to_json(),
-            "gates": [gate.to_json() for gate in self.gates],
-            "passed": self.passed,
-            "training": None if self.training is None else dict(self.training),
-            "tools": dict(self.tools),
         }
+        return head | to_document(self, "gates", "passed", before="training")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,15 +125,15 @@ class MatrixReport:
         correct = self.entries[0].parity.reference_correct
         return {
             "schema": MATRIX_SCHEMA,
-            "environment": self.environment.to_json(),
+            "environment": to_document(self.environment),
             "checkpoint": {
-                **asdict(self.checkpoint),
+                **to_document(self.checkpoint),
                 "correct": correct,
                 "accuracy": correct / self.seen,
             },
             "split": {"name": self.split, "num_images": self.seen},
             "artefacts": [entry.to_json() for entry in self.entries],
-            "refused": [asdict(pair) for pair in self.refused],
+            "refused": to_document(self.refused),
         }
 
     def to_text(self) -> str:
@@ -160,11 +156,13 @@ def matrix_from_text(text: str, *, origin: str) -> MatrixReport:
         if document["schema"] != MATRIX_SCHEMA:
             raise ValueError(f"its schema is {document['schema']!r}, expected {MATRIX_SCHEMA!r}")
         return MatrixReport(
-            environment=environment_from_json(document["environment"]),
-            checkpoint=_model_file(document["checkpoint"]),
+            environment=from_document(Environment, document["environment"]),
+            checkpoint=from_document(ModelFile, document["checkpoint"]),
             split=document["split"]["name"],
-            entries=tuple(_entry(artefact) for artefact in document["artefacts"]),
-            refused=tuple(RefusedPair(**pair) for pair in document["refused"]),
+            entries=tuple(
+                from_document(MatrixEntry, artefact) for artefact in document["artefacts"]
+            ),
+            refused=tuple(from_document(RefusedPair, pair) for pair in document["refused"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
@@ -243,18 +241,3 @@ def _agreement_limits(report: MatrixReport) -> str:
     words = [f"{percent(common[0])} %"]
     words += [f"{percent(limit)} % for {' and '.join(named)}" for limit, named in others]
     return ", ".join(words)
-
-
-def _entry(document: Mapping[str, Any]) -> MatrixEntry:
-    return MatrixEntry(
-        model_file=_model_file(document),
-        precision=document["precision"],
-        parity=parity_from_json(document["parity"]),
-        limits=Limits(**document["limits"]),
-        training=document["training"],
-        tools=dict(document["tools"]),
-    )
-
-
-def _model_file(document: Mapping[str, Any]) -> ModelFile:
-    return ModelFile(**{name: document[name] for name in ModelFile.__dataclass_fields__})

@@ -101,8 +101,8 @@ def _generated(arguments: argparse.Namespace) -> dict[Path, str]:
 
     def picture(name: str) -> str:
         path = arguments.pictures / f"{name}.svg"
-        pictures[path], told = _picture(arguments.reports, name)
-        return f"![{told}]({_link(path, arguments.readme)})\n"
+        pictures[path], title = _picture(arguments.reports, name)
+        return f"![{title}]({_link(path, arguments.readme)})\n"
 
     drawn: dict[str, Callable[[str], str]] = {
         "output": lambda name: _output(arguments.outputs / f"{name}.txt"),
@@ -187,7 +187,8 @@ def _picture(folder: Path, name: str) -> tuple[str, str]:
     Raises:
         InputError: the name ends in no figure's name, or the report has nothing to draw in it.
     """
-    from cifar_bench.figures.catalogue import FIGURES, README_WIDTH
+    from cifar_bench.figures.catalogue import FIGURES
+    from cifar_bench.figures.figure import README_WIDTH
     from cifar_bench.figures.svg import standalone
 
     report_name, _, figure = name.rpartition("-")
@@ -196,14 +197,13 @@ def _picture(folder: Path, name: str) -> tuple[str, str]:
             f"picture {name!r} ends in no figure's name.",
             hint=f"Write NAME- and one of {', '.join(FIGURES)}.",
         )
-    told, draw = FIGURES[figure]
-    markup = draw(_report(folder, report_name), width=README_WIDTH)
+    markup = FIGURES[figure].draw(_report(folder, report_name), width=README_WIDTH)
     if markup is None:
         raise InputError(
             f"{report_name}.json: holds nothing to draw as {figure}.",
             hint="Measure again with cifar-bench --json FILE.",
         )
-    return standalone(markup), told
+    return standalone(markup), FIGURES[figure].title
 
 
 def _link(path: Path, readme: Path) -> str:

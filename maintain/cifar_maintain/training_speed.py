@@ -52,7 +52,7 @@ class SpeedRecipe:
     def __post_init__(self) -> None:
         if self.steps < 2:
             raise UsageError(
-                "one step has nothing to measure behind it.", hint="Give --steps 2 or more."
+                "one step has nothing to measure after it.", hint="Give --steps 2 or more."
             )
 
 
@@ -229,8 +229,8 @@ def _plain_training(
             del batch, logs  # Keras passes them by name
             timer.end_step()
 
-        told = keras.callbacks.LambdaCallback(on_train_batch_end=end_step)
-        model.fit(pixels, targets, batch_size=recipe.batch_size, verbose=0, callbacks=[told])
+        end_of_step = keras.callbacks.LambdaCallback(on_train_batch_end=end_step)
+        model.fit(pixels, targets, batch_size=recipe.batch_size, verbose=0, callbacks=[end_of_step])
 
     return train_once
 

@@ -6,26 +6,60 @@ not allow is refused with the field's name.
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import PurePath
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _Kind = TypeVar("_Kind")
 
 
-def to_document(value: Any, *derived: str) -> Any:
-    """The value as JSON-ready data; of a dataclass its fields, then the named properties.
+INLINED: Mapping[str, Any] = types.MappingProxyType({"inlined": True})
+"""Metadata of a dataclass' field that is a dataclass itself: its fields are written and read in its place."""
+
+
+@overload
+def to_document(
+    value: "DataclassInstance", *derived: str, before: str | None = None
+) -> dict[str, Any]: ...
+
+
+@overload
+def to_document(value: Any) -> Any: ...
+
+
+def to_document(value: Any, *derived: str, before: str | None = None) -> Any:
+    """The value as JSON-ready data; of a dataclass its fields, and the named properties.
 
     Args:
         value: a dataclass, tuple, list, mapping, path, text, number or None, in any nesting. A dataclass inside with
             a ``to_json`` of its own is written by that.
         derived: names of properties that follow from the fields.
+        before: the field that the derived ones stand before; None puts them last.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value)]
-        return {name: _written(getattr(value, name)) for name in (*names, *derived)}
-    return _written(value)
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return _written(value)
+    document: dict[str, Any] = {}
+    for field in dataclasses.fields(value):
+        if field.name == before:
+            document |= _attributes(value, derived)
+        written = _written(getattr(value, field.name))
+        document |= written if _is_inlined(field) else {field.name: written}
+    return document if before else document | _attributes(value, derived)
 
 
 def from_document(kind: type[_Kind], document: Any) -> _Kind:
@@ -46,7 +80,8 @@ def from_document(kind: type[_Kind], document: Any) -> _Kind:
     for field in dataclasses.fields(cast(Any, kind)):
         if field.name not in document and _has_default(field):
             continue
-        fields[field.name] = _read(hints[field.name], document[field.name], field.name)
+        own = document if _is_inlined(field) else document[field.name]
+        fields[field.name] = _read(hints[field.name], own, field.name)
     return kind(**fields)
 
 
@@ -60,6 +95,14 @@ def _has_default(field: "dataclasses.Field[Any]") -> bool:
     return field.default is not missing or field.default_factory is not missing
 
 
+def _is_inlined(field: "dataclasses.Field[Any]") -> bool:
+    return bool(field.metadata.get("inlined"))
+
+
+def _attributes(value: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: _written(getattr(value, name)) for name in names}
+
+
 def _written(value: Any) -> Any:
     if hasattr(value, "to_json"):
         return value.to_json()
@@ -68,6 +111,8 @@ def _written(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _written(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
+        if _are_all(int, value):
+            return list(value)
         return [_written(item) for item in value]
     return str(value) if isinstance(value, PurePath) else value
 
@@ -75,8 +120,7 @@ def _written(value: Any) -> Any:
 def _read(hint: Any, value: Any, name: str) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        (inner,) = (one for one in arguments if one is not type(None))
-        return None if value is None else _read(inner, value, name)
+        return _read_union(arguments, value, name)
     if origin is tuple:
         return _read_tuple(arguments, value, name)
     if dataclasses.is_dataclass(hint):
@@ -85,6 +129,15 @@ def _read(hint: Any, value: Any, name: str) -> Any:
         _check(value, Mapping, name)
         return {arguments[0](key): _read(arguments[1], item, name) for key, item in value.items()}
     return _read_plain(hint, value, name)
+
+
+def _read_union(hints: tuple[Any, ...], value: Any, name: str) -> Any:
+    """One kind or None, or several plain kinds."""
+    if value is None and type(None) in hints:
+        return None
+    kinds = [one for one in hints if one is not type(None)]
+    hint = next((one for one in kinds if type(value) is one), kinds[0])
+    return _read(hint, value, name)
 
 
 def _read_plain(hint: Any, value: Any, name: str) -> Any:
@@ -103,8 +156,15 @@ def _read_plain(hint: Any, value: Any, name: str) -> Any:
 def _read_tuple(arguments: tuple[Any, ...], value: Any, name: str) -> tuple[Any, ...]:
     _check(value, (list, tuple), name)
     if arguments[1:] == (...,):
+        if _are_all(arguments[0], value):
+            return tuple(value)
         return tuple(_read(arguments[0], item, name) for item in value)
     return tuple(_read(hint, item, name) for hint, item in zip(arguments, value, strict=True))
+
+
+def _are_all(kind: Any, values: Sequence[Any]) -> bool:
+    """Whether each is of this very kind: the short way for thousands of samples."""
+    return set(map(type, values)) == {kind}
 
 
 def _check(value: Any, kind: Any, name: str) -> None:

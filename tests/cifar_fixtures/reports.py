@@ -1,4 +1,4 @@
-"""A fake subject, hand-made reports, and one tiny real model as ONNX artefact and as Keras checkpoint."""
+"""A fake model, hand-made reports, and one tiny real model as ONNX artefact and as Keras checkpoint."""
 
 import json
 import subprocess
@@ -25,20 +25,20 @@ from cifar_data.labelled import Evaluation
 from cifar_eval.detailed_accuracy import measure_detailed_accuracy
 from cifar_eval.environment import Environment
 from cifar_eval.flips import flips_from_probabilities
-from cifar_eval.models.protocols import ModelFile, SubjectFormat
+from cifar_eval.models.protocols import BenchmarkFormat, ModelFile
 from cifar_eval.parity.counts import parity_from_scores
 from cifar_runtime.formats.embedded_card import sealed
 
 
 @dataclass
-class FakeSubject:
+class FakeModel:
     """Knows the scores it will give, and writes down every inference it is asked for."""
 
     name: str
     answers: NDArray[np.float32]
     diary: list[tuple[str, Any]] = field(default_factory=list)
     labels: tuple[str, ...] = LABELS
-    format: SubjectFormat = "tflite"
+    format: BenchmarkFormat = "tflite"
     runtime: str = "fake"
     threads: int | None = 1
     image_shape: tuple[int, int, int] = (32, 32, 3)
@@ -62,9 +62,9 @@ class FakeSubject:
 
 
 @pytest.fixture
-def fake_subject() -> type[FakeSubject]:
+def fake_model() -> type[FakeModel]:
     """The class, since test modules cannot import from here."""
-    return FakeSubject
+    return FakeModel
 
 
 NUM_IMAGES = 1000
@@ -152,7 +152,7 @@ def _roofline() -> Roofline:
 
 def _model(
     name: str,
-    model_format: SubjectFormat,
+    model_format: BenchmarkFormat,
     evaluation: Evaluation,
     scores: NDArray[np.float32],
     reference: NDArray[np.float32] | None,

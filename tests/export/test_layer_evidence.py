@@ -12,7 +12,7 @@ from PIL import Image
 
 from cifar_data import packaged
 from cifar_data.choose import stratified_positions
-from cifar_eval.layers.compare import layer_errors
+from cifar_eval.layers.layer_errors import layer_errors
 from cifar_eval.layers.litert_layers import LiteRTTrace
 from cifar_eval.layers.onnx_layers import OnnxTrace
 from cifar_export import layer_evidence
@@ -20,6 +20,7 @@ from cifar_export.pipeline import export
 from cifar_export.recipe import ExportRecipe
 from cifar_export.result import ExportGateError
 from cifar_runtime.artefact import open_artefact
+from cifar_runtime.documents import to_document
 
 TRACES = {"tflite": LiteRTTrace, "onnx": OnnxTrace}
 
@@ -94,7 +95,7 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
         assert expected.layers[0].sqnr_db is not None
         assert expected.layers[0].sqnr_db < 20  # so bad is a range of black
         written = json.loads((recipe.output / f"{failure.name}.failed.parity.json").read_text())
-        assert written["layers"] == json.loads(json.dumps(failure.layers.to_json()))
+        assert written["layers"] == json.loads(json.dumps(to_document(failure.layers)))
         worst = expected.layers[0]
         named = (
             f"Worst layers of {failure.name}: #{worst.position} {worst.operator} {worst.title} "

@@ -11,6 +11,7 @@ from cifar_eval.parity.gate import Gate
 from cifar_export import pipeline
 from cifar_export.commands import export
 from cifar_export.result import ExportFailure, ExportResult
+from cifar_runtime.documents import to_document
 
 GATE = Gate(name="agreement", value=0.9, limit=0.97, passed=False, passing_limit=0.9)
 
@@ -37,7 +38,7 @@ def failure(name: str, reason: Any) -> ExportFailure:
         sentence=f"{name}: {reason}",
         split="test-sample",
         num_images=1000,
-        gates=(GATE.to_json(),),
+        gates=(to_document(GATE),),
         layers=None,
     )
 
@@ -102,7 +103,7 @@ def test_json_of_a_failed_export_holds_results_gates_and_the_error(
     assert [artefact["name"] for artefact in document["artefacts"]] == ["net-dynamic"]
     (failed,) = document["failures"]
     assert (failed["name"], failed["reason"]) == ("net-fp16.tflite", "gate")
-    assert failed["gates"] == [GATE.to_json()]
+    assert failed["gates"] == [to_document(GATE)]
     assert (document["error"]["code"], document["error"]["exit_code"]) == ("gate", 5)
 
     target = tmp_path / "result.json"

@@ -27,7 +27,7 @@ def test_the_command_line_as_a_recipe() -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--steps", "1"], "one step has nothing to measure behind it. Give --steps 2 or more."),
+        (["--steps", "1"], "one step has nothing to measure after it. Give --steps 2 or more."),
         (["--against", "float16"], "'float16' is not one of float32, mixed_bfloat16, xla"),
     ],
 )

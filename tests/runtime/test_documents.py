@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from cifar_runtime.documents import from_document, to_document
+from cifar_runtime.documents import INLINED, from_document, to_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,35 @@ def test_what_was_written_is_read_back_and_derived_figures_are_passed_over() -> 
 def test_a_missing_field_takes_its_default() -> None:
     few = {"name": "n", "counts": [], "place": [1, "x"], "inner": None}
     assert from_document(Outer, few) == Outer(name="n", counts=(), place=(1.0, "x"), inner=None)
+
+
+def test_derived_figures_can_stand_before_a_field() -> None:
+    names = list(to_document(OUTER, "total", before="parts"))
+    assert names == ["name", "counts", "place", "inner", "total", "parts", "by_k"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flat:
+    """Holds another's fields as its own."""
+
+    name: str
+    inner: Inner = field(metadata=INLINED)
+    options: Mapping[str, str | bool]
+
+
+def test_an_inlined_dataclass_stands_between_the_fields_around_it() -> None:
+    flat = Flat(name="n", inner=Inner(share=0.5), options={"xnnpack": True, "level": "all"})
+    document = to_document(flat)
+    options = {"xnnpack": True, "level": "all"}
+    expected = {"name": "n", "share": 0.5, "kind": "one", "options": options}
+    assert json.dumps(document) == json.dumps(expected)
+    assert from_document(Flat, document) == flat
+
+
+@pytest.mark.parametrize("option", [1, None, ["all"]])
+def test_a_value_of_none_of_several_kinds_is_refused(option: Any) -> None:
+    with pytest.raises(TypeError, match=r"options: .* is not what this field holds"):
+        from_document(Flat, {"name": "n", "share": 1, "options": {"xnnpack": option}})
 
 
 def test_paths_are_text() -> None:

@@ -46,7 +46,7 @@ class ImageChoice(Protocol):
         """The split, when there is no folder."""
 
     @property
-    def eval_data(self) -> Path | None:
+    def eval_data(self) -> str | Path | None:
         """A folder of images, one folder a class."""
 
     @property
@@ -76,9 +76,9 @@ def load_evaluation(
             label_names=labels,
         )
     images, classes = read_image_folder(
-        recipe.eval_data, labels=labels, contract=contract, limit=recipe.limit
+        Path(recipe.eval_data), labels=labels, contract=contract, limit=recipe.limit
     )
-    name = recipe.eval_data.resolve().name
+    name = Path(recipe.eval_data).resolve().name
     if not name:
         raise InputError("the root folder is no folder of images.", hint="Check --eval-data.")
     limited = recipe.limit is not None and recipe.limit <= len(classes)

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from cifar_bench.commands.report_options import (
-    NO_DRAWING,
-    Drawing,
-    add_drawing_options,
+    NO_REPORT_OPTIONS,
+    ReportOptions,
+    add_report_options,
     check_nothing_to_measure,
     check_outputs,
-    drawing_from_arguments,
+    report_options_from_arguments,
 )
 from cifar_bench.recipe import FULL, QUICK, BenchRecipe, Effort
-from cifar_bench.regression.baseline import is_model, judge, read_baseline, read_report
+from cifar_bench.regression.baseline import is_model, judge_against, read_baseline, read_report
 from cifar_bench.remote.ssh_target import (
     Target,
     add_target_options,
@@ -66,9 +66,9 @@ class Invocation:
         recipe: what to measure.
         command: the command line for the report, without the folders of absolute paths.
         json: where the JSON report goes: None, ``-`` for stdout, or a file.
-        markdown: where the Markdown table goes, likewise.
+        markdown: where the Markdown table goes, as for ``json``.
         quiet: no progress on stderr.
-        drawing: what else to make of the report, and what to judge it against.
+        options: what else to make of the report, and what to judge it against.
         target: the board to measure on; None for this machine.
     """
 
@@ -77,7 +77,7 @@ class Invocation:
     json: str | None
     markdown: str | None
     quiet: bool
-    drawing: Drawing = NO_DRAWING
+    options: ReportOptions = NO_REPORT_OPTIONS
     target: Target | None = None
 
 
@@ -112,7 +112,7 @@ def parse(argv: Sequence[str]) -> Invocation:
         json=arguments.json,
         markdown=arguments.markdown,
         quiet=arguments.quiet,
-        drawing=drawing_from_arguments(arguments),
+        options=report_options_from_arguments(arguments),
         target=target_from_arguments(arguments),
     )
 
@@ -125,21 +125,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(invocation: Invocation) -> int:
     """Prints the whole report, whatever the verdict: a failed gate is an answer, not an error."""
-    drawing = invocation.drawing
-    measured_here = drawing.from_report is None and invocation.target is None
+    options = invocation.options
+    measured_here = options.from_report is None and invocation.target is None
     baseline = (
         None
-        if drawing.baseline is None
-        else read_baseline(drawing.baseline, measured_here=measured_here)
+        if options.baseline is None
+        else read_baseline(options.baseline, measured_here=measured_here)
     )
     report = (
-        _measured(invocation) if drawing.from_report is None else read_report(drawing.from_report)
+        _measured(invocation) if options.from_report is None else read_report(options.from_report)
     )
     _publish(report, invocation)
     if baseline is None:
         return 0
-    verdict, passed = judge(baseline, report, drawing.limits)
-    has_document = STDOUT in (invocation.json, invocation.markdown, drawing.csv)
+    verdict, passed = judge_against(baseline, report, options.limits)
+    has_document = STDOUT in (invocation.json, invocation.markdown, options.csv)
     stream = sys.stderr if has_document else sys.stdout
     stream.write(verdict)
     return 0 if passed else GateError.exit_code
@@ -163,20 +163,20 @@ def _publish(report: "Report", invocation: Invocation) -> None:
     from cifar_bench.tables.csv import csv_table
     from cifar_bench.tables.plain import markdown_table, plain_table
 
-    on_stdout, drawing = plain_table(report), invocation.drawing
+    on_stdout, options = plain_table(report), invocation.options
     for target, draw in (
         (invocation.json, Report.to_text),
         (invocation.markdown, markdown_table),
-        (drawing.csv, csv_table),
+        (options.csv, csv_table),
     ):
         if target == STDOUT:
             on_stdout = draw(report)
         elif target is not None:
             write_result_file(target, draw(report))
-    if drawing.html is not None:
+    if options.html is not None:
         from cifar_bench.page.page import html_page
 
-        write_result_file(drawing.html, html_page(report))
+        write_result_file(options.html, html_page(report))
     sys.stdout.write(on_stdout)
 
 
@@ -234,7 +234,7 @@ def _parser() -> Parser:
     add_target_options(parser)
     add_document_option(parser, "--json", "the report as JSON")
     add_document_option(parser, "--markdown", "the table as Markdown")
-    add_drawing_options(parser)
+    add_report_options(parser)
     noise = parser.add_mutually_exclusive_group()
     add_quiet_option(noise)
     add_verbose_option(noise)

@@ -34,7 +34,7 @@ _MEASURING = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
+class ReportOptions:
     """What to make of a report.
 
     Attributes:
@@ -52,10 +52,10 @@ class Drawing:
     limits: RegressionLimits = _DEFAULT
 
 
-NO_DRAWING = Drawing()
+NO_REPORT_OPTIONS = ReportOptions()
 
 
-def add_drawing_options(parser: Parser) -> None:
+def add_report_options(parser: Parser) -> None:
     """Adds ``--csv``, ``--html``, ``--from-report`` and the regression gate's options."""
     reports = parser.add_argument_group("reports")
     add = reports.add_argument
@@ -91,8 +91,8 @@ def add_drawing_options(parser: Parser) -> None:
     )
 
 
-def drawing_from_arguments(arguments: argparse.Namespace) -> Drawing:
-    """The options that :func:`add_drawing_options` added, as data.
+def report_options_from_arguments(arguments: argparse.Namespace) -> ReportOptions:
+    """The options that :func:`add_report_options` added, as data.
 
     Raises:
         UsageError: they do not go together.
@@ -108,7 +108,7 @@ def drawing_from_arguments(arguments: argparse.Namespace) -> Drawing:
             hint="Give --baseline REPORT.json or --baseline MODEL as well.",
         )
     _check_baseline_model(arguments)
-    return Drawing(
+    return ReportOptions(
         from_report=arguments.from_report,
         csv=arguments.csv,
         html=None if arguments.html is None else Path(arguments.html),

@@ -32,20 +32,20 @@ class Bar:
         kind: its CSS class: keras, tflite or onnx.
         share: of the ceiling; above 1 where a model beats what was taken for the ceiling.
         memory_share: of the memory rate; None where not known.
-        told: what stands beside the name.
+        detail: what stands beside the name.
     """
 
     name: str
     kind: str
     share: float
     memory_share: float | None
-    told: str
+    detail: str
 
     @property
     def figures(self) -> str:
-        """Both shares, and what else is told, on one line."""
+        """Both shares, and the detail, on one line."""
         memory = "" if self.memory_share is None else f" · memory {100 * self.memory_share:.1f} %"
-        return f"{100 * self.share:.1f} % · {self.told}{memory}"
+        return f"{100 * self.share:.1f} % · {self.detail}{memory}"
 
 
 def roofline_figure(bars: Sequence[Bar], *, width: float) -> str:

@@ -38,13 +38,13 @@ class Spread:
         name: of the model.
         kind: its CSS class: keras, tflite or onnx.
         samples_ns: durations of single inferences, at least one, not all zero.
-        told: what stands beside the name, such as the median with its unit.
+        detail: what stands beside the name, such as the median with its unit.
     """
 
     name: str
     kind: str
     samples_ns: Sequence[int]
-    told: str
+    detail: str
 
 
 def distribution_figure(spreads: Sequence[Spread], *, width: float) -> str:
@@ -74,7 +74,7 @@ def distribution_figure(spreads: Sequence[Spread], *, width: float) -> str:
         name=f"distribution-{'narrow' if width < NARROW_BELOW else 'wide'}",
         title="How the latencies of single inferences are spread",
         description="; ".join(
-            f"{spread.name}: {spread.told}, p99 {_percent_above(ratios, 99)} above it"
+            f"{spread.name}: {spread.detail}, p99 {_percent_above(ratios, 99)} above it"
             for spread, ratios in zip(spreads, relative, strict=True)
         ),
     )
@@ -83,10 +83,10 @@ def distribution_figure(spreads: Sequence[Spread], *, width: float) -> str:
 def _row(spread: Spread, ratios: NDArray[np.float64], scale: Scale, *, base: float) -> list[str]:
     """The name and figures, the histogram under them, and lines at p50, p90 and p99."""
     beyond = int(np.count_nonzero(ratios > scale.high))
-    told = f"{spread.told}{f' · {beyond:,} slower, not drawn' if beyond else ''}"
+    detail = f"{spread.detail}{f' · {beyond:,} slower, not drawn' if beyond else ''}"
     width = scale.end + MARGIN + 14
     parts = [
-        *row_head(spread.name, told, width, bottom=base - _AREA_HEIGHT),
+        *row_head(spread.name, detail, width, bottom=base - _AREA_HEIGHT),
         titled(
             path(_outline(ratios, scale, base), f"area {spread.kind}", closed=True), spread.name
         ),

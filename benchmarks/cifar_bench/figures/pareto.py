@@ -127,11 +127,11 @@ def pareto_figure(marks: Sequence[Mark], axis: CostAxis, *, width: float) -> str
 
 
 def _description(marks: Sequence[Mark], axis: CostAxis) -> str:
-    told = "; ".join(
+    described = "; ".join(
         f"{mark.name}: {100 * mark.accuracy:.2f} % at {axis.label(mark.cost)}" for mark in marks
     )
     best = ", ".join(mark.name for mark in frontier(marks))
-    return f"{told}. Not beaten by any other measured model: {best}."
+    return f"{described}. Not beaten by any other measured model: {best}."
 
 
 def _cost_scale(marks: Sequence[Mark], width: float) -> Scale:

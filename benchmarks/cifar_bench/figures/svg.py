@@ -81,11 +81,11 @@ def figure(
         "style": f"max-width:{number(size[0])}px",
         "font-size": FONT_SIZE,
     }
-    told = (
+    detail = (
         element("title", {"id": f"{name}-title"}, escape(title, quote=False)),
         element("desc", {"id": f"{name}-description"}, escape(description, quote=False)),
     )
-    return element("svg", frame, *told, *parts)
+    return element("svg", frame, *detail, *parts)
 
 
 def standalone(markup: str) -> str:
@@ -93,9 +93,9 @@ def standalone(markup: str) -> str:
     start, rest = markup.split(">", 1)
     background = element("rect", {"width": "100%", "height": "100%", "class": "ground"})
     # After title and desc, which have to come first.
-    told, drawn = rest.split("</desc>", 1)
+    detail, drawn = rest.split("</desc>", 1)
     style = element("style", {}, figure_style())
-    return f"{start}>{told}</desc>{style}{background}{drawn}\n"
+    return f"{start}>{detail}</desc>{style}{background}{drawn}\n"
 
 
 def figure_style() -> str:
@@ -126,18 +126,18 @@ def head_height(width: float) -> float:
     return 38.0 if width < NARROW_BELOW else 22.0
 
 
-def row_head(name: str, told: str, width: float, *, bottom: float) -> list[str]:
+def row_head(name: str, detail: str, width: float, *, bottom: float) -> list[str]:
     """A row's name and, at the other end or (in a narrow picture) under it, its figures."""
     if width < NARROW_BELOW:
         shown = fitted(name, width - 2 * MARGIN)
         return [
             text(MARGIN, bottom - 21, shown, {"class": "key strong"}),
-            text(MARGIN, bottom - 6, told, {"class": "tick"}),
+            text(MARGIN, bottom - 6, detail, {"class": "tick"}),
         ]
-    room = width - 2 * MARGIN - text_width(told) - 16
+    room = width - 2 * MARGIN - text_width(detail) - 16
     return [
         text(MARGIN, bottom - 6, fitted(name, room), {"class": "key strong"}),
-        text(width - MARGIN, bottom - 6, told, {"class": "tick", "text-anchor": "end"}),
+        text(width - MARGIN, bottom - 6, detail, {"class": "tick", "text-anchor": "end"}),
     ]
 
 

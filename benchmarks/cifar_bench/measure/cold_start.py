@@ -20,7 +20,7 @@ class ColdModel:
 
     Attributes:
         path: the model.
-        contract: stated for a model without a card.
+        contract: given for a model without a card.
     """
 
     path: Path

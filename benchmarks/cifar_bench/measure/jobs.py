@@ -54,11 +54,11 @@ def open_sources(recipe: BenchRecipe) -> Sources:
         UsageError: a folder of images, but no exported model that says how to fit them.
     """
     models = recipe.models or default_models()
-    paths = tuple(dict.fromkeys((*recipe.against, *models)))
+    paths = tuple(dict.fromkeys(map(Path, (*recipe.against, *models))))
     artefacts = {}
     for path in paths:
         if is_checkpoint(path):
-            read_checkpoint(path)  # so that a wrong file is told before anything long begins
+            read_checkpoint(path)  # so that a wrong file is refused before anything long begins
         else:
             artefacts[path] = open_measured(path, contract=recipe.contract)
     for artefact in artefacts.values():
@@ -136,7 +136,7 @@ def _evaluation(recipe: BenchRecipe, artefacts: Sequence[Artefact]) -> Evaluatio
         return load_evaluation(recipe, labels=labels, contract=contract.input)
     if recipe.eval_data is not None:
         raise UsageError(
-            f"{recipe.eval_data}: holds the classes {', '.join(class_names(recipe.eval_data))}, but "
+            f"{recipe.eval_data}: holds the classes {', '.join(class_names(Path(recipe.eval_data)))}, but "
             "no exported model says how its pictures are brought to size.",
             hint="Give an exported model beside the checkpoint.",
         )

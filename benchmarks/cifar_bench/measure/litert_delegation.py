@@ -13,7 +13,7 @@ _DELEGATE = "DELEGATE"
 
 
 def delegation_of(artefact: Artefact) -> Delegation | None:
-    """What XNNPACK runs of a model; None where this LiteRT does not tell."""
+    """What XNNPACK runs of a model; None where this LiteRT does not report it."""
     litert = import_litert()
     with filtered_native_stderr():
         interpreter = litert.Interpreter(model_content=artefact.data, num_threads=1)
@@ -26,7 +26,7 @@ def delegation_of(artefact: Artefact) -> Delegation | None:
 def delegation_from_operators(operators: Sequence[Mapping[str, Any]]) -> Delegation:
     """The delegation in an interpreter's list of operators.
 
-    Delegates stand behind the operators of the file, which stay in the list; one stands for all
+    Delegates follow the operators of the file, which stay in the list; one stands for all
     operators between its inputs and its outputs.
 
     Args:

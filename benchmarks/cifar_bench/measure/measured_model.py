@@ -13,17 +13,11 @@ from numpy.typing import NDArray
 from cifar_bench.measure.sampling import WarmUp
 from cifar_bench.measure.worker_process import WorkerProcess
 from cifar_bench.results.conditions import pinning
-from cifar_bench.results.cost import (
-    Cost,
-    Delegation,
-    OperatorTime,
-    cost_from_json,
-    delegation_from_json,
-    profile_from_json,
-)
-from cifar_bench.results.timings import Startup, startup_from_json
+from cifar_bench.results.cost import Cost, Delegation, OperatorTime
+from cifar_bench.results.timings import Startup
 from cifar_bench.variants import Variant
 from cifar_eval.models.protocols import ModelFile
+from cifar_runtime.documents import from_document
 
 _SCORED_AT_ONCE = 500
 
@@ -80,7 +74,7 @@ class MeasuredModel:
 
     def warm_up(self, *, window: int) -> WarmUp:
         """Runs until times have stopped falling."""
-        return WarmUp(**self._worker.ask("warm_up", window=window))
+        return from_document(WarmUp, self._worker.ask("warm_up", window=window))
 
     def block(self, *, runs: range, warmup: int) -> Sequence[int]:
         """Nanoseconds of every numbered run, after ``warmup`` unmeasured ones."""
@@ -119,18 +113,20 @@ class MeasuredModel:
         )
         delegation = answer["delegation"]
         return (
-            cost_from_json(answer["cost"]),
-            None if delegation is None else delegation_from_json(delegation),
+            from_document(Cost, answer["cost"]),
+            None if delegation is None else from_document(Delegation, delegation),
         )
 
     def profile(self, *, runs: int) -> tuple[OperatorTime, ...] | None:
-        """The time per operator; None where the runtime does not tell."""
+        """The time per operator; None where the runtime does not report it."""
         answer = self._worker.ask(
             "profile",
             runs=runs,
             graph_optimization=self.job.variant.options.get("graph_optimization"),
         )
-        return None if answer is None else profile_from_json(answer)
+        if answer is None:
+            return None
+        return tuple(from_document(OperatorTime, one) for one in answer)
 
     def _open(self, threads: int) -> dict[str, Any]:
         job = self.job
@@ -152,10 +148,10 @@ class MeasuredModel:
         self.name: str = opened["name"]
         self.labels: tuple[str, ...] = tuple(opened["labels"])
         self.image_shape: tuple[int, int, int] = (height, width, channels)
-        self.model_file = ModelFile(**opened["model_file"])
+        self.model_file = from_document(ModelFile, opened["model_file"])
         self.runtime: str = opened["runtime"]
         self.threads: int | None = opened["threads"]
-        self.startup: Startup = startup_from_json(opened["startup"])
+        self.startup: Startup = from_document(Startup, opened["startup"])
         self.num_images = len(self.job.positions)
 
 

@@ -39,11 +39,11 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """What one model says of all images.
+    """One model's answers for all images.
 
     Attributes:
         scores: float32, shape (n, num_classes).
-        probabilities: float64, likewise.
+        probabilities: float64, of the same shape.
     """
 
     scores: NDArray[np.float32]
@@ -91,7 +91,7 @@ def measure_further_threads(
 
 
 def ask_answers(model: MeasuredModel, num_images: int) -> Answers:
-    """What the model says of all images."""
+    """The model's answers for all images."""
     scores, probabilities = model.scores(num_images)
     return Answers(scores=scores, probabilities=probabilities)
 

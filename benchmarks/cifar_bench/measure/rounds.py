@@ -24,7 +24,7 @@ MAX_TURN_RUNS = 100_000
 
 
 class TimedModel(Protocol):
-    """A model that can be told to run a block; its samples are taken where it runs."""
+    """A model that runs a block on request; its samples are taken where it runs."""
 
     threads: int | None
     num_images: int

@@ -1,4 +1,4 @@
-"""The process that one model is measured in: ``python -m cifar_bench.measure.worker``, told what to do in JSON lines.
+"""The process that one model is measured in: ``python -m cifar_bench.measure.worker``, asked in JSON lines.
 
 A request is ``{"do": NAME, ...}``; the answer is ``{"ok": ...}`` or ``{"error": ...}``. Arrays travel
 as files (images) or base64 (scores), never as pickles. The parent is
@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,9 +22,10 @@ from cifar_bench.measure.checkpoint_cost import checkpoint_cost
 from cifar_bench.measure.sampling import sample_calls, warm_up
 from cifar_bench.results.cost import profile_to_json
 from cifar_bench.results.timings import Startup
-from cifar_eval.models.exported import ArtefactSubject
-from cifar_eval.models.keras import KerasScorer, imported_keras
-from cifar_eval.models.protocols import Subject, SubjectFormat
+from cifar_eval.models.exported import ExportedModel
+from cifar_eval.models.keras import CheckpointModel, imported_keras
+from cifar_eval.models.protocols import BenchmarkFormat, BenchmarkModel
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import CifarEdgeError
 from cifar_runtime.sessions.base import SessionOptions
 from cifar_runtime.sessions.interpreters import import_interpreter
@@ -39,23 +39,23 @@ class Worker:
     """One opened model and its ready input tensors."""
 
     def __init__(self) -> None:
-        self._subject: Subject
+        self._model: BenchmarkModel
         self._inputs: list[Any] = []
 
     def open(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Opens the model, runs it once, and says what it is and how long that took."""
+        """Opens the model, runs it once, and answers what it is and how long that took."""
         start = _clock()
         _import_runtime(request["format"])
         imported = _clock()
-        self._subject = _open_subject(request)
+        self._model = _open_model(request)
         opened = _clock()
-        height, width, channels = self._subject.image_shape
+        height, width, channels = self._model.image_shape
         images = np.load(request["images"], mmap_mode="r")[request["positions"]]
         if images.shape[1:] != (height, width, channels):
             images = np.zeros((1, height, width, channels), dtype=np.uint8)
-        self._inputs = [self._subject.prepare(images[i : i + 1]) for i in range(len(images))]
+        self._inputs = [self._model.prepare(images[i : i + 1]) for i in range(len(images))]
         before = _clock()
-        self._subject.infer(self._inputs[0])
+        self._model.infer(self._inputs[0])
         startup = Startup(
             import_ns=imported - start,
             load_ns=opened - imported,
@@ -63,45 +63,45 @@ class Worker:
             peak_rss_bytes=peak_rss_bytes(),
         )
         return {
-            "name": self._subject.name,
-            "labels": list(self._subject.labels),
+            "name": self._model.name,
+            "labels": list(self._model.labels),
             "image_shape": [height, width, channels],
-            "model_file": asdict(self._subject.model_file),
-            "runtime": self._subject.runtime,
-            "threads": self._subject.threads,
-            "startup": startup.to_json(),
+            "model_file": to_document(self._model.model_file),
+            "runtime": self._model.runtime,
+            "threads": self._model.threads,
+            "startup": to_document(startup),
         }
 
     def warm_up(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Runs until times have stopped falling."""
-        return asdict(
-            warm_up(self._subject.infer, self._inputs, window=request["window"], clock=_clock)
+        return to_document(
+            warm_up(self._model.infer, self._inputs, window=request["window"], clock=_clock)
         )
 
     def block(self, request: Mapping[str, Any]) -> list[int]:
         """Nanoseconds of each numbered run."""
         runs = range(request["first"], request["end"])
         return sample_calls(
-            self._subject.infer, self._inputs, runs=runs, warmup=request["warmup"], clock=_clock
+            self._model.infer, self._inputs, runs=runs, warmup=request["warmup"], clock=_clock
         )
 
     def batch(self, request: Mapping[str, Any]) -> list[int]:
         """Nanoseconds of each call with a whole batch, which repeats the images as needed."""
         images = np.load(request["images"], mmap_mode="r")
         positions = np.arange(request["batch_size"]) % len(images)
-        tensor = self._subject.prepare(images[positions])
+        tensor = self._model.prepare(images[positions])
         return sample_calls(
-            self._subject.infer, [tensor], runs=range(request["calls"]), warmup=2, clock=_clock
+            self._model.infer, [tensor], runs=range(request["calls"]), warmup=2, clock=_clock
         )
 
     def score(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Scores and probabilities of the images from ``first`` to ``end``."""
         images = np.load(request["images"], mmap_mode="r")[request["first"] : request["end"]]
-        scores = self._subject.scores(np.ascontiguousarray(images))
+        scores = self._model.scores(np.ascontiguousarray(images))
         return {
             "num_classes": scores.shape[1],
             "scores": _base64(scores.astype("<f4")),
-            "probabilities": _base64(self._subject.probabilities(scores).astype("<f8")),
+            "probabilities": _base64(self._model.probabilities(scores).astype("<f8")),
         }
 
     def preprocess(self, request: Mapping[str, Any]) -> list[int]:
@@ -109,11 +109,11 @@ class Worker:
         from cifar_runtime.image import read_image
         from cifar_runtime.preprocess import fit_picture
 
-        subject = self._artefact_subject()
+        model = self._exported_model()
 
         def prepared(picture: Path) -> Any:
-            pixels = fit_picture(read_image(picture), subject.contract.input)
-            return subject.prepare(pixels[np.newaxis])
+            pixels = fit_picture(read_image(picture), model.contract.input)
+            return model.prepare(pixels[np.newaxis])
 
         pictures = [Path(request["picture"])]
         return sample_calls(
@@ -122,26 +122,26 @@ class Worker:
 
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """What the file computes, and what XNNPACK takes over."""
-        if isinstance(self._subject, KerasScorer):
-            return {"cost": checkpoint_cost(self._subject.model).to_json(), "delegation": None}
-        artefact = self._artefact_subject().artefact
+        if isinstance(self._model, CheckpointModel):
+            return {"cost": to_document(checkpoint_cost(self._model.model)), "delegation": None}
+        artefact = self._exported_model().artefact
         delegation = None
         if request["xnnpack"]:
             from cifar_bench.measure.litert_delegation import delegation_of
 
             delegation = delegation_of(artefact)
         return {
-            "cost": cost_of(artefact).to_json(),
+            "cost": to_document(cost_of(artefact)),
             "delegation": None if delegation is None else delegation.to_json(),
         }
 
     def profile(self, request: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-        """The time per operator, where the runtime tells."""
-        if self._subject.runtime != "onnxruntime":
+        """The time per operator, where the runtime reports it."""
+        if self._model.runtime != "onnxruntime":
             return None
         from cifar_bench.measure.ort_profile import profile_of
 
-        artefact = self._artefact_subject().artefact
+        artefact = self._exported_model().artefact
         level = request["graph_optimization"]
         return profile_to_json(
             profile_of(artefact, self._inputs, runs=request["runs"], graph_optimization=level)
@@ -153,14 +153,14 @@ class Worker:
 
         return measure_roofline(tuple(request["runtimes"]), clock=_clock).to_json()
 
-    def _artefact_subject(self) -> ArtefactSubject:
-        if not isinstance(self._subject, ArtefactSubject):
-            raise TypeError(f"{self._subject.name} is not an exported model")
-        return self._subject
+    def _exported_model(self) -> ExportedModel:
+        if not isinstance(self._model, ExportedModel):
+            raise TypeError(f"{self._model.name} is not an exported model")
+        return self._model
 
 
 def peak_rss_bytes() -> int | None:
-    """The most memory that this process has held; None where the system does not tell.
+    """The most memory that this process has held; None where the system does not report it.
 
     On Linux from the process' own status: ``getrusage`` would count what the parent held before.
     """
@@ -176,11 +176,11 @@ def peak_rss_bytes() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _open_subject(request: Mapping[str, Any]) -> Subject:
+def _open_model(request: Mapping[str, Any]) -> BenchmarkModel:
     path, threads, options = Path(request["path"]), request["threads"], request["options"]
     if request["format"] == "keras":
-        return KerasScorer(path, labels=request["labels"], threads=threads)
-    return ArtefactSubject(
+        return CheckpointModel(path, labels=request["labels"], threads=threads)
+    return ExportedModel(
         path,
         contract=request["contract"],
         threads=threads,
@@ -189,7 +189,7 @@ def _open_subject(request: Mapping[str, Any]) -> Subject:
     )
 
 
-def _import_runtime(model_format: SubjectFormat) -> None:
+def _import_runtime(model_format: BenchmarkFormat) -> None:
     if model_format == "keras":
         imported_keras()
         return

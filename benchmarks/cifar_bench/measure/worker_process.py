@@ -1,4 +1,4 @@
-"""Starts and tells a worker process what to do, and turns its death or silence into an error that names the model."""
+"""Starts a worker process, sends it requests, and turns its death or silence into an error that names the model."""
 
 import json
 import queue

@@ -1,21 +1,13 @@
 """Draws a report as one self-contained HTML page: no network, no script. Pure: a report in, text out."""
 
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from cifar_bench.figures.catalogue import (
-    NARROW,
-    WIDE,
-    latency_pareto,
-    latency_spreads,
-    macs_pareto,
-    published_beside,
-    roofline_bars,
-    size_pareto,
-)
+from cifar_bench.figures.catalogue import FIGURES
+from cifar_bench.figures.figure import NARROW, WIDE, Section
+from cifar_bench.figures.marks import published_beside
 from cifar_bench.figures.svg import figure_style
 from cifar_bench.page.decisions import confusion_views, flips_views
 from cifar_bench.page.environment_table import environment_table
@@ -46,22 +38,28 @@ class KeyFigure:
     title: str
     value: str
     unit: str
-    told: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A figure, drawn for a wide and for a narrow screen."""
+    """A figure, drawn for a wide and for a narrow screen, and the heading above it, if any."""
 
+    heading: str | None
     wide: str
     narrow: str
 
 
 def html_page(report: Report) -> str:
-    """The page, with a last newline.
+    """The report as one page that needs nothing else, with a last newline.
 
     Raises:
         MissingDependencyError: jinja2 is not installed.
+
+    Example:
+        >>> from cifar_bench import html_page, read_report
+        >>> html_page(read_report("report.json"))[:15]
+        '<!DOCTYPE html>'
     """
     page = _environment().get_template(_TEMPLATE)
     return page.render(**_content(report)) + "\n"
@@ -77,28 +75,30 @@ def key_figures(report: Report) -> tuple[KeyFigure, ...]:
             title="Most accurate",
             value=percent(accurate.accuracy.value),
             unit="%",
-            told=accurate.name,
+            detail=accurate.name,
         ),
         KeyFigure(
             title="Fastest",
             value=microseconds(fastest.latency.median_ns),
             unit="µs",
-            told=_faster_than_reference(report, fastest),
+            detail=_faster_than_reference(report, fastest),
         ),
         KeyFigure(
             title="Smallest",
             value=f"{smallest.model_file.size_bytes:,}",
             unit="bytes",
-            told=smallest.model_file.file,
+            detail=smallest.model_file.file,
         ),
     ]
     compared = [(model.parity, model) for model in report.models if model.parity is not None]
     int8 = [one for one in compared if one[1].cost.precision == "int8"] or compared
     if int8:
         parity, model = max(int8, key=lambda one: one[0].agreement)
-        told = f"{model.name} with {model.reference}"
+        detail = f"{model.name} with {model.reference}"
         title = f"Best {'int8 ' if model.cost.precision == 'int8' else ''}agreement"
-        figures.append(KeyFigure(title=title, value=percent(parity.agreement), unit="%", told=told))
+        figures.append(
+            KeyFigure(title=title, value=percent(parity.agreement), unit="%", detail=detail)
+        )
     return tuple(figures)
 
 
@@ -124,13 +124,7 @@ def _content(report: Report) -> dict[str, Any]:
         "unsteady": unsteady_medians(report),
         "busy": busy_sentence(report),
         "published": published_beside(report),
-        "pareto": [
-            ("Against latency", _picture(latency_pareto, report)),
-            ("Against file size", _picture(size_pareto, report)),
-            ("Against multiply-accumulates", _picture(macs_pareto, report)),
-        ],
-        "spreads": _picture(latency_spreads, report),
-        "roofline": _picture(roofline_bars, report),
+        "pictures": _pictures(report),
         "confusions": confusion_views(report),
         "flips": flips_views(report),
         "results": results_table(report),
@@ -143,10 +137,15 @@ def _content(report: Report) -> dict[str, Any]:
     }
 
 
-def _picture(draw: Callable[..., str | None], report: Report) -> Picture | None:
-    """Both drawings; None where the report has nothing to draw."""
-    wide, narrow = draw(report, width=WIDE), draw(report, width=NARROW)
-    return None if wide is None or narrow is None else Picture(wide=wide, narrow=narrow)
+def _pictures(report: Report) -> dict[Section, list[Picture]]:
+    """Every figure that the report has something to draw for, by its section."""
+    pictures: dict[Section, list[Picture]] = {section: [] for section in get_args(Section)}
+    for figure in FIGURES.values():
+        wide, narrow = figure.draw(report, width=WIDE), figure.draw(report, width=NARROW)
+        if wide is not None and narrow is not None:
+            picture = Picture(heading=figure.heading, wide=wide, narrow=narrow)
+            pictures[figure.section].append(picture)
+    return pictures
 
 
 def _environment() -> "jinja2.Environment":

@@ -196,12 +196,12 @@ def _share(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def _or_dash(value: Part | None, told: Callable[[Part], str]) -> str:
-    return NOT_APPLICABLE if value is None else told(value)
+def _or_dash(value: Part | None, written: Callable[[Part], str]) -> str:
+    return NOT_APPLICABLE if value is None else written(value)
 
 
-def _parity(model: ModelReport, told: Callable[[Parity], str]) -> str:
-    return _or_dash(model.parity, told)
+def _parity(model: ModelReport, written: Callable[[Parity], str]) -> str:
+    return _or_dash(model.parity, written)
 
 
 def _accuracy(model: ModelReport) -> str:

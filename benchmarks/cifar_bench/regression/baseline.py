@@ -26,15 +26,21 @@ def is_model(baseline: Path | None) -> bool:
     return baseline is not None and baseline.suffix in _MODEL_SUFFIXES
 
 
-def read_report(path: Path) -> "Report":
-    """The report in a file.
+def read_report(path: str | Path) -> "Report":
+    """The report in a file that ``cifar-bench --json`` or ``Report.to_text`` has written.
 
     Raises:
         InputError: it cannot be read, or holds no report.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from cifar_bench import read_report
+        >>> read_report("report.json").to_text() == Path("report.json").read_text("utf-8")
+        True
     """
     from cifar_bench.results.report import report_from_text
 
-    data = read_once(path, max_bytes=MAX_REPORT_BYTES, error=InputError)
+    data = read_once(Path(path), max_bytes=MAX_REPORT_BYTES, error=InputError)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -69,7 +75,7 @@ def read_baseline(baseline: Path, *, measured_here: bool) -> "Report | str":
     return report
 
 
-def judge(
+def judge_against(
     baseline: "Report | str", report: "Report", limits: "RegressionLimits"
 ) -> tuple[str, bool]:
     """The verdict in words, with a last newline, and whether every gate passed.

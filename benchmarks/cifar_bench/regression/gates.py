@@ -18,7 +18,7 @@ is what the limit has to allow for. Of two models in the same run only memory la
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cifar_bench.regression.limits import RegressionLimits
@@ -38,6 +38,7 @@ from cifar_bench.results.report import Report
 from cifar_eval.environment import Environment
 from cifar_eval.formatting import microseconds, percent
 from cifar_eval.intervals import paired_difference_interval, wilson_interval
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import InputError
 
 SIGNIFICANCE = 0.025
@@ -62,12 +63,12 @@ class RegressionGate:
         model: its name in the new report.
         name: what was limited.
         old: median latency in nanoseconds, or accuracy, 0..1.
-        new: likewise.
+        new: the same of the new report.
         change: slowdown as a share of the old latency, or fall of the accuracy; above 0 is worse.
         interval: 95 % interval of the change.
         p_value: one-sided, of "it is not worse".
         method: how ``p_value`` was found.
-        limit: the stated share.
+        limit: the largest change that passes.
     """
 
     model: str
@@ -102,7 +103,7 @@ class RegressionGate:
 
     def to_json(self) -> dict[str, Any]:
         """The gate as JSON-ready data."""
-        return {**asdict(self), "interval": list(self.interval), "passed": self.passed}
+        return to_document(self, "passed")
 
     @property
     def _change_in_words(self) -> str:
@@ -140,6 +141,13 @@ def judge_regression(
     Raises:
         InputError: the reports come from different machines, share no model, measured a model
             differently, or hold too few rounds for any test.
+
+    Example:
+        >>> from cifar_bench import RegressionLimits, judge_regression, read_report
+        >>> report = read_report("report.json")
+        >>> gates = judge_regression(report, report, RegressionLimits(max_slowdown=0.05))
+        >>> all(gate.passed for gate in gates)
+        True
     """
     check_same_machine(old.environment, new.environment)
     gates: list[RegressionGate] = []

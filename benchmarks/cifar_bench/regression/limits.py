@@ -12,6 +12,11 @@ class RegressionLimits:
     Attributes:
         max_slowdown: largest allowed increase of the median latency, as a share of the old one.
         max_accuracy_drop: largest allowed fall of the accuracy, as a share: 0.005 is half a point.
+
+    Example:
+        >>> from cifar_bench import RegressionLimits
+        >>> RegressionLimits(max_slowdown=0.05).max_accuracy_drop
+        0.005
     """
 
     max_slowdown: float = 0.1

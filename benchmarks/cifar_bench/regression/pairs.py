@@ -80,9 +80,9 @@ def pairs_beside(baseline_sha256: str, report: Report) -> tuple[Pair, ...]:
         if (before.runtime, before.options) == (after.runtime, after.options)
     )
     if not pairs:
-        told = ", ".join(f"{model.name} ({runtime_in_words(model)})" for model in entries)
+        named = ", ".join(f"{model.name} ({runtime_in_words(model)})" for model in entries)
         raise InputError(
-            f"no model ran in the way of the baseline {told or baseline_sha256}: this report measured "
+            f"no model ran in the way of the baseline {named or baseline_sha256}: this report measured "
             f"{_models_in_words(report)}.",
             hint="Give a model of the baseline's format.",
         )

@@ -1,6 +1,6 @@
-"""The board's side of ``--target``: one parcel in on stdin, one report out on stdout; run by ``remote`` over ssh.
+"""The board's side of ``--target``: one bundle in on stdin, one report out on stdout; run by ``remote`` over ssh.
 
-stdin is a line with the parcel's size in bytes, then the parcel, and stays open: when it ends early, the line has
+stdin is a line with the bundle's size in bytes, then the bundle, and stays open: when it ends early, the line has
 broken, and the run ends. The answer is the last line on stdout. What is sent lies in one temporary folder that is
 removed at the end.
 """
@@ -32,9 +32,9 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with os.fdopen(_STDIN, "rb", buffering=0, closefd=False) as stream:
-            parcel = received(stream)
+            bundle = received(stream)
         threading.Thread(target=_interrupt_at_end_of_input, daemon=True).start()
-        answer = answered(parcel, progress=_tell)
+        answer = answered(bundle, progress=_progress)
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT_CODE
     with os.fdopen(answers, "wb") as stream:
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def received(stream: IO[bytes]) -> bytes:
-    """The parcel on an unbuffered stream: its size in decimal on a line, then that many bytes.
+    """The bundle on an unbuffered stream: its size in decimal on a line, then that many bytes.
 
     Raises:
         KeyboardInterrupt: the stream ended before.
@@ -51,31 +51,31 @@ def received(stream: IO[bytes]) -> bytes:
     head = b""
     while not head.endswith(b"\n"):
         head += _more(stream, 1)
-    parcel = b""
-    while len(parcel) < int(head):
-        parcel += _more(stream, int(head) - len(parcel))
-    return parcel
+    bundle = b""
+    while len(bundle) < int(head):
+        bundle += _more(stream, int(head) - len(bundle))
+    return bundle
 
 
-def framed(parcel: bytes) -> bytes:
-    """The bytes from which :func:`received` reads the parcel."""
-    return b"%d\n%b" % (len(parcel), parcel)
+def framed(bundle: bytes) -> bytes:
+    """The bytes from which :func:`received` reads the bundle."""
+    return b"%d\n%b" % (len(bundle), bundle)
 
 
-def answered(parcel: bytes, *, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
+def answered(bundle: bytes, *, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
     """``{"report": TEXT}``, or ``{"error": {...}}`` as in ``CifarEdgeError.to_json``.
 
     Args:
-        parcel: what ``parcel.pack`` made.
+        bundle: what ``bundle.pack`` made.
         progress: takes a sentence whenever something long begins.
     """
     with tempfile.TemporaryDirectory(prefix="cifar-edge-") as name:
         try:
-            recipe, command = unpack(parcel, Path(name))
+            recipe, command = unpack(bundle, Path(name))
             return {"report": _report(recipe, command, progress)}
         except CifarEdgeError as error:
             failure = error.to_json()
-        except Exception as error:  # noqa: BLE001 - it is told on the other machine, by its boundary
+        except Exception as error:  # noqa: BLE001 - the other machine's boundary reports it
             failure = CifarEdgeError(f"unexpected {type(error).__name__}: {error}.").to_json()
     # The folder is gone, and its name says nothing to the user, who called the files otherwise.
     return {
@@ -109,6 +109,6 @@ def _interrupt_at_end_of_input() -> None:
         signal.pthread_kill(main_thread, signal.SIGINT)
 
 
-def _tell(sentence: str) -> None:
+def _progress(sentence: str) -> None:
     sys.stderr.write(f"{PROGRESS_PREFIX}{sentence}\n")
     sys.stderr.flush()

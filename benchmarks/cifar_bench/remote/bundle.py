@@ -1,7 +1,7 @@
 """A recipe with the files it names, as the bytes of one ZIP archive that travels to a board; pure but for reading them.
 
 A recipe is a frozen dataclass of numbers, texts, paths, tuples of these, and further dataclasses. Each path becomes
-a folder of its own in the parcel, with the file, its card where it has one, or a whole folder of images.
+a folder of its own in the bundle, with the file, its card where it has one, or a whole folder of images.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ _CONTRACT = "contract"  # the one field that holds a name or a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class Bundle:
     """What is sent.
 
     Attributes:
@@ -37,7 +37,7 @@ class Parcel:
     typed: Mapping[str, str]
 
 
-def pack(recipe: BenchRecipe, *, command: Sequence[str] = ()) -> Parcel:
+def pack(recipe: BenchRecipe, *, command: Sequence[str] = ()) -> Bundle:
     """The recipe, the files it names, and the command line that asked for it.
 
     Raises:
@@ -50,11 +50,11 @@ def pack(recipe: BenchRecipe, *, command: Sequence[str] = ()) -> Parcel:
         fields = _packed_fields(recipe, archive, typed)
         request = {"recipe": fields, "command": list(command)}
         archive.writestr(_REQUEST, json.dumps(request))
-    return Parcel(data=buffer.getvalue(), typed=typed)
+    return Bundle(data=buffer.getvalue(), typed=typed)
 
 
 def unpack(data: bytes, folder: Path) -> tuple[BenchRecipe, tuple[str, ...]]:
-    """The recipe in a parcel, with its files in ``folder``, and the command line that asked for it.
+    """The recipe in a bundle, with its files in ``folder``, and the command line that asked for it.
 
     Args:
         data: what :func:`pack` made.

@@ -17,7 +17,7 @@ from typing import IO
 
 from cifar_bench.recipe import BenchRecipe
 from cifar_bench.remote.board import PROGRESS_PREFIX, framed
-from cifar_bench.remote.bundle import Parcel, pack
+from cifar_bench.remote.bundle import Bundle, pack
 from cifar_bench.remote.ssh_target import Target
 from cifar_bench.results.report import Report, report_from_text
 from cifar_runtime import __version__
@@ -100,20 +100,20 @@ def _destination(target: Target) -> list[str]:
     return [*port, *user, "--", target.host]
 
 
-def _report_text(target: Target, parcel: Parcel, progress: Progress | None) -> str:
+def _report_text(target: Target, bundle: Bundle, progress: Progress | None) -> str:
     ssh = shutil.which("ssh")
     if ssh is None:
         raise MissingDependencyError(
             "--target needs the OpenSSH client, and there is no ssh here.",
             hint="apt-get install openssh-client (or your system's package of it)",
         )
-    outcome = _run(ssh_command(target, ssh=ssh), framed(parcel.data), progress or _say_nothing)
+    outcome = _run(ssh_command(target, ssh=ssh), framed(bundle.data), progress or _ignore)
     if outcome.status != 0:
         raise _failure(target, outcome)
-    return _text_in_answer(target, outcome.answer, parcel)
+    return _text_in_answer(target, outcome.answer, bundle)
 
 
-def _run(command: list[str], request: bytes, tell: Progress) -> _Outcome:
+def _run(command: list[str], request: bytes, progress: Progress) -> _Outcome:
     with tempfile.TemporaryFile() as answers:
         process = subprocess.Popen(  # noqa: S603 - ssh itself, and its arguments are a list
             command, stdin=subprocess.PIPE, stdout=answers, stderr=subprocess.PIPE
@@ -121,7 +121,7 @@ def _run(command: list[str], request: bytes, tell: Progress) -> _Outcome:
         try:
             # Open until the end: on the board its end means that nobody waits any more.
             _send(process.stdin, request)
-            last_words = _follow(process.stderr, tell)
+            last_words = _follow(process.stderr, progress)
             status = process.wait()
         finally:
             process.kill()
@@ -143,13 +143,13 @@ def _send(stream: IO[bytes] | None, request: bytes) -> None:
         return
 
 
-def _follow(stream: IO[bytes] | None, tell: Progress) -> str:
-    """Tells the board's progress as it comes, and returns the last line that is something else."""
+def _follow(stream: IO[bytes] | None, progress: Progress) -> str:
+    """Passes the board's progress on as it comes, and returns the last line that is something else."""
     last_words = ""
     for line in stream or ():
         text = line.decode(errors="replace").strip()
         if text.startswith(PROGRESS_PREFIX):
-            tell(text.removeprefix(PROGRESS_PREFIX))
+            progress(text.removeprefix(PROGRESS_PREFIX))
         elif text:
             last_words = text
     return last_words
@@ -187,7 +187,7 @@ def _failure(target: Target, outcome: _Outcome) -> CifarEdgeError:
     )
 
 
-def _text_in_answer(target: Target, answer: bytes, parcel: Parcel) -> str:
+def _text_in_answer(target: Target, answer: bytes, bundle: Bundle) -> str:
     try:
         document = json.loads(answer)
     except ValueError as error:
@@ -196,7 +196,7 @@ def _text_in_answer(target: Target, answer: bytes, parcel: Parcel) -> str:
             hint="The connection may have ended early: run again.",
         ) from error
     if "error" in document:
-        raise _error_there(target, document["error"], parcel.typed)
+        raise _error_there(target, document["error"], bundle.typed)
     return str(document["report"])
 
 
@@ -210,10 +210,10 @@ def _error_there(
 
 
 def _quoted(python: str) -> str:
-    """The path as one word for a shell that still finds the home folder behind ``~/``."""
+    """The path as one word for a shell that still expands ``~/`` to the home folder."""
     home = "~/" if python.startswith("~/") else ""
     return home + shlex.quote(python.removeprefix(home))
 
 
-def _say_nothing(sentence: str) -> None:
+def _ignore(sentence: str) -> None:
     del sentence

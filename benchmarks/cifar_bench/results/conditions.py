@@ -3,9 +3,8 @@
 import itertools
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from cifar_eval.environment import Environment
 
@@ -31,20 +30,6 @@ class Conditions:
     timer_resolution_ns: int
     timer_overhead_ns: int
     pinned_cpus: tuple[int, ...] | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The conditions as JSON-ready data."""
-        return asdict(self)
-
-
-def conditions_from_json(document: Mapping[str, Any]) -> Conditions:
-    """The conditions that ``to_json`` wrote."""
-    cpus = document["pinned_cpus"]
-    return Conditions(
-        timer_resolution_ns=int(document["timer_resolution_ns"]),
-        timer_overhead_ns=int(document["timer_overhead_ns"]),
-        pinned_cpus=None if cpus is None else tuple(int(cpu) for cpu in cpus),
-    )
 
 
 def read_conditions(

@@ -1,8 +1,10 @@
 """What a model's file holds and computes, and what a runtime makes of it, as data. It measures nothing."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+from cifar_runtime.documents import to_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,24 +26,7 @@ class Cost:
     macs: int | None
     weight_bytes: int
     operators: Mapping[str, int]
-    moved_bytes: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The cost as JSON-ready data."""
-        return {**asdict(self), "operators": dict(self.operators)}
-
-
-def cost_from_json(document: Mapping[str, Any]) -> Cost:
-    """The cost that ``to_json`` wrote."""
-    macs, moved = document["macs"], document.get("moved_bytes")
-    return Cost(
-        precision=str(document["precision"]),
-        parameters=int(document["parameters"]),
-        macs=None if macs is None else int(macs),
-        weight_bytes=int(document["weight_bytes"]),
-        operators={str(name): int(count) for name, count in document["operators"].items()},
-        moved_bytes=None if moved is None else int(moved),
-    )
+    moved_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +54,7 @@ class Delegation:
 
     def to_json(self) -> dict[str, Any]:
         """The operators as JSON-ready data."""
-        return {
-            "delegated": dict(self.delegated),
-            "fallback": dict(self.fallback),
-            "sentence": self.sentence,
-        }
-
-
-def delegation_from_json(document: Mapping[str, Any]) -> Delegation:
-    """The delegation that ``to_json`` wrote."""
-    return Delegation(
-        delegated={str(name): int(count) for name, count in document["delegated"].items()},
-        fallback={str(name): int(count) for name, count in document["fallback"].items()},
-    )
+        return to_document(self, "sentence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,16 +76,6 @@ def profile_to_json(profile: tuple[OperatorTime, ...]) -> list[dict[str, Any]]:
     """The operators, the slowest first, with their share of the whole time, as JSON-ready data."""
     whole = sum(one.total_ns for one in profile)
     return [
-        {**asdict(one), "share": one.total_ns / whole if whole else 0.0}
+        {**to_document(one), "share": one.total_ns / whole if whole else 0.0}
         for one in sorted(profile, key=lambda one: -one.total_ns)
     ]
-
-
-def profile_from_json(document: list[Mapping[str, Any]]) -> tuple[OperatorTime, ...]:
-    """The profile that ``profile_to_json`` wrote."""
-    return tuple(
-        OperatorTime(
-            operator=str(one["operator"]), calls=int(one["calls"]), total_ns=int(one["total_ns"])
-        )
-        for one in document
-    )

@@ -7,7 +7,7 @@ clock; copying the tensor in, running the network, and copying the scores out ar
 Pure: :mod:`cifar_bench.measure.worker` takes the samples, :mod:`cifar_bench.measure.rounds` decides how many.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any
@@ -102,7 +102,7 @@ class Latency:
         can lie outside; the interval is then widened to it. That keeps the median one of the
         samples, comparable with its percentiles, and can only make the interval more careful.
 
-        Rounds are added until the interval is narrow, and looking again and again makes the stated
+        Rounds are added until the interval is narrow, and looking again and again makes the
         95 % a little optimistic.
         """
         interval = median_interval(self.round_medians_ns)
@@ -170,20 +170,6 @@ class Latency:
             "mlperf_ns": self.mlperf_ns,
             "samples_ns": [list(taken) for taken in self.samples_ns],
         }
-
-
-def latency_from_json(document: Mapping[str, Any]) -> Latency:
-    """The latency that ``to_json`` wrote; only the raw samples are read."""
-    return Latency(
-        threads=document["threads"],
-        warmup=int(document["warmup"]),
-        warmup_runs=int(document["warmup_runs"]),
-        warmed_up=bool(document["warmed_up"]),
-        num_images=int(document["num_images"]),
-        samples_ns=tuple(
-            tuple(int(sample) for sample in taken) for taken in document["samples_ns"]
-        ),
-    )
 
 
 def _middle(values: Sequence[float]) -> float:

@@ -1,41 +1,17 @@
 """What a benchmark measured of one model in one runtime, as data with its JSON pair."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from cifar_bench.results.cost import (
-    Cost,
-    Delegation,
-    OperatorTime,
-    cost_from_json,
-    delegation_from_json,
-    profile_from_json,
-    profile_to_json,
-)
-from cifar_bench.results.latency import Latency, latency_from_json
-from cifar_bench.results.timings import (
-    ColdStart,
-    Energy,
-    Preprocessing,
-    Startup,
-    Throughput,
-    cold_start_from_json,
-    energy_from_json,
-    preprocessing_from_json,
-    startup_from_json,
-    throughput_from_json,
-)
-from cifar_eval.detailed_accuracy import DetailedAccuracy, detailed_accuracy_from_json
-from cifar_eval.flips import Flip, flip_from_json
+from cifar_bench.results.cost import Cost, Delegation, OperatorTime, profile_to_json
+from cifar_bench.results.latency import Latency
+from cifar_bench.results.timings import ColdStart, Energy, Preprocessing, Startup, Throughput
+from cifar_eval.detailed_accuracy import DetailedAccuracy
+from cifar_eval.flips import Flip
 from cifar_eval.models.protocols import ModelFile
-from cifar_eval.parity.counts import Parity, parity_from_json
-
-Read = TypeVar("Read")
-
-
-class _Writable(Protocol):
-    def to_json(self) -> dict[str, Any]: ...
+from cifar_eval.parity.counts import Parity
+from cifar_runtime.documents import INLINED, to_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +34,13 @@ class ModelReport:
         startup: of a fresh process.
         cold_start: of cifar-classify as a whole; None for what it does not run.
         preprocessing: of one picture, apart from inference; None for a checkpoint, which states none.
-        energy: of single-image inference; None where the machine does not tell.
-        delegation: what XNNPACK runs; None in other runtimes, and where LiteRT does not tell.
+        energy: of single-image inference; None where the machine does not report it.
+        delegation: what XNNPACK runs; None in other runtimes, and where LiteRT does not report it.
         profile: time per operator; None when not asked for, or where the runtime offers none.
     """
 
     name: str
-    model_file: ModelFile
+    model_file: ModelFile = field(metadata=INLINED)
     runtime: str
     options: Mapping[str, str | bool]
     cost: Cost
@@ -96,70 +72,9 @@ class ModelReport:
 
     def to_json(self) -> dict[str, Any]:
         """The measurement as JSON-ready data."""
-        return {
-            "name": self.name,
-            **asdict(self.model_file),
-            "runtime": self.runtime,
-            "options": dict(self.options),
-            "cost": self.cost.to_json(),
-            "macs_per_s": self.macs_per_s,
-            "accuracy": self.accuracy.to_json(),
-            "reference": self.reference,
-            "parity": _json_or_none(self.parity),
-            "flips": [flip.to_json() for flip in self.flips],
-            "latency": self.latency.to_json(),
-            "threads": [latency.to_json() for latency in self.threads],
-            "throughput": [one.to_json() for one in self.throughput],
-            "startup": self.startup.to_json(),
-            "cold_start": _json_or_none(self.cold_start),
-            "preprocessing": _json_or_none(self.preprocessing),
-            "energy": _json_or_none(self.energy),
-            "delegation": _json_or_none(self.delegation),
-            "profile": None if self.profile is None else profile_to_json(self.profile),
-        }
-
-
-def model_report_from_json(document: Mapping[str, Any]) -> ModelReport:
-    """The measurement that ``to_json`` wrote; only raw numbers are read.
-
-    Raises:
-        KeyError: a field is missing.
-        TypeError: a field has another type.
-        ValueError: a value is impossible, or values contradict each other.
-    """
-    return ModelReport(
-        name=str(document["name"]),
-        model_file=ModelFile(
-            file=document["file"],
-            format=document["format"],
-            size_bytes=int(document["size_bytes"]),
-            sha256=document["sha256"],
-        ),
-        runtime=str(document["runtime"]),
-        options=dict(document["options"]),
-        cost=cost_from_json(document["cost"]),
-        accuracy=detailed_accuracy_from_json(document["accuracy"]),
-        reference=document["reference"],
-        parity=_read(parity_from_json, document["parity"]),
-        flips=tuple(flip_from_json(flip) for flip in document["flips"]),
-        latency=latency_from_json(document["latency"]),
-        threads=tuple(latency_from_json(latency) for latency in document["threads"]),
-        throughput=tuple(throughput_from_json(one) for one in document["throughput"]),
-        startup=startup_from_json(document["startup"]),
-        cold_start=_read(cold_start_from_json, document["cold_start"]),
-        preprocessing=_read(preprocessing_from_json, document["preprocessing"]),
-        energy=_read(energy_from_json, document["energy"]),
-        delegation=_read(delegation_from_json, document["delegation"]),
-        profile=_read(profile_from_json, document["profile"]),
-    )
-
-
-def _json_or_none(part: _Writable | None) -> dict[str, Any] | None:
-    return None if part is None else part.to_json()
-
-
-def _read(read: Callable[[Any], Read], document: Any) -> Read | None:
-    return None if document is None else read(document)
+        document = to_document(self, "macs_per_s", before="accuracy")
+        profile = None if self.profile is None else profile_to_json(self.profile)
+        return document | {"profile": profile}
 
 
 def runtime_in_words(model: ModelReport) -> str:

@@ -10,19 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_bench.results.conditions import Conditions, conditions_from_json
+from cifar_bench.results.conditions import Conditions
 from cifar_bench.results.int8_speedup import why_int8
-from cifar_bench.results.model import ModelReport, model_report_from_json
+from cifar_bench.results.model import ModelReport
 from cifar_bench.results.roofline import (
     Roofline,
     bound_of,
     bound_sentence,
     exceeded_sentence,
     memory_share,
-    roofline_from_json,
     roofline_share,
 )
-from cifar_eval.environment import Environment, environment_from_json
+from cifar_eval.environment import Environment
+from cifar_runtime.documents import from_document, to_document
 from cifar_runtime.errors import InputError, json_error_reason
 
 SCHEMA = "cifar-edge/bench/1"
@@ -44,6 +44,13 @@ class Report:
         roofline: what the machine can do at most; None where it was not measured.
         models: one entry per model and runtime variant, the reference first.
         target: the board that measured, as the user named it; None for this machine.
+
+    Example:
+        >>> from cifar_bench import read_report
+        >>> report = read_report("report.json")
+        >>> fastest = min(report.models, key=lambda model: model.latency.median_ns)
+        >>> fastest.cost.precision
+        'int8'
     """
 
     command: tuple[str, ...]
@@ -101,8 +108,8 @@ class Report:
             "command": list(self.command),
             "date": self.date,
             "target": self.target,
-            "environment": self.environment.to_json(),
-            "conditions": self.conditions.to_json(),
+            "environment": to_document(self.environment),
+            "conditions": to_document(self.conditions),
             "reference": self.reference,
             "roofline": None if self.roofline is None else self.roofline.to_json(),
             "why_int8": self.why_int8,
@@ -148,20 +155,10 @@ def report_from_text(text: str, *, origin: str) -> Report:
 
 
 def _report_from_json(document: Mapping[str, Any]) -> Report:
-    roofline = document["roofline"]
-    return Report(
-        command=tuple(str(word) for word in document["command"]),
-        date=str(document["date"]),
-        environment=environment_from_json(document["environment"]),
-        conditions=conditions_from_json(document["conditions"]),
-        reference=document["reference"],
-        target=document.get("target"),
-        roofline=None if roofline is None else roofline_from_json(roofline),
-        models=tuple(
-            model_report_from_json({"reference": _first_reference(document, model), **model})
-            for model in document["models"]
-        ),
-    )
+    models = [
+        {"reference": _first_reference(document, model), **model} for model in document["models"]
+    ]
+    return from_document(Report, {**document, "models": models})
 
 
 def _first_reference(document: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:

@@ -10,12 +10,13 @@ Source: S. Williams, A. Waterman and D. Patterson, "Roofline: an insightful visu
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from cifar_bench.results.model import ModelReport
 from cifar_eval.intervals import percentile
+from cifar_runtime.documents import to_document
 
 CeilingPrecision = Literal["float32", "int8"]
 Bound = Literal["compute", "memory", "neither"]
@@ -59,13 +60,7 @@ class Ceiling:
 
     def to_json(self) -> dict[str, Any]:
         """The samples, and what follows from them, as JSON-ready data."""
-        return {
-            "runtime": self.runtime,
-            "precision": self.precision,
-            "macs": self.macs,
-            "macs_per_s": self.macs_per_s,
-            "samples_ns": list(self.samples_ns),
-        }
+        return to_document(self, "macs_per_s", before="samples_ns")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +96,7 @@ class Roofline:
 
     def to_json(self) -> dict[str, Any]:
         """The samples, and what follows from them, as JSON-ready data."""
-        return {
-            "ceilings": [one.to_json() for one in self.ceilings],
-            "copied_bytes": self.copied_bytes,
-            "copy_bytes_per_s": self.copy_bytes_per_s,
-            "copy_samples_ns": list(self.copy_samples_ns),
-        }
+        return to_document(self, "copy_bytes_per_s", before="copy_samples_ns")
 
 
 def roofline_share(roofline: Roofline | None, model: ModelReport) -> float | None:
@@ -158,16 +148,18 @@ def bound_of(roofline: Roofline | None, model: ModelReport) -> Bound | None:
 
 def bound_sentence(roofline: Roofline | None, models: Sequence[ModelReport]) -> str | None:
     """Which models computing bounds and which memory, with both shares; None where it is known of none."""
-    told: dict[Bound, list[str]] = {}
+    bounds: dict[Bound, list[str]] = {}
     for model in models:
         bound, compute = bound_of(roofline, model), roofline_share(roofline, model)
         memory = memory_share(roofline, model)
         if bound is not None and compute is not None and memory is not None:
             shares = f"{100 * compute:.0f} and {100 * memory:.0f} %"
-            told.setdefault(bound, []).append(f"{model.name} ({shares})")
-    if not told:
+            bounds.setdefault(bound, []).append(f"{model.name} ({shares})")
+    if not bounds:
         return None
-    parts = [f"{bound} for {', '.join(told[bound])}" for bound in get_args(Bound) if bound in told]
+    parts = [
+        f"{bound} for {', '.join(bounds[bound])}" for bound in get_args(Bound) if bound in bounds
+    ]
     return (
         f"Bound by {'; by '.join(parts)}: shares of the ceiling, and of the memory rate if no tensor "
         "stayed in a cache."
@@ -184,20 +176,3 @@ def exceeded_sentence(roofline: Roofline | None, models: Sequence[ModelReport]) 
     if not beyond:
         return None
     return f"More than was measured as the ceiling, which bounds nothing then: {', '.join(beyond)}."
-
-
-def roofline_from_json(document: Mapping[str, Any]) -> Roofline:
-    """The roofline that ``to_json`` wrote; only raw samples are read."""
-    return Roofline(
-        ceilings=tuple(
-            Ceiling(
-                runtime=str(one["runtime"]),
-                precision=one["precision"],
-                macs=int(one["macs"]),
-                samples_ns=tuple(int(sample) for sample in one["samples_ns"]),
-            )
-            for one in document["ceilings"]
-        ),
-        copied_bytes=int(document["copied_bytes"]),
-        copy_samples_ns=tuple(int(sample) for sample in document["copy_samples_ns"]),
-    )

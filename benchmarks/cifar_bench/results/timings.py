@@ -3,11 +3,11 @@
 Raw samples as data, and what follows from them; :mod:`cifar_bench.measure.worker` takes them.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from cifar_eval.intervals import percentile
+from cifar_runtime.documents import to_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,21 +25,6 @@ class Startup:
     load_ns: int
     first_inference_ns: int
     peak_rss_bytes: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The start as JSON-ready data."""
-        return asdict(self)
-
-
-def startup_from_json(document: Mapping[str, Any]) -> Startup:
-    """The start that ``to_json`` wrote."""
-    peak = document["peak_rss_bytes"]
-    return Startup(
-        import_ns=int(document["import_ns"]),
-        load_ns=int(document["load_ns"]),
-        first_inference_ns=int(document["first_inference_ns"]),
-        peak_rss_bytes=None if peak is None else int(peak),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,22 +57,7 @@ class Throughput:
 
     def to_json(self) -> dict[str, Any]:
         """The samples, and what follows from them, as JSON-ready data."""
-        return {
-            "batch_size": self.batch_size,
-            "threads": self.threads,
-            "median_ns": self.median_ns,
-            "images_per_s": self.images_per_s,
-            "samples_ns": list(self.samples_ns),
-        }
-
-
-def throughput_from_json(document: Mapping[str, Any]) -> Throughput:
-    """The throughput that ``to_json`` wrote; only the raw samples are read."""
-    return Throughput(
-        batch_size=int(document["batch_size"]),
-        threads=document["threads"],
-        samples_ns=tuple(int(sample) for sample in document["samples_ns"]),
-    )
+        return to_document(self, "median_ns", "images_per_s", before="samples_ns")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +77,7 @@ class ColdStart:
 
     def to_json(self) -> dict[str, Any]:
         """The samples, and what follows from them, as JSON-ready data."""
-        return {"median_ns": self.median_ns, "samples_ns": list(self.samples_ns)}
+        return to_document(self, "median_ns", before="samples_ns")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,25 +99,7 @@ class Preprocessing:
 
     def to_json(self) -> dict[str, Any]:
         """The samples, and what follows from them, as JSON-ready data."""
-        return {
-            "picture_size": list(self.picture_size),
-            "median_ns": self.median_ns,
-            "samples_ns": list(self.samples_ns),
-        }
-
-
-def cold_start_from_json(document: Mapping[str, Any]) -> ColdStart:
-    """The cold start that ``to_json`` wrote; only the raw samples are read."""
-    return ColdStart(samples_ns=tuple(int(sample) for sample in document["samples_ns"]))
-
-
-def preprocessing_from_json(document: Mapping[str, Any]) -> Preprocessing:
-    """The preprocessing that ``to_json`` wrote; only the raw samples are read."""
-    width, height = document["picture_size"]
-    return Preprocessing(
-        picture_size=(int(width), int(height)),
-        samples_ns=tuple(int(sample) for sample in document["samples_ns"]),
-    )
+        return to_document(self, "median_ns", before="samples_ns")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,13 +125,4 @@ class Energy:
 
     def to_json(self) -> dict[str, Any]:
         """The energy, and what follows from it, as JSON-ready data."""
-        return {**asdict(self), "joules_per_inference": self.joules_per_inference}
-
-
-def energy_from_json(document: Mapping[str, Any]) -> Energy:
-    """The energy that ``to_json`` wrote; derived figures are not read."""
-    return Energy(
-        microjoules=int(document["microjoules"]),
-        inferences=int(document["inferences"]),
-        duration_ns=int(document["duration_ns"]),
-    )
+        return to_document(self, "joules_per_inference")

@@ -46,7 +46,13 @@ def plain_table(report: Report) -> str:
 
 
 def markdown_table(report: Report) -> str:
-    """The report as a Markdown table and how, and how well, it was measured, with a last newline."""
+    """The report as a Markdown table and how, and how well, it was measured, with a last newline.
+
+    Example:
+        >>> from cifar_bench import markdown_table, read_report
+        >>> markdown_table(read_report("report.json"))[:19]
+        '| model | runtime |'
+    """
     header = ["model", "runtime", "top-1 % (95 % interval)", "correct / seen"]
     if report.reference is not None:
         header += ["agreement %", "drop in points (95 % interval)"]

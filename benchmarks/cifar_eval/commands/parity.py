@@ -25,7 +25,7 @@ from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_
 from cifar_runtime.errors import GateError, UsageError
 
 if TYPE_CHECKING:
-    from cifar_eval.layers.explain import Explanation
+    from cifar_eval.layers.explanation import Explanation
     from cifar_eval.parity.report import ParityReport
     from cifar_eval.parity.score import OpenModels
 
@@ -117,7 +117,7 @@ def _explanations(
     recipe: ParityRecipe, opened: "OpenModels", report: "ParityReport", *, verbose: bool
 ) -> "dict[str, Explanation]":
     """Of the candidates that failed, or of all when ``verbose``, by name."""
-    from cifar_eval.layers.explain import explain
+    from cifar_eval.layers.explanation import explain
 
     names = [report.reference.name, *(one.model.name for one in report.candidates)]
     models: dict[Path, str] = {}

@@ -1,6 +1,6 @@
 """Measures models under corruptions beside their checkpoint: ``python -m cifar_eval.commands.robustness``.
 
-It parses, runs and prints; the damage is in ``corruptions``, the counting in ``robustness_counts``.
+It parses, runs and prints; the damage is in ``corruptions``, the counting in ``counts``.
 """
 
 import argparse
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import get_args
 
 from cifar_data.split_names import BenchSplit
-from cifar_eval.parity.recipe import ParityRecipe
 from cifar_eval.robustness.measure import measure_robustness
 from cifar_runtime.commands.options import (
     add_document_option,
@@ -24,7 +23,11 @@ from cifar_runtime.commands.options import (
     add_verbose_option,
 )
 from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr
-from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_document
+from cifar_runtime.commands.result_file import (
+    STDOUT,
+    check_result_file,
+    write_document,
+)
 
 _PROGRAM = "python -m cifar_eval.commands.robustness"
 _EXAMPLES = """\
@@ -55,16 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     options = parse(argv)
-    recipe = ParityRecipe(
-        reference=options.against,
-        candidates=tuple(options.models),
-        split=options.split or "test-sample",
-        eval_data=options.eval_data,
+    report = measure_robustness(
+        options.against,
+        *options.models,
+        images=options.eval_data or options.split or "test-sample",
         limit=options.limit,
         threads=options.threads,
-    )
-    report = measure_robustness(
-        recipe, seed=options.seed, progress=None if options.quiet else sentences_to_stderr(_PROGRAM)
+        seed=options.seed,
+        progress=None if options.quiet else sentences_to_stderr(_PROGRAM),
     )
     from cifar_eval.robustness.report import plain_robustness
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_eval.layers.compare import Layer
+from cifar_eval.layers.layer_errors import Layer
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.formats.graph import Graph
@@ -27,7 +27,7 @@ _MOVING = frozenset(
 
 
 class LiteRTTrace:
-    """The layers of a .tflite artefact; see :class:`cifar_eval.layers.compare.Trace`."""
+    """The layers of a .tflite artefact; see :class:`cifar_eval.layers.layer_errors.Trace`."""
 
     def __init__(self, artefact: Artefact) -> None:
         """Opens the model with all its tensors kept.

@@ -1,14 +1,14 @@
-"""An exported model as a subject, and the checks and names that all subjects share."""
+"""An exported model to measure, and the checks and names that all measured models share."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_eval.models.protocols import ModelFile
+from cifar_eval.models.protocols import ModelFacts, ModelFile
 from cifar_runtime.artefact import Artefact, card_path, open_artefact
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
@@ -18,7 +18,7 @@ from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
 from cifar_runtime.sessions.open import open_session
 
 
-class ArtefactSubject:
+class ExportedModel:
     """An exported model, opened by the runtime that would run it on a device."""
 
     def __init__(
@@ -112,7 +112,7 @@ class ArtefactSubject:
 
 
 def open_measured(model: Path, *, contract: str | None) -> Artefact:
-    """The artefact of a model; a stated contract is for one without a card and else left aside.
+    """The artefact of a model; a given contract is for one without a card and else left aside.
 
     Raises:
         ArtefactError: the model or its card cannot be used.
@@ -120,40 +120,12 @@ def open_measured(model: Path, *, contract: str | None) -> Artefact:
     return open_artefact(model, contract=None if card_path(model).exists() else contract)
 
 
-class Named(Protocol):
-    """What a name in a table is made from."""
-
-    @property
-    def name(self) -> str:
-        """The model's own name."""
-
-    @property
-    def model_file(self) -> ModelFile:
-        """The model's file."""
-
-
-class Fitting(Protocol):
-    """What has to suit the images."""
-
-    @property
-    def model_file(self) -> ModelFile:
-        """The model's file."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The class names, in the order of the scores."""
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels)."""
-
-
-def distinct_names(subjects: Sequence[Named]) -> tuple[str, ...]:
-    """A name for every subject: its own; where others share it, with its format, then with a number."""
-    names = [subject.name for subject in subjects]
+def distinct_names(models: Sequence[ModelFacts]) -> tuple[str, ...]:
+    """A name for every model: its own; where others share it, with its format, then with a number."""
+    names = [model.name for model in models]
     with_formats = [
-        name if names.count(name) == 1 else f"{name}.{subject.model_file.format}"
-        for name, subject in zip(names, subjects, strict=True)
+        name if names.count(name) == 1 else f"{name}.{model.model_file.format}"
+        for name, model in zip(names, models, strict=True)
     ]
     return tuple(
         name
@@ -163,22 +135,22 @@ def distinct_names(subjects: Sequence[Named]) -> tuple[str, ...]:
     )
 
 
-def check_fits(subject: Fitting, *, labels: tuple[str, ...], images: NDArray[np.uint8]) -> None:
-    """Refuses a subject that was made for other classes or for images of another size.
+def check_fits(model: ModelFacts, *, labels: tuple[str, ...], images: NDArray[np.uint8]) -> None:
+    """Refuses a model that was made for other classes or for images of another size.
 
     Raises:
         ArtefactError: its labels or its image shape differ.
     """
     hint = "Measure it on images of its own task."
-    if subject.labels != labels:
+    if model.labels != labels:
         raise ArtefactError(
-            f"{subject.model_file.file}: its labels are {', '.join(subject.labels)}; the images' are "
+            f"{model.model_file.file}: its labels are {', '.join(model.labels)}; the images' are "
             f"{', '.join(labels)}.",
             hint=hint,
         )
-    if subject.image_shape != images.shape[1:]:
+    if model.image_shape != images.shape[1:]:
         raise ArtefactError(
-            f"{subject.model_file.file}: takes images of shape {subject.image_shape}; these are "
+            f"{model.model_file.file}: takes images of shape {model.image_shape}; these are "
             f"{images.shape[1:]}.",
             hint=hint,
         )

@@ -1,4 +1,4 @@
-"""Opens a Keras checkpoint as a scorer: the one module of cifar_bench that reaches keras, inside functions.
+"""Opens a Keras checkpoint: the one module of cifar_eval that reaches keras, inside functions.
 
 It reads ``.keras`` files only: an ``.h5`` or a pickle can run code when it is opened.
 """
@@ -31,10 +31,10 @@ from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 _BATCH_SIZE = 250
 
 
-class KerasScorer:
+class CheckpointModel:
     """A Keras checkpoint that takes raw pixels: float32, 0..255, shape (n, height, width, 3).
 
-    A checkpoint does not hold its label names, so the caller states them.
+    A checkpoint does not hold its label names, so the caller gives them.
     """
 
     def __init__(

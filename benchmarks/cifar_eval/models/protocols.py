@@ -1,7 +1,7 @@
-"""What a measured model looks like from outside: one Protocol to score it, one to time it as well.
+"""What a measured model looks like from outside: what is known of it, and how it runs.
 
-It holds Protocols and the identity of a model file; it never opens one (see ``subject`` and
-``keras_scorer``).
+It holds Protocols and the identity of a model file; it never opens one (see ``exported`` and
+``keras``).
 """
 
 from dataclasses import dataclass
@@ -13,29 +13,7 @@ from numpy.typing import NDArray
 
 from cifar_runtime.formats.known_formats import ModelFormat
 
-SubjectFormat = Literal[ModelFormat, "keras"]
-
-
-class Scorer(Protocol):
-    """Anything that turns images into scores, so that accuracy and parity need not know what runs.
-
-    A ``cifar_runtime.classifier.Classifier`` is one.
-    """
-
-    @property
-    def name(self) -> str:
-        """What to call the model in a table."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The class names, in the order of the scores."""
-
-    def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Scores, float32, shape (n, num_classes).
-
-        Args:
-            images: uint8, shape (n, height, width, 3), RGB, 0..255.
-        """
+BenchmarkFormat = Literal[ModelFormat, "keras"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,21 +28,37 @@ class ModelFile:
     """
 
     file: str
-    format: SubjectFormat
+    format: BenchmarkFormat
     size_bytes: int
     sha256: str
 
 
-class Subject(Scorer, Protocol):
-    """A scorer that can be timed: preparing a tensor and running the network on it are apart.
+class ModelFacts(Protocol):
+    """What is known of a measured model wherever it runs, be it in another process."""
+
+    @property
+    def name(self) -> str:
+        """The model's own name."""
+
+    @property
+    def model_file(self) -> ModelFile:
+        """The model's file."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, in the order of the scores."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images that it takes."""
+
+
+class BenchmarkModel(ModelFacts, Protocol):
+    """An open model that scores images and can be timed: preparing a tensor and running the network are apart.
 
     Latency here is *inference*: ``infer`` on a tensor that ``prepare`` has made before the clock
     starts.
     """
-
-    @property
-    def model_file(self) -> ModelFile:
-        """The file behind the model."""
 
     @property
     def runtime(self) -> str:
@@ -74,9 +68,12 @@ class Subject(Scorer, Protocol):
     def threads(self) -> int | None:
         """Threads that one inference may use; None where the runtime decides by itself."""
 
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the images that ``scores`` takes."""
+    def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Scores, float32, shape (n, num_classes).
+
+        Args:
+            images: uint8, shape (n, height, width, 3), RGB, 0..255.
+        """
 
     def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """Probabilities, float64, in the shape of the scores, 0..1."""

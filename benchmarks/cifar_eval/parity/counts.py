@@ -4,8 +4,7 @@ Pure: scores in, counts out. Counts are kept as integers; rates and intervals fo
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from cifar_eval.accuracy import decisions
 from cifar_eval.intervals import exact_mcnemar_p, paired_difference_interval
+from cifar_runtime.documents import to_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,13 @@ class Parity:
             noise).
 
     The three score figures mean something only where both models return the same kind of score.
+
+    Example:
+        >>> from cifar_eval import compare
+        >>> from cifar_runtime.classifier import default_model
+        >>> parity = compare(default_model("onnx"), default_model("tflite"), limit=100)
+        >>> parity.flips_to_wrong - parity.flips_to_right == round(parity.accuracy_drop * 100)
+        True
     """
 
     reference_correct: int
@@ -83,17 +90,10 @@ class Parity:
     def to_json(self) -> dict[str, Any]:
         """The counts, and what follows from them, as JSON-ready data."""
         return {
-            **asdict(self),
-            "agreement": self.agreement,
-            "accuracy_drop": self.accuracy_drop,
+            **to_document(self, "agreement", "accuracy_drop"),
             "accuracy_drop_interval_95": list(self.accuracy_drop_interval),
             "mcnemar_p": self.mcnemar_p,
         }
-
-
-def parity_from_json(document: Mapping[str, Any]) -> Parity:
-    """The parity that ``to_json`` wrote; derived figures are not read."""
-    return Parity(**{field: document[field] for field in Parity.__dataclass_fields__})
 
 
 def parity_from_scores(
@@ -160,7 +160,7 @@ class ClassParity:
 
     def to_json(self) -> dict[str, Any]:
         """The counts and the drop as JSON-ready data."""
-        return {**asdict(self), "accuracy_drop": self.accuracy_drop}
+        return to_document(self, "accuracy_drop")
 
 
 def class_parities(

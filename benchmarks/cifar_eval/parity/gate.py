@@ -9,8 +9,8 @@ by chance: then the measured drop is judged, and the gate says how many images i
 """
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from cifar_eval.intervals import paired_difference_interval
 from cifar_eval.parity.limits import Limits
@@ -32,7 +32,7 @@ class Gate:
     Attributes:
         name: what was limited.
         value: the judged share.
-        limit: the stated share.
+        limit: the share it must keep.
         passed: whether the value keeps the limit; reaching it exactly passes.
         passing_limit: the strictest limit, in whole hundredths of a percent, that would have
             passed; for a drop judged by its interval, the strictest that is judged so too.
@@ -64,13 +64,17 @@ class Gate:
             return f"{what}: passed"
         return f"{what}: failed ({self.passing_limit:.2%} would have passed)"
 
-    def to_json(self) -> dict[str, Any]:
-        """The gate as JSON-ready data."""
-        return asdict(self)
-
 
 def judge(parity: "Parity", limits: Limits) -> tuple[Gate, ...]:
-    """One gate for each stated limit: drop, agreement, and accuracy when it has a floor."""
+    """One gate for each limit: drop, agreement, and accuracy when it has a floor.
+
+    Example:
+        >>> from cifar_eval import Limits, compare, judge
+        >>> from cifar_runtime.classifier import default_model
+        >>> parity = compare(default_model("onnx"), default_model("tflite"), limit=100)
+        >>> [gate.name for gate in judge(parity, Limits(min_accuracy=0.8))]
+        ['accuracy_drop', 'agreement', 'accuracy']
+    """
     gates = [
         _drop_gate(parity, limits),
         _floor_gate("agreement", parity.agreeing, parity.seen, limits.min_agreement),

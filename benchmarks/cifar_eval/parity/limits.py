@@ -17,6 +17,11 @@ class Limits:
         max_accuracy_drop: largest allowed ``accuracy_drop``.
         min_agreement: smallest allowed ``agreement``.
         min_accuracy: smallest allowed accuracy of the candidate; None for no floor.
+
+    Example:
+        >>> from cifar_eval import Limits
+        >>> Limits(min_accuracy=0.9).min_agreement
+        0.97
     """
 
     max_accuracy_drop: float = 0.005
@@ -29,7 +34,3 @@ class Limits:
                 raise UsageError(
                     f"{name} is {share}, expected a share, 0..1.", hint="Half a point is 0.005."
                 )
-
-    def to_json(self) -> dict[str, float | None]:
-        """The limits as JSON-ready data."""
-        return asdict(self)

@@ -9,16 +9,17 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_eval.environment import Environment, environment_from_json
+from cifar_eval.environment import Environment
 from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.contract import ScoreKind
+from cifar_runtime.documents import INLINED, from_document, to_document
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 
@@ -40,18 +41,9 @@ class ScoredModel:
     """
 
     name: str
-    model_file: ModelFile
+    model_file: ModelFile = field(metadata=INLINED)
     runtime: str
     score_kind: ScoreKind
-
-    def to_json(self) -> dict[str, Any]:
-        """The model as JSON-ready data."""
-        return {
-            "name": self.name,
-            **asdict(self.model_file),
-            "runtime": self.runtime,
-            "score_kind": self.score_kind,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +85,8 @@ class Outputs:
             "split": self.split,
             "images_sha256": self.images_sha256,
             "label_names": list(self.label_names),
-            "models": [model.to_json() for model in self.models],
-            "environment": self.environment.to_json(),
+            "models": to_document(self.models),
+            "environment": to_document(self.environment),
         }
         stream = io.BytesIO()
         np.savez_compressed(
@@ -151,21 +143,7 @@ def _from_parts(header: Mapping[str, Any], labels: NDArray[Any], scores: NDArray
         images_sha256=str(header["images_sha256"]),
         label_names=tuple(str(name) for name in header["label_names"]),
         labels=labels,
-        models=tuple(_model_from_json(model) for model in header["models"]),
+        models=tuple(from_document(ScoredModel, model) for model in header["models"]),
         scores=scores,
-        environment=environment_from_json(header["environment"]),
-    )
-
-
-def _model_from_json(document: Mapping[str, Any]) -> ScoredModel:
-    return ScoredModel(
-        name=str(document["name"]),
-        model_file=ModelFile(
-            file=str(document["file"]),
-            format=document["format"],
-            size_bytes=int(document["size_bytes"]),
-            sha256=str(document["sha256"]),
-        ),
-        runtime=str(document["runtime"]),
-        score_kind=document["score_kind"],
+        environment=from_document(Environment, header["environment"]),
     )

@@ -47,3 +47,23 @@ class ParityRecipe:
     def models(self) -> tuple[Path, ...]:
         """All models, the reference first."""
         return (self.reference, *self.candidates)
+
+
+def images_by_name(images: str | Path) -> tuple[BenchSplit, Path | None]:
+    """The split and the folder of a recipe, of which the folder, where there is one, holds the images.
+
+    Args:
+        images: the name of a split, or a folder; a :class:`~pathlib.Path` is always a folder.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    for split in get_args(BenchSplit):
+        if images == split:
+            return split, None
+    if isinstance(images, str) and not Path(images).is_dir():
+        raise UsageError(
+            f"images is {images!r}, expected one of {', '.join(get_args(BenchSplit))}, or a folder.",
+            hint="Check the name.",
+        )
+    return "test-sample", Path(images)

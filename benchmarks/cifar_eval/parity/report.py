@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from cifar_eval.accuracy import Accuracy, measure_accuracy
 from cifar_eval.environment import Environment
-from cifar_eval.layers.explain import Explanation
+from cifar_eval.layers.explanation import Explanation
 from cifar_eval.parity.counts import ClassParity, Parity, class_parities, parity_from_scores
 from cifar_eval.parity.gate import Gate, judge
 from cifar_eval.parity.limits import Limits
 from cifar_eval.parity.outputs import Outputs, ScoredModel
 from cifar_runtime.contract import OutputContract
+from cifar_runtime.documents import to_document
 from cifar_runtime.scores import probabilities_from_scores
 
 PARITY_SCHEMA = "cifar-edge/parity/1"
@@ -106,16 +107,16 @@ def report_document(report: ParityReport, explanations: dict[str, Explanation]) 
     """
     return {
         "schema": PARITY_SCHEMA,
-        "environment": report.environment.to_json(),
+        "environment": to_document(report.environment),
         "split": {
             "name": report.split,
             "num_images": report.reference_accuracy.seen,
             "sha256": report.images_sha256,
         },
         "statistics": STATISTICS,
-        "limits": report.limits.to_json(),
+        "limits": to_document(report.limits),
         "reference": {
-            **report.reference.to_json(),
+            **to_document(report.reference),
             "accuracy": report.reference_accuracy.to_json(),
         },
         "candidates": [
@@ -163,11 +164,11 @@ def _candidate_document(
     candidate: CandidateVerdict, explanation: Explanation | None
 ) -> dict[str, Any]:
     return {
-        **candidate.model.to_json(),
+        **to_document(candidate.model),
         "accuracy": candidate.accuracy.to_json(),
         "parity": candidate.parity.to_json(),
-        "classes": [one.to_json() for one in candidate.classes],
-        "gates": [gate.to_json() for gate in candidate.gates],
+        "classes": to_document(candidate.classes),
+        "gates": to_document(candidate.gates),
         "passed": candidate.passed,
         "layers": None if explanation is None else explanation.to_json(),
     }

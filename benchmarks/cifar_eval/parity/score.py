@@ -10,9 +10,9 @@ from cifar_data.cifar10.splits import LABELS
 from cifar_data.image_folder import class_names
 from cifar_data.labelled import Evaluation, load_evaluation
 from cifar_eval.environment import read_environment
-from cifar_eval.models.exported import ArtefactSubject, check_fits, distinct_names
-from cifar_eval.models.keras import KerasScorer
-from cifar_eval.models.protocols import Subject, is_checkpoint
+from cifar_eval.models.exported import ExportedModel, check_fits, distinct_names
+from cifar_eval.models.keras import CheckpointModel
+from cifar_eval.models.protocols import BenchmarkModel, is_checkpoint
 from cifar_eval.parity.outputs import Outputs, ScoredModel
 from cifar_eval.parity.recipe import ParityRecipe
 from cifar_runtime.contract import InputContract, ScoreKind
@@ -25,11 +25,11 @@ class OpenModels:
     """What a recipe names, opened.
 
     Attributes:
-        subjects: the models, the reference first.
+        models: the models, the reference first.
         evaluation: the images, which fit them all.
     """
 
-    subjects: tuple[Subject, ...]
+    models: tuple[BenchmarkModel, ...]
     evaluation: Evaluation
 
 
@@ -42,22 +42,22 @@ def open_models(recipe: ParityRecipe) -> OpenModels:
         MissingDependencyError: keras or an interpreter is not installed.
     """
     exported = {
-        path: ArtefactSubject(path, contract=recipe.contract, threads=recipe.threads)
+        path: ExportedModel(path, contract=recipe.contract, threads=recipe.threads)
         for path in dict.fromkeys(recipe.models)
         if not is_checkpoint(path)
     }
     labels = _labels(recipe, list(exported.values()))
-    subjects = tuple(
+    models = tuple(
         exported[path]
         if path in exported
-        else KerasScorer(path, labels=labels, threads=recipe.threads)
+        else CheckpointModel(path, labels=labels, threads=recipe.threads)
         for path in recipe.models
     )
-    contract = _contract(subjects[0], list(exported.values()))
+    contract = _contract(models[0], list(exported.values()))
     evaluation = load_evaluation(recipe, labels=labels, contract=contract)
-    for subject in subjects:
-        check_fits(subject, labels=labels, images=evaluation.images)
-    return OpenModels(subjects=subjects, evaluation=evaluation)
+    for model in models:
+        check_fits(model, labels=labels, images=evaluation.images)
+    return OpenModels(models=models, evaluation=evaluation)
 
 
 def score_models(opened: OpenModels, *, progress: Progress | None = None) -> Outputs:
@@ -70,12 +70,12 @@ def score_models(opened: OpenModels, *, progress: Progress | None = None) -> Out
     Raises:
         ArtefactError: a model fails, or its scores are not numbers.
     """
-    evaluation, names = opened.evaluation, distinct_names(opened.subjects)
+    evaluation, names = opened.evaluation, distinct_names(opened.models)
     scores = []
-    for name, subject in zip(names, opened.subjects, strict=True):
+    for name, model in zip(names, opened.models, strict=True):
         if progress is not None:
             progress(f"scoring {len(evaluation.labels):,} images with {name}")
-        scores.append(subject.scores(evaluation.images))
+        scores.append(model.scores(evaluation.images))
     return Outputs(
         split=evaluation.name,
         images_sha256=evaluation.sha256(),
@@ -84,25 +84,25 @@ def score_models(opened: OpenModels, *, progress: Progress | None = None) -> Out
         models=tuple(
             ScoredModel(
                 name=name,
-                model_file=subject.model_file,
-                runtime=subject.runtime,
-                score_kind=_score_kind(subject, answers),
+                model_file=model.model_file,
+                runtime=model.runtime,
+                score_kind=_score_kind(model, answers),
             )
-            for name, subject, answers in zip(names, opened.subjects, scores, strict=True)
+            for name, model, answers in zip(names, opened.models, scores, strict=True)
         ),
         scores=np.stack(scores),
         environment=read_environment(),
     )
 
 
-def _labels(recipe: ParityRecipe, exported: Sequence[ArtefactSubject]) -> tuple[str, ...]:
+def _labels(recipe: ParityRecipe, exported: Sequence[ExportedModel]) -> tuple[str, ...]:
     """The class names; a checkpoint holds none, so folders are in Keras' own, sorted, order then."""
     if recipe.eval_data is None:
         return LABELS
     return exported[0].labels if exported else class_names(recipe.eval_data)
 
 
-def _contract(reference: Subject, exported: Sequence[ArtefactSubject]) -> InputContract:
+def _contract(reference: BenchmarkModel, exported: Sequence[ExportedModel]) -> InputContract:
     """How a folder's pictures are brought to size: as the first exported model says, else bicubic."""
     if exported:
         return exported[0].contract.input
@@ -117,9 +117,9 @@ def _contract(reference: Subject, exported: Sequence[ArtefactSubject]) -> InputC
     )
 
 
-def _score_kind(subject: Subject, scores: NDArray[np.float32]) -> ScoreKind:
+def _score_kind(model: BenchmarkModel, scores: NDArray[np.float32]) -> ScoreKind:
     """The contract's word; for a checkpoint, probabilities where every row is a distribution."""
-    if isinstance(subject, ArtefactSubject):
-        return subject.contract.output.kind
+    if isinstance(model, ExportedModel):
+        return model.contract.output.kind
     is_distribution = scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3)
     return "probabilities" if is_distribution else "logits"

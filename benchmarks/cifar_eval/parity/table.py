@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from cifar_eval.formatting import NOT_APPLICABLE, aligned, counted, percent, training_notes
-from cifar_eval.layers.compare import LayerErrors
-from cifar_eval.layers.explain import Explanation
+from cifar_eval.layers.explanation import Explanation
+from cifar_eval.layers.layer_errors import LayerErrors
 from cifar_eval.parity.counts import ClassParity
 from cifar_eval.parity.gate import Gate
 from cifar_eval.parity.report import CandidateVerdict, ParityReport

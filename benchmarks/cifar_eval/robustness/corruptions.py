@@ -9,8 +9,8 @@ Source: D. Hendrycks and T. Dietterich, "Benchmarking neural network robustness 
 import io
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +42,6 @@ class Corruption:
     parameter: str
     values: tuple[float, ...]
     source: str = "CIFAR-10-C"
-
-    def to_json(self) -> dict[str, Any]:
-        """The corruption as JSON-ready data."""
-        return {**asdict(self), "values": list(self.values)}
 
 
 CORRUPTIONS: tuple[Corruption, ...] = (

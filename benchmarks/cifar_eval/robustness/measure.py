@@ -1,22 +1,32 @@
-"""Accuracy of models under corruptions, the reference first."""
+"""Accuracy of models under corruptions, the reference first. It imports nothing slow until it measures."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_eval.parity.recipe import ParityRecipe
+from cifar_eval.parity.recipe import ParityRecipe, images_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cifar_eval.robustness.report import RobustnessReport
 
 
 def measure_robustness(
-    recipe: ParityRecipe, *, seed: int, progress: "Callable[[str], None] | None" = None
+    reference: str | Path,
+    *candidates: str | Path,
+    images: str | Path = "test-sample",
+    limit: int | None = None,
+    threads: int = 1,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
 ) -> "RobustnessReport":
-    """The accuracy of the recipe's models on the same damaged images.
+    """The accuracy of models on the same damaged images.
 
     Args:
-        recipe: names the models, the reference first, and the images.
+        reference: the model that the others are compared with: a .keras, .tflite or .onnx file.
+        candidates: the others, one or more.
+        images: the name of a split, such as ``test``, or a folder of images, one folder a class.
+        limit: use at most this many images, evenly over the classes; None for all.
+        threads: threads one inference may use.
         seed: of the damage.
         progress: takes a sentence whenever a corruption begins.
 
@@ -24,6 +34,14 @@ def measure_robustness(
         ArtefactError: a model cannot be used, or is made for other labels or sizes than the first.
         InputError: the images are missing, or do not decode.
         MissingDependencyError: keras or an interpreter is not installed.
+        UsageError: there is no candidate, or ``images`` names none.
+
+    Example:
+        >>> from cifar_eval import measure_robustness
+        >>> from cifar_runtime.classifier import default_model
+        >>> report = measure_robustness(default_model("tflite"), default_model("onnx"), limit=20)
+        >>> [len(model.robustness.corruptions) for model in report.models]
+        [6, 6]
     """
     from cifar_eval.environment import read_environment
     from cifar_eval.models.exported import distinct_names
@@ -31,32 +49,40 @@ def measure_robustness(
     from cifar_eval.robustness.counts import decisions_of, robustness_from_decisions
     from cifar_eval.robustness.report import ModelRobustness, RobustnessReport
 
-    opened = open_models(recipe)
-    subjects, evaluation = opened.subjects, opened.evaluation
+    split, folder = images_by_name(images)
+    opened = open_models(
+        ParityRecipe(
+            reference=Path(reference),
+            candidates=tuple(map(Path, candidates)),
+            split=split,
+            eval_data=folder,
+            limit=limit,
+            threads=threads,
+        )
+    )
+    labels = opened.evaluation.labels
     decided = decisions_of(
-        [subject.scores for subject in subjects],
-        evaluation.images,
-        evaluation.labels,
+        [model.scores for model in opened.models],
+        opened.evaluation.images,
+        labels,
         seed=seed,
         progress=progress,
     )
-    models = tuple(
-        ModelRobustness(
-            name=name,
-            model_file=subject.model_file,
-            runtime=subject.runtime,
-            robustness=robustness_from_decisions(
-                decided[index], evaluation.labels, reference=decided[0] if index else None
-            ),
-        )
-        for index, (name, subject) in enumerate(
-            zip(distinct_names(subjects), subjects, strict=True)
-        )
-    )
+    names = distinct_names(opened.models)
     return RobustnessReport(
         environment=read_environment(),
-        split=evaluation.name,
-        images_sha256=evaluation.sha256(),
+        split=opened.evaluation.name,
+        images_sha256=opened.evaluation.sha256(),
         seed=seed,
-        models=models,
+        models=tuple(
+            ModelRobustness(
+                name=name,
+                model_file=model.model_file,
+                runtime=model.runtime,
+                robustness=robustness_from_decisions(
+                    own, labels, reference=None if own is decided[0] else decided[0]
+                ),
+            )
+            for name, model, own in zip(names, opened.models, decided, strict=True)
+        ),
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cifar_eval.environment import Environment
@@ -10,6 +10,7 @@ from cifar_eval.formatting import NOT_APPLICABLE, aligned, counted, percent, tra
 from cifar_eval.models.protocols import ModelFile
 from cifar_eval.robustness.corruptions import CORRUPTIONS, NUM_SEVERITIES
 from cifar_eval.robustness.counts import CorruptionCounts, Robustness
+from cifar_runtime.documents import INLINED, to_document
 
 ROBUSTNESS_SCHEMA = "cifar-edge/robustness/1"
 
@@ -26,18 +27,9 @@ class ModelRobustness:
     """
 
     name: str
-    model_file: ModelFile
+    model_file: ModelFile = field(metadata=INLINED)
     runtime: str
     robustness: Robustness
-
-    def to_json(self) -> dict[str, Any]:
-        """The model as JSON-ready data."""
-        return {
-            "name": self.name,
-            **asdict(self.model_file),
-            "runtime": self.runtime,
-            "robustness": self.robustness.to_json(),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +54,16 @@ class RobustnessReport:
         """The report as JSON-ready data, schema ``cifar-edge/robustness/1``."""
         return {
             "schema": ROBUSTNESS_SCHEMA,
-            "environment": self.environment.to_json(),
+            "environment": to_document(self.environment),
             "split": {
                 "name": self.split,
                 "num_images": self.models[0].robustness.seen,
                 "sha256": self.images_sha256,
             },
             "seed": self.seed,
-            "corruptions": [one.to_json() for one in CORRUPTIONS],
+            "corruptions": to_document(CORRUPTIONS),
             "reference": self.models[0].name,
-            "models": [model.to_json() for model in self.models],
+            "models": to_document(self.models),
         }
 
     def to_text(self) -> str:

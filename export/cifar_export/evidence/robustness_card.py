@@ -16,6 +16,7 @@ from cifar_eval.robustness.counts import (
     robustness_from_decisions,
 )
 from cifar_export.recipe import RobustnessRecipe
+from cifar_runtime.documents import to_document
 
 SEED = 0
 
@@ -80,7 +81,7 @@ def robustness_of(score: Score, images: RobustnessImages) -> RobustnessEvidence:
                 "sha256": hashlib.sha256(pixels).hexdigest(),
             },
             "seed": SEED,
-            "corruptions": [one.to_json() for one in CORRUPTIONS],
+            "corruptions": to_document(CORRUPTIONS),
             "checkpoint": checkpoint.to_json(),
             "artefact": artefact.to_json(),
         },

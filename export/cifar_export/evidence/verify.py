@@ -13,6 +13,7 @@ from cifar_eval.parity.gate import Gate, judge
 from cifar_eval.parity.limits import Limits
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.contract import OutputContract
+from cifar_runtime.documents import to_document
 from cifar_runtime.golden import MIN_VECTORS, GoldenVectors, golden_vectors, tolerance_of
 
 
@@ -44,7 +45,7 @@ class Verification:
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as JSON-ready data."""
-        gates = [gate.to_json() for gate in self.gates]
+        gates = [to_document(gate) for gate in self.gates]
         return {"split": self.split, **self.parity.to_json(), "gates": gates}
 
 

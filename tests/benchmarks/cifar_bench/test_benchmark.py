@@ -26,15 +26,15 @@ def scores(decided: list[int]) -> Any:
     return np.eye(10, dtype=np.float32)[decided]
 
 
-def test_models_that_share_a_name_are_told_apart_by_format_and_number(fake_subject: Any) -> None:
+def test_models_that_share_a_name_are_distinguished_by_format_and_number(fake_model: Any) -> None:
     answers = scores([0])
-    subjects = [
-        fake_subject(name="a", answers=answers),
-        fake_subject(name="a", answers=answers, format="onnx"),
-        fake_subject(name="a", answers=answers, format="onnx"),
-        fake_subject(name="b", answers=answers),
+    models = [
+        fake_model(name="a", answers=answers),
+        fake_model(name="a", answers=answers, format="onnx"),
+        fake_model(name="a", answers=answers, format="onnx"),
+        fake_model(name="b", answers=answers),
     ]
-    assert distinct_names(subjects) == ("a.tflite", "a.onnx #1", "a.onnx #2", "b")
+    assert distinct_names(models) == ("a.tflite", "a.onnx #1", "a.onnx #2", "b")
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_models_that_share_a_name_are_told_apart_by_format_and_number(fake_subje
     ],
 )
 def test_a_model_of_another_task_is_refused(
-    fake_subject: Any, changes: dict[str, Any], message: str
+    fake_model: Any, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ArtefactError) as caught:
         check_fits(
-            fake_subject(name="m", answers=scores([0]), **changes),
+            fake_model(name="m", answers=scores([0]), **changes),
             labels=LABELS,
             images=np.zeros((1, 32, 32, 3), dtype=np.uint8),
         )
@@ -126,11 +126,11 @@ def test_all_runtimes_of_a_format_are_measured_under_names_that_tell_them_apart(
 def test_an_exported_model_decides_like_its_keras_checkpoint(
     tiny_onnx: Path, tiny_keras: Path
 ) -> None:
-    told: list[str] = []
+    sentences: list[str] = []
     recipe = BenchRecipe(
         models=(tiny_onnx,), against=(tiny_keras,), limit=200, effort=replace(QUICK, runs=20)
     )
-    report = bench(recipe, progress=told.append)
+    report = bench(recipe, progress=sentences.append)
     keras_report, onnx_report = report.models
     assert (report.reference, keras_report.name, onnx_report.name) == (
         "tiny",
@@ -151,7 +151,7 @@ def test_an_exported_model_decides_like_its_keras_checkpoint(
     assert keras_report.startup.peak_rss_bytes is not None
     assert onnx_report.startup.peak_rss_bytes is not None
     assert keras_report.startup.peak_rss_bytes > 2 * onnx_report.startup.peak_rss_bytes
-    assert told == [
+    assert sentences == [
         "timing 20 inferences or more of each of 2 models",
         "scoring 200 images with tiny",
         "scoring 200 images with tiny-float32",

@@ -13,16 +13,17 @@ from cifar_bench.measure.cold_start import ColdModel, measure_cold_starts
 from cifar_bench.measure.energy import measure_energy, read_microjoules
 from cifar_bench.measure.ort_profile import operator_times
 from cifar_bench.results.conditions import (
-    conditions_from_json,
+    Conditions,
     machine_differences,
     pinning,
     read_conditions,
 )
-from cifar_bench.results.cost import OperatorTime, profile_from_json, profile_to_json
+from cifar_bench.results.cost import OperatorTime, profile_to_json
 from cifar_bench.results.report import Report
 from cifar_data import packaged
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import default_model
+from cifar_runtime.documents import from_document, to_document
 from cifar_runtime.errors import ArtefactError
 
 
@@ -75,7 +76,7 @@ def test_the_clocks_step_and_overhead_are_measured() -> None:
     ticks = (10 * (n // 2) for n in count())
     conditions = read_conditions(pinned_cpus=(1,), clock=lambda: next(ticks))
     assert (conditions.timer_resolution_ns, conditions.timer_overhead_ns) == (10, 10)
-    assert conditions_from_json(conditions.to_json()) == conditions
+    assert from_document(Conditions, to_document(conditions)) == conditions
     real = read_conditions(pinned_cpus=None, clock=time.perf_counter_ns)
     assert 0 < real.timer_resolution_ns <= real.timer_overhead_ns
 
@@ -137,7 +138,7 @@ def test_a_profile_sums_kernels_by_operator() -> None:
     )
     document = profile_to_json(profile)
     assert [one["share"] for one in document] == [9 / 16, 7 / 16]
-    assert profile_from_json(document) == profile  # type: ignore[arg-type]
+    assert tuple(from_document(OperatorTime, one) for one in document) == profile
 
 
 def test_a_cold_start_is_a_whole_run_of_cifar_classify(tiny_onnx: Path, tmp_path: Path) -> None:

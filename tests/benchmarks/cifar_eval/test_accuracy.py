@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cifar_eval.accuracy import Accuracy, accuracy_from_json, measure_accuracy
+from cifar_eval.accuracy import Accuracy, measure_accuracy
+from cifar_runtime.documents import from_document
 from cifar_runtime.errors import ArtefactError
 
 
@@ -20,7 +21,7 @@ def test_json_holds_counts_and_share_and_only_counts_are_read_back() -> None:
     low, high = document.pop("accuracy_interval_95")
     assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
     assert document == {"correct": 81, "seen": 263, "split": "test", "accuracy": 81 / 263}
-    assert accuracy_from_json({**document, "accuracy": 0.99}).value == 81 / 263
+    assert from_document(Accuracy, {**document, "accuracy": 0.99}).value == 81 / 263
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])

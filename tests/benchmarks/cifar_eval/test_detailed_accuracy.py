@@ -9,9 +9,9 @@ import pytest
 from cifar_data.labelled import Evaluation
 from cifar_eval.detailed_accuracy import (
     DetailedAccuracy,
-    detailed_accuracy_from_json,
     measure_detailed_accuracy,
 )
+from cifar_runtime.documents import from_document
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_json_keeps_counts_and_reads_nothing_derived(measured: DetailedAccuracy)
     document = measured.to_json()
     assert (document["correct"], document["limited"]) == (2, True)
     edited = {**document, "correct": 4, "ece": 0.0, "per_class": []}
-    assert detailed_accuracy_from_json(edited) == measured
+    assert from_document(DetailedAccuracy, edited) == measured
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,16 @@ import pytest
 from cifar_bench.results.conditions import machine_differences
 from cifar_eval.environment import (
     PACKAGES,
+    Environment,
     cpu_from_cpuinfo,
-    environment_from_json,
     read_environment,
 )
+from cifar_runtime.documents import from_document, to_document
 
 
 def test_environment_holds_these_fields_and_survives_json() -> None:
     environment = read_environment()
-    document = json.loads(json.dumps(environment.to_json()))
+    document = json.loads(json.dumps(to_document(environment)))
     assert list(document) == [
         "os",
         "machine",
@@ -33,7 +34,7 @@ def test_environment_holds_these_fields_and_survives_json() -> None:
         "python",
         "packages",
     ]
-    assert environment_from_json(document) == environment
+    assert from_document(Environment, document) == environment
     assert environment.python == f"{platform.python_implementation()} {platform.python_version()}"
     assert 1 <= environment.cores <= (os.cpu_count() or 1)
     assert tuple(environment.packages) == PACKAGES
@@ -44,11 +45,11 @@ def test_environment_names_no_host_no_user_and_no_path(monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", "/home/zaphod")
     for variable in ("USER", "LOGNAME", "USERNAME", "HOSTNAME"):
         monkeypatch.setenv(variable, "zaphod")
-    text = json.dumps(read_environment().to_json())
+    text = json.dumps(to_document(read_environment()))
     assert getpass.getuser() == "zaphod"
     for secret in ("zaphod", socket.gethostname(), str(Path.cwd()), str(Path(__file__).parent)):
         assert secret not in text
-    values = read_environment().to_json()
+    values = to_document(read_environment())
     assert not [value for value in values.values() if isinstance(value, str) and "/" in value[:1]]
 
 

@@ -20,7 +20,7 @@ from cifar_data.choose import choose_split
 from cifar_data.cifar10.splits import LABELS
 from cifar_data.split_names import BenchSplit
 from cifar_eval.accuracy import measure_accuracy
-from cifar_eval.models.keras import KerasScorer
+from cifar_eval.models.keras import CheckpointModel
 from cifar_eval.parity.counts import Parity, parity_from_scores
 from cifar_eval.parity.gate import judge
 from cifar_eval.parity.limits import Limits
@@ -58,7 +58,7 @@ def reference_scores() -> ReferenceScores:
 
     @functools.cache
     def scores(name: str, split: BenchSplit) -> NDArray[np.float32]:
-        return KerasScorer(CHECKPOINTS[name], labels=LABELS).scores(choose_split(split).images)
+        return CheckpointModel(CHECKPOINTS[name], labels=LABELS).scores(choose_split(split).images)
 
     return scores
 

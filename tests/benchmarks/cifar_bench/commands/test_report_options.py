@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cifar_bench.commands.bench import parse
-from cifar_bench.commands.report_options import Drawing
+from cifar_bench.commands.report_options import ReportOptions
 from cifar_bench.page.page import html_page
 from cifar_bench.regression.limits import RegressionLimits
 from cifar_bench.results.report import Report
@@ -24,7 +24,7 @@ SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-bench"
 
 
 @pytest.mark.parametrize(
-    ("argv", "drawing"),
+    ("argv", "options"),
     [
         ([], {}),
         (["--html", "r.html", "--csv"], {"html": Path("r.html"), "csv": "-"}),
@@ -42,8 +42,8 @@ SCRIPT = Path(sysconfig.get_path("scripts")) / "cifar-bench"
         ),
     ],
 )
-def test_arguments_become_a_drawing(argv: list[str], drawing: dict[str, Any]) -> None:
-    assert parse(argv).drawing == Drawing(**drawing)
+def test_arguments_become_a_drawing(argv: list[str], options: dict[str, Any]) -> None:
+    assert parse(argv).options == ReportOptions(**options)
 
 
 @pytest.mark.parametrize(

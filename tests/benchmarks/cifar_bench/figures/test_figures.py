@@ -6,15 +6,10 @@ from xml.etree import ElementTree
 import pytest
 
 from cifar_bench.figures.bars import Bar, roofline_figure
-from cifar_bench.figures.catalogue import (
-    FIGURES,
-    NARROW,
-    WIDE,
-    macs_pareto,
-    published_beside,
-    size_pareto,
-)
+from cifar_bench.figures.catalogue import FIGURES
 from cifar_bench.figures.distribution import Spread, distribution_figure
+from cifar_bench.figures.figure import NARROW, WIDE
+from cifar_bench.figures.marks import published_beside
 from cifar_bench.figures.pareto import CostAxis, Mark, MarkKind, frontier, pareto_figure
 from cifar_bench.figures.published import MLPERF_TINY, not_measured
 from cifar_bench.results.report import Report
@@ -96,7 +91,7 @@ def test_the_spread_counts_what_it_does_not_draw() -> None:
     samples = (100,) * 200 + (1000,)
     told = texts(
         distribution_figure(
-            [Spread(name="m", kind="onnx", samples_ns=samples, told="t")], width=860
+            [Spread(name="m", kind="onnx", samples_ns=samples, detail="t")], width=860
         )
     )
     assert "t · 1 slower, not drawn" in told
@@ -104,7 +99,7 @@ def test_the_spread_counts_what_it_does_not_draw() -> None:
 
 
 def test_the_median_is_drawn_where_the_axis_says_median() -> None:
-    spread = Spread(name="m", kind="onnx", samples_ns=tuple(range(900, 1101)), told="t")
+    spread = Spread(name="m", kind="onnx", samples_ns=tuple(range(900, 1101)), detail="t")
     markup = distribution_figure([spread], width=860)
     (median,) = shapes(markup, "median")
     label = next(one for one in parsed(markup).iter(f"{SVG}text") if one.text == "median")
@@ -113,8 +108,8 @@ def test_the_median_is_drawn_where_the_axis_says_median() -> None:
 
 def test_a_bar_is_as_long_as_its_share_of_the_track() -> None:
     bars = [
-        Bar(name="half", kind="tflite", share=0.5, memory_share=0.25, told="1 GMAC/s"),
-        Bar(name="unknown", kind="onnx", share=0.5, memory_share=None, told="2 GMAC/s"),
+        Bar(name="half", kind="tflite", share=0.5, memory_share=0.25, detail="1 GMAC/s"),
+        Bar(name="unknown", kind="onnx", share=0.5, memory_share=None, detail="2 GMAC/s"),
     ]
     markup = roofline_figure(bars, width=424)
     bar, _ = shapes(markup, "bar")
@@ -129,7 +124,7 @@ def test_a_bar_is_as_long_as_its_share_of_the_track() -> None:
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_every_figure_of_a_report_is_well_formed(report: Report, name: str, width: float) -> None:
-    markup = FIGURES[name][1](report, width=width)
+    markup = FIGURES[name].draw(report, width=width)
     assert markup is not None
     root = parsed(markup)
     assert root.attrib["viewBox"].startswith(f"0 0 {width:.0f} ")
@@ -157,8 +152,10 @@ def test_published_references_stand_beside_the_test_split_alone(report: Report) 
         ]
         return replace(report, models=tuple(models))
 
-    assert "IC01 int8" in texts(size_pareto(on("test[:500]"), width=WIDE))
-    assert "IC01 int8" not in texts(size_pareto(on("validation"), width=WIDE))
-    macs = macs_pareto(on("validation"), width=WIDE)
-    assert macs is not None
-    assert "IC01 int8" not in texts(macs)
+    for name in ("size", "macs"):
+        beside_test = FIGURES[name].draw(on("test[:500]"), width=WIDE)
+        alone = FIGURES[name].draw(on("validation"), width=WIDE)
+        assert beside_test is not None
+        assert alone is not None
+        assert "IC01 int8" in texts(beside_test)
+        assert "IC01 int8" not in texts(alone)

@@ -18,10 +18,11 @@ from cifar_bench.measure.keras_product import keras_product
 from cifar_bench.results.report import Report
 from cifar_bench.results.roofline import (
     CeilingPrecision,
+    Roofline,
     bound_of,
     exceeded_sentence,
-    roofline_from_json,
 )
+from cifar_runtime.documents import from_document
 
 SIZE = 16
 
@@ -72,7 +73,7 @@ def test_the_roofline_holds_what_was_measured_and_survives_json() -> None:
     assert roofline.copy_bytes_per_s == pytest.approx(1000 / 7e-9)
     document = roofline.to_json()
     document["ceilings"][0]["macs_per_s"] = 1
-    assert roofline_from_json(document) == roofline
+    assert from_document(Roofline, document) == roofline
 
 
 def test_a_models_share_is_its_rate_over_its_runtimes_ceiling_of_one_thread(report: Report) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from cifar_bench.measure.artefact_cost import cost_of
 from cifar_bench.measure.checkpoint_cost import checkpoint_cost
-from cifar_eval.models.keras import KerasScorer
+from cifar_eval.models.keras import CheckpointModel
 from cifar_runtime.artefact import open_artefact
 from cifar_train.networks import build
 from cifar_train.recipe import Architecture
@@ -45,7 +45,7 @@ def test_our_networks_cost_what_was_worked_out_by_other_means(
 
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])
 def test_a_checkpoint_and_its_float_export_cost_the_same(exports: Path, suffix: str) -> None:
-    checkpoint = KerasScorer(exports / "net.keras").cost()
+    checkpoint = CheckpointModel(exports / "net.keras").cost()
     exported = cost_of(open_artefact(exports / f"net-float32.{suffix}"))
     assert checkpoint.macs == exported.macs
     assert checkpoint.moved_bytes is not None

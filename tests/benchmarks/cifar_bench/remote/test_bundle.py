@@ -32,10 +32,10 @@ def test_models_travel_with_their_cards_each_in_a_folder_of_its_own(tmp_path: Pa
         limit=3,
         effort=Effort(runs=7, batch_sizes=(1, 2)),
     )
-    parcel = pack(recipe, command=["cifar-bench", "m.tflite"])
+    bundle = pack(recipe, command=["cifar-bench", "m.tflite"])
     there = tmp_path / "there"
     there.mkdir()
-    recipe_there, command = unpack(parcel.data, there)
+    recipe_there, command = unpack(bundle.data, there)
     assert recipe_there == BenchRecipe(
         models=(there / "sent-0" / "m.tflite", there / "sent-1" / "m.tflite"),
         split="test",
@@ -48,7 +48,7 @@ def test_models_travel_with_their_cards_each_in_a_folder_of_its_own(tmp_path: Pa
         "sent-0/m.tflite.json": b"card of a",
         "sent-1/m.tflite": b"b",
     }
-    assert parcel.typed == {
+    assert bundle.typed == {
         "sent-0/m.tflite": str(tmp_path / "a" / "m.tflite"),
         "sent-1/m.tflite": str(tmp_path / "b" / "m.tflite"),
     }
@@ -89,10 +89,10 @@ class Slow(io.BytesIO):
         return super().read(min(1, size or 0))
 
 
-@pytest.mark.parametrize("parcel", [b"", b"x", b"\n12\nabc" * 50])
-def test_a_framed_parcel_is_received_and_no_byte_more(parcel: bytes) -> None:
-    stream = Slow(framed(parcel) + b"rest")
-    assert received(stream) == parcel
+@pytest.mark.parametrize("bundle", [b"", b"x", b"\n12\nabc" * 50])
+def test_a_framed_bundle_is_received_and_no_byte_more(bundle: bytes) -> None:
+    stream = Slow(framed(bundle) + b"rest")
+    assert received(stream) == bundle
     assert stream.getvalue()[stream.tell() :] == b"rest"
 
 
@@ -102,7 +102,7 @@ def test_a_line_that_breaks_is_an_interrupt(sent: bytes) -> None:
         received(io.BytesIO(sent))
 
 
-def test_a_parcel_is_answered_with_a_report(tiny_onnx: Path) -> None:
+def test_a_bundle_is_answered_with_a_report(tiny_onnx: Path) -> None:
     said: list[str] = []
     recipe = BenchRecipe(models=(tiny_onnx,), limit=10, effort=replace(QUICK, runs=10))
     answer = answered(pack(recipe, command=["cifar-bench", "x"]).data, progress=said.append)
@@ -128,7 +128,7 @@ def test_an_error_is_answered_without_the_name_of_the_folder_there(
     assert answer["error"]["message"].startswith(message)
 
 
-def test_a_parcel_that_is_none_is_an_unexpected_error() -> None:
+def test_a_bundle_that_is_none_is_an_unexpected_error() -> None:
     answer = answered(b"no archive")
     assert (answer["error"]["code"], answer["error"]["exit_code"]) == ("unexpected", 1)
     assert answer["error"]["message"].startswith("unexpected BadZipFile: ")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from cifar_bench.results.latency import Latency, latency_from_json
+from cifar_bench.results.latency import Latency
 from cifar_eval.intervals import median_interval
+from cifar_runtime.documents import from_document
 
 
 def latency(rounds: list[list[int]], *, warmed_up: bool = True) -> Latency:
@@ -64,7 +65,7 @@ def test_json_keeps_raw_samples_and_reads_nothing_else() -> None:
     document = measured.to_json()
     assert (document["measured"], document["samples_ns"]) == ("inference", [[5, 3], [4]])
     assert document["median_interval_95_ns"] is None
-    assert latency_from_json({**document, "median_ns": 1, "stable": True}) == measured
+    assert from_document(Latency, {**document, "median_ns": 1, "stable": True}) == measured
 
 
 @pytest.mark.parametrize("rounds", [[], [[]], [[5, -1]], [[5], []]])

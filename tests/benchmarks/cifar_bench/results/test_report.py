@@ -1,17 +1,30 @@
 """A report survives its JSON, keeps raw numbers, and refuses documents that are none."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cifar_bench.results.report import Report, report_from_text
+from cifar_maintain.matrix_report import matrix_from_text
 from cifar_runtime.errors import InputError
+
+RECORDED = Path(__file__).parents[4] / "benchmarks" / "reports"
 
 
 def test_report_survives_its_json(report: Report) -> None:
     assert report_from_text(report.to_text(), origin="report.json") == report
+
+
+@pytest.mark.parametrize(
+    ("name", "read"), [("shipped", report_from_text), ("matrix", matrix_from_text)]
+)
+def test_recorded_reports_open_and_keep_their_bytes(name: str, read: Callable[..., Any]) -> None:
+    text = (RECORDED / f"{name}.json").read_text("utf-8")
+    assert read(text, origin=name).to_text() == text
 
 
 def test_json_names_its_schema_and_puts_the_raw_samples_on_one_line(report: Report) -> None:
@@ -52,7 +65,7 @@ def test_edited_derived_figures_do_not_survive_reading(report: Report) -> None:
         ),
         (
             '{"schema": "cifar-edge/bench/1"}',
-            "report.json: is not a benchmark report: the field roofline is missing. "
+            "report.json: is not a benchmark report: the field models is missing. "
             "Measure again with cifar-bench --json FILE.",
         ),
     ],

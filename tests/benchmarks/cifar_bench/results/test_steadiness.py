@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cifar_bench.regression.baseline import judge
+from cifar_bench.regression.baseline import judge_against
 from cifar_bench.regression.limits import RegressionLimits
 from cifar_bench.results.latency import Latency
 from cifar_bench.results.report import Report
@@ -70,10 +70,10 @@ def test_the_verdict_says_which_side_is_not_steady(report: Report) -> None:
     restless = replace(RESTLESS, threads=1)
     limits = RegressionLimits(max_slowdown=1.0, max_accuracy_drop=0.5)
     steady, unsteady = of_one(report, STEADY), of_one(report, restless)
-    assert judge(steady, unsteady, limits)[0].splitlines()[1] == (
+    assert judge_against(steady, unsteady, limits)[0].splitlines()[1] == (
         "Not steady: the new seed-cnn (25.0%)."
     )
-    assert judge(unsteady, steady, limits)[0].splitlines()[1] == (
+    assert judge_against(unsteady, steady, limits)[0].splitlines()[1] == (
         "Not steady: the old seed-cnn (25.0%)."
     )
-    assert "Not steady" not in judge(steady, steady, limits)[0]
+    assert "Not steady" not in judge_against(steady, steady, limits)[0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_eval.models.keras import KerasScorer
+from cifar_eval.models.keras import CheckpointModel
 from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_runtime.errors import ArtefactError
 
@@ -25,7 +25,7 @@ def test_scores_are_those_of_raw_pixels(
     kernel, bias = tiny_weights
     logits = images.astype(np.float64).mean(axis=(1, 2)) @ kernel + bias
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    scorer = KerasScorer(tiny_keras)
+    scorer = CheckpointModel(tiny_keras)
     scores = scorer.scores(images)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, expected, atol=1e-5)
@@ -34,14 +34,14 @@ def test_scores_are_those_of_raw_pixels(
 
 def test_a_single_inference_gives_the_scores_as_an_array(tiny_keras: Path) -> None:
     images = np.random.default_rng(1).integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
-    scorer = KerasScorer(tiny_keras)
+    scorer = CheckpointModel(tiny_keras)
     answer = scorer.infer(scorer.prepare(images))
     assert isinstance(answer, np.ndarray)
     np.testing.assert_allclose(answer, scorer.scores(images), atol=1e-6)
 
 
 def test_probabilities_are_the_scores_where_these_are_distributions(tiny_keras: Path) -> None:
-    scorer = KerasScorer(tiny_keras)
+    scorer = CheckpointModel(tiny_keras)
     distributions = np.array([[0.25, 0.75], [1.0, 0.0]], dtype=np.float32)
     np.testing.assert_array_equal(scorer.probabilities(distributions), distributions)
     logits = np.array([[0.0, np.log(3)]], dtype=np.float32)
@@ -49,7 +49,7 @@ def test_probabilities_are_the_scores_where_these_are_distributions(tiny_keras: 
 
 
 def test_a_checkpoint_is_known_by_its_file(tiny_keras: Path) -> None:
-    scorer = KerasScorer(tiny_keras)
+    scorer = CheckpointModel(tiny_keras)
     assert (scorer.name, scorer.image_shape) == ("tiny", (32, 32, 3))
     assert scorer.labels == tuple("0123456789")
     assert scorer.model_file.size_bytes == tiny_keras.stat().st_size
@@ -57,7 +57,7 @@ def test_a_checkpoint_is_known_by_its_file(tiny_keras: Path) -> None:
 
 def test_labels_must_be_as_many_as_scores(tiny_keras: Path) -> None:
     with pytest.raises(ArtefactError, match="gives 10 scores, expected one for each of 2 labels"):
-        KerasScorer(tiny_keras, labels=("cat", "dog"))
+        CheckpointModel(tiny_keras, labels=("cat", "dog"))
 
 
 @pytest.mark.parametrize("name", ["model.h5", "model.pkl", "model"])
@@ -94,7 +94,7 @@ def test_what_is_no_archive_is_refused(content: bytes, message: str, tmp_path: P
     path = tmp_path / "model.keras"
     path.write_bytes(content)
     with pytest.raises(ArtefactError, match=message):
-        KerasScorer(path)
+        CheckpointModel(path)
 
 
 def test_an_archive_that_keras_cannot_open_is_refused_without_temporary_paths(
@@ -104,7 +104,7 @@ def test_an_archive_that_keras_cannot_open_is_refused_without_temporary_paths(
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("other.txt", "nothing")
     with pytest.raises(ArtefactError) as caught:
-        KerasScorer(path)
+        CheckpointModel(path)
     assert str(caught.value).startswith(f"{path}: keras cannot open it: ")
     assert "/tmp/cifar-bench-" not in str(caught.value)  # noqa: S108 - what must not be shown
 
@@ -115,4 +115,4 @@ def test_a_model_that_is_no_image_classifier_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "vector.keras"
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
     with pytest.raises(ArtefactError, match=r"has 1 inputs and 1 outputs of shapes"):
-        KerasScorer(path)
+        CheckpointModel(path)

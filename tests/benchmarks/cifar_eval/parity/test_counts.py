@@ -11,9 +11,9 @@ from cifar_eval.parity.counts import (
     ClassParity,
     Parity,
     class_parities,
-    parity_from_json,
     parity_from_scores,
 )
+from cifar_runtime.documents import from_document
 
 LABELS = np.array([0, 0, 1, 1, 1], dtype=np.uint8)
 
@@ -77,7 +77,7 @@ def test_json_round_trip_recomputes_what_follows_from_the_counts() -> None:
     document = original.to_json()
     assert (document["accuracy_drop"], document["agreement"]) == (0.02, 0.95)
     assert document["mcnemar_p"] == 2 * (1 + 4) / 16
-    assert parity_from_json({**document, "accuracy_drop": 0.0}) == original
+    assert from_document(Parity, {**document, "accuracy_drop": 0.0}) == original
 
 
 def parity(**changes: int) -> Parity:

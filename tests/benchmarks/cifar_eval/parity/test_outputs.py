@@ -58,7 +58,7 @@ def test_outputs_come_back_from_their_file(outputs: Outputs, tmp_path: Path) -> 
 
 def test_the_header_follows_its_schema(outputs: Outputs) -> None:
     jsonschema, referencing = pytest.importorskip("jsonschema"), pytest.importorskip("referencing")
-    folder = resources.files("cifar_bench") / "schemas"
+    folder = resources.files("cifar_eval") / "schemas"
     schemas: dict[str, Any] = {
         name: json.loads((folder / f"{name}.schema.json").read_text())
         for name in ("outputs", "parity")

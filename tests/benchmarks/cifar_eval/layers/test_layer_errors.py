@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cifar_eval.layers.compare import Layer, layer_errors, match_by_name, match_by_order
+from cifar_eval.layers.layer_errors import Layer, layer_errors, match_by_name, match_by_order
 
 
 def layers(*named: tuple[str, str]) -> tuple[Layer, ...]:

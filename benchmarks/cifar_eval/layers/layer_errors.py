@@ -12,8 +12,8 @@ import difflib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,10 +112,6 @@ class LayerErrors:
     num_images: int
     unmatched: int
     layers: tuple[LayerError, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The errors as JSON-ready data."""
-        return asdict(self)
 
 
 def match_by_name(

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from cifar_data.choose import stratified_positions
 from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
-from cifar_eval.layers.compare import LayerErrors, Trace, layer_errors
+from cifar_eval.layers.layer_errors import LayerErrors, Trace, layer_errors
 from cifar_eval.layers.litert_layers import LiteRTTrace
 from cifar_eval.layers.onnx_layers import OnnxTrace
 from cifar_eval.models.exported import open_measured
 from cifar_eval.models.protocols import is_checkpoint
 from cifar_runtime.artefact import Artefact
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 
 NUM_LAYER_IMAGES = 32
@@ -49,46 +50,59 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """The layers as JSON-ready data; commands name folders of this machine and stay out."""
-        return {
-            "errors": None if self.errors is None else self.errors.to_json(),
-            "reason": self.reason,
-        }
+        return {"errors": to_document(self.errors), "reason": self.reason}
 
 
 def explain(
-    candidate: Path,
-    models: Mapping[Path, str],
+    candidate: str | Path,
+    models: Mapping[Path, str] | Sequence[str | Path],
     *,
     images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
+    labels: NDArray[np.integer[Any]],
     contract: str | None = None,
 ) -> Explanation:
-    """The explanation of one candidate.
+    """Which layers of a candidate err most, and the exports worth trying next.
 
     Args:
         candidate: its file.
-        models: all files of the comparison with their names, the reference first: the first float32
+        models: all files of the comparison, or these with their names, the reference first: the first float32
             model of the candidate's format is what its layers are compared with, and the first
             checkpoint is what commands export again.
         images: uint8, shape (n, height, width, 3), RGB; ``NUM_LAYER_IMAGES`` of them are used.
-        labels: int64, shape (n,), their classes, so that every class has its share.
+        labels: integer, shape (n,), their classes, so that every class has its share.
         contract: of the models without a card.
+
+    Raises:
+        ArtefactError: the candidate or its card cannot be used.
+
+    Example:
+        >>> from cifar_data.packaged import checkpoint, test_sample
+        >>> from cifar_eval import explain
+        >>> from cifar_runtime.classifier import default_model
+        >>> split, int8 = test_sample(), default_model("tflite")
+        >>> explain(int8, [checkpoint(), int8], images=split.images, labels=split.labels).reason
+        'that takes the float32 .tflite of the same export: give it as REFERENCE or as another CANDIDATE.'
     """
+    candidate, named = Path(candidate), _named(models)
     if is_checkpoint(candidate):
         return _silent("it is a Keras checkpoint: layers are compared between exported files.")
     artefact = open_measured(candidate, contract=contract)
     chosen = stratified_positions(labels, min(NUM_LAYER_IMAGES, len(labels)))
     try:
-        found = _compare_layers(artefact, models, images[chosen], contract=contract)
+        found = _compare_layers(artefact, named, images[chosen], contract=contract)
     except (ArtefactError, MissingDependencyError) as error:
         # The verdict stands without its explanation.
-        return _silent(str(error), commands=next_commands(artefact, list(models)))
+        return _silent(str(error), commands=next_commands(artefact, list(named)))
     if found is None:
         return _silent("it is float32: there is no quantization error to find.")
-    commands = next_commands(artefact, list(models))
+    commands = next_commands(artefact, list(named))
     if isinstance(found, str):
         return _silent(found, commands=commands)
     return Explanation(errors=found, reason=None, next_commands=commands)
+
+
+def _named(models: Mapping[Path, str] | Sequence[str | Path]) -> Mapping[Path, str]:
+    return models if isinstance(models, Mapping) else {Path(one): Path(one).name for one in models}
 
 
 def _compare_layers(
@@ -123,8 +137,8 @@ def next_commands(artefact: Artefact, models: Sequence[Path]) -> tuple[str, ...]
     """
     provenance = _record(artefact.card, "provenance")
     recipe, calibration = _record(provenance, "recipe"), _record(provenance, "calibration")
-    stated = _record(provenance, "checkpoint").get("file")
-    checkpoint = next((str(path) for path in models if is_checkpoint(path)), stated)
+    recorded = _record(provenance, "checkpoint").get("file")
+    checkpoint = next((str(path) for path in models if is_checkpoint(path)), recorded)
     quantize = recipe.get("quantize")
     if not calibration or not isinstance(checkpoint, str) or not isinstance(quantize, str):
         return ()
@@ -142,7 +156,7 @@ def next_commands(artefact: Artefact, models: Sequence[Path]) -> tuple[str, ...]
         shlex.join(
             (
                 *again,
-                *_stated(recipe, but=option[0]),
+                *_repeated(recipe, but=option[0]),
                 *named,
                 *option,
                 "-o",
@@ -177,8 +191,8 @@ def _to_be_named(
     return tuple(option for option, is_needed in needed.items() if is_needed)
 
 
-def _stated(recipe: Mapping[str, Any], *, but: str) -> tuple[str, ...]:
-    """What else the card's recipe states, as options; FLAG=VALUE, since -1..1 alone would be read as a flag."""
+def _repeated(recipe: Mapping[str, Any], *, but: str) -> tuple[str, ...]:
+    """What else the card's recipe holds, as options; FLAG=VALUE, since -1..1 alone would be read as a flag."""
     flags = {f"--{name.replace('_', '-')}": recipe.get(name) for name in _REPEATED}
     return tuple(
         f"{flag}={value}"

@@ -1,0 +1,57 @@
+"""A report's models, and the published ones beside them, as marks of an accuracy plot. Pure."""
+
+from cifar_bench.figures.pareto import Mark
+from cifar_bench.figures.published import PublishedModel, not_measured
+from cifar_bench.results.model import ModelReport
+from cifar_bench.results.report import Report
+from cifar_data.cifar10.splits import LABELS
+from cifar_eval.formatting import microseconds, percent
+from cifar_eval.models.protocols import ModelFile
+
+
+def published_beside(report: Report) -> tuple[PublishedModel, ...]:
+    """References to draw beside the models: those not measured, if the images are CIFAR-10's test split."""
+    accuracy = report.models[0].accuracy
+    if accuracy.label_names != LABELS or accuracy.split.split("[")[0] not in (
+        "test",
+        "test-sample",
+    ):
+        return ()
+    return not_measured([model.model_file for model in report.models])
+
+
+def one_entry_a_file(report: Report) -> list[ModelReport]:
+    """The first entry of each file: its runtimes share its size and multiply-accumulates."""
+    files: dict[ModelFile, ModelReport] = {}
+    for model in report.models:
+        files.setdefault(model.model_file, model)
+    return list(files.values())
+
+
+def measured_mark(model: ModelReport, name: str, cost: float) -> Mark:
+    """A model of the report, under a name, at a cost above zero."""
+    accuracy = model.accuracy
+    low, high = accuracy.interval
+    return Mark(
+        name=name,
+        kind=model.model_file.format,
+        cost=max(cost, 1e-3),
+        accuracy=accuracy.value,
+        interval=accuracy.interval,
+        tip=(
+            f"{name}: {percent(accuracy.value)} % ({percent(low)} to {percent(high)}), "
+            f"{microseconds(model.latency.median_ns)} µs, {model.model_file.size_bytes:,} bytes"
+        ),
+    )
+
+
+def published_mark(model: PublishedModel, cost: float) -> Mark:
+    """A reference by its published figures."""
+    return Mark(
+        name=model.name,
+        kind="published",
+        cost=cost,
+        accuracy=model.accuracy,
+        interval=None,
+        tip=f"{model.name}: {percent(model.accuracy)} % of 10,000 test images, {model.size_bytes:,} bytes",
+    )
