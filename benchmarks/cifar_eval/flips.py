@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.labelled import Evaluation
+from cifar_data.split import Split
 
 MAX_FLIPS = 24
 """Most flips kept in a report, so that it stays a file one can open."""
@@ -56,7 +56,7 @@ def flip_from_json(document: Mapping[str, Any]) -> Flip:
 
 
 def flips_from_probabilities(
-    reference: NDArray[np.float64], candidate: NDArray[np.float64], evaluation: Evaluation
+    reference: NDArray[np.float64], candidate: NDArray[np.float64], evaluation: Split
 ) -> tuple[Flip, ...]:
     """The first ``MAX_FLIPS`` images on which the decisions differ, in their order.
 

@@ -1,14 +1,15 @@
 """Opens a reference and its candidates, and runs them on the same labelled images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.cifar10.splits import LABELS
-from cifar_data.image_folder import class_names
-from cifar_data.labelled import Evaluation, load_evaluation
+from cifar_data.image_folder import class_names, read_image_folder
+from cifar_data.load import load_split
+from cifar_data.split import Split
 from cifar_eval.environment import read_environment
 from cifar_eval.models.exported import ArtefactSubject, check_fits, distinct_names
 from cifar_eval.models.keras import KerasScorer
@@ -30,7 +31,7 @@ class OpenModels:
     """
 
     subjects: tuple[Subject, ...]
-    evaluation: Evaluation
+    evaluation: Split
 
 
 def open_models(recipe: ParityRecipe) -> OpenModels:
@@ -46,17 +47,20 @@ def open_models(recipe: ParityRecipe) -> OpenModels:
         for path in dict.fromkeys(recipe.models)
         if not is_checkpoint(path)
     }
-    labels = _labels(recipe, list(exported.values()))
-    subjects = tuple(
-        exported[path]
-        if path in exported
-        else KerasScorer(path, labels=labels, threads=recipe.threads)
-        for path in recipe.models
-    )
-    contract = _contract(subjects[0], list(exported.values()))
-    evaluation = load_evaluation(recipe, labels=labels, contract=contract)
+    if recipe.eval_data is None:
+        evaluation = load_split(recipe.split, limit=recipe.limit)
+        subjects = _subjects(recipe, exported, labels=evaluation.label_names)
+    else:
+        models = list(exported.values())
+        # A checkpoint holds no class names, so folders are in Keras' own, sorted, order then.
+        labels = models[0].labels if models else class_names(recipe.eval_data)
+        subjects = _subjects(recipe, exported, labels=labels)
+        contract = _contract(subjects[0], models)
+        evaluation = read_image_folder(
+            recipe.eval_data, labels=labels, contract=contract, limit=recipe.limit
+        )
     for subject in subjects:
-        check_fits(subject, labels=labels, images=evaluation.images)
+        check_fits(subject, labels=evaluation.label_names, images=evaluation.images)
     return OpenModels(subjects=subjects, evaluation=evaluation)
 
 
@@ -95,11 +99,16 @@ def score_models(opened: OpenModels, *, progress: Progress | None = None) -> Out
     )
 
 
-def _labels(recipe: ParityRecipe, exported: Sequence[ArtefactSubject]) -> tuple[str, ...]:
-    """The class names; a checkpoint holds none, so folders are in Keras' own, sorted, order then."""
-    if recipe.eval_data is None:
-        return LABELS
-    return exported[0].labels if exported else class_names(recipe.eval_data)
+def _subjects(
+    recipe: ParityRecipe, exported: Mapping[Path, ArtefactSubject], *, labels: tuple[str, ...]
+) -> tuple[Subject, ...]:
+    """The recipe's models in its order."""
+    return tuple(
+        exported[path]
+        if path in exported
+        else KerasScorer(path, labels=labels, threads=recipe.threads)
+        for path in recipe.models
+    )
 
 
 def _contract(reference: Subject, exported: Sequence[ArtefactSubject]) -> InputContract:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, get_args
 from cifar_runtime.commands.parser import Parser, choice, execute, positive_int, whole_number
 from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.errors import UsageError
+from cifar_train.networks import Architecture
 from cifar_train.recipe import (
-    Architecture,
     Backend,
     Device,
     Distribute,
