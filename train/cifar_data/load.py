@@ -8,6 +8,15 @@ from cifar_data.choose import stratified_positions
 from cifar_data.cifar10.splits import open_split
 from cifar_data.split import Split
 from cifar_data.split_names import BenchSplit
+from cifar_runtime.errors import UsageError, not_one_of
+
+OPENERS: dict[BenchSplit, Callable[[], Split]] = {
+    "test-sample": packaged.test_sample,
+    "test": partial(open_split, "test"),
+    "validation": partial(open_split, "validation"),
+    "train": partial(open_split, "train"),
+    "official-train": partial(open_split, "official-train"),
+}
 
 
 def load_split(name: BenchSplit, *, limit: int | None = None) -> Split:
@@ -22,6 +31,7 @@ def load_split(name: BenchSplit, *, limit: int | None = None) -> Split:
 
     Raises:
         InputError: the split's data set was not fetched, or is damaged.
+        UsageError: there is no split of that name.
 
     Example:
         >>> from cifar_data import load_split
@@ -29,14 +39,9 @@ def load_split(name: BenchSplit, *, limit: int | None = None) -> Split:
         >>> split.name, split.images.shape
         ('test-sample[:200]', (200, 32, 32, 3))
     """
-    openers: dict[BenchSplit, Callable[[], Split]] = {
-        "test-sample": packaged.test_sample,
-        "test": partial(open_split, "test"),
-        "validation": partial(open_split, "validation"),
-        "train": partial(open_split, "train"),
-        "official-train": partial(open_split, "official-train"),
-    }
-    split = openers[name]()
+    if name not in OPENERS:
+        raise UsageError(f"split {not_one_of(name, OPENERS)}.", hint="Give one of these.")
+    split = OPENERS[name]()
     if limit is None or limit >= len(split.labels):
         return split
     return split.take(stratified_positions(split.labels, limit), name=f"{name}[:{limit}]")

@@ -306,7 +306,7 @@ def _inference_model(model: Any, recipe: TrainRecipe, train: Split) -> Any:
 
 def predict(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The model's scores, float32, shape (n, num_classes), for uint8 images, shape (n, height, width, 3)."""
-    # Not model.predict, which would go through the data set that parallel.py's _keras_data tells of.
+    # Not model.predict, which would go through the data set that parallel.py's _keras_data explains.
     starts = range(0, len(images), EVALUATION_BATCH_SIZE)
     parts = [images[start : start + EVALUATION_BATCH_SIZE].astype(np.float32) for start in starts]
     return np.concatenate([np.asarray(model.predict_on_batch(part)) for part in parts])

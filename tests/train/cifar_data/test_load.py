@@ -1,14 +1,29 @@
 """How --split and --limit choose images."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from cifar_data.cifar10.splits import LABELS
-from cifar_data.load import load_split
+from cifar_data.load import OPENERS, load_split
+from cifar_data.split_names import BenchSplit
 from cifar_eval.formatting import training_notes
-from cifar_runtime.errors import InputError
+from cifar_runtime.errors import InputError, UsageError
+
+
+def test_every_name_has_an_opener() -> None:
+    assert set(OPENERS) == set(get_args(BenchSplit))
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_split("tset")  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "split 'tset' is not one of test-sample, test, validation, train, official-train; "
+        "did you mean test?. Give one of these."
+    )
 
 
 def test_the_sample_ships_with_a_hundred_images_a_class() -> None:

@@ -5,7 +5,7 @@ The names and what builds them stand here together. Importing this module import
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from cifar_runtime.errors import UsageError
+from cifar_runtime.errors import UsageError, not_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def build(
         output: what its scores mean; the weights are the same ones, in the same order.
 
     Raises:
-        UsageError: the images are too small for the network.
+        UsageError: there is no network of that name, or the images are too small for it.
 
     Example:
         >>> from cifar_train import build
@@ -72,6 +72,10 @@ def build(
         "quick-res": edge.quick_res,
         "airbench": airbench.airbench,
     }
+    if architecture not in builders:
+        raise UsageError(
+            f"architecture {not_one_of(architecture, builders)}.", hint="Give one of these."
+        )
     try:
         return builders[architecture](input_shape, Head(num_classes=num_classes, output=output))
     except ValueError as cause:

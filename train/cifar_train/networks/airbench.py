@@ -18,7 +18,7 @@ _SCORE_SCALE = 1 / 9
 
 
 def airbench(shape: Shape, head: Head) -> Any:
-    """Two convolutions a block with GELU, max pooling behind the first: 1,970,464 weights, 118.2 million MACs.
+    """Two convolutions a block with GELU, max pooling after the first: 1,970,464 weights, 118.2 million MACs.
 
     The 2x2 convolution in front is not learned: :func:`set_initial_weights` makes it whiten the patches of the training
     images. Unlike airbench's, the biases learn at the rate of everything else.

@@ -8,7 +8,7 @@ from typing import Any
 
 from cifar_runtime.contract import ScoreKind
 
-# The weight of the past in BatchNorm's running statistics; Keras' 0.99 lags behind in a run of a few hundred steps.
+# The weight of the past in BatchNorm's running statistics; Keras' 0.99 lags in a run of a few hundred steps.
 BATCH_NORM_MOMENTUM = 0.9
 
 # Height, width and channels of an image.

@@ -64,7 +64,7 @@ def edge_mix_s(shape: Shape, head: Head) -> Any:
 
 
 def edge_mb_s(shape: Shape, head: Head) -> Any:
-    """Inverted residuals behind two convolutions: 89,392 weights, 11.61 million MACs."""
+    """Inverted residuals after two convolutions: 89,392 weights, 11.61 million MACs."""
     image, x = image_input(shape)
     x = convolution(x, 16)
     x = convolution(x, 32, strides=2)

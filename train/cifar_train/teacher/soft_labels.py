@@ -97,16 +97,16 @@ def read_teacher_file(path: Path) -> TeacherFile:
         return TeacherFile(path=path, sha256=sha256, recipe=None, fold=None)
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
-        stated, recipe = card["model"]["sha256"], card["recipe"]
+        recorded, recipe = card["model"]["sha256"], card["recipe"]
         fold = from_document(Fold, recipe["fold"]) if recipe.get("fold") else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
         raise ArtefactError(
             f"{card_path}: is no training card: {flaw_of(cause)}.",
             hint="Restore it, or move it away.",
         ) from cause
-    if stated != sha256:
+    if recorded != sha256:
         raise ArtefactError(
-            f"{path}: sha256 is {sha256}, {card_path.name} says {stated}.",
+            f"{path}: sha256 is {sha256}, {card_path.name} says {recorded}.",
             hint="Restore the checkpoint, or move the card away.",
         )
     return TeacherFile(path=path, sha256=sha256, recipe=recipe, fold=fold)
@@ -133,14 +133,14 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
     try:
         data = path.read_bytes()
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        stated, ids_sha256 = card["sha256"], card["ids_sha256"]
+        recorded, ids_sha256 = card["sha256"], card["ids_sha256"]
         log_probabilities = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise InputError(
             f"{path}: soft labels cannot be read: {flaw_of(cause)}.",
             hint="Run cifar-soft-labels again.",
         ) from cause
-    if hashlib.sha256(data).hexdigest() != stated:
+    if hashlib.sha256(data).hexdigest() != recorded:
         raise InputError(
             f"{path}: its sha256 is not the one that its card says.",
             hint="Run cifar-soft-labels again.",

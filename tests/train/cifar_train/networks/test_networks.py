@@ -139,6 +139,13 @@ def test_networks_take_images_of_other_shapes_and_look_at_all_of_them(
         assert np.abs(np.asarray(model(pixels)) - scores).max() > 1e-4
 
 
+def test_an_unknown_network_is_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"^architecture 'resnet9' is not one of notebook, .*resnet8"
+    ):
+        networks.build("resnet9", input_shape=(32, 32, 3), num_classes=10)  # type: ignore[arg-type]
+
+
 def test_images_too_small_for_a_network_are_refused() -> None:
     with pytest.raises(
         UsageError, match=r"^notebook cannot be built for images of \(16, 24, 3\): "
