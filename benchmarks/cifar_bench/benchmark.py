@@ -35,7 +35,7 @@ from cifar_bench.results.model import ModelReport
 from cifar_bench.results.report import Report
 from cifar_bench.results.roofline import Roofline
 from cifar_bench.results.timings import ColdStart
-from cifar_data.labelled import Evaluation
+from cifar_data.split import Split
 from cifar_eval.detailed_accuracy import measure_detailed_accuracy
 from cifar_eval.environment import read_environment
 from cifar_eval.flips import flips_from_probabilities
@@ -146,7 +146,7 @@ def _model_report(
     measured: Sequence[Times],
     extras: Extras,
     cold_start: ColdStart | None,
-    accuracy: tuple[Answers, Evaluation, tuple[str, Answers] | None],
+    accuracy: tuple[Answers, Split, tuple[str, Answers] | None],
 ) -> ModelReport:
     answers, evaluation, reference = accuracy
     return ModelReport(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.labelled import Evaluation
+from cifar_data.split import Split
 from cifar_eval.accuracy import Accuracy, decisions
 from cifar_eval.calibration_error import (
     ConfidenceBin,
@@ -132,7 +132,7 @@ class DetailedAccuracy:
 
 
 def measure_detailed_accuracy(
-    scores: NDArray[np.float32], probabilities: NDArray[np.float64], evaluation: Evaluation
+    scores: NDArray[np.float32], probabilities: NDArray[np.float64], evaluation: Split
 ) -> DetailedAccuracy:
     """What a model decided on labelled images.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.labelled import Evaluation
+from cifar_data.split import Split
 
 MAX_FLIPS = 24
 """Most flips kept in a report, so that it stays a file one can open."""
@@ -37,7 +37,7 @@ class Flip:
 
 
 def flips_from_probabilities(
-    reference: NDArray[np.float64], candidate: NDArray[np.float64], evaluation: Evaluation
+    reference: NDArray[np.float64], candidate: NDArray[np.float64], evaluation: Split
 ) -> tuple[Flip, ...]:
     """The first ``MAX_FLIPS`` images on which the decisions differ, in their order.
 

@@ -9,6 +9,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def build_samples(folder: Path) -> None:
     write_atomically(folder / "samples.json", (json.dumps(record, indent=1) + "\n").encode())
 
 
-def stratified_ids(labels: NDArray[np.uint8], count: int, *, salt: str) -> NDArray[np.int64]:
+def stratified_ids(labels: NDArray[np.integer[Any]], count: int, *, salt: str) -> NDArray[np.int64]:
     """Positions of ``count`` examples, int64, ascending, the same number of each class (the first classes one more).
 
     Within a class those with the lowest SHA-256 of ``"cifar-edge SALT POSITION"`` are chosen.

@@ -112,7 +112,7 @@ def _run(argv: Sequence[str]) -> int:
     asked = parse(argv)
     import numpy as np
 
-    from cifar_data.cifar10.splits import load_split
+    from cifar_data.load import load_split
 
     images = load_split("train")
     count = asked.steps * asked.recipe.batch_size
@@ -214,7 +214,7 @@ def _plain_training(
 
     ours = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32" if name == "xla" else name)
-    model = build(recipe.architecture)
+    model = build(recipe.architecture, input_shape=train.image_shape, num_classes=train.num_classes)
     keras.config.set_dtype_policy(ours)
     model.compile(
         optimizer=keras.optimizers.SGD(1e-3, momentum=0.9, nesterov=True),
@@ -222,7 +222,7 @@ def _plain_training(
         metrics=["accuracy"],
         jit_compile=True if name == "xla" else "auto",
     )
-    pixels, targets = train.images.astype(np.float32), one_hot(train.labels)
+    pixels, targets = train.images.astype(np.float32), one_hot(train)
 
     def train_once(timer: _StepTimer) -> None:
         def end_step(batch: int, logs: object) -> None:

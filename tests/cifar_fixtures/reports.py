@@ -21,7 +21,7 @@ from cifar_bench.results.report import Report
 from cifar_bench.results.roofline import Ceiling, Roofline
 from cifar_bench.results.timings import ColdStart, Preprocessing, Startup, Throughput
 from cifar_data.cifar10.splits import LABELS
-from cifar_data.labelled import Evaluation
+from cifar_data.split import Split
 from cifar_eval.detailed_accuracy import measure_detailed_accuracy
 from cifar_eval.environment import Environment
 from cifar_eval.flips import flips_from_probabilities
@@ -75,17 +75,23 @@ INT8_FURTHER_WRONG = range(10, 15)
 
 
 @pytest.fixture(scope="session")
-def evaluation() -> Evaluation:
+def evaluation() -> Split:
     """1,000 smooth pictures of a seeded generator, the ten classes in turns."""
     generator = np.random.default_rng(3)
     corners = generator.integers(0, 256, (NUM_IMAGES, 4, 4, 3))
     images = np.kron(corners, np.ones((1, 8, 8, 1))).astype(np.uint8)
     labels = np.arange(NUM_IMAGES, dtype=np.int64) % 10
-    return Evaluation(name="test-sample", images=images, labels=labels, label_names=LABELS)
+    return Split(
+        name="test-sample",
+        images=images,
+        labels=labels,
+        label_names=LABELS,
+        ids=np.arange(len(labels)),
+    )
 
 
 @pytest.fixture
-def report(evaluation: Evaluation) -> Report:
+def report(evaluation: Split) -> Report:
     """A checkpoint and two exported models, with figures chosen to be easy to compute by hand.
 
     The reference decides 820 of 1,000 rightly; float32 decides like it; int8 turns 5 to wrong, 2 to
@@ -120,7 +126,7 @@ def report(evaluation: Evaluation) -> Report:
 
 
 def _scores(
-    evaluation: Evaluation, wrong: Sequence[int], further_wrong: Sequence[int] = ()
+    evaluation: Split, wrong: Sequence[int], further_wrong: Sequence[int] = ()
 ) -> NDArray[np.float32]:
     """Probabilities: 0.82 (exactly 0.8203125) for the decision, the rest even."""
     decided = evaluation.labels.copy()
@@ -153,7 +159,7 @@ def _roofline() -> Roofline:
 def _model(
     name: str,
     model_format: BenchmarkFormat,
-    evaluation: Evaluation,
+    evaluation: Split,
     scores: NDArray[np.float32],
     reference: NDArray[np.float32] | None,
     fastest_ns: int,

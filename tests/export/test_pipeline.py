@@ -170,7 +170,7 @@ def test_the_seed_network_has_its_known_size() -> None:
     from cifar_train.networks import build
 
     keras.utils.set_random_seed(0)
-    model = build("notebook")
+    model = build("notebook", input_shape=(32, 32, 3), num_classes=10)
     model.layers[-1].bias.assign([0.5] * 10)  # the converter leaves out biases of zero
     graph = tflite_graph(tflite_float32(fold(model, rescaling="keep").model).data)
     assert (graph.num_parameters, round(graph.macs or 0, -4)) == (381_066, 17_940_000)

@@ -1,28 +1,9 @@
-"""How a split's name becomes labelled images, and how a limited part of it is chosen."""
+"""Which of many images are chosen: equal shares of the classes, in order or at random, or those of another set."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from cifar_data import packaged
-from cifar_data.cifar10.splits import load_split
-from cifar_data.split import Split
-from cifar_data.split_names import BenchSplit
-
-
-def choose_split(name: BenchSplit, *, limit: int | None = None) -> Split:
-    """The named split, or ``limit`` of its images under a name that says so (``test[:200]``).
-
-    ``test-sample`` ships with the package; all others must have been fetched.
-
-    Raises:
-        InputError: the split's data set was not fetched, or is damaged.
-    """
-    split = packaged.test_sample() if name == "test-sample" else load_split(name)
-    if limit is None or limit >= len(split.labels):
-        return split
-    return split.take(stratified_positions(split.labels, limit), name=f"{name}[:{limit}]")
 
 
 def stratified_positions(labels: NDArray[np.integer[Any]], count: int) -> NDArray[np.int64]:

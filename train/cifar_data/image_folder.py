@@ -1,10 +1,8 @@
 """Labelled images from a folder that has one folder a class, prepared as a contract says."""
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cifar_data.choose import stratified_positions
 from cifar_data.split import Split
@@ -14,12 +12,13 @@ from cifar_runtime.image import IMAGE_SUFFIXES, read_image
 from cifar_runtime.preprocess import fit_picture
 
 
-def class_names(folder: Path) -> tuple[str, ...]:
+def class_names(folder: str | Path) -> tuple[str, ...]:
     """The names of the class folders, sorted.
 
     Raises:
         InputError: it is not a folder, or has no folder inside.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder of images.", hint="Check the path.")
     names = sorted(
@@ -34,22 +33,50 @@ def class_names(folder: Path) -> tuple[str, ...]:
 
 
 def read_image_folder(
-    folder: Path, *, labels: tuple[str, ...], contract: InputContract, limit: int | None = None
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The images and their classes, in the order of the labels, then of the file names.
+    folder: str | Path,
+    *,
+    labels: tuple[str, ...] | None = None,
+    contract: InputContract,
+    limit: int | None = None,
+) -> Split:
+    """The pictures of a folder with one folder a class, in the order of the labels, then of the file names.
 
     Args:
-        folder: holds one folder for each label.
-        labels: class names in the order of the scores.
+        folder: holds one folder for each label; the split has its name.
+        labels: class names in the order of the scores; None for the folders' names, sorted, as Keras has them.
         contract: the size of the images, and how pictures are brought to it.
-        limit: read at most this many images, evenly over the classes; None for all.
-
-    Returns:
-        Images, uint8, shape (n, height, width, 3), RGB; classes, int64, shape (n,).
+        limit: read at most this many images, evenly over the classes, and say so in the name (``pets[:200]``); None
+            for all.
 
     Raises:
         InputError: the folders are not the labels, hold no images, or an image does not decode.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from cifar_data import read_image_folder
+        >>> from cifar_runtime.contract import InputContract
+        >>> for name in ("cat", "dog"):
+        ...     Path("pets", name).mkdir(parents=True)
+        ...     Image.new("RGB", (640, 480)).save(f"pets/{name}/first.png")
+        >>> pixels = InputContract(
+        ...     shape=(96, 96, 3),
+        ...     dtype="float32",
+        ...     multiplier=1.0,
+        ...     offset=0.0,
+        ...     scale=None,
+        ...     zero_point=None,
+        ...     resize_filter="bicubic",
+        ... )
+        >>> split = read_image_folder("pets", contract=pixels)
+        >>> split.label_names, split.images.shape
+        (('cat', 'dog'), (2, 96, 96, 3))
     """
+    folder = Path(folder)
+    name = folder.resolve().name
+    if not name:
+        raise InputError("the root folder is no folder of images.", hint="Check the path.")
+    labels = labels or class_names(folder)
     _check_names(folder, labels)
     files = [
         (path, index) for index, label in enumerate(labels) for path in image_files(folder / label)
@@ -64,7 +91,13 @@ def read_image_folder(
     images = np.empty((len(positions), *contract.shape), dtype=np.uint8)
     for row, position in enumerate(positions):
         images[row] = fit_picture(read_image(files[position][0]), contract)
-    return images, classes[positions]
+    return Split(
+        name=f"{name}[:{limit}]" if limit is not None and limit <= len(files) else name,
+        images=images,
+        labels=classes[positions],
+        label_names=labels,
+        ids=positions,
+    )
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -91,20 +124,3 @@ def _check_names(folder: Path, labels: tuple[str, ...]) -> None:
             f"{len(labels)} labels.",
             hint="Make an empty folder for a class that has no images.",
         )
-
-
-def split_from_folder(folder: Path, *, labels: tuple[str, ...], contract: InputContract) -> Split:
-    """The pictures of a folder with one folder a class, named like it and brought to the model's size.
-
-    Raises:
-        InputError: the folder cannot be read, or does not fit.
-    """
-    from cifar_data.image_folder import read_image_folder
-
-    images, classes = read_image_folder(folder, labels=labels, contract=contract)
-    return Split(
-        name=folder.resolve().name,
-        images=images,
-        labels=cast(NDArray[np.uint8], classes),
-        ids=np.arange(len(classes), dtype=np.int64),
-    )

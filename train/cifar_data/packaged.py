@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar_data.cifar10.binary_format import images_from_records
+from cifar_data.cifar10.splits import LABELS
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError
 
@@ -58,5 +59,9 @@ def _sample(name: str) -> Split:
         )
     images, labels = images_from_records(data, origin=str(path))
     return Split(
-        name=name, images=images, labels=labels, ids=np.array(record["ids"], dtype=np.int64)
+        name=name,
+        images=images,
+        labels=labels.astype(np.int64),
+        label_names=LABELS,
+        ids=np.array(record["ids"], dtype=np.int64),
     )

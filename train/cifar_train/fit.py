@@ -13,16 +13,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.cifar10.splits import load_split
+from cifar_data.load import load_split
 from cifar_data.split import Split
-from cifar_runtime.errors import CifarEdgeError, UsageError
+from cifar_runtime.documents import to_document
+from cifar_runtime.errors import CifarEdgeError, InputError, UsageError
 from cifar_train.engine.backend import make_deterministic, resolve_precision, select_backend
 from cifar_train.engine.optimizers import optimizer_from_recipe, take_average
 from cifar_train.engine.parallel import Parallel, check_shares, open_parallel, prepare_for_workers
 from cifar_train.engine.whole_epochs import WholeEpochs, open_whole_epochs
 from cifar_train.input.batches import Batch, batches, one_hot
 from cifar_train.networks import build, set_initial_weights
-from cifar_train.recipe import TrainRecipe
+from cifar_train.recipe import Fold, TrainRecipe
 from cifar_train.run.state import (
     Epoch,
     RunState,
@@ -39,7 +40,7 @@ STATISTICS_IMAGES = 5000
 
 
 class Watcher(Protocol):
-    """Is told how a run goes; the command line prints it."""
+    """Sees how a run goes; the command line's prints it."""
 
     def on_batch(self, epoch: int, seen: int, total: int) -> None:
         """``seen`` of ``total`` images of this epoch are done."""
@@ -48,14 +49,24 @@ class Watcher(Protocol):
         """An epoch is done and safe on disk."""
 
 
+class SilentWatcher:
+    """Sees a run and does nothing with it."""
+
+    def on_batch(self, epoch: int, seen: int, total: int) -> None:
+        """Does nothing."""
+
+    def on_epoch(self, epoch: Epoch, state: RunState) -> None:
+        """Does nothing."""
+
+
 def training_data(recipe: TrainRecipe) -> tuple[Split, Split]:
-    """The images to train on and those to validate on.
+    """CIFAR-10's images to train on and those to validate on, as the recipe divides them.
 
     Raises:
         InputError: CIFAR-10 was not fetched.
     """
     if recipe.validation == "validation split":
-        return _without_fold(load_split("train"), recipe), load_split("validation")
+        return load_split("train"), load_split("validation")
     official = load_split("official-train")
     first_held_out = int(len(official.labels) * 0.8)
     return (
@@ -64,11 +75,12 @@ def training_data(recipe: TrainRecipe) -> tuple[Split, Split]:
     )
 
 
-def _without_fold(train: Split, recipe: TrainRecipe) -> Split:
-    if recipe.fold is None:
+def without_fold(train: Split, fold: Fold | None) -> Split:
+    """The images of ``train`` that are not in ``fold``; all of them where there is none."""
+    if fold is None:
         return train
-    rest = np.flatnonzero(~recipe.fold.holds(train.ids))
-    return train.take(rest, name=f"train without part {recipe.fold.number} of {recipe.fold.of}")
+    rest = np.flatnonzero(~fold.holds(train.ids))
+    return train.take(rest, name=f"{train.name} without part {fold.number} of {fold.of}")
 
 
 def fit(
@@ -84,29 +96,30 @@ def fit(
 
     Args:
         recipe: what to do.
-        data: the images to train on and those to validate on.
+        data: the images to train on and those to validate on; their size and classes are the network's.
         folder: the run folder; checkpoints are written there.
-        watcher: is told of batches and epochs.
+        watcher: sees batches and epochs.
         resume: continue from the last finished epoch in ``folder``; otherwise a run there is taken away first.
         teacher: what the recipe distils from; None for a recipe that does not.
 
     Raises:
         CifarEdgeError: the loss is no longer a finite number.
-        InputError: the run to resume cannot be read.
+        InputError: the run to resume cannot be read, or the two splits differ in size or classes.
         MissingDependencyError: Keras or its backend is not installed.
         UsageError: the run to resume was made by another recipe, or the batches do not divide among the workers.
     """
+    train, validation = data
+    _check_alike(train, validation)
     select_backend(recipe.backend, recipe.device)
     if recipe.deterministic:
         make_deterministic(recipe.backend)
     parallel = open_parallel(recipe)
-    train, validation = data
     check_shares(recipe, len(train.labels), parallel)
     state = _resumed(recipe, folder) if resume else RunState(recipe=recipe)
     if not resume:
         forget_run(folder)
     with parallel.scope():
-        model = _compiled_model(recipe, steps=math.ceil(len(train.labels) / recipe.batch_size))
+        model = _compiled_model(recipe, train)
         set_initial_weights(recipe.architecture, model, train.images)
         run = _Run(
             recipe=recipe,
@@ -123,7 +136,19 @@ def fit(
         _assign(model, load_variables(folder, state.kept))
         if recipe.ema is not None:
             take_average(model, run.statistics_pixels)
-    return _inference_model(model, recipe), state
+    return _inference_model(model, recipe, train), state
+
+
+def _check_alike(train: Split, validation: Split) -> None:
+    for name, ours, theirs in (
+        ("image shape", train.image_shape, validation.image_shape),
+        ("classes", train.label_names, validation.label_names),
+    ):
+        if ours != theirs:
+            raise InputError(
+                f"{validation.name}: has {name} {theirs}, expected {ours} as in {train.name}.",
+                hint="Validate on images like those that are trained on.",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +190,7 @@ def _fit_epochs(run: _Run, state: RunState, folder: Path) -> RunState:
 def _resumed(recipe: TrainRecipe, folder: Path) -> RunState:
     state = load_state(folder)
     if state.recipe != recipe:
-        stored, asked = state.recipe.to_json(), recipe.to_json()
+        stored, asked = to_document(state.recipe), to_document(recipe)
         name = next(name for name in stored if stored[name] != asked[name])
         raise UsageError(
             f"{folder} was started with {name} {stored[name]}, not {asked[name]}.",
@@ -174,14 +199,20 @@ def _resumed(recipe: TrainRecipe, folder: Path) -> RunState:
     return state
 
 
-def _compiled_model(recipe: TrainRecipe, *, steps: int) -> Any:
+def _compiled_model(recipe: TrainRecipe, train: Split) -> Any:
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(resolve_precision(recipe.precision, recipe.backend))
-    model = build(recipe.architecture, output="logits" if recipe.distillation else "probabilities")
+    model = build(
+        recipe.architecture,
+        input_shape=train.image_shape,
+        num_classes=train.num_classes,
+        output="logits" if recipe.distillation else "probabilities",
+    )
     if recipe.distribute == "workers":
         prepare_for_workers(model)
+    steps = math.ceil(len(train.labels) / recipe.batch_size)
     optimizer = optimizer_from_recipe(recipe, steps=steps)
     distilled = recipe.distillation and distillation_loss(recipe.distillation)
     model.compile(
@@ -229,15 +260,16 @@ def _validate(run: _Run, variables: Variables) -> dict[str, float]:
 
 
 def _in_order(split: Split) -> Iterator[Batch]:
+    targets = one_hot(split)
     for start in range(0, len(split.labels), EVALUATION_BATCH_SIZE):
         part = slice(start, start + EVALUATION_BATCH_SIZE)
-        yield split.images[part].astype(np.float32), one_hot(split.labels[part])
+        yield split.images[part].astype(np.float32), targets[part]
 
 
 def _statistics_pixels(recipe: TrainRecipe, train: Split) -> NDArray[np.float32]:
     """The training images, unvaried, that BatchNorm's statistics are estimated from; none without an average."""
     if recipe.ema is None:
-        return np.zeros((0, *train.images.shape[1:]), np.float32)
+        return np.zeros((0, *train.image_shape), np.float32)
     order = np.random.default_rng([recipe.seed, 0]).permutation(len(train.labels))
     return train.images[np.sort(order[:STATISTICS_IMAGES])].astype(np.float32)
 
@@ -263,18 +295,18 @@ def _named_variables(model: Any) -> Iterator[tuple[str, Any]]:
             yield f"{group}_{position:04d}", variable
 
 
-def _inference_model(model: Any, recipe: TrainRecipe) -> Any:
+def _inference_model(model: Any, recipe: TrainRecipe, train: Split) -> Any:
     import keras
 
     keras.config.set_dtype_policy("float32")
-    plain = build(recipe.architecture)
+    plain = build(recipe.architecture, input_shape=train.image_shape, num_classes=train.num_classes)
     plain.set_weights(model.get_weights())
     return plain
 
 
 def predict(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The model's scores, float32, shape (n, num_classes), for uint8 images, shape (n, height, width, 3)."""
-    # Not model.predict, which would go through the data set that parallel.py's _keras_data tells of.
+    # Not model.predict, which would go through the data set that parallel.py's _keras_data explains.
     starts = range(0, len(images), EVALUATION_BATCH_SIZE)
     parts = [images[start : start + EVALUATION_BATCH_SIZE].astype(np.float32) for start in starts]
     return np.concatenate([np.asarray(model.predict_on_batch(part)) for part in parts])

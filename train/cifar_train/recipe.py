@@ -1,30 +1,18 @@
 """What a training run is: frozen recipes and options that the command line makes and the card stores."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cifar_runtime.documents import from_document
 from cifar_runtime.errors import UsageError
+from cifar_train.networks import Architecture
 
 if TYPE_CHECKING:  # the command's --help waits for no numpy
     import numpy as np
     from numpy.typing import NDArray
 
-Architecture = Literal[
-    "notebook",
-    "seed-cnn",
-    "resnet8",
-    "edge-res-s",
-    "edge-deep-s",
-    "edge-mix-s",
-    "edge-mb-s",
-    "edge-res-m",
-    "edge-mix-m",
-    "edge-mb-m",
-    "quick-res",
-    "airbench",
-]
 Backend = Literal["tensorflow", "jax"]
 Device = Literal["auto", "cpu", "gpu"]
 Precision = Literal["float32", "mixed_bfloat16", "auto"]
@@ -187,10 +175,6 @@ class TrainRecipe:
                 hint=f"Use --backend {needed}.",
             )
 
-    def to_json(self) -> dict[str, Any]:
-        """The recipe as JSON-ready data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -207,28 +191,24 @@ class RunOptions:
         tensorboard: write an event file into the run folder.
     """
 
-    folder: Path
+    folder: str | Path
     final: bool = False
     resume: bool = False
     force: bool = False
     licence: str | None = None
-    teacher: Path | None = None
+    teacher: str | Path | None = None
     tensorboard: bool = False
 
 
-def recipe_from_json(document: dict[str, Any]) -> TrainRecipe:
-    """The recipe that ``to_json`` wrote; what an older version did not know has its default."""
-    read: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "augmentation": _augmentation_from_json,
-        "distillation": lambda stored: Distillation(**stored),
-        "fold": lambda stored: Fold(**stored),
-    }
-    parts = {name: read[name](document[name]) for name in read if document.get(name) is not None}
-    return TrainRecipe(**{**document, **parts})
+def recipe_from_json(document: Mapping[str, Any]) -> TrainRecipe:
+    """The recipe in a card or a run's state; what an older version did not know has its default.
 
-
-def _augmentation_from_json(stored: dict[str, Any]) -> Augmentation:
+    Raises:
+        KeyError, TypeError, ValueError: it is no recipe; the message begins with the field.
+    """
+    augmentation = document.get("augmentation")
+    if augmentation is None or not isinstance(augmentation.get("flip"), bool):
+        return from_document(TrainRecipe, document)
     # Until 0.1.0 had alternating flips, a flip was true or false.
-    spelled: dict[Any, Flip] = {True: "random", False: "none"}
-    flip = stored["flip"]
-    return Augmentation(**{**stored, "flip": spelled.get(flip, flip)})
+    flip = "random" if augmentation["flip"] else "none"
+    return from_document(TrainRecipe, {**document, "augmentation": {**augmentation, "flip": flip}})

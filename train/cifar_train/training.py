@@ -6,20 +6,22 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cifar_data import packaged
-from cifar_data.cifar10.splits import LABELS, load_split
+from cifar_data.load import load_split
 from cifar_data.split import Split
 from cifar_runtime import __version__
-from cifar_runtime.errors import InputError, UsageError
+from cifar_runtime.documents import to_document
+from cifar_runtime.errors import InputError, UsageError, not_one_of
 from cifar_runtime.files import replace_atomically, write_atomically
 from cifar_train.engine.backend import has_gpu, resolve_precision, select_backend
 from cifar_train.engine.parallel import worker_folder
-from cifar_train.fit import Watcher, fit, predict, training_data
+from cifar_train.fit import SilentWatcher, Watcher, fit, predict, training_data, without_fold
 from cifar_train.recipe import Distillation, RunOptions, TrainRecipe
+from cifar_train.recipes import RECIPES
 from cifar_train.run.evaluate import (
     Evaluation,
     check_installed,
@@ -50,41 +52,90 @@ class TrainResult:
     evaluations: tuple[Evaluation, ...]
 
 
-def train(recipe: TrainRecipe, options: RunOptions, watcher: Watcher) -> TrainResult:
-    """Trains, evaluates and describes one model; the run folder then holds all of it.
+def train(
+    recipe: TrainRecipe | str,
+    options: RunOptions,
+    watcher: Watcher | None = None,
+    *,
+    data: tuple[Split, Split] | None = None,
+    test: Split | None = None,
+) -> TrainResult:
+    """Trains, evaluates and describes one model; the run folder then holds all of it. Prints nothing.
+
+    Args:
+        recipe: what to do, or the name of one of ``RECIPES``.
+        options: where the run goes and how it starts.
+        watcher: sees batches and epochs; None for nobody.
+        data: the images to train on and those to validate on, of any size and classes; None for CIFAR-10's.
+        test: what a final run is judged on; None for CIFAR-10's test split. Other runs do not read it.
 
     Raises:
         CifarEdgeError: see :func:`cifar_train.fit.fit`.
         ArtefactError, InputError: the teacher cannot be opened.
         MissingDependencyError: what the evaluation at the end needs is not installed.
-        UsageError: the folder holds a run and neither resume nor force says what to do with it, or none to resume.
+        UsageError: there is no recipe of that name, the folder holds a run and neither resume nor force says what to do
+            with it, or none to resume, or a final run on other images has no test split.
+
+    Example:
+        ``train("edge-s", RunOptions(folder="runs/edge-s"))`` is what ``cifar-train --recipe edge-s`` does. On images of
+        your own, without a teacher, since the packaged soft labels are those of CIFAR-10:
+
+        >>> from dataclasses import replace
+        >>> import numpy as np
+        >>> from cifar_data import test_sample
+        >>> from cifar_train import RECIPES, RunOptions, train
+        >>> images = test_sample()
+        >>> data = (
+        ...     images.take(np.arange(0, 1000, 2), name="mine"),
+        ...     images.take(np.arange(1, 1000, 10), name="held out"),
+        ... )
+        >>> recipe = replace(RECIPES["quick"], epochs=1, distillation=None)
+        >>> result = train(recipe, RunOptions(folder="runs/mine"), data=data)
+        >>> result.model_path.as_posix()
+        'runs/mine/model.keras'
+        >>> result.evaluations[0].split, result.evaluations[0].seen
+        ('held out', 100)
     """
-    options = replace(options, folder=worker_folder(options.folder, recipe))
-    _check_folder(options)
-    check_installed()
-    teacher_path = options.teacher
-    if teacher_path is None and recipe.distillation is not None:
-        teacher_path = packaged.soft_labels()
-    recipe = _recipe_with_teacher(recipe, teacher_path)
-    data = training_data(recipe)
-    with _recorded(watcher, options) as recorder:
-        teacher = _opened_teacher(recipe, teacher_path, data[0])
-        model, state = fit(
-            recipe, data, options.folder, recorder, resume=options.resume, teacher=teacher
+    recipe = _named_recipe(recipe)
+    folder = worker_folder(Path(options.folder), recipe)
+    _check_folder(folder, options)
+    if options.final and data is not None and test is None:
+        raise UsageError(
+            "a final run on images of your own has no test split to be judged on.",
+            hint="Give test=SPLIT, or leave final out.",
         )
-    judged = [data[1], load_split("test")] if options.final else [data[1]]
+    check_installed()
+    teacher_path = _teacher_path(recipe, options)
+    recipe = _recipe_with_teacher(recipe, teacher_path)
+    given, validation = data or training_data(recipe)
+    data = without_fold(given, recipe.fold), validation
+    with _recorded(watcher or SilentWatcher(), folder, options) as recorder:
+        teacher = _opened_teacher(recipe, teacher_path, data[0])
+        model, state = fit(recipe, data, folder, recorder, resume=options.resume, teacher=teacher)
+    judged = [validation, test or load_split("test")] if options.final else [validation]
     evaluations = tuple(evaluate(predict(model, split.images), split) for split in judged)
     for evaluation in evaluations:
-        write_evaluation(options.folder, evaluation)
-    write_curves(options.folder, state.epochs)
-    model_path = options.folder / "model.keras"
+        write_evaluation(folder, evaluation)
+    write_curves(folder, state.epochs)
+    model_path = folder / "model.keras"
     replace_atomically(model_path, model.save)
-    card = {
-        **_card(state, data, evaluations, model_path),
-        "licence": options.licence,
-    }
-    write_atomically(options.folder / "card.json", (json.dumps(card, indent=1) + "\n").encode())
+    card = {**_card(state, data, evaluations, model_path), "licence": options.licence}
+    write_atomically(folder / "card.json", (json.dumps(card, indent=1) + "\n").encode())
     return TrainResult(model_path=model_path, card=card, evaluations=evaluations)
+
+
+def _named_recipe(recipe: TrainRecipe | str) -> TrainRecipe:
+    if isinstance(recipe, TrainRecipe):
+        return recipe
+    if recipe not in RECIPES:
+        raise UsageError(f"recipe {not_one_of(recipe, RECIPES)}.", hint="Give one of these.")
+    return RECIPES[recipe]
+
+
+def _teacher_path(recipe: TrainRecipe, options: RunOptions) -> Path | None:
+    if options.teacher is not None:
+        return Path(options.teacher)
+    return packaged.soft_labels() if recipe.distillation is not None else None
 
 
 def _recipe_with_teacher(recipe: TrainRecipe, path: Path | None) -> TrainRecipe:
@@ -114,12 +165,12 @@ def _opened_teacher(recipe: TrainRecipe, path: Path | None, train: Split) -> Tea
 
 
 @contextlib.contextmanager
-def _recorded(watcher: Watcher, options: RunOptions) -> Iterator[Watcher]:
+def _recorded(watcher: Watcher, folder: Path, options: RunOptions) -> Iterator[Watcher]:
     """The watcher, and beside it an event file where one is asked for."""
     if not options.tensorboard:
         yield watcher
         return
-    with contextlib.closing(EventFile(options.folder)) as events:
+    with contextlib.closing(EventFile(folder)) as events:
         yield _Recorder(watcher, events)
 
 
@@ -138,17 +189,15 @@ class _Recorder:
         self._watcher.on_epoch(epoch, state)
 
 
-def _check_folder(options: RunOptions) -> None:
-    started = (options.folder / "state.json").exists()
+def _check_folder(folder: Path, options: RunOptions) -> None:
+    started = (folder / "state.json").exists()
     if started and not (options.resume or options.force):
         raise UsageError(
-            f"{options.folder} holds a run already.",
+            f"{folder} holds a run already.",
             hint="Continue it with --resume, start over with --force, or choose another folder.",
         )
     if options.resume and not started:
-        raise UsageError(
-            f"{options.folder} holds no run to resume.", hint="Start it without --resume."
-        )
+        raise UsageError(f"{folder} holds no run to resume.", hint="Start it without --resume.")
 
 
 def _card(
@@ -160,8 +209,8 @@ def _card(
     recipe = state.recipe
     return {
         "schema": SCHEMA,
-        "recipe": recipe.to_json(),
-        "labels": list(LABELS),
+        "recipe": to_document(recipe),
+        "labels": list(data[0].label_names),
         "model": {
             "file": model_path.name,
             "sha256": hashlib.sha256(model_path.read_bytes()).hexdigest(),
@@ -175,7 +224,7 @@ def _card(
             evaluation.split: {"correct": evaluation.correct, "seen": evaluation.seen}
             for evaluation in evaluations
         },
-        "epochs": [asdict(epoch) for epoch in state.epochs],
+        "epochs": to_document(state.epochs),
         "environment": {
             "cifar-edge": __version__,
             "python": platform.python_version(),

@@ -12,9 +12,9 @@ from cifar_bench.measure.measured_model import Job
 from cifar_bench.recipe import BenchRecipe
 from cifar_bench.variants import Variant, variants_from_names
 from cifar_data.choose import stratified_positions
-from cifar_data.cifar10.splits import LABELS
-from cifar_data.image_folder import class_names
-from cifar_data.labelled import Evaluation, load_evaluation
+from cifar_data.image_folder import class_names, read_image_folder
+from cifar_data.load import load_split
+from cifar_data.split import Split
 from cifar_eval.models.exported import open_measured
 from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_eval.models.protocols import is_checkpoint
@@ -41,7 +41,7 @@ class Sources:
 
     paths: tuple[Path, ...]
     artefacts: Mapping[Path, Artefact]
-    evaluation: Evaluation
+    evaluation: Split
 
 
 def open_sources(recipe: BenchRecipe) -> Sources:
@@ -106,7 +106,7 @@ def cold_models(jobs: Sequence[Job], sources: Sources) -> dict[int, ColdModel]:
     }
 
 
-def write_picture(evaluation: Evaluation, path: Path) -> tuple[int, int]:
+def write_picture(evaluation: Split, path: Path) -> tuple[int, int]:
     """Writes the first image, enlarged, as a PNG file; (width, height) in pixels."""
     from PIL import Image
 
@@ -129,18 +129,19 @@ def _fitting(path: Path, sources: Sources, variants: Sequence[Variant]) -> list[
     return fitting
 
 
-def _evaluation(recipe: BenchRecipe, artefacts: Sequence[Artefact]) -> Evaluation:
-    if artefacts:
-        contract = artefacts[0].contract
-        labels = LABELS if recipe.eval_data is None else contract.labels
-        return load_evaluation(recipe, labels=labels, contract=contract.input)
-    if recipe.eval_data is not None:
+def _evaluation(recipe: BenchRecipe, artefacts: Sequence[Artefact]) -> Split:
+    if recipe.eval_data is None:
+        return load_split(recipe.split, limit=recipe.limit)
+    if not artefacts:
         raise UsageError(
             f"{recipe.eval_data}: holds the classes {', '.join(class_names(Path(recipe.eval_data)))}, but "
             "no exported model says how its pictures are brought to size.",
             hint="Give an exported model beside the checkpoint.",
         )
-    return load_evaluation(recipe, labels=LABELS, contract=None)
+    contract = artefacts[0].contract
+    return read_image_folder(
+        recipe.eval_data, labels=contract.labels, contract=contract.input, limit=recipe.limit
+    )
 
 
 def default_models() -> tuple[Path, ...]:

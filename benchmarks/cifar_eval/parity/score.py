@@ -1,14 +1,15 @@
 """Opens a reference and its candidates, and runs them on the same labelled images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.cifar10.splits import LABELS
-from cifar_data.image_folder import class_names
-from cifar_data.labelled import Evaluation, load_evaluation
+from cifar_data.image_folder import class_names, read_image_folder
+from cifar_data.load import load_split
+from cifar_data.split import Split
 from cifar_eval.environment import read_environment
 from cifar_eval.models.exported import ExportedModel, check_fits, distinct_names
 from cifar_eval.models.keras import CheckpointModel
@@ -30,7 +31,7 @@ class OpenModels:
     """
 
     models: tuple[BenchmarkModel, ...]
-    evaluation: Evaluation
+    evaluation: Split
 
 
 def open_models(recipe: ParityRecipe) -> OpenModels:
@@ -46,17 +47,20 @@ def open_models(recipe: ParityRecipe) -> OpenModels:
         for path in dict.fromkeys(recipe.models)
         if not is_checkpoint(path)
     }
-    labels = _labels(recipe, list(exported.values()))
-    models = tuple(
-        exported[path]
-        if path in exported
-        else CheckpointModel(path, labels=labels, threads=recipe.threads)
-        for path in recipe.models
-    )
-    contract = _contract(models[0], list(exported.values()))
-    evaluation = load_evaluation(recipe, labels=labels, contract=contract)
+    if recipe.eval_data is None:
+        evaluation = load_split(recipe.split, limit=recipe.limit)
+        models = _models(recipe, exported, labels=evaluation.label_names)
+    else:
+        converted = list(exported.values())
+        # A checkpoint holds no class names, so folders are in Keras' own, sorted, order then.
+        labels = converted[0].labels if converted else class_names(recipe.eval_data)
+        models = _models(recipe, exported, labels=labels)
+        contract = _contract(models[0], converted)
+        evaluation = read_image_folder(
+            recipe.eval_data, labels=labels, contract=contract, limit=recipe.limit
+        )
     for model in models:
-        check_fits(model, labels=labels, images=evaluation.images)
+        check_fits(model, labels=evaluation.label_names, images=evaluation.images)
     return OpenModels(models=models, evaluation=evaluation)
 
 
@@ -95,11 +99,16 @@ def score_models(opened: OpenModels, *, progress: Progress | None = None) -> Out
     )
 
 
-def _labels(recipe: ParityRecipe, exported: Sequence[ExportedModel]) -> tuple[str, ...]:
-    """The class names; a checkpoint holds none, so folders are in Keras' own, sorted, order then."""
-    if recipe.eval_data is None:
-        return LABELS
-    return exported[0].labels if exported else class_names(recipe.eval_data)
+def _models(
+    recipe: ParityRecipe, exported: Mapping[Path, ExportedModel], *, labels: tuple[str, ...]
+) -> tuple[BenchmarkModel, ...]:
+    """The recipe's models in its order."""
+    return tuple(
+        exported[path]
+        if path in exported
+        else CheckpointModel(path, labels=labels, threads=recipe.threads)
+        for path in recipe.models
+    )
 
 
 def _contract(reference: BenchmarkModel, exported: Sequence[ExportedModel]) -> InputContract:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
-from cifar_data.image_folder import split_from_folder
+from cifar_data.image_folder import read_image_folder
 from cifar_data.split import Split
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.recipe import CALIBRATED, ExportRecipe
@@ -118,20 +118,19 @@ def evaluation_split(
     """
     if recipe.evaluation.data is not None:
         return _folder_split(recipe, labels, contract)
-    from cifar_data import packaged
     from cifar_data.cifar10 import splits
+    from cifar_data.load import load_split
 
-    is_full = recipe.evaluation.split == "test" or (
-        recipe.evaluation.split == "auto" and splits.is_available()
-    )
-    return splits.load_split("test") if is_full else packaged.test_sample()
+    chosen = recipe.evaluation.split
+    is_full = chosen == "test" or (chosen == "auto" and splits.is_available())
+    return load_split("test" if is_full else "test-sample")
 
 
 def _folder_split(recipe: ExportRecipe, labels: tuple[str, ...], contract: InputContract) -> Split:
     folder = recipe.evaluation.data
     if folder is None:
         raise TypeError("the recipe names no folder")
-    split = split_from_folder(folder, labels=labels, contract=contract)
+    split = read_image_folder(folder, labels=labels, contract=contract)
     if len(split.labels) < MIN_VECTORS:
         raise InputError(
             f"{folder}: holds {len(split.labels)} images, expected {MIN_VECTORS} or more: as many go into the artefact "

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cifar_data.choose import positions_among
 from cifar_data.cifar10.splits import LABELS
-from cifar_data.image_folder import split_from_folder
+from cifar_data.image_folder import read_image_folder
 from cifar_data.split import Split
 from cifar_eval.calibration_error import NUM_CONFIDENCE_BINS
 from cifar_eval.confidence import (
@@ -173,10 +173,10 @@ def _fitting_split(
     recipe: ConfidenceRecipe, labels: tuple[str, ...], contract: InputContract, gate: Split
 ) -> Split:
     if recipe.data is None:
-        from cifar_data.cifar10.splits import load_split
+        from cifar_data.load import load_split
 
         return load_split("validation")
-    split = split_from_folder(recipe.data, labels=labels, contract=contract)
+    split = read_image_folder(recipe.data, labels=labels, contract=contract)
     shared = positions_among(np.asarray(split.images), np.asarray(gate.images))
     if shared:
         raise InputError(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cifar_data.choose import choose_split, stratified_positions
+from cifar_data.choose import stratified_positions
+from cifar_data.load import load_split
 from cifar_data.split import Split
 from cifar_eval.robustness.corruptions import CORRUPTIONS
 from cifar_eval.robustness.counts import (
@@ -93,9 +94,9 @@ def robustness_of(score: Score, images: RobustnessImages) -> RobustnessEvidence:
 
 def _split(recipe: RobustnessRecipe, gate: Split, *, is_folder: bool) -> Split:
     if recipe.images is None:
-        return choose_split("test-sample")
+        return load_split("test-sample")
     if not is_folder:
-        return choose_split("validation", limit=recipe.images)
+        return load_split("validation", limit=recipe.images)
     if recipe.images >= len(gate.labels):
         return gate
     chosen = stratified_positions(gate.labels, recipe.images)

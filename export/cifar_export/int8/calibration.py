@@ -123,6 +123,7 @@ def _from_train(count: int, seed: int) -> Calibration:
     """From the shipped sample, the same on every machine, while that suffices; else from the fetched split."""
     from cifar_data import packaged
     from cifar_data.cifar10 import splits
+    from cifar_data.load import load_split
 
     split = packaged.calibration_sample()
     if count > len(split.labels):
@@ -131,7 +132,7 @@ def _from_train(count: int, seed: int) -> Calibration:
                 f"{count} calibration images were asked for, {len(split.labels)} come with the package.",
                 hint=f"Run cifar-data fetch, or give --calibration-samples {len(split.labels)}.",
             )
-        split = splits.load_split("train")
+        split = load_split("train")
         count = min(count, len(split.labels))
     chosen = split.take(
         stratified_sample(split.labels.astype(np.int64), count, seed=seed), name="train"

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.cifar10.splits import dataset_folder, is_available, load_split
+from cifar_data.cifar10.splits import dataset_folder, is_available
+from cifar_data.load import load_split
 from cifar_data.split import Split
 from cifar_export.keras_graph.fold import Folded
 from cifar_export.qat.task import Lesson, QatData, Trained

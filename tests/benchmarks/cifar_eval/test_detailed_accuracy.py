@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_data.labelled import Evaluation
+from cifar_data.split import Split
 from cifar_eval.detailed_accuracy import (
     DetailedAccuracy,
     measure_detailed_accuracy,
@@ -20,11 +20,12 @@ def measured() -> DetailedAccuracy:
     probabilities = np.array(
         [[0.6, 0.3, 0.1], [0.5, 0.5, 0.0], [0.7, 0.2, 0.1], [0.9, 0.06, 0.04]], dtype=np.float32
     )
-    evaluation = Evaluation(
+    evaluation = Split(
         name="four[:4]",
         images=np.zeros((4, 2, 2, 3), dtype=np.uint8),
         labels=np.array([0, 0, 1, 2], dtype=np.int64),
         label_names=("a", "b", "c"),
+        ids=np.arange(4),
     )
     return measure_detailed_accuracy(probabilities, probabilities.astype(np.float64), evaluation)
 
@@ -54,11 +55,12 @@ def test_the_calibration_error_agrees_with_a_loop_over_the_bins() -> None:
     generator = np.random.default_rng(4)
     scores = generator.dirichlet([0.3] * 10, 500).astype(np.float32)
     labels = generator.integers(0, 10, 500)
-    evaluation = Evaluation(
+    evaluation = Split(
         name="random",
         images=np.zeros((500, 1, 1, 3), dtype=np.uint8),
         labels=labels,
         label_names=tuple("abcdefghij"),
+        ids=np.arange(500),
     )
     measured = measure_detailed_accuracy(scores, scores.astype(np.float64), evaluation)
     confidence, right = scores.max(axis=1).astype(float), scores.argmax(axis=1) == labels

@@ -16,8 +16,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cifar_data import packaged
-from cifar_data.choose import choose_split
 from cifar_data.cifar10.splits import LABELS
+from cifar_data.load import load_split
 from cifar_data.split_names import BenchSplit
 from cifar_eval.accuracy import measure_accuracy
 from cifar_eval.models.keras import CheckpointModel
@@ -58,7 +58,7 @@ def reference_scores() -> ReferenceScores:
 
     @functools.cache
     def scores(name: str, split: BenchSplit) -> NDArray[np.float32]:
-        return CheckpointModel(CHECKPOINTS[name], labels=LABELS).scores(choose_split(split).images)
+        return CheckpointModel(CHECKPOINTS[name], labels=LABELS).scores(load_split(split).images)
 
     return scores
 
@@ -85,7 +85,7 @@ def parity_with(
 ) -> Parity:
     classifier = Classifier(model)
     assert classifier.labels == LABELS
-    split = choose_split(split_name)
+    split = load_split(split_name)
     scores = classifier.scores(split.images)
     accuracy = measure_accuracy(scores, split.labels, split=split.name)
     assert accuracy.seen == {"test-sample": 1000, "test": 10_000}[split_name]
@@ -102,7 +102,7 @@ def assert_holds(parity: Parity, limits: Limits) -> None:
 def test_the_checkpoints_themselves_hold_the_baseline(
     name: str, split: BenchSplit, reference_scores: ReferenceScores
 ) -> None:
-    labels = choose_split(split).labels
+    labels = load_split(split).labels
     assert measure_accuracy(reference_scores(name, split), labels, split=split).value >= 0.65
 
 

@@ -9,6 +9,7 @@ import pytest
 from cifar_fixtures.recipes import export_recipe
 from numpy.typing import NDArray
 
+from cifar_data.cifar10.splits import LABELS
 from cifar_data.split import Split
 from cifar_eval.parity.limits import Limits
 from cifar_export.checkpoint.open import Checkpoint
@@ -44,6 +45,7 @@ def checked(correct: int, seen: int, card: dict[str, Any] | None, **options: Any
             name="test-sample",
             images=np.zeros((seen, 32, 32, 3), np.uint8),
             labels=labels,
+            label_names=LABELS,
             ids=np.arange(seen),
         ),
         say=said.append,

@@ -115,7 +115,8 @@ def test_the_contract_holds_what_fits_the_artefacts_own_scores(
 ) -> None:
     for result in results:
         contract = open_artefact(result.path).contract
-        images, classes = read_image_folder(folders / "fit", labels=LABELS, contract=contract.input)
+        split = read_image_folder(folders / "fit", labels=LABELS, contract=contract.input)
+        images, classes = split.images, split.labels
         scores = Classifier(result.path).scores(images)
         plain = replace(contract.output, temperature=None, abstention_threshold=None)
         fit = fit_confidence(scores, classes, plain, coverage=0.8)
@@ -178,9 +179,8 @@ def test_the_card_holds_accuracy_under_corruptions_of_both_models(
 ) -> None:
     import keras
 
-    images, classes = read_image_folder(
-        folders / "test", labels=LABELS, contract=pixels(16), limit=12
-    )
+    split = read_image_folder(folders / "test", labels=LABELS, contract=pixels(16), limit=12)
+    images, classes = split.images, split.labels
     keras_model = keras.saving.load_model(recipe.checkpoint)
     damaged = corrupted(images, "gaussian_noise", 2, seed=0)
     expected = keras_model.predict(damaged.astype(np.float32), verbose=0).argmax(axis=1)

@@ -271,7 +271,7 @@ def test_the_original_is_not_modified(images: NDArray[np.float32]) -> None:
 def test_the_notebook_network_folds_to_convolutions_alone(
     architecture: Any, front: list[str]
 ) -> None:
-    folded = fold(networks.build(architecture))
+    folded = fold(networks.build(architecture, input_shape=(32, 32, 3), num_classes=10))
     block = ["Conv2D", "MaxPooling2D"]
     assert _kinds(folded) == ["InputLayer", *front, *block, *block, *block, "Flatten", "Dense"]
     assert folded.model.count_params() == 381_066

@@ -20,7 +20,7 @@ NOTEBOOK_OPERATORS = [*["CONV_2D", "MAX_POOL_2D"] * 3, "FULLY_CONNECTED", "SOFTM
 
 @pytest.fixture(scope="module")
 def notebook() -> Any:
-    return fold(networks.build("notebook")).model
+    return fold(networks.build("notebook", input_shape=(32, 32, 3), num_classes=10)).model
 
 
 def test_the_folded_notebook_network_has_no_mul_or_add_left(notebook: Any) -> None:

@@ -137,7 +137,7 @@ def test_every_calibration_method_keeps_pixels_exact(
 @pytest.mark.parametrize("method", ["minmax", "percentile"])
 def test_cropped_pixels_stay_exact_too(method: Any, images: NDArray[np.uint8], feed: Feed) -> None:
     """The quantizer puts its first node behind a Slice, as behind a Transpose, and clips its range by percentile."""
-    model = networks.build("seed-cnn")
+    model = networks.build("seed-cnn", input_shape=(32, 32, 3), num_classes=10)
     dense = model.layers[-1]
     random = np.random.default_rng(0)
     dense.set_weights([random.normal(size=shape) for shape in map(np.shape, dense.get_weights())])

@@ -215,7 +215,7 @@ def test_onnxruntime_opens_no_socket_and_writes_no_file(
 def test_mlperf_tinys_models_score_as_published(name: str, correct: int) -> None:
     """86.97 % int8 and 87.19 % float on all 10,000 test images, with raw pixels."""
     dataset = pytest.importorskip("cifar_data.cifar10.splits")
-    split = dataset.load_split("test")
+    split = dataset.open_split("test")
     classifier = Classifier(PEERS / f"{name}.tflite", contract="cifar10-raw255")
     assert classifier.labels == dataset.LABELS
     scores = classifier.scores(np.asarray(split.images))

@@ -7,8 +7,6 @@ import pytest
 from PIL import Image
 
 from cifar_data.image_folder import class_names, read_image_folder
-from cifar_data.labelled import load_evaluation
-from cifar_eval.parity.recipe import ParityRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError
 
@@ -39,29 +37,43 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_images_come_in_the_order_of_the_labels_and_fit_the_contract(folder: Path) -> None:
-    images, classes = read_image_folder(folder, labels=LABELS, contract=CONTRACT)
-    assert images.shape == (4, 8, 8, 3)
-    assert images[:, 0, 0, 0].tolist() == [1, 2, 3, 9]
-    assert classes.tolist() == [0, 0, 0, 1]
+    split = read_image_folder(folder, labels=LABELS, contract=CONTRACT)
+    assert (split.name, split.label_names) == ("pets", LABELS)
+    assert split.images.shape == (4, 8, 8, 3)
+    assert split.images[:, 0, 0, 0].tolist() == [1, 2, 3, 9]
+    assert split.labels.tolist() == [0, 0, 0, 1]
+
+
+def test_without_labels_the_classes_are_the_folders_sorted(folder: Path) -> None:
+    split = read_image_folder(str(folder), contract=CONTRACT)
+    assert split.label_names == ("ant", "cat")
+    assert split.images[:, 0, 0, 0].tolist() == [9, 1, 2, 3]
 
 
 def test_a_limit_takes_every_class_in_turn_and_the_name_says_so(folder: Path) -> None:
-    recipe = ParityRecipe(
-        reference=Path("a.onnx"), candidates=(Path("b.onnx"),), eval_data=folder, limit=2
-    )
-    evaluation = load_evaluation(recipe, labels=LABELS, contract=CONTRACT)
-    assert evaluation.name == "pets[:2]"
-    assert evaluation.images[:, 0, 0, 0].tolist() == [1, 9]
-    assert evaluation.labels.tolist() == [0, 1]
+    split = read_image_folder(folder, labels=LABELS, contract=CONTRACT, limit=2)
+    assert split.name == "pets[:2]"
+    assert split.images[:, 0, 0, 0].tolist() == [1, 9]
+    assert split.labels.tolist() == [0, 1]
+    assert split.ids.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize(("limit", "name"), [(4, "pets[:4]"), (5, "pets")])
+def test_the_name_says_what_the_limit_left(folder: Path, limit: int, name: str) -> None:
+    assert read_image_folder(folder, contract=CONTRACT, limit=limit).name == name
 
 
 def test_the_digest_names_the_pixels_and_the_labels(folder: Path) -> None:
-    recipe = ParityRecipe(reference=Path("a.onnx"), candidates=(Path("b.onnx"),), eval_data=folder)
-    one = load_evaluation(recipe, labels=LABELS, contract=CONTRACT)
+    one = read_image_folder(folder, labels=LABELS, contract=CONTRACT).sha256()
     (folder / "cat" / "1.png").rename(folder / "cat" / "0.png")
-    assert load_evaluation(recipe, labels=LABELS, contract=CONTRACT).sha256() == one.sha256()
+    assert read_image_folder(folder, labels=LABELS, contract=CONTRACT).sha256() == one
     (folder / "cat" / "0.png").rename(folder / "ant" / "0.png")
-    assert load_evaluation(recipe, labels=LABELS, contract=CONTRACT).sha256() != one.sha256()
+    assert read_image_folder(folder, labels=LABELS, contract=CONTRACT).sha256() != one
+
+
+def test_the_root_folder_has_no_name_to_quote() -> None:
+    with pytest.raises(InputError, match="the root folder is no folder of images"):
+        read_image_folder("/", contract=CONTRACT)
 
 
 def test_class_names_are_the_visible_folders_sorted(folder: Path) -> None:
@@ -106,6 +118,6 @@ def test_folders_without_images_and_images_that_do_not_decode_are_refused(tmp_pa
 
 
 def test_the_same_pixels_as_the_runtime_sees(folder: Path) -> None:
-    images, _ = read_image_folder(folder, labels=LABELS, contract=CONTRACT)
+    images = read_image_folder(folder, labels=LABELS, contract=CONTRACT).images
     assert images.dtype == np.uint8
     assert np.array_equal(images[1], np.full((8, 8, 3), (2, 0, 0), dtype=np.uint8))

@@ -156,7 +156,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from cifar_train import shipped
+from cifar_data import packaged
 from cifar_train.fit import fit
 from cifar_train.recipes import SEED_CNN
 class Watcher:
@@ -177,7 +177,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from cifar_train import shipped
+from cifar_data import packaged
 from cifar_train.fit import fit
 from cifar_train.recipe import Augmentation
 from cifar_train.recipes import RECIPES

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import InputError, UsageError
+from cifar_train import networks
 from cifar_train.commands.train import parse
 from cifar_train.input.augment import alternating_flips, blend, draw_mix, draw_views, view
-from cifar_train.networks import build
+from cifar_train.networks import Architecture
 from cifar_train.recipe import Augmentation, Distillation, Fold, recipe_from_json
 from cifar_train.recipes import NOTEBOOK, RECIPES, SEED_CNN
 from cifar_train.run.state import (
@@ -44,6 +46,10 @@ NOTEBOOK_SUMMARY = [
     ("Dropout", (256,), 0),
     ("Dense", (10,), 2_570),
 ]
+
+
+def build(name: Architecture) -> Any:
+    return networks.build(name, input_shape=(32, 32, 3), num_classes=10)
 
 
 def summary(model) -> list[tuple[str, tuple[int, ...], int]]:
@@ -91,7 +97,7 @@ def test_the_notebook_recipe_is_the_notebooks() -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_survive_json(name: str) -> None:
     recipe = RECIPES[name]
-    assert recipe_from_json(recipe.to_json()) == recipe
+    assert recipe_from_json(to_document(recipe)) == recipe
 
 
 def test_every_part_of_a_recipe_survives_json() -> None:
@@ -101,7 +107,7 @@ def test_every_part_of_a_recipe_survives_json() -> None:
         distillation=Distillation(temperature=2.0, weight=0.5, source_sha256="ab"),
         fold=Fold(number=2, of=3),
     )
-    assert recipe_from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+    assert recipe_from_json(json.loads(json.dumps(to_document(recipe)))) == recipe
 
 
 def test_cards_of_the_first_version_still_load() -> None:

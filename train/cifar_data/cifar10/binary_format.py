@@ -3,6 +3,8 @@
 Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,8 +39,8 @@ def images_from_records(data: bytes, *, origin: str) -> tuple[NDArray[np.uint8],
     return np.ascontiguousarray(images), labels
 
 
-def records_from_images(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> bytes:
-    """The binary records of ``images``, uint8, shape (n, 32, 32, 3), and ``labels``, uint8, shape (n,)."""
+def records_from_images(images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> bytes:
+    """The binary records of ``images``, uint8, shape (n, 32, 32, 3), and ``labels``, integers 0..9, shape (n,)."""
     records = np.empty((len(labels), RECORD_BYTES), dtype=np.uint8)
     records[:, 0] = labels
     records[:, 1:] = images.transpose(0, 3, 1, 2).reshape(len(labels), -1)

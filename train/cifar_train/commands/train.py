@@ -13,8 +13,8 @@ from cifar_runtime.commands.options import add_quiet_option, add_seed_option, ad
 from cifar_runtime.commands.parser import Parser, choice, execute, positive_int
 from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.errors import UsageError
+from cifar_train.networks import Architecture
 from cifar_train.recipe import (
-    Architecture,
     Backend,
     Device,
     Distribute,

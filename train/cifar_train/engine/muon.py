@@ -1,6 +1,6 @@
 """Muon for convolution kernels, and Nesterov momentum for every other weight; imports Keras.
 
-A kernel in front of BatchNorm acts by its direction, not by its length. So a step moves it by about a stated part of
+A kernel in front of BatchNorm acts by its direction, not by its length. So a step moves it by about a fixed part of
 its length, in the orthogonal direction nearest to its momentum, and then gives it its old length.
 
 Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; and airbench94_muon.py in

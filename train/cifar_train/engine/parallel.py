@@ -35,7 +35,7 @@ class Parallel(Protocol):
     def train(
         self, model: Any, batches: Iterator[Batch], steps: int, on_step: Callable[[int], None]
     ) -> Measured:
-        """Mean loss and accuracy of ``steps`` steps; each is told by its number, from 0, when it is done."""
+        """Mean loss and accuracy of ``steps`` steps; ``on_step`` takes the number of each, from 0, when it is done."""
 
     def evaluate(self, model: Any, batches: Iterator[Batch], steps: int) -> Measured:
         """Mean loss and accuracy of the model as it is."""
@@ -191,7 +191,7 @@ def _keras_evaluation(model: Any, batches: Iterator[Batch], steps: int) -> Measu
 def _keras_data(batches: Iterator[Batch]) -> Any:
     """The batches as Keras' loop takes them; on TensorFlow without the autotuning that Keras would ask for.
 
-    TensorFlow 2.21's autotuner, told to end while it sleeps, may sleep on for its whole period, which doubles from
+    TensorFlow 2.21's autotuner, asked to end while it sleeps, may sleep on for its whole period, which doubles from
     10 ms to a minute: the epochs of a long run then took up to twice as long as their steps.
     """
     import keras
@@ -249,7 +249,7 @@ def worker_place() -> tuple[int, int]:
 
 
 def worker_folder(folder: Path, recipe: TrainRecipe) -> Path:
-    """The run folder of this process: ``folder``, or a folder in it for workers behind the first."""
+    """The run folder of this process: ``folder``, or a folder in it for workers after the first."""
     if recipe.distribute != "workers" or worker_place()[0] == 0:
         return folder
     return folder / f"worker-{worker_place()[0]}"

@@ -19,9 +19,9 @@ class Views(NamedTuple):
 
     Attributes:
         rows: int32, shape (n, height): where each row of the view comes from.
-        columns: int32, shape (n, width), likewise.
+        columns: int32, shape (n, width): where each column comes from.
         hidden_rows: bool, shape (n, height): which rows of the view the grey square spans; None without squares.
-        hidden_columns: bool, shape (n, width), likewise.
+        hidden_columns: bool, shape (n, width): which columns; None without squares.
     """
 
     rows: NDArray[np.int32]

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.cifar10.splits import LABELS
 from cifar_data.split import Split
 from cifar_train.input.augment import (
     Mix,
@@ -43,9 +42,10 @@ class Draw(NamedTuple):
 def batches(
     recipe: TrainRecipe, train: Split, epoch: int, *, teacher: Teacher | None = None
 ) -> Iterator[Batch]:
-    """One epoch of (pixels, targets), float32, shapes (n, 32, 32, 3) in 0..255 and (n, 10); every image once.
+    """One epoch of (pixels, targets), float32, every image once.
 
-    With a teacher, targets have its 10 probabilities behind those of the labels: shape (n, 20).
+    Shapes are (n, height, width, channels), in 0..255, and (n, num_classes); with a teacher, targets have its
+    probabilities after those of the labels: shape (n, 2 * num_classes).
     """
     table = target_table(recipe, train, teacher)
     for draw in draws(recipe, train, epoch):
@@ -85,16 +85,16 @@ def batch_from_draw(images: NDArray[np.uint8], table: NDArray[np.float32], draw:
 
 
 def target_table(recipe: TrainRecipe, train: Split, teacher: Teacher | None) -> NDArray[np.float32]:
-    """The target of each training image, float32, shape (n, 10), or (n, 20) with stored soft labels behind."""
-    targets = smoothed(one_hot(train.labels), recipe.label_smoothing)
+    """The target of each training image, float32, shape (n, num_classes); stored soft labels follow as many more."""
+    targets = smoothed(one_hot(train), recipe.label_smoothing)
     if isinstance(teacher, SoftLabels):
         targets = np.hstack([targets, teacher.probabilities])
     return targets
 
 
-def one_hot(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Labels, uint8, shape (n,), as float32 rows of zeros and a one, shape (n, 10)."""
-    return np.eye(len(LABELS), dtype=np.float32)[labels]
+def one_hot(split: Split) -> NDArray[np.float32]:
+    """The labels as float32 rows of zeros and a one, shape (n, num_classes)."""
+    return np.eye(split.num_classes, dtype=np.float32)[split.labels]
 
 
 def smoothed(targets: NDArray[np.float32], share: float) -> NDArray[np.float32]:

@@ -5,14 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.cifar10.splits import LABELS
-from cifar_train.networks.blocks import image_input
+from cifar_train.networks.blocks import Head, Shape, image_input
 
 # Source: K. Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024 (airbench94).
 _WIDTHS = (64, 256, 256)
 _PATCH = 2
-# One whitening filter for each of a patch's 12 principal components, and its negative.
-_STEM_FILTERS = 24
 _WHITENED_IMAGES = 5000
 # Added to the variances, so that the faintest components are not blown up to noise.
 _VARIANCE_FLOOR = 5e-4
@@ -20,8 +17,8 @@ _BATCH_NORM_MOMENTUM = 0.6
 _SCORE_SCALE = 1 / 9
 
 
-def airbench(activation: str) -> Any:
-    """Two convolutions a block with GELU, max pooling behind the first: 1,970,464 weights, 118.2 million MACs.
+def airbench(shape: Shape, head: Head) -> Any:
+    """Two convolutions a block with GELU, max pooling after the first: 1,970,464 weights, 118.2 million MACs.
 
     The 2x2 convolution in front is not learned: :func:`set_initial_weights` makes it whiten the patches of the training
     images. Unlike airbench's, the biases learn at the rate of everything else.
@@ -29,18 +26,19 @@ def airbench(activation: str) -> Any:
     import keras
     from keras import layers
 
-    image, x = image_input()
-    x = layers.Conv2D(_STEM_FILTERS, _PATCH, use_bias=False, trainable=False, name="whitening")(x)
+    image, x = image_input(shape)
+    # One filter for each of a patch's principal components, and its negative.
+    filters = 2 * _PATCH**2 * shape[-1]
+    x = layers.Conv2D(filters, _PATCH, use_bias=False, trainable=False, name="whitening")(x)
     x = layers.Activation("gelu")(x)
     for filters in _WIDTHS:
         x = _convolution(x, filters)
         x = layers.MaxPooling2D(2)(x)
         x = _activated(x)
         x = _activated(_convolution(x, filters))
-    x = layers.MaxPooling2D(x.shape[1])(x)
+    x = layers.MaxPooling2D(x.shape[1:3])(x)
     x = layers.Rescaling(_SCORE_SCALE)(layers.Flatten()(x))
-    x = layers.Dense(len(LABELS), activation=activation, use_bias=False, dtype="float32")(x)
-    return keras.Model(image, x, name="airbench")
+    return keras.Model(image, head.layer(use_bias=False)(x), name="airbench")
 
 
 def set_initial_weights(model: Any, images: NDArray[np.uint8]) -> None:
@@ -48,7 +46,7 @@ def set_initial_weights(model: Any, images: NDArray[np.uint8]) -> None:
 
     Args:
         model: a fresh :func:`airbench`.
-        images: the training images, uint8, shape (n, height, width, 3).
+        images: the training images, uint8, shape (n, height, width, channels).
     """
     import keras
 
@@ -64,16 +62,17 @@ def set_initial_weights(model: Any, images: NDArray[np.uint8]) -> None:
 
 
 def whitening_kernel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Filters, float32, shape (2, 2, 3, 24), whose answers on patches of ``pixels`` are uncorrelated, of variance 1.
+    """Filters, float32, shape (2, 2, channels, 8 * channels), whose answers on patches are uncorrelated, of variance 1.
 
     Args:
-        pixels: images as the convolution sees them, shape (n, height, width, 3).
+        pixels: images as the convolution sees them, shape (n, height, width, channels).
     """
     patches = np.lib.stride_tricks.sliding_window_view(pixels, (_PATCH, _PATCH), axis=(1, 2))
-    vectors = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, _STEM_FILTERS // 2)
+    channels = pixels.shape[-1]
+    vectors = patches.transpose(0, 1, 2, 4, 5, 3).reshape(-1, _PATCH**2 * channels)
     variances, components = np.linalg.eigh(np.cov(vectors, rowvar=False))
     filters = components / np.sqrt(variances + _VARIANCE_FLOOR)
-    kernel = np.hstack([filters, -filters]).reshape(_PATCH, _PATCH, pixels.shape[-1], _STEM_FILTERS)
+    kernel = np.hstack([filters, -filters]).reshape(_PATCH, _PATCH, channels, -1)
     return kernel.astype(np.float32)
 
 

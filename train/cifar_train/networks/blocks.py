@@ -3,12 +3,41 @@
 Everything here has an int8 form in LiteRT, TFLite Micro and onnxruntime alike.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
-from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
+from cifar_runtime.contract import ScoreKind
 
-# The weight of the past in BatchNorm's running statistics; Keras' 0.99 lags behind in a run of a few hundred steps.
+# The weight of the past in BatchNorm's running statistics; Keras' 0.99 lags in a run of a few hundred steps.
 BATCH_NORM_MOMENTUM = 0.9
+
+# Height, width and channels of an image.
+Shape = tuple[int, int, int]
+
+# Names of Keras activations of the last dense layer.
+_ACTIVATIONS: dict[ScoreKind, str] = {"probabilities": "softmax", "logits": "linear"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a network ends in.
+
+    Attributes:
+        num_classes: how many scores it gives.
+        output: what they mean.
+    """
+
+    num_classes: int
+    output: ScoreKind
+
+    def layer(self, *, use_bias: bool = True) -> Any:
+        """The dense layer that gives the scores; float32 whatever the precision of the rest."""
+        from keras import layers
+
+        activation = _ACTIVATIONS[self.output]
+        return layers.Dense(
+            self.num_classes, activation=activation, use_bias=use_bias, dtype="float32"
+        )
 
 
 def centred_pixels() -> Any:
@@ -18,11 +47,11 @@ def centred_pixels() -> Any:
     return layers.Rescaling(scale=1 / 64, offset=-2.0, name="centred_pixels")
 
 
-def image_input() -> tuple[Any, Any]:
-    """The input of raw pixels, and the same centred."""
+def image_input(shape: Shape) -> tuple[Any, Any]:
+    """The input of raw pixels of images of that height, width and channels, and the same centred."""
     import keras
 
-    image = keras.Input(IMAGE_SHAPE, name="image")
+    image = keras.Input(shape, name="image")
     return image, centred_pixels()(image)
 
 
@@ -84,16 +113,14 @@ def inverted_residual(x: Any, filters: int, *, expansion: int, strides: int = 1)
     return layers.Add()([inner, x])
 
 
-def classifier(image: Any, features: Any, activation: str, *, name: str) -> Any:
-    """The model from ``image`` to one score a label: the mean over all positions, then a dense layer."""
+def classifier(image: Any, features: Any, head: Head, *, name: str) -> Any:
+    """The model from ``image`` to one score a class: the mean over all positions, then the head."""
     import keras
     from keras import layers
 
-    x = layers.AveragePooling2D(features.shape[1])(features)
+    x = layers.AveragePooling2D(features.shape[1:3])(features)
     x = layers.Flatten()(x)
-    # The scores stay float32 whatever the precision of the rest.
-    x = layers.Dense(len(LABELS), activation=activation, dtype="float32")(x)
-    return keras.Model(image, x, name=name)
+    return keras.Model(image, head.layer()(x), name=name)
 
 
 def _normalized(x: Any, *, relu: bool) -> Any:

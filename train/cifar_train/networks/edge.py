@@ -1,11 +1,14 @@
 """Networks for devices: MLPerf Tiny's ResNet-8, and the candidates for ``edge-s`` and ``edge-m``.
 
-Weights and multiply-accumulates (MACs) are those of convolutions and dense layers, without biases.
+Weights and multiply-accumulates (MACs) are those of convolutions and dense layers, without biases, for images of
+32x32x3 and ten classes.
 """
 
 from typing import Any
 
 from cifar_train.networks.blocks import (
+    Head,
+    Shape,
     basic,
     classifier,
     convolution,
@@ -14,14 +17,14 @@ from cifar_train.networks.blocks import (
 )
 
 
-def resnet8(activation: str) -> Any:
+def resnet8(shape: Shape, head: Head) -> Any:
     """MLPerf Tiny's IC01, operator for operator: 77,360 weights, 12.50 million MACs; shortcuts have no BatchNorm.
 
     Source: mlcommons/tiny, benchmark/training/image_classification/keras_model.py, ``resnet_v1_eembc``.
     """
     from keras import layers
 
-    image, x = image_input()
+    image, x = image_input(shape)
     x = convolution(x, 16)
     for filters, strides in ((16, 1), (32, 2), (64, 2)):
         inner = convolution(x, filters, strides=strides)
@@ -29,40 +32,40 @@ def resnet8(activation: str) -> Any:
         if strides != 1:
             x = layers.Conv2D(filters, 1, strides=strides, kernel_initializer="he_normal")(x)
         x = layers.ReLU()(layers.Add()([inner, x]))
-    return classifier(image, x, activation, name="resnet8")
+    return classifier(image, x, head, name="resnet8")
 
 
-def edge_res_s(activation: str) -> Any:
+def edge_res_s(shape: Shape, head: Head) -> Any:
     """Residual blocks at 16x16 and 8x8 only: 96,608 weights, 10.99 million MACs."""
-    image, x = _small_front()
+    image, x = _small_front(shape)
     x = convolution(x, 56, strides=2)
     x = basic(x, 56)
-    return classifier(image, x, activation, name="edge_res_s")
+    return classifier(image, x, head, name="edge_res_s")
 
 
-def edge_deep_s(activation: str) -> Any:
+def edge_deep_s(shape: Shape, head: Head) -> Any:
     """Twice the residual blocks of ``edge_res_s``, of fewer channels: 91,264 weights, 10.88 million MACs."""
-    image, x = image_input()
+    image, x = image_input(shape)
     x = convolution(x, 16)
     for filters in (24, 40):
         x = convolution(x, filters, strides=2)
         for _ in range(2):
             x = basic(x, filters)
-    return classifier(image, x, activation, name="edge_deep_s")
+    return classifier(image, x, head, name="edge_deep_s")
 
 
-def edge_mix_s(activation: str) -> Any:
+def edge_mix_s(shape: Shape, head: Head) -> Any:
     """``edge_res_s`` with inverted residuals at 8x8: 95,152 weights, 10.89 million MACs."""
-    image, x = _small_front()
+    image, x = _small_front(shape)
     x = convolution(x, 64, strides=2)
     for _ in range(2):
         x = inverted_residual(x, 64, expansion=3)
-    return classifier(image, x, activation, name="edge_mix_s")
+    return classifier(image, x, head, name="edge_mix_s")
 
 
-def edge_mb_s(activation: str) -> Any:
-    """Inverted residuals behind two convolutions: 89,392 weights, 11.61 million MACs."""
-    image, x = image_input()
+def edge_mb_s(shape: Shape, head: Head) -> Any:
+    """Inverted residuals after two convolutions: 89,392 weights, 11.61 million MACs."""
+    image, x = image_input(shape)
     x = convolution(x, 16)
     x = convolution(x, 32, strides=2)
     for _ in range(3):
@@ -70,23 +73,23 @@ def edge_mb_s(activation: str) -> Any:
     x = inverted_residual(x, 64, expansion=3, strides=2)
     for _ in range(3):
         x = inverted_residual(x, 64, expansion=2)
-    return classifier(image, x, activation, name="edge_mb_s")
+    return classifier(image, x, head, name="edge_mb_s")
 
 
-def edge_res_m(activation: str) -> Any:
+def edge_res_m(shape: Shape, head: Head) -> Any:
     """A ResNet of 2, 3 and 3 blocks: 266,288 weights, 36.09 million MACs."""
-    image, x = image_input()
+    image, x = image_input(shape)
     x = convolution(x, 16)
     for filters, strides, count in ((16, 1, 2), (32, 2, 3), (64, 2, 3)):
         x = basic(x, filters, strides=strides)
         for _ in range(count - 1):
             x = basic(x, filters)
-    return classifier(image, x, activation, name="edge_res_m")
+    return classifier(image, x, head, name="edge_res_m")
 
 
-def edge_mix_m(activation: str) -> Any:
+def edge_mix_m(shape: Shape, head: Head) -> Any:
     """Residual blocks at 16x16, inverted residuals at 8x8: 284,472 weights, 36.27 million MACs."""
-    image, x = image_input()
+    image, x = image_input(shape)
     x = convolution(x, 16)
     x = convolution(x, 40, strides=2)
     for _ in range(3):
@@ -94,12 +97,12 @@ def edge_mix_m(activation: str) -> Any:
     x = convolution(x, 72, strides=2)
     for _ in range(5):
         x = inverted_residual(x, 72, expansion=3)
-    return classifier(image, x, activation, name="edge_mix_m")
+    return classifier(image, x, head, name="edge_mix_m")
 
 
-def edge_mb_m(activation: str) -> Any:
+def edge_mb_m(shape: Shape, head: Head) -> Any:
     """Inverted residuals of 24, 48 and 96 channels: 328,776 weights, 39.16 million MACs."""
-    image, x = image_input()
+    image, x = image_input(shape)
     x = convolution(x, 24)
     x = inverted_residual(x, 24, expansion=2)
     x = convolution(x, 48, strides=2)
@@ -108,21 +111,21 @@ def edge_mb_m(activation: str) -> Any:
     x = inverted_residual(x, 96, expansion=3, strides=2)
     for _ in range(4):
         x = inverted_residual(x, 96, expansion=3)
-    return classifier(image, x, activation, name="edge_mb_m")
+    return classifier(image, x, head, name="edge_mb_m")
 
 
-def quick_res(activation: str) -> Any:
+def quick_res(shape: Shape, head: Head) -> Any:
     """``edge_res_s`` with nothing at 32x32, where training takes longest: 80,120 weights, 7.21 million MACs."""
-    image, x = image_input()
+    image, x = image_input(shape)
     x = convolution(x, 24, strides=2)
     x = basic(x, 24)
     x = convolution(x, 56, strides=2)
     x = basic(x, 56)
-    return classifier(image, x, activation, name="quick_res")
+    return classifier(image, x, head, name="quick_res")
 
 
-def _small_front() -> tuple[Any, Any]:
-    image, x = image_input()
+def _small_front(shape: Shape) -> tuple[Any, Any]:
+    image, x = image_input(shape)
     x = convolution(x, 16)
     x = convolution(x, 32, strides=2)
     return image, basic(x, 32)

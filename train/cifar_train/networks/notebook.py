@@ -2,21 +2,20 @@
 
 from typing import Any
 
-from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
-from cifar_train.networks.blocks import centred_pixels
+from cifar_train.networks.blocks import Head, Shape, centred_pixels
 
 # Of the 32 pixels of a side the layers use the first 26: valid convolutions and pooling drop the rest.
 _UNSEEN_PIXELS = 6
 
 
-def notebook(activation: str) -> Any:
+def notebook(shape: Shape, head: Head) -> Any:
     """The notebook's layers: 382,858 parameters, 17.94 million multiply-accumulates, BatchNorm after the ReLU."""
     import keras
 
-    return keras.Sequential([keras.Input(IMAGE_SHAPE), *_layers(activation, 0.5)], name="notebook")
+    return keras.Sequential([keras.Input(shape), *_layers(head, 0.5)], name="notebook")
 
 
-def seed_cnn(activation: str) -> Any:
+def seed_cnn(shape: Shape, head: Head) -> Any:
     """The notebook's layers on the middle 26x26 pixels, centred: the same parameters, 9.66 million MACs.
 
     It sees as much of the picture as the notebook's network, which drops 6 pixels on one side, but from the middle. Its
@@ -26,11 +25,11 @@ def seed_cnn(activation: str) -> Any:
     import keras
 
     middle = keras.layers.Cropping2D(_UNSEEN_PIXELS // 2, name="middle_pixels")
-    layers = [keras.Input(IMAGE_SHAPE), middle, centred_pixels(), *_layers(activation, 0.0)]
+    layers = [keras.Input(shape), middle, centred_pixels(), *_layers(head, 0.0)]
     return keras.Sequential(layers, name="seed_cnn")
 
 
-def _layers(activation: str, dropout_rate: float) -> list[Any]:
+def _layers(head: Head, dropout_rate: float) -> list[Any]:
     from keras import layers
 
     stack: list[Any] = []
@@ -44,5 +43,5 @@ def _layers(activation: str, dropout_rate: float) -> list[Any]:
         *stack,
         layers.Flatten(),
         layers.Dropout(dropout_rate),
-        layers.Dense(len(LABELS), activation=activation, dtype="float32"),
+        head.layer(),
     ]

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.cifar10.splits import LABELS
 from cifar_data.split import Split
 from cifar_runtime.errors import MissingDependencyError
 from cifar_runtime.files import write_atomically
@@ -25,13 +24,15 @@ class Evaluation:
         split: the split's name.
         correct: images whose highest score is their label's; ties go to the lowest index.
         seen: images in all.
-        confusion: int64, shape (10, 10), rows are labels and columns predictions.
+        label_names: the classes, in the order of the scores.
+        confusion: int64, shape (num_classes, num_classes), rows are labels and columns predictions.
         per_class: scikit-learn's classification report.
     """
 
     split: str
     correct: int
     seen: int
+    label_names: tuple[str, ...]
     confusion: NDArray[np.int64]
     per_class: dict[str, Any]
 
@@ -48,7 +49,7 @@ class Evaluation:
             "correct": self.correct,
             "seen": self.seen,
             "accuracy": self.accuracy,
-            "labels": list(LABELS),
+            "labels": list(self.label_names),
             "confusion_matrix": self.confusion.tolist(),
             "classification_report": self.per_class,
         }
@@ -69,21 +70,22 @@ def check_installed() -> None:
 
 
 def evaluate(scores: NDArray[np.float32], split: Split) -> Evaluation:
-    """Judges ``scores``, float32, shape (n, 10), against the split's labels."""
+    """Judges ``scores``, float32, shape (n, num_classes), against the split's labels."""
     from sklearn.metrics import classification_report, confusion_matrix
 
     predicted = scores.argmax(axis=1)
-    classes = list(range(len(LABELS)))
+    classes = list(range(split.num_classes))
     return Evaluation(
         split=split.name,
         correct=int(np.count_nonzero(predicted == split.labels)),
         seen=len(split.labels),
+        label_names=split.label_names,
         confusion=confusion_matrix(split.labels, predicted, labels=classes),
         per_class=classification_report(
             split.labels,
             predicted,
             labels=classes,
-            target_names=LABELS,
+            target_names=split.label_names,
             output_dict=True,
             zero_division=0.0,
         ),
@@ -122,8 +124,9 @@ def _confusion_png(evaluation: Evaluation) -> bytes:
     axes = figure.add_subplot()
     counts = evaluation.confusion
     axes.imshow(counts, cmap="Blues", vmin=0, vmax=counts.sum(axis=1).max())
-    axes.set_xticks(range(len(LABELS)), LABELS, rotation=45, ha="right")
-    axes.set_yticks(range(len(LABELS)), LABELS)
+    names = evaluation.label_names
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("label")
     axes.set_title(
@@ -147,11 +150,12 @@ def _report_png(evaluation: Evaluation) -> bytes:
     """The classification report as bars: precision, recall and F1 of each class, 0..1."""
     figure = _figure(width=9, height=3.6)
     axes = figure.add_subplot()
-    positions = np.arange(len(LABELS))
+    names = evaluation.label_names
+    positions = np.arange(len(names))
     for turn, measure in enumerate(("precision", "recall", "f1-score")):
-        heights = [evaluation.per_class[label][measure] for label in LABELS]
+        heights = [evaluation.per_class[label][measure] for label in names]
         axes.bar(positions + (turn - 1) * 0.27, heights, width=0.25, label=measure)
-    axes.set_xticks(positions, LABELS, rotation=45, ha="right")
+    axes.set_xticks(positions, names, rotation=45, ha="right")
     axes.set_ylim(0, 1)
     axes.set_title(f"{evaluation.split}: each class, {evaluation.seen} images in all")
     axes.grid(axis="y", alpha=0.3)

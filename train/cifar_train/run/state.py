@@ -6,13 +6,14 @@ A run folder holds ``state.json`` (recipe, finished epochs, which checkpoints co
 import io
 import json
 import zipfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_runtime.documents import from_document, to_document
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import write_atomically
 from cifar_train.recipe import TrainRecipe, recipe_from_json
@@ -79,11 +80,7 @@ def save_state(folder: Path, state: RunState, variables: Variables) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **variables)
     write_atomically(checkpoint_path(folder, state.epochs[-1].number), buffer.getvalue())
-    document = {
-        "schema": SCHEMA,
-        "recipe": state.recipe.to_json(),
-        "epochs": [asdict(epoch) for epoch in state.epochs],
-    }
+    document = {"schema": SCHEMA, **to_document(state)}
     write_atomically(folder / "state.json", json.dumps(document, indent=1).encode())
     counting = {checkpoint_path(folder, epoch.number) for epoch in (state.epochs[-1], state.kept)}
     for path in folder.glob("checkpoint-*.npz"):
@@ -107,7 +104,7 @@ def load_state(folder: Path) -> RunState:
     path = folder / "state.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        epochs = tuple(Epoch(**epoch) for epoch in document["epochs"])
+        epochs = tuple(from_document(Epoch, epoch) for epoch in document["epochs"])
         return RunState(recipe=recipe_from_json(document["recipe"]), epochs=epochs)
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise InputError(

@@ -22,7 +22,7 @@ class SoftLabels:
     """A teacher's answers that were stored: one for each training image, whatever its augmentation.
 
     Attributes:
-        probabilities: float32, shape (n, 10), at the recipe's temperature.
+        probabilities: float32, shape (n, num_classes), at the recipe's temperature.
     """
 
     probabilities: NDArray[np.float32]
@@ -41,7 +41,7 @@ class CheckpointTeacher:
     temperature: float
 
     def judge(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities, float32, shape (n, 10), for pixels 0..255, float32, shape (n, 32, 32, 3)."""
+        """Probabilities, float32, shape (n, num_classes), for pixels 0..255, float32, shape (n, height, width, 3)."""
         return softened(np.log(teacher_scores(self.model, pixels)), self.temperature)
 
 
@@ -61,7 +61,7 @@ def open_teacher(path: Path, distillation: Distillation, train: Split) -> Teache
         return SoftLabels(probabilities=softened(logits, distillation.temperature))
     if path.suffix == ".keras":
         return CheckpointTeacher(
-            model=open_teacher_model(path), temperature=distillation.temperature
+            model=open_teacher_model(path, train), temperature=distillation.temperature
         )
     raise UsageError(
         f"{path}: is no teacher.",

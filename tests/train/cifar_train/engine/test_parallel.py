@@ -21,13 +21,13 @@ import json, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from cifar_train import shipped
+from cifar_data import packaged
 from cifar_train.fit import fit, predict
 from cifar_train.recipes import RECIPES
 class Watcher:
     def on_batch(self, *a): pass
     def on_epoch(self, *a): pass
-sample = shipped.test_sample()
+sample = packaged.test_sample()
 data = sample.take(np.arange(40), name="few"), sample.take(np.arange(40, 60), name="others")
 for backend, distribute in json.loads(sys.argv[2]):
     recipe = replace(

@@ -27,21 +27,23 @@ import json, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from cifar_train import fit as fit_module, shipped, whole_epochs
+from cifar_data import packaged
+from cifar_train import fit as fit_module
+from cifar_train.engine import whole_epochs
 from cifar_train.teacher.distillation import SoftLabels, softened
 from cifar_train.recipe import Augmentation, Distillation
 from cifar_train.recipes import RECIPES
-def build(architecture, *, output="probabilities"):
+def build(architecture, *, input_shape, num_classes, output="probabilities"):
     from keras import Sequential, layers
     return Sequential([
-        layers.Input((32, 32, 3)),
+        layers.Input(input_shape),
         layers.Rescaling(1 / 64, offset=-2),
         layers.Conv2D(8, 3, strides=4, use_bias=False),
         layers.BatchNormalization(),
         layers.ReLU(),
         layers.Flatten(),
         layers.Dropout(0.3),
-        layers.Dense(10),
+        layers.Dense(num_classes),
         layers.Activation("softmax" if output == "probabilities" else "linear", dtype="float32"),
     ])
 fit_module.build = build

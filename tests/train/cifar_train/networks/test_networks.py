@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from cifar_data import packaged
-from cifar_train.networks import build, set_initial_weights
-from cifar_train.recipe import Architecture
+from cifar_runtime.contract import ScoreKind
+from cifar_runtime.errors import UsageError
+from cifar_train import networks
+from cifar_train.networks import Architecture, set_initial_weights
 
 # Weights and multiply-accumulates of convolutions and dense layers, counted from the lists of layers by another script.
 SIZES = {
@@ -23,6 +25,11 @@ SIZES = {
     "quick-res": (80_120, 7_207_472),
     "airbench": (1_970_464, 118_147_360),
 }
+
+
+def build(name: Architecture, *, output: ScoreKind = "probabilities") -> Any:
+    """For CIFAR-10's images, which the published sizes are of."""
+    return networks.build(name, input_shape=(32, 32, 3), num_classes=10, output=output)
 
 
 def kernels(model: Any) -> list[tuple[Any, tuple[int, ...]]]:
@@ -112,3 +119,35 @@ def test_other_networks_start_from_their_distributions() -> None:
     before = [weights.copy() for weights in model.get_weights()]
     set_initial_weights("resnet8", model, packaged.test_sample().images)
     assert all(map(np.array_equal, before, model.get_weights()))
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if name != "notebook"])
+@pytest.mark.parametrize("shape", [(16, 24, 3), (48, 32, 1)])
+def test_networks_take_images_of_other_shapes_and_look_at_all_of_them(
+    name: Architecture, shape: tuple[int, int, int]
+) -> None:
+    model = networks.build(name, input_shape=shape, num_classes=5, output="logits")
+    images = np.random.default_rng(0).integers(0, 256, (2, *shape)).astype(np.uint8)
+    set_initial_weights(name, model, images)
+    pixels = images.astype(np.float32)
+    scores = np.asarray(model(pixels))
+    assert scores.shape == (2, 5)
+    if (
+        shape[1] > shape[0] and name != "airbench"
+    ):  # the mean over all positions, not over a square of them
+        pixels[:, :, 16:] = 255 - pixels[:, :, 16:]
+        assert np.abs(np.asarray(model(pixels)) - scores).max() > 1e-4
+
+
+def test_an_unknown_network_is_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"^architecture 'resnet9' is not one of notebook, .*resnet8"
+    ):
+        networks.build("resnet9", input_shape=(32, 32, 3), num_classes=10)  # type: ignore[arg-type]
+
+
+def test_images_too_small_for_a_network_are_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"^notebook cannot be built for images of \(16, 24, 3\): "
+    ):
+        networks.build("notebook", input_shape=(16, 24, 3), num_classes=5)

@@ -12,6 +12,7 @@ import pytest
 
 from cifar_data import packaged
 from cifar_data.split import Split
+from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError, CifarEdgeError, InputError, UsageError
 from cifar_train.commands import soft_labels
 from cifar_train.fit import fit
@@ -123,12 +124,12 @@ def test_cross_fitted_teachers_label_what_they_did_not_see(
 ) -> None:
     files = []
     for number, path in enumerate(teachers, start=1):
-        recipe = replace(RECIPES["teacher"], fold=Fold(number=number, of=2)).to_json()
+        recipe = replace(RECIPES["teacher"], fold=Fold(number=number, of=2))
         copy = tmp_path / str(number) / "model.keras"
         copy.parent.mkdir()
         copy.write_bytes(path.read_bytes())
         card = {"model": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}}
-        copy.with_name("card.json").write_text(json.dumps({**card, "recipe": recipe}))
+        copy.with_name("card.json").write_text(json.dumps({**card, "recipe": to_document(recipe)}))
         files.append(read_teacher_file(copy))
     assert [file.fold for file in files] == [Fold(number=n, of=2) for n in (1, 2)]
     logits, _ = label_images(files, few)
@@ -288,7 +289,7 @@ def test_the_command_writes_labels_and_says_what_is_next(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("cifar_data.cifar10.splits.load_split", lambda _: few)
+    monkeypatch.setattr("cifar_data.load.load_split", lambda _: few)
     path = tmp_path / "labels.npy"
     assert soft_labels.main([str(teachers[0]), "-o", str(path)]) == 0
     card = json.loads(path.with_suffix(".json").read_text())
