@@ -6,13 +6,11 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_export.adapt import adapted
 from cifar_export.streams import quiet_conversion
-from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import read_once
 
@@ -35,7 +33,7 @@ class Checkpoint:
 
     Attributes:
         path: the .keras file.
-        model: the Keras model: one image in, one row of scores out.
+        model: the Keras model as it was loaded, which nothing changes: one image in, one row of scores out.
         sha256: of the file.
         image_shape: (height, width, 3) of its input.
         num_classes: scores per image.
@@ -86,18 +84,6 @@ def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
         num_classes=num_classes,
         training_card=read_training_card(path, sha256=sha256),
     )
-
-
-def adapted_checkpoint(
-    checkpoint: Checkpoint, *, mapping: tuple[float, float], output_kind: ScoreKind | None
-) -> Checkpoint:
-    """The checkpoint as one of raw pixels that returns what is wanted; see :func:`cifar_export.adapt.adapted`.
-
-    Raises:
-        ArtefactError: logits are wanted of a model that ends in another activation than softmax.
-    """
-    model = adapted(checkpoint.model, mapping=mapping, output_kind=output_kind)
-    return replace(checkpoint, model=model)
 
 
 def refuse_custom_objects(data: bytes, *, path: Path) -> None:

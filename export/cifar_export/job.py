@@ -2,23 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_bench.keras_scorer import scores_in_batches
+from cifar_bench.keras_scorer import mapped_pixels
+from cifar_export.adapt import RAW_PIXELS, adapted
 from cifar_export.calibration import Calibration, Feed, load_calibration, refuse_judged_images
 from cifar_export.card import output_contract, pixel_contract, quantized_contract
-from cifar_export.checkpoint import Checkpoint, adapted_checkpoint, open_checkpoint
+from cifar_export.checkpoint import Checkpoint, open_checkpoint
 from cifar_export.converted import Converted
+from cifar_export.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.evaluation import class_labels, evaluation_split, refuse_foreign_calibration
 from cifar_export.evidence import EvidenceImages, load_evidence_images
 from cifar_export.fold import Folded, RescalingRule, fold
 from cifar_export.preparation import Prepared, prepare
 from cifar_export.qat import Lesson, Trained, qat_data, trained
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
+from cifar_export.reference import Reference, reference_of
 from cifar_export.reference_check import check_reference
 from cifar_export.statement import Statement, check_kind, statement_of
 from cifar_runtime.contract import Contract, InputContract
@@ -31,7 +33,8 @@ class Job:
 
     Attributes:
         recipe: what was asked for.
-        checkpoint: the model to export, of raw pixels.
+        checkpoint: the model to export, as it was loaded.
+        adapted: a copy of it, of raw pixels and with the scores that are wanted; all that is converted is made from it.
         statement: what the user said of it.
         labels: a name for each score.
         split: the images to verify on.
@@ -42,6 +45,7 @@ class Job:
 
     recipe: ExportRecipe
     checkpoint: Checkpoint
+    adapted: Any
     statement: Statement
     labels: tuple[str, ...]
     split: Split
@@ -81,14 +85,16 @@ class Job:
 
     def _folded_once(self, rescaling: RescalingRule) -> Folded:
         if rescaling not in self._folded:
-            self._folded[rescaling] = fold(self.checkpoint.model, rescaling=rescaling)
+            folded = fold(self.adapted, rescaling=rescaling)
+            _check_folded(self.adapted, folded, rescaling, compared_images(self.split))
+            self._folded[rescaling] = folded
         return self._folded[rescaling]
 
     def _prepared_once(self) -> Prepared:
         if self._prepared is None:
             folded = self._folded_once("strip")
             self._prepared = prepare(folded, self._feed_of(folded))
-            num_folded = _batch_norms(self.checkpoint.model) - _batch_norms(folded.model)
+            num_folded = _batch_norms(self.adapted) - _batch_norms(folded.model)
             self.say(f"for int8: folded {num_folded} BatchNorms, {self._prepared.summary}")
         return self._prepared
 
@@ -164,19 +170,22 @@ def open_job(recipe: ExportRecipe, say: Callable[[str], None]) -> Job:
     refuse_foreign_calibration(recipe, checkpoint, labels)
     contract = pixel_contract(checkpoint.image_shape, statement.resize_filter)
     split = evaluation_split(recipe, labels=labels, contract=contract)
-    score = partial(scores_in_batches, checkpoint.model)
+    judge = reference_of(
+        checkpoint.model, mapping=statement.mapping, output_kind=recipe.output_kind
+    )
     say(f"Keras' decisions on {len(split.labels)} images of {split.name}")
-    reference = score(np.asarray(split.images))
+    reference = judge.scores(np.asarray(split.images))
     check_kind(recipe, statement, found=output_contract(reference, None).kind)
     if recipe.confidence is not None or recipe.robustness is not None:
         say("images for confidence and robustness")
     check_reference(recipe, checkpoint, reference, split, say=say)
     evidence = load_evidence_images(
-        recipe, labels=labels, contract=contract, gate=split, reference=score
+        recipe, labels=labels, contract=contract, gate=split, reference=judge.scores
     )
     return Job(
         recipe=recipe,
         checkpoint=checkpoint,
+        adapted=_adapted(checkpoint, judge, recipe, compared_images(split)),
         statement=statement,
         labels=labels,
         split=split,
@@ -187,18 +196,64 @@ def open_job(recipe: ExportRecipe, say: Callable[[str], None]) -> Job:
 
 
 def open_stated(recipe: ExportRecipe) -> tuple[Checkpoint, Statement]:
-    """The checkpoint as one of raw pixels that returns what the recipe wants, and what was stated of it.
+    """The checkpoint as it was loaded, and what was stated of it.
 
     Raises:
         ArtefactError: the checkpoint or the contract cannot be used, or they do not fit.
         UsageError: the contract is neither a built-in name nor a .json file.
     """
     checkpoint = open_checkpoint(recipe.checkpoint, verbose=recipe.verbose)
-    statement = statement_of(recipe, checkpoint)
-    adapted = adapted_checkpoint(
-        checkpoint, mapping=statement.mapping, output_kind=recipe.output_kind
+    return checkpoint, statement_of(recipe, checkpoint)
+
+
+def compared_images(split: Split) -> NDArray[np.uint8]:
+    """The few images that rewritten models are compared on, spread evenly over the split."""
+    count = min(NUM_IMAGES, len(split.labels))
+    positions = np.linspace(0, len(split.labels) - 1, count).round().astype(np.int64)
+    return np.asarray(split.images)[positions]
+
+
+def _adapted(
+    checkpoint: Checkpoint, reference: Reference, recipe: ExportRecipe, images: NDArray[np.uint8]
+) -> Any:
+    """The copy of raw pixels, once it was seen to score images as the reference does.
+
+    Raises:
+        ArtefactError: it does not.
+    """
+    pixels, mapping = mapped_pixels(images, RAW_PIXELS), reference.mapping
+    copy = adapted(checkpoint.model, mapping=mapping, output_kind=recipe.output_kind)
+    check_same(
+        Fed(model=checkpoint.model, inputs=mapped_pixels(images, mapping)),
+        Fed(model=copy, inputs=pixels),
+        Rewriting(
+            step="copied",
+            apply=lambda part: Fed(model=adapted(part, mapping=mapping), inputs=pixels),
+        ),
+        wanted=reference.scores(images),
     )
-    return adapted, statement
+    return copy
+
+
+def _check_folded(
+    model: Any, folded: Folded, rescaling: RescalingRule, images: NDArray[np.uint8]
+) -> None:
+    """Checks that folding kept the scores.
+
+    Raises:
+        ArtefactError: it did not.
+    """
+    pixels = mapped_pixels(images, RAW_PIXELS)
+
+    def fed(made: Folded) -> Fed:
+        mapping = (made.multiplier, made.offset)
+        return Fed(model=made.model, inputs=mapped_pixels(images, mapping))
+
+    check_same(
+        Fed(model=model, inputs=pixels),
+        fed(folded),
+        Rewriting(step="folded", apply=lambda part: fed(fold(part, rescaling=rescaling))),
+    )
 
 
 def _batch_norms(model: Any) -> int:

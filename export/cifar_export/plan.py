@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_export.adapt import output_kind_of
+from cifar_export.adapt import adapted, output_kind_of
 from cifar_export.evaluation import class_labels, refuse_foreign_calibration
 from cifar_export.export import check_installed
 from cifar_export.fold import fold
@@ -73,9 +73,10 @@ def plan(
     checkpoint, statement = open_stated(recipe)
     labels = class_labels(recipe, checkpoint, stated=statement.labels)
     refuse_foreign_calibration(recipe, checkpoint, labels)
-    stripped = fold(checkpoint.model, rescaling="strip")
+    model = adapted(checkpoint.model, mapping=statement.mapping, output_kind=recipe.output_kind)
+    stripped = fold(model, rescaling="strip")
     height, width, channels = checkpoint.image_shape
-    shape, kind = f"{height}x{width}x{channels}", output_kind_of(checkpoint.model)
+    shape, kind = f"{height}x{width}x{channels}", output_kind_of(model)
 
     def one(model_format: ModelFormat, quantize: Quantize) -> PlannedArtefact:
         name = recipe.name_of(checkpoint.name, quantize)
