@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_export.checkpoint.images import class_labels, refuse_foreign_calibration
-from cifar_export.checkpoint.io_layers import output_kind_of
+from cifar_export.checkpoint.io_layers import adapted, output_kind_of
 from cifar_export.keras_graph.fold import fold
 from cifar_export.pipeline import check_installed
 from cifar_export.qat.distil import check_data_set
@@ -72,9 +72,12 @@ def plan(
     checkpoint, statement = open_declared(recipe)
     labels = class_labels(recipe, checkpoint, stated=statement.labels)
     refuse_foreign_calibration(recipe, checkpoint, labels)
-    stripped = fold(checkpoint.model, rescaling="strip")
+    model = adapted(
+        checkpoint.model, mapping=statement.mapping, output_kind=recipe.source.output_kind
+    )
+    stripped = fold(model, rescaling="strip")
     height, width, channels = checkpoint.image_shape
-    shape, kind = f"{height}x{width}x{channels}", output_kind_of(checkpoint.model)
+    shape, kind = f"{height}x{width}x{channels}", output_kind_of(model)
 
     def one(model_format: ModelFormat, quantize: Quantize) -> PlannedArtefact:
         name = recipe.name_of(checkpoint.name, quantize)

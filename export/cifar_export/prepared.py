@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from cifar_eval.models.keras import mapped_pixels
+from cifar_export.checkpoint.io_layers import RAW_PIXELS
 from cifar_export.int8.calibration import (
     Calibration,
     Feed,
@@ -13,7 +15,8 @@ from cifar_export.int8.calibration import (
     refuse_judged_images,
 )
 from cifar_export.int8.prepare import prepare
-from cifar_export.keras_graph.fold import Folded, fold
+from cifar_export.keras_graph.equivalence import Fed, Rewriting, check_same
+from cifar_export.keras_graph.fold import Folded, RescalingRule, fold
 from cifar_export.qat.distil import qat_data, trained
 from cifar_export.qat.task import Lesson
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
@@ -66,6 +69,7 @@ def ready_models(
         progress: takes a sentence whenever something long has been done.
 
     Raises:
+        ArtefactError: a step that is exact on paper changed the scores.
         InputError: the calibration images cannot be read, or one is among those to verify on.
     """
     wanted = set(recipe.quantize)
@@ -74,7 +78,7 @@ def ready_models(
         models |= dict.fromkeys(wanted - set(CALIBRATED), float_model(source))
     if wanted & set(CALIBRATED):
         plain = ReadyModel(
-            folded=fold(source.checkpoint.model, rescaling="strip"),
+            folded=_folded(source, "strip"),
             calibration=calibration_images(source, recipe),
         )
         models |= dict.fromkeys(wanted & set(CALIBRATED), plain)
@@ -88,7 +92,7 @@ def ready_models(
 
 def float_model(source: Source) -> ReadyModel:
     """The model for precisions that are not calibrated: a leading Rescaling stays in it."""
-    return ReadyModel(folded=fold(source.checkpoint.model, rescaling="keep"))
+    return ReadyModel(folded=_folded(source, "keep"))
 
 
 def calibration_images(source: Source, recipe: ExportRecipe) -> Calibration:
@@ -104,9 +108,30 @@ def calibration_images(source: Source, recipe: ExportRecipe) -> Calibration:
     return found
 
 
+def _folded(source: Source, rescaling: RescalingRule) -> Folded:
+    """The folded copy, once it was seen to score images as before.
+
+    Raises:
+        ArtefactError: it does not.
+    """
+    images = source.compared_images
+
+    def fed(folded: Folded) -> Fed:
+        mapping = (folded.multiplier, folded.offset)
+        return Fed(model=folded.model, inputs=mapped_pixels(images, mapping))
+
+    folded = fold(source.adapted, rescaling=rescaling)
+    check_same(
+        Fed(model=source.adapted, inputs=mapped_pixels(images, RAW_PIXELS)),
+        fed(folded),
+        Rewriting(step="folded", apply=lambda part: fed(fold(part, rescaling=rescaling))),
+    )
+    return folded
+
+
 def _prepared(plain: ReadyModel, source: Source, progress: Progress) -> ReadyModel:
     result = prepare(plain.folded, plain.calibration_feed)
-    num_folded = _batch_norms(source.checkpoint.model) - _batch_norms(plain.folded.model)
+    num_folded = _batch_norms(source.adapted) - _batch_norms(plain.folded.model)
     progress(f"for int8: folded {num_folded} BatchNorms, {result.summary}")
     return replace(plain, folded=result.folded, preparation=result.report)
 

@@ -2,23 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_data.split import Split
-from cifar_eval.models.keras import scores_in_batches
+from cifar_eval.models.keras import mapped_pixels
 from cifar_export.checkpoint.declared import Statement, check_kind, statement_of
 from cifar_export.checkpoint.images import (
     class_labels,
     evaluation_split,
     refuse_foreign_calibration,
 )
-from cifar_export.checkpoint.open import Checkpoint, adapted_checkpoint, open_checkpoint
+from cifar_export.checkpoint.io_layers import RAW_PIXELS, adapted
+from cifar_export.checkpoint.open import Checkpoint, open_checkpoint
+from cifar_export.checkpoint.reference import Reference, reference_of
 from cifar_export.checkpoint.reference_check import check_reference
 from cifar_export.contracts import output_contract, pixel_contract
 from cifar_export.evidence.measure import EvidenceImages, load_evidence_images
+from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import InputContract
 
@@ -28,7 +31,8 @@ class Source:
     """What is exported, and what it is compared with.
 
     Attributes:
-        checkpoint: the model to export, of raw pixels.
+        checkpoint: the model to export, as it was loaded.
+        adapted: a copy of it, of raw pixels and with the scores that are wanted: what is converted is made from it.
         declared: what the user declared of it.
         labels: a name for each score.
         split: the images to verify on.
@@ -37,6 +41,7 @@ class Source:
     """
 
     checkpoint: Checkpoint
+    adapted: Any
     declared: Statement
     labels: tuple[str, ...]
     split: Split
@@ -47,6 +52,11 @@ class Source:
     def pixels(self) -> InputContract:
         """The contract of a float32 input of raw pixels."""
         return pixel_contract(self.checkpoint.image_shape, self.declared.resize_filter)
+
+    @property
+    def compared_images(self) -> NDArray[np.uint8]:
+        """The few images that rewritten models are compared on; see :func:`compared_images`."""
+        return compared_images(self.split)
 
 
 def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source:
@@ -63,18 +73,21 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
     refuse_foreign_calibration(recipe, checkpoint, labels)
     contract = pixel_contract(checkpoint.image_shape, declared.resize_filter)
     split = evaluation_split(recipe, labels=labels, contract=contract)
-    score = partial(scores_in_batches, checkpoint.model)
+    judge = reference_of(
+        checkpoint.model, mapping=declared.mapping, output_kind=recipe.source.output_kind
+    )
     progress(f"Keras' decisions on {len(split.labels)} images of {split.name}")
-    reference = score(np.asarray(split.images))
+    reference = judge.scores(np.asarray(split.images))
     check_kind(recipe, declared, found=output_contract(reference, None).kind)
     if recipe.confidence is not None or recipe.robustness is not None:
         progress("images for confidence and robustness")
     check_reference(recipe, checkpoint, reference, split, say=progress)
     evidence = load_evidence_images(
-        recipe, labels=labels, contract=contract, gate=split, reference=score
+        recipe, labels=labels, contract=contract, gate=split, reference=judge.scores
     )
     return Source(
         checkpoint=checkpoint,
+        adapted=_adapted(checkpoint, judge, recipe, compared_images(split)),
         declared=declared,
         labels=labels,
         split=split,
@@ -84,15 +97,40 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
 
 
 def open_declared(recipe: ExportRecipe) -> tuple[Checkpoint, Statement]:
-    """The checkpoint as one of raw pixels that returns what the recipe wants, and what was declared of it.
+    """The checkpoint as it was loaded, and what was declared of it.
 
     Raises:
         ArtefactError: the checkpoint or the contract cannot be used, or they do not fit.
         UsageError: the contract is neither a built-in name nor a .json file.
     """
     checkpoint = open_checkpoint(recipe.source.checkpoint, verbose=recipe.verbose)
-    declared = statement_of(recipe, checkpoint)
-    adapted = adapted_checkpoint(
-        checkpoint, mapping=declared.mapping, output_kind=recipe.source.output_kind
+    return checkpoint, statement_of(recipe, checkpoint)
+
+
+def compared_images(split: Split) -> NDArray[np.uint8]:
+    """The few images that rewritten models are compared on, spread evenly over the split."""
+    count = min(NUM_IMAGES, len(split.labels))
+    positions = np.linspace(0, len(split.labels) - 1, count).round().astype(np.int64)
+    return np.asarray(split.images)[positions]
+
+
+def _adapted(
+    checkpoint: Checkpoint, reference: Reference, recipe: ExportRecipe, images: NDArray[np.uint8]
+) -> Any:
+    """The copy of raw pixels, once it was seen to score images as the reference does.
+
+    Raises:
+        ArtefactError: it does not.
+    """
+    pixels, mapping = mapped_pixels(images, RAW_PIXELS), reference.mapping
+    copy = adapted(checkpoint.model, mapping=mapping, output_kind=recipe.source.output_kind)
+    check_same(
+        Fed(model=checkpoint.model, inputs=mapped_pixels(images, mapping)),
+        Fed(model=copy, inputs=pixels),
+        Rewriting(
+            step="copied",
+            apply=lambda part: Fed(model=adapted(part, mapping=mapping), inputs=pixels),
+        ),
+        wanted=reference.scores(images),
     )
-    return adapted, declared
+    return copy

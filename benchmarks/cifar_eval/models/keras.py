@@ -110,7 +110,7 @@ class CheckpointModel:
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Scores, float32, shape (n, num_classes), of images, uint8 RGB, shape (n, height, width, 3)."""
-        return scores_in_batches(self._model, images)
+        return scores_in_batches(self._model, images, mapping=(1.0, 0.0))
 
     def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """The scores where every row is a distribution, else their softmax; float64."""
@@ -138,18 +138,27 @@ class CheckpointModel:
         return self._model
 
 
-def scores_in_batches(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def scores_in_batches(
+    model: Any, images: NDArray[np.uint8], *, mapping: tuple[float, float]
+) -> NDArray[np.float32]:
     """A Keras model's scores, float32, shape (n, num_classes), of raw pixels.
 
     Args:
-        model: takes float32, 0..255, shape (n, height, width, 3).
+        model: takes float32, shape (n, height, width, 3).
         images: uint8 RGB, shape (n, height, width, 3), n above zero.
+        mapping: what the model takes for a pixel, 0..255: the pixel times the first, plus the second.
     """
     batches = [
-        model.predict_on_batch(images[start : start + _BATCH_SIZE].astype(np.float32))
+        model.predict_on_batch(mapped_pixels(images[start : start + _BATCH_SIZE], mapping))
         for start in range(0, len(images), _BATCH_SIZE)
     ]
     return np.concatenate(batches).astype(np.float32, copy=False)
+
+
+def mapped_pixels(images: NDArray[np.uint8], mapping: tuple[float, float]) -> NDArray[np.float32]:
+    """The pixels times the first number of ``mapping``, plus the second, float32, of the images' shape."""
+    multiplier, offset = (np.float32(value) for value in mapping)
+    return np.asarray(images.astype(np.float32) * multiplier + offset)
 
 
 def open_checkpoint(data: bytes, *, path: Path) -> Any:

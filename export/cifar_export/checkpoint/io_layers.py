@@ -1,7 +1,7 @@
 """Puts around a checkpoint what its user states of it: the input's range, and probabilities or logits out.
 
-Both become layers of a Keras model, so that everything behind (the reference, folding, converting) sees one
-model of raw pixels. The model given is not changed.
+Both become layers of a Keras model, so that everything behind (folding, converting) sees one model of raw pixels.
+It is a copy; the model given is not changed.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ def adapted(
     mapping: tuple[float, float] = RAW_PIXELS,
     output_kind: ScoreKind | None = None,
 ) -> Any:
-    """The model as one of raw pixels that returns scores of the wanted kind.
+    """A copy of the model as one of raw pixels that returns scores of the wanted kind.
 
     Args:
         model: a Sequential or functional Keras model with one input and one output.
@@ -27,61 +27,17 @@ def adapted(
         output_kind: probabilities or logits; None for what it returns.
 
     Raises:
-        ArtefactError: logits are wanted of a model that ends in another activation than softmax.
+        ArtefactError: logits are wanted of a model that ends in another activation than softmax, or a layer cannot
+            be copied.
     """
-    if mapping == RAW_PIXELS and output_kind is None:
-        return model
-    activation = _last_activation(model)
-    if output_kind == "logits" and activation not in ("softmax", "linear"):
-        raise ArtefactError(
-            f"{model.name}: its last layer '{_last_layer(model).name}' has the activation {activation}, "
-            "expected a softmax to strip for logits.",
-            hint="Leave --output-kind out.",
-        )
-    return _rebuilt(
-        functional_from(model),
-        mapping=None if mapping == RAW_PIXELS else mapping,
-        output_kind=output_kind,
-    )
-
-
-def output_kind_of(model: Any) -> ScoreKind:
-    """What a model returns, judged by its last layer."""
-    return "probabilities" if _last_activation(model) == "softmax" else "logits"
-
-
-def _last_activation(model: Any) -> str:
-    layer = _last_layer(model)
-    if type(layer).__name__ == "Softmax":
-        return "softmax"
-    activation = getattr(layer, "activation", None)
-    return "linear" if activation is None else getattr(activation, "__name__", "unknown")
-
-
-def _last_layer(model: Any) -> Any:
     import keras
 
-    output = model.outputs[0]
-    return next(
-        layer
-        for layer in reversed(model.layers)
-        if any(output is given for given in keras.tree.flatten(layer.output))
-    )
-
-
-def _rebuilt(
-    model: Any, *, mapping: tuple[float, float] | None, output_kind: ScoreKind | None
-) -> Any:
-    import keras
-
-    last = _last_layer(model)
-    is_softmax = _last_activation(model) == "softmax"
-    strips = output_kind == "logits" and is_softmax
-    appends = output_kind == "probabilities" and not is_softmax
+    strips, appends = strips_softmax(model, output_kind), appends_softmax(model, output_kind)
+    last = last_layer(model)
     scaled: list[Any] = []
 
     def pixels_mapped(tensor: Any) -> Any:
-        if mapping is None or not isinstance(tensor, keras.KerasTensor) or not _is_input(tensor):
+        if not isinstance(tensor, keras.KerasTensor) or not _is_input(tensor):
             return tensor
         if not scaled:
             layer = keras.layers.Rescaling(mapping[0], offset=mapping[1], name="stated_input_range")
@@ -92,17 +48,72 @@ def _rebuilt(
         index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         del index
-        args = keras.tree.map_structure(pixels_mapped, args)
+        if mapping != RAW_PIXELS:
+            args, kwargs = keras.tree.map_structure(pixels_mapped, (args, kwargs))
         if original is not last:
             return call_copy(original, clone, args, kwargs)
-        if strips and type(original).__name__ == "Softmax":
+        if strips and not hasattr(clone, "activation"):
             return args[0]
         if strips:
             clone.activation = keras.activations.linear
         output = call_copy(original, clone, args, kwargs)
         return keras.layers.Softmax(name="stated_probabilities")(output) if appends else output
 
-    return replay(model, call)
+    return replay(functional_from(model), call)
+
+
+def output_kind_of(model: Any) -> ScoreKind:
+    """What a model returns, judged by its last layer."""
+    return "probabilities" if _last_activation(model) == "softmax" else "logits"
+
+
+def appends_softmax(model: Any, output_kind: ScoreKind | None) -> bool:
+    """Whether scores of the wanted kind are the softmax of what the model returns."""
+    return output_kind == "probabilities" and output_kind_of(model) != "probabilities"
+
+
+def strips_softmax(model: Any, output_kind: ScoreKind | None) -> bool:
+    """Whether scores of the wanted kind are what the model's last softmax takes.
+
+    Raises:
+        ArtefactError: they are the logits of a model that ends in another activation, or in a model of its own.
+    """
+    if output_kind != "logits":
+        return False
+    last, activation = last_layer(model), _last_activation(model)
+    if activation not in ("softmax", "linear"):
+        raise ArtefactError(
+            f"{model.name}: its last layer '{last.name}' has the activation {activation}, "
+            "expected a softmax to strip for logits.",
+            hint="Leave --output-kind out.",
+        )
+    if activation == "softmax" and getattr(last, "inputs", None):
+        raise ArtefactError(
+            f"{model.name}: its softmax is inside its last layer, the model '{last.name}', "
+            "expected a layer of its own to strip for logits.",
+            hint="Leave --output-kind out.",
+        )
+    return activation == "softmax"
+
+
+def last_layer(model: Any) -> Any:
+    """The layer or Keras operation that returns the model's one output."""
+    return model.outputs[0]._keras_history.operation
+
+
+def _last_activation(model: Any) -> str:
+    import keras
+
+    layer = last_layer(model)
+    if getattr(layer, "inputs", None):  # a model in the model
+        return _last_activation(layer)
+    kind = type(layer).__name__.lower()
+    if kind == "softmax":
+        return "softmax"
+    if not isinstance(layer, keras.layers.Layer):
+        return kind if hasattr(keras.activations, kind) else "linear"
+    activation = getattr(layer, "activation", None)
+    return "linear" if activation is None else getattr(activation, "__name__", "unknown")
 
 
 def _is_input(tensor: Any) -> bool:

@@ -3,16 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cifar_eval.models.keras_archive import (
     read_checkpoint,
 )
-from cifar_export.checkpoint.io_layers import adapted
 from cifar_export.streams import quiet_conversion
-from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import read_once
 
@@ -25,7 +23,7 @@ class Checkpoint:
 
     Attributes:
         path: the .keras file.
-        model: the Keras model: one image in, one row of scores out.
+        model: the Keras model as it was loaded, which nothing changes: one image in, one row of scores out.
         sha256: of the file.
         image_shape: (height, width, 3) of its input.
         num_classes: scores per image.
@@ -73,18 +71,6 @@ def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
         num_classes=num_classes,
         training_card=read_training_card(path, sha256=sha256),
     )
-
-
-def adapted_checkpoint(
-    checkpoint: Checkpoint, *, mapping: tuple[float, float], output_kind: ScoreKind | None
-) -> Checkpoint:
-    """The checkpoint of raw pixels that returns what is wanted; see :func:`~cifar_export.checkpoint.io_layers.adapted`.
-
-    Raises:
-        ArtefactError: logits are wanted of a model that ends in another activation than softmax.
-    """
-    model = adapted(checkpoint.model, mapping=mapping, output_kind=output_kind)
-    return replace(checkpoint, model=model)
 
 
 def read_training_card(path: Path, *, sha256: str) -> Mapping[str, Any] | None:

@@ -1,15 +1,17 @@
 """Prepares a folded model for int8 as well as can be done without training.
 
 Means get a scale of their own, channels equal ranges, biases a correction. Which steps are worth their time was
-measured (docs/log.md); but for the biases, the float model computes what it did.
+measured (docs/log.md); but for the biases, the float model computes what it did, and that is checked.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cifar_export.int8.bias_correction import correct_biases
 from cifar_export.int8.calibration import Feed
 from cifar_export.int8.equalize import equalize
+from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.keras_graph.fold import Folded
 from cifar_export.keras_graph.global_pooling import pool_globally
 
@@ -39,9 +41,18 @@ def prepare(folded: Folded, feed: Feed) -> Prepared:
     Args:
         folded: the folded model.
         feed: calibration images.
+
+    Raises:
+        ArtefactError: a step that is exact on paper changed the scores of calibration images.
     """
     pooled = pool_globally(folded.model)
+    _check(
+        folded.model, pooled.model, "pooled globally", lambda part: pool_globally(part).model, feed
+    )
     equalized = equalize(pooled.model, feed)
+    _check(
+        pooled.model, equalized.model, "equalized", lambda part: equalize(part, feed).model, feed
+    )
     corrected = correct_biases(equalized.model, feed)
     return Prepared(
         folded=replace(folded, model=corrected.model),
@@ -50,4 +61,13 @@ def prepare(folded: Folded, feed: Feed) -> Prepared:
             "equalized": equalized.to_json(),
             "corrected_biases": corrected.to_json(),
         },
+    )
+
+
+def _check(source: Any, made: Any, step: str, apply: Callable[[Any], Any], feed: Feed) -> None:
+    images = next(feed.batches(NUM_IMAGES))
+    check_same(
+        Fed(model=source, inputs=images),
+        Fed(model=made, inputs=images),
+        Rewriting(step=step, apply=lambda part: Fed(model=apply(part), inputs=images)),
     )

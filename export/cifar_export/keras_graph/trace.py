@@ -5,7 +5,12 @@ import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from cifar_export.keras_graph.inserted_names import InsertedNames
+from cifar_export.keras_graph.layer_copies import copied, take_state
+
+Layers = Literal["copies", "the model's own"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,7 @@ def replay(
     *,
     batch_size: int | None = None,
     with_bias: frozenset[int] = frozenset(),
+    layers: Layers = "copies",
 ) -> Any:
     """A new functional model, made by ``call(index, original, clone, args, kwargs)`` for each call of ``model``.
 
@@ -101,36 +107,55 @@ def replay(
             of :class:`Call`, its args begin with the first input however the model's maker passed it.
         batch_size: of the new model's input; None for any.
         with_bias: ids of layers whose clones get a bias.
+        layers: what is called: copies of the model's layers, or these themselves, each for its own clone.
+
+    Raises:
+        ArtefactError: a layer cannot be copied.
     """
     import keras
 
     originals: dict[int, Any] = {}
     indices = itertools.count()
+    names = InsertedNames(model)
 
     def clone(layer: Any) -> Any:
-        copy = _clone(layer, use_bias=id(layer) in with_bias)
+        copy = layer
+        if layers == "copies":
+            copy = _clone(layer, use_bias=id(layer) in with_bias)
         originals[id(copy)] = layer
         return copy
 
     def call_clone(copy: Any, *args: Any, **kwargs: Any) -> Any:
         original = originals[id(copy)]
         args, kwargs = _first_by_position(original, args, kwargs)
+        args, kwargs = keras.tree.map_structure(_constant, (args, kwargs))
         if call is None:
-            return call_copy(original, copy, args, kwargs)
-        return call(next(indices), original, copy, args, kwargs)
+            result = call_copy(original, copy, args, kwargs)
+        else:
+            result = call(next(indices), original, copy, args, kwargs)
+        names.settle(copy, _tensors((args, kwargs)), _tensors(result))
+        return result
 
-    inputs = [
-        keras.Input(
-            batch_shape=(batch_size, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name
-        )
-        for tensor in model.inputs
-    ]
     return keras.models.clone_model(
         model,
-        input_tensors=inputs if isinstance(model.input, list) else inputs[0],
+        input_tensors=keras.tree.map_structure(
+            lambda tensor: keras.Input(
+                batch_shape=(batch_size, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name
+            ),
+            model.input,
+        ),
         clone_function=clone,
         call_function=call_clone,
     )
+
+
+def _constant(value: Any) -> Any:
+    """A tensor of numbers as an array, which converters write into the file; a tensor they take for an input."""
+    import keras
+
+    if isinstance(value, keras.KerasTensor) or not keras.ops.is_tensor(value):
+        return value
+    return keras.ops.convert_to_numpy(value)
 
 
 def _first_by_position(
@@ -144,10 +169,14 @@ def _first_by_position(
 
 
 def call_copy(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The outputs of ``clone``, which then has the original's weights."""
+    """The outputs of ``clone``, which then has the original's state.
+
+    Raises:
+        ArtefactError: it cannot take that.
+    """
     result = clone(*args, **kwargs)
-    if getattr(original, "weights", None):
-        clone.set_weights(original.get_weights())
+    if clone is not original and not _has_graph(original):
+        take_state(original, clone)
     return result
 
 
@@ -157,17 +186,18 @@ def with_batch_size(model: Any, batch_size: int | None) -> Any:
 
 
 def _clone(layer: Any, *, use_bias: bool) -> Any:
-    """A fresh layer of the same configuration, in float32: exported files hold no mixed precision."""
+    """A copy of a layer; one of a model in the model, with its weights, consists of such copies too."""
     import keras
 
-    if not isinstance(layer, keras.layers.Layer):
-        return type(layer).from_config(layer.get_config())
-    config = layer.get_config()
-    if not isinstance(layer, keras.Model) and layer.compute_dtype in ("float16", "bfloat16"):
-        config["dtype"] = "float32"
-    if use_bias:
-        config["use_bias"] = True
-    return type(layer).from_config(config)
+    if _has_graph(layer):
+        return replay(functional_from(layer) if isinstance(layer, keras.Sequential) else layer)
+    return copied(layer, use_bias=use_bias)
+
+
+def _has_graph(layer: Any) -> bool:
+    import keras
+
+    return isinstance(layer, keras.Model) and bool(getattr(layer, "inputs", None))
 
 
 def _tensors(structure: Any) -> list[Any]:
