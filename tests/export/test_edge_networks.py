@@ -7,8 +7,8 @@ import pytest
 
 from cifar_data import packaged
 from cifar_export.int8.calibration import Feed
+from cifar_export.int8.global_pooling import pool_globally
 from cifar_export.keras_graph.fold import fold
-from cifar_export.keras_graph.global_pooling import pool_globally
 from cifar_export.targets.onnx_float import onnx_float32
 from cifar_export.targets.onnx_int8 import onnx_int8
 from cifar_export.targets.tflite import tflite_int8
@@ -56,7 +56,7 @@ def resnet8() -> Graph:
 @pytest.mark.parametrize("name", NAMES)
 def test_int8_tflite_has_integer_operators_only(name: Architecture) -> None:
     model, feed = folded(name)
-    converted = tflite_int8(pool_globally(model).model, feed)
+    converted = tflite_int8(pool_globally(model, feed).model, feed)
     graph = tflite_graph(converted.data)
     assert set(graph.operator_counts) <= OPERATORS
     assert {tensor.dtype for tensor in graph.tensors} <= {"int8", "int32"}
@@ -67,7 +67,7 @@ def test_int8_tflite_has_integer_operators_only(name: Architecture) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_int8_onnx_keeps_only_integers_between_operators(name: Architecture) -> None:
     model, feed = folded(name)
-    floating = onnx_float32(pool_globally(model).model)
+    floating = onnx_float32(pool_globally(model, feed).model)
     data = onnx_int8(floating, feed, model_name=name).data
     graph = onnx_graph(data)
     assert [operator.name for operator in graph.operators].count("GlobalAveragePool") == 1

@@ -4,9 +4,10 @@ Both become layers of a Keras model, so that everything behind (folding, convert
 It is a copy; the model given is not changed.
 """
 
+from dataclasses import replace
 from typing import Any
 
-from cifar_export.keras_graph.trace import call_copy, functional_from, replay
+from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
 from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import ArtefactError
 
@@ -44,19 +45,17 @@ def adapted(
             scaled.append(layer(tensor))
         return scaled[0]
 
-    def call(
-        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        del index
+    def call(made: LayerCall) -> Any:
         if mapping != RAW_PIXELS:
-            args, kwargs = keras.tree.map_structure(pixels_mapped, (args, kwargs))
-        if original is not last:
-            return call_copy(original, clone, args, kwargs)
-        if strips and not hasattr(clone, "activation"):
-            return args[0]
+            args, kwargs = keras.tree.map_structure(pixels_mapped, (made.args, made.kwargs))
+            made = replace(made, args=args, kwargs=kwargs)
+        if made.original is not last:
+            return made.replayed()
+        if strips and not hasattr(made.copy, "activation"):
+            return made.args[0]
         if strips:
-            clone.activation = keras.activations.linear
-        output = call_copy(original, clone, args, kwargs)
+            made.copy.activation = keras.activations.linear
+        output = made.replayed()
         return keras.layers.Softmax(name="stated_probabilities")(output) if appends else output
 
     return replay(functional_from(model), call)

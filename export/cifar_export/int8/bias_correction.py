@@ -19,30 +19,11 @@ from typing import Any
 import numpy as np
 
 from cifar_export.int8.calibration import Feed
+from cifar_export.int8.passes import PassResult
 from cifar_export.int8.probe import activations
 from cifar_export.int8.simulation import SCALE_AXES, Range, observed_ranges, rounded_to_int8
 from cifar_export.keras_graph.affine import Vector
-from cifar_export.keras_graph.trace import Call, call_copy, replay, trace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Corrected:
-    """A model with corrected biases and its report.
-
-    Attributes:
-        model: a new functional Keras model of the same layers, with other biases.
-        errors: the mean error that was found behind each layer, by its name: float64, shape (channels,).
-    """
-
-    model: Any
-    errors: dict[str, Vector]
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """The largest error of each corrected layer, as JSON-ready data."""
-        return [
-            {"layer": name, "max_error": float(np.abs(error).max())}
-            for name, error in self.errors.items()
-        ]
+from cifar_export.keras_graph.trace import Call, LayerCall, replay, trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +43,15 @@ class _Tapped:
     rectified: frozenset[int]
 
 
-def correct_biases(model: Any, feed: Feed) -> Corrected:
+def correct_biases(model: Any, feed: Feed) -> PassResult:
     """A copy of the model whose int8 file has no mean error behind its convolutions and dense layers.
 
     Args:
         model: a folded functional model; it is not changed.
         feed: calibration images.
+
+    Returns:
+        The copy; the report has the largest mean error that was found behind each corrected layer.
     """
     exact, rounded = _tapped(model, {}), _tapped(model, observed_ranges(model, feed))
     for layer in rounded.layers.values():
@@ -77,9 +61,12 @@ def correct_biases(model: Any, feed: Feed) -> Corrected:
     for index, layer in rounded.layers.items():
         errors[index] = _mean_error(exact, rounded, index, feed)
         layer.bias.assign(np.asarray(layer.bias) - errors[index].astype(np.float32))
-    return Corrected(
+    return PassResult(
         model=_with_biases(model, {index: layer.bias for index, layer in rounded.layers.items()}),
-        errors={rounded.layers[index].name: error for index, error in errors.items()},
+        report=[
+            {"layer": rounded.layers[index].name, "max_error": float(np.abs(error).max())}
+            for index, error in errors.items()
+        ],
     )
 
 
@@ -92,19 +79,19 @@ def _tapped(model: Any, ranges: Mapping[int, Range]) -> _Tapped:
     layers: dict[int, Any] = {}
     outputs: dict[int, Any] = {}
 
-    def call(
-        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        is_tapped = type(clone).__name__ in SCALE_AXES and clone.use_bias and index in once
+    def call(made: LayerCall) -> Any:
+        is_tapped = (
+            type(made.copy).__name__ in SCALE_AXES and made.copy.use_bias and made.index in once
+        )
         if is_tapped:
-            activation, clone.activation = clone.activation, keras.activations.linear
-        output = call_copy(original, clone, args, kwargs)
+            activation, made.copy.activation = made.copy.activation, keras.activations.linear
+        output = made.replayed()
         if is_tapped:
-            layers[index], outputs[index] = clone, output
+            layers[made.index], outputs[made.index] = made.copy, output
             output = activation(output)
-        if index not in ranges:
+        if made.index not in ranges:
             return output
-        lowest, highest = ranges[index]
+        lowest, highest = ranges[made.index]
         return keras.quantizers.fake_quant_with_min_max_vars(
             output, lowest, max(highest, lowest + 1e-6)
         )
@@ -146,12 +133,10 @@ def _mean_error(exact: _Tapped, rounded: _Tapped, index: int, feed: Feed) -> Vec
 
 
 def _with_biases(model: Any, biases: Mapping[int, Any]) -> Any:
-    def call(
-        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        output = call_copy(original, clone, args, kwargs)
-        if index in biases:
-            clone.bias.assign(biases[index])
+    def call(made: LayerCall) -> Any:
+        output = made.replayed()
+        if made.index in biases:
+            made.copy.bias.assign(biases[made.index])
         return output
 
     return replay(model, call)

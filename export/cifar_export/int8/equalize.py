@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.int8.calibration import Feed
+from cifar_export.int8.passes import PassResult
 from cifar_export.int8.probe import activations, probe
 from cifar_export.keras_graph.affine import Vector, affine_of
 from cifar_export.keras_graph.fold import activation_of
@@ -45,26 +46,6 @@ _COMMUTING = (
 )
 
 Channels = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equalized:
-    """An equalized model and its report.
-
-    Attributes:
-        model: a new functional Keras model that computes the same scores.
-        gains: of each layer whose output channels were rescaled, by its name: float64, shape (channels,).
-    """
-
-    model: Any
-    gains: dict[str, Vector]
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """The smallest and largest gain of each rescaled layer, as JSON-ready data."""
-        return [
-            {"layer": name, "min_gain": float(gains.min()), "max_gain": float(gains.max())}
-            for name, gains in self.gains.items()
-        ]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,17 +85,20 @@ class Wiring:
         }
 
 
-def equalize(model: Any, feed: Feed) -> Equalized:
+def equalize(model: Any, feed: Feed) -> PassResult:
     """A model of the same layers and scores whose channels have more equal ranges.
 
     Args:
         model: a folded functional model; it is not changed.
         feed: calibration images.
+
+    Returns:
+        The model; the report has the smallest and largest gain of each layer whose output channels were rescaled.
     """
     wiring = wiring_of(trace(model))
     free = wiring.free
     if not free:
-        return Equalized(model=model, gains={})
+        return PassResult(model=model, report=[])
     gain = _gains(wiring, _ranges(model, wiring, feed), _weights(wiring))
     for index, linear in wiring.linears.items():
         if index in free:
@@ -125,8 +109,15 @@ def equalize(model: Any, feed: Feed) -> Equalized:
     edits = {
         index: Edit(action="linear", linear=linear) for index, linear in wiring.linears.items()
     }
-    gains = {wiring.linears[index].layer.name: gain[numbers] for index, numbers in free.items()}
-    return Equalized(model=rewrite(model, edits), gains=gains)
+    report = [
+        {
+            "layer": wiring.linears[index].layer.name,
+            "min_gain": float(gain[numbers].min()),
+            "max_gain": float(gain[numbers].max()),
+        }
+        for index, numbers in free.items()
+    ]
+    return PassResult(model=rewrite(model, edits), report=report)
 
 
 def wiring_of(traced: Trace) -> Wiring:

@@ -4,16 +4,23 @@ Means get a scale of their own, channels equal ranges, biases a correction. Whic
 measured (docs/log.md); but for the biases, the float model computes what it did, and that is checked.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cifar_export.int8.bias_correction import correct_biases
 from cifar_export.int8.calibration import Feed
 from cifar_export.int8.equalize import equalize
+from cifar_export.int8.global_pooling import pool_globally
+from cifar_export.int8.passes import Pass
 from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.keras_graph.fold import Folded
-from cifar_export.keras_graph.global_pooling import pool_globally
+
+# What each is called in the card, and whether it is exact in float.
+_PASSES: tuple[tuple[str, Pass, bool], ...] = (
+    ("pooled_globally", pool_globally, True),
+    ("equalized", equalize, True),
+    ("corrected_biases", correct_biases, False),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,29 +52,22 @@ def prepare(folded: Folded, feed: Feed) -> Prepared:
     Raises:
         ArtefactError: a step that is exact on paper changed the scores of calibration images.
     """
-    pooled = pool_globally(folded.model)
-    _check(
-        folded.model, pooled.model, "pooled globally", lambda part: pool_globally(part).model, feed
-    )
-    equalized = equalize(pooled.model, feed)
-    _check(
-        pooled.model, equalized.model, "equalized", lambda part: equalize(part, feed).model, feed
-    )
-    corrected = correct_biases(equalized.model, feed)
-    return Prepared(
-        folded=replace(folded, model=corrected.model),
-        report={
-            "pooled_globally": list(pooled.layers),
-            "equalized": equalized.to_json(),
-            "corrected_biases": corrected.to_json(),
-        },
-    )
+    model, report = folded.model, {}
+    for name, rewriting, is_exact in _PASSES:
+        result = rewriting(model, feed)
+        if is_exact:
+            _check(model, result.model, name, rewriting, feed)
+        model, report[name] = result.model, result.report
+    return Prepared(folded=replace(folded, model=model), report=report)
 
 
-def _check(source: Any, made: Any, step: str, apply: Callable[[Any], Any], feed: Feed) -> None:
+def _check(source: Any, made: Any, name: str, rewriting: Pass, feed: Feed) -> None:
     images = next(feed.batches(NUM_IMAGES))
     check_same(
         Fed(model=source, inputs=images),
         Fed(model=made, inputs=images),
-        Rewriting(step=step, apply=lambda part: Fed(model=apply(part), inputs=images)),
+        Rewriting(
+            step=name.replace("_", " "),
+            apply=lambda part: Fed(model=rewriting(part, feed).model, inputs=images),
+        ),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cifar_export.int8.calibration import Feed
-from cifar_export.keras_graph.trace import call_copy, replay
+from cifar_export.keras_graph.trace import LayerCall, replay
 
 _BATCH_SIZE = 64
 
@@ -31,12 +31,10 @@ def probe(model: Any, indices: Collection[int]) -> Probe:
 
     found: dict[int, Any] = {}
 
-    def call(
-        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        output = call_copy(original, clone, args, kwargs)
-        if index in indices:
-            found[index] = output
+    def call(made: LayerCall) -> Any:
+        output = made.replayed()
+        if made.index in indices:
+            found[made.index] = output
         return output
 
     copy = replay(model, call)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_export.keras_graph.trace import functional_from, replay
+from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
 from cifar_runtime.errors import ArtefactError
 
 NUM_IMAGES = 32
@@ -144,12 +144,9 @@ def _beginnings(model: Any) -> tuple[list[Any], list[Callable[[], Any]]]:
     called: list[Any] = []
     outputs: list[Any] = []
 
-    def call(
-        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        del index
-        called.append(original)
-        outputs.append(clone(*args, **kwargs))
+    def call(made: LayerCall) -> Any:
+        called.append(made.original)
+        outputs.append(made.copy(*made.args, **made.kwargs))
         return outputs[-1]
 
     whole = replay(functional_from(model), call, layers="the model's own")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cifar_export.keras_graph.affine import Affine
 from cifar_export.keras_graph.linear import Linear
-from cifar_export.keras_graph.trace import call_copy, replay
+from cifar_export.keras_graph.trace import LayerCall, replay
 
 Action = Literal["copy", "drop", "linear", "split"]
 
@@ -46,11 +46,9 @@ class Edit:
 def rewrite(model: Any, edits: dict[int, Edit]) -> Any:
     """A new functional model: ``model`` with ``edits``, keyed by call index, applied."""
 
-    def call(
-        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        edit = edits.get(index, Edit())
-        output = _edited(edit, original, clone, args, kwargs)
+    def call(made: LayerCall) -> Any:
+        edit = edits.get(made.index, Edit())
+        output = _edited(edit, made)
         return output if edit.after is None else _affine_output(output, edit.after)
 
     with_bias = frozenset(
@@ -61,19 +59,17 @@ def rewrite(model: Any, edits: dict[int, Edit]) -> Any:
     return replay(model, call, with_bias=with_bias)
 
 
-def _edited(
-    edit: Edit, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def _edited(edit: Edit, made: LayerCall) -> Any:
     if edit.action == "drop":
-        return args[0]
+        return made.args[0]
     if edit.linear is not None:
-        output = clone(args[0])
-        weights = [edit.linear.kernel, edit.linear.bias][: 1 + bool(clone.use_bias)]
-        clone.set_weights([_float32(weight) for weight in weights])
+        output = made.copy(made.args[0])
+        weights = [edit.linear.kernel, edit.linear.bias][: 1 + bool(made.copy.use_bias)]
+        made.copy.set_weights([_float32(weight) for weight in weights])
         return output
     if edit.split is not None:
-        return _split_output(edit.split, clone, args[0])
-    return call_copy(original, clone, args, kwargs)
+        return _split_output(edit.split, made.copy, made.args[0])
+    return made.replayed()
 
 
 def _affine_output(tensor: Any, owed: Affine) -> Any:

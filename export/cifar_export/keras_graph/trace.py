@@ -3,7 +3,7 @@
 import inspect
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -42,6 +42,36 @@ class Trace:
     uses: Counter[int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCall:
+    """One call while a model is replayed.
+
+    Attributes:
+        index: that of :class:`Call`.
+        original: the layer (or Keras operation) of the model.
+        copy: what stands for it in the new model.
+        args: what it is called with; they begin with the first input however the model's maker passed it.
+        kwargs: likewise by name.
+    """
+
+    index: int
+    original: Any
+    copy: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    def replayed(self) -> Any:
+        """The outputs of the copy, which then has the original's state.
+
+        Raises:
+            ArtefactError: it cannot take that.
+        """
+        result = self.copy(*self.args, **self.kwargs)
+        if self.copy is not self.original and not _has_graph(self.original):
+            take_state(self.original, self.copy)
+        return result
+
+
 def functional_from(model: Any) -> Any:
     """The model as a functional one over the same layers (a Sequential's graph has no public face)."""
     import keras
@@ -60,12 +90,9 @@ def trace(model: Any) -> Trace:
 
     recorded: list[tuple[Any, list[Any], list[Any]]] = []
 
-    def record(
-        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        del index
-        result = clone(*args, **kwargs)
-        recorded.append((original, _tensors((args, kwargs)), _tensors(result)))
+    def record(made: LayerCall) -> Any:
+        result = made.copy(*made.args, **made.kwargs)
+        recorded.append((made.original, _tensors((made.args, made.kwargs)), _tensors(result)))
         return result
 
     replayed = replay(model, record)
@@ -93,18 +120,17 @@ def trace(model: Any) -> Trace:
 
 def replay(
     model: Any,
-    call: Callable[[int, Any, Any, tuple[Any, ...], dict[str, Any]], Any] | None = None,
+    call: Callable[[LayerCall], Any] | None = None,
     *,
     batch_size: int | None = None,
     with_bias: frozenset[int] = frozenset(),
     layers: Layers = "copies",
 ) -> Any:
-    """A new functional model, made by ``call(index, original, clone, args, kwargs)`` for each call of ``model``.
+    """A new functional model, made by ``call(made)`` for each call of ``model``.
 
     Args:
         model: a functional model.
-        call: returns the output tensors, most often those of :func:`call_copy`; None: always those. Its index is that
-            of :class:`Call`, its args begin with the first input however the model's maker passed it.
+        call: returns the output tensors, most often those of :meth:`LayerCall.replayed`; None: always those.
         batch_size: of the new model's input; None for any.
         with_bias: ids of layers whose clones get a bias.
         layers: what is called: copies of the model's layers, or these themselves, each for its own clone.
@@ -129,10 +155,10 @@ def replay(
         original = originals[id(copy)]
         args, kwargs = _first_by_position(original, args, kwargs)
         args, kwargs = keras.tree.map_structure(_constant, (args, kwargs))
-        if call is None:
-            result = call_copy(original, copy, args, kwargs)
-        else:
-            result = call(next(indices), original, copy, args, kwargs)
+        made = LayerCall(
+            index=next(indices), original=original, copy=copy, args=args, kwargs=kwargs
+        )
+        result = made.replayed() if call is None else call(made)
         names.settle(copy, _tensors((args, kwargs)), _tensors(result))
         return result
 
@@ -166,18 +192,6 @@ def _first_by_position(
     if args or first not in kwargs:
         return args, kwargs
     return (kwargs[first],), {name: kwargs[name] for name in kwargs if name != first}
-
-
-def call_copy(original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The outputs of ``clone``, which then has the original's state.
-
-    Raises:
-        ArtefactError: it cannot take that.
-    """
-    result = clone(*args, **kwargs)
-    if clone is not original and not _has_graph(original):
-        take_state(original, clone)
-    return result
 
 
 def with_batch_size(model: Any, batch_size: int | None) -> Any:

@@ -24,7 +24,7 @@ from cifar_export.int8.simulation import (
     rounded_to_int8,
     rounding_probe,
 )
-from cifar_export.keras_graph.trace import call_copy, functional_from, replay
+from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
 from cifar_export.qat.scaled_adam import ScaledAdam, linear_layers, linear_units
 from cifar_export.qat.schedule import (
     LOOK_BATCH,
@@ -131,13 +131,13 @@ def _with_rounded_activations(model: Any, ranges: dict[int, tuple[Any, Any]]) ->
     import keras
     import tensorflow as tf
 
-    def call(
-        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        output = call_copy(original, clone, args, kwargs)
-        if index not in ranges:
+    def call(made: LayerCall) -> Any:
+        output = made.replayed()
+        if made.index not in ranges:
             return output
-        rounding = partial(_rounded, tf.quantization.fake_quant_with_min_max_vars, ranges[index])
+        rounding = partial(
+            _rounded, tf.quantization.fake_quant_with_min_max_vars, ranges[made.index]
+        )
         return keras.layers.Lambda(rounding)(output)
 
     return replay(model, call)

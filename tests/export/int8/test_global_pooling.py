@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from cifar_export.int8.calibration import Feed
+from cifar_export.int8.global_pooling import pool_globally
 from cifar_export.int8.prepare import prepare
 from cifar_export.keras_graph.fold import fold
-from cifar_export.keras_graph.global_pooling import pool_globally
 from cifar_export.targets.onnx_float import onnx_float32
 from cifar_export.targets.onnx_int8 import onnx_int8
 from cifar_export.targets.onnx_pooling import use_global_average_pool
@@ -41,8 +41,8 @@ def test_average_pooling_over_all_positions_becomes_global_and_keeps_its_name() 
     from keras import layers
 
     model = network(layers.AveragePooling2D(8, name="mean"))
-    pooled = pool_globally(model)
-    assert pooled.layers == ("mean",)
+    pooled = pool_globally(model, FEED)
+    assert pooled.report == ["mean"]
     assert named(pooled.model) == ["GlobalAveragePooling2D"]
     assert pooled.model.get_layer("mean").keepdims
     assert named(model) == ["AveragePooling2D"]
@@ -62,8 +62,8 @@ def test_average_pooling_over_all_positions_becomes_global_and_keeps_its_name() 
 def test_what_pools_less_is_left_alone(arguments: dict[str, Any]) -> None:
     from keras import layers
 
-    pooled = pool_globally(network(layers.AveragePooling2D(**arguments)))
-    assert (pooled.layers, named(pooled.model)) == ((), ["AveragePooling2D"])
+    pooled = pool_globally(network(layers.AveragePooling2D(**arguments)), FEED)
+    assert (pooled.report, named(pooled.model)) == ([], ["AveragePooling2D"])
 
 
 def test_a_layer_that_is_called_twice_is_left_alone_and_a_keyword_is_not_minded() -> None:
@@ -76,9 +76,9 @@ def test_a_layer_that_is_called_twice_is_left_alone_and_a_keyword_is_not_minded(
     ends = [layers.Flatten()(mean(layers.Conv2D(4, 1)(tensor))) for tensor in (image, large)]
     ends.append(layers.Flatten()(layers.AveragePooling2D(8, name="named")(inputs=image)))
     model = keras.Model(image, layers.Dense(10)(layers.Concatenate()(ends)))
-    pooled = pool_globally(model)
-    assert (pooled.layers, named(pooled.model)) == (
-        ("named",),
+    pooled = pool_globally(model, FEED)
+    assert (pooled.report, named(pooled.model)) == (
+        ["named"],
         ["AveragePooling2D", "GlobalAveragePooling2D"],
     )
     images = IMAGES.astype(np.float32)
@@ -100,7 +100,7 @@ def test_the_mean_has_a_scale_of_its_own_in_tflite() -> None:
     from ai_edge_litert.interpreter import Interpreter
     from keras import layers
 
-    model = pool_globally(network(layers.AveragePooling2D(8))).model
+    model = pool_globally(network(layers.AveragePooling2D(8)), FEED).model
     data = tflite_int8(model, FEED).data
     (mean,) = (operator for operator in tflite_graph(data).operators if operator.name == "MEAN")
     details = Interpreter(model_content=data).get_tensor_details()

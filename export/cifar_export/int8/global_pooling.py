@@ -5,43 +5,34 @@ quantizer does so with AveragePool; means are far smaller. MEAN and GlobalAverag
 (resnet8, 10,000 test images: agreement with Keras from 97.83 to 99.30 and 99.08 %).
 """
 
-from dataclasses import dataclass
 from typing import Any
 
-from cifar_export.keras_graph.trace import Call, call_copy, replay, trace
+from cifar_export.int8.calibration import Feed
+from cifar_export.int8.passes import PassResult
+from cifar_export.keras_graph.trace import Call, LayerCall, replay, trace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GloballyPooled:
-    """A model whose means over all positions are global pooling.
-
-    Attributes:
-        model: a new functional Keras model that computes the same scores.
-        layers: the names of the layers that became global pooling, which they keep.
-    """
-
-    model: Any
-    layers: tuple[str, ...]
-
-
-def pool_globally(model: Any) -> GloballyPooled:
+def pool_globally(model: Any, feed: Feed) -> PassResult:
     """The model with AveragePooling2D over all positions replaced; a layer that is called twice stays.
 
     Args:
         model: a folded functional model; it is not changed.
+        feed: not needed.
+
+    Returns:
+        The model; the report has the names of the layers that became global pooling, which they keep.
     """
+    del feed
     chosen = {call.index for call in trace(model).calls if _pools_everything(call)}
     names: list[str] = []
 
-    def call(
-        index: int, original: Any, clone: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        if index not in chosen:
-            return call_copy(original, clone, args, kwargs)
-        names.append(original.name)
-        return _global_pooling(original)(args[0])
+    def call(made: LayerCall) -> Any:
+        if made.index not in chosen:
+            return made.replayed()
+        names.append(made.original.name)
+        return _global_pooling(made.original)(made.args[0])
 
-    return GloballyPooled(model=replay(model, call), layers=tuple(names))
+    return PassResult(model=replay(model, call), report=names)
 
 
 def _pools_everything(call: Call) -> bool:
