@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cifar_runtime import Classifier
-from cifar_train import shipped
+from cifar_data import packaged
 
 COMMAND = Path(sys.executable).with_name("cifar-export")
 OPTIONS = (
@@ -96,7 +96,7 @@ def built(build: Callable[[Any, Any, Any], Any]) -> Any:
     keras.utils.set_random_seed(5)
     inputs = keras.Input((32, 32, 3))
     model = keras.Model(inputs, build(inputs, keras.layers, keras.ops))
-    model(shipped.test_sample().images[::16].astype(np.float32), training=True)
+    model(packaged.test_sample().images[::16].astype(np.float32), training=True)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.gamma.assign(np.where(np.arange(layer.gamma.shape[0]) % 3, 1.0, -1.0))
@@ -115,7 +115,7 @@ def test_a_model_is_exported_in_a_process_of_its_own(name: str, save: Save, tmp_
         text=True,
     )
     assert ended.returncode == 0, ended.stderr
-    images = shipped.test_sample().images[:64]
+    images = packaged.test_sample().images[:64]
     is_unit = "0..1" in options
     expected = np.asarray(model(images.astype(np.float32) / (255 if is_unit else 1)))
     for ending in NAMES:

@@ -9,15 +9,15 @@ import pytest
 from numpy.typing import NDArray
 
 from cifar_export import fold as folding
-from cifar_export.adapt import adapted
-from cifar_export.equivalence import Fed, Rewriting, check_same, difference
-from cifar_export.export import export
-from cifar_export.fold import fold
+from cifar_export.checkpoint.io_layers import adapted
+from cifar_export.keras_graph.equivalence import Fed, Rewriting, check_same, difference
+from cifar_export.pipeline import export
+from cifar_export.keras_graph.fold import fold
 from cifar_export.recipe import ExportRecipe
-from cifar_export.reference import reference_of, softmax
+from cifar_export.checkpoint.reference import reference_of, softmax
 from cifar_runtime import Classifier
 from cifar_runtime.errors import ArtefactError
-from cifar_train import shipped
+from cifar_data import packaged
 
 Save = Callable[[Any, Path], None]
 MEAN, VARIANCE = [125.0, 123.0, 114.0], [3900.0, 3800.0, 4400.0]
@@ -25,7 +25,7 @@ MEAN, VARIANCE = [125.0, 123.0, 114.0], [3900.0, 3800.0, 4400.0]
 
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.float32]:
-    return shipped.test_sample().images[::16].astype(np.float32)
+    return packaged.test_sample().images[::16].astype(np.float32)
 
 
 def adapted_to(images: NDArray[np.float32], **options: Any) -> Any:
@@ -121,7 +121,7 @@ def _layers(model: Any) -> list[Any]:
 def _save_trained(model: Any, path: Path, save: Save) -> Any:
     import keras
 
-    sample = shipped.calibration_sample()
+    sample = packaged.calibration_sample()
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
     model.fit(sample.images.astype(np.float32), sample.labels, epochs=2, verbose=0)
     save(model, path)
@@ -145,7 +145,7 @@ def test_a_normalized_model_is_exported_in_every_way(
     path = tmp_path / "net.keras"
     model = _save_trained(classifier(FRONTS[front](images)), path, save)
     results = export(_recipe(path, formats=("tflite", "onnx"), quantize=("none", "int8")))
-    sample = shipped.test_sample()
+    sample = packaged.test_sample()
     expected = model.predict(sample.images.astype(np.float32), verbose=0).argmax(axis=1)
     for result in results:
         found = Classifier(result.path).scores(sample.images).argmax(axis=1)
@@ -217,7 +217,7 @@ def test_the_reference_has_the_layers_of_the_checkpoint_itself() -> None:
     own = {id(layer) for layer in model.layers}
     others = [layer.name for layer in logits.model.layers if id(layer) not in own]
     assert others[1:] == ["head"]  # behind the input
-    sample = shipped.test_sample().images[:8]
+    sample = packaged.test_sample().images[:8]
     np.testing.assert_allclose(
         softmax(logits.scores(sample)), whole.scores(sample), rtol=0, atol=1e-6
     )
@@ -225,7 +225,7 @@ def test_the_reference_has_the_layers_of_the_checkpoint_itself() -> None:
 
 def test_the_reference_maps_pixels_and_appends_a_softmax_by_itself() -> None:
     model = classifier([], softmaxed=False)
-    sample = shipped.test_sample().images[:8]
+    sample = packaged.test_sample().images[:8]
     reference = reference_of(model, mapping=(1 / 255, -0.5), output_kind="probabilities")
     expected = np.asarray(model(sample.astype(np.float32) / np.float32(255) - np.float32(0.5)))
     np.testing.assert_allclose(reference.scores(sample), softmax(expected), rtol=0, atol=1e-6)
