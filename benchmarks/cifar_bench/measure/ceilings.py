@@ -14,8 +14,9 @@ from cifar_bench.measure.keras_product import keras_product
 from cifar_bench.measure.sampling import sample_calls
 from cifar_bench.results.conditions import Clock
 from cifar_bench.results.roofline import Ceiling, CeilingPrecision, Roofline
-from cifar_runtime.sessions.interpreters import import_litert, import_onnxruntime
+from cifar_runtime.sessions.interpreters import import_litert
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
+from cifar_runtime.sessions.ort import native_session
 
 MATRIX_SIZES = (512, 1024)
 """Of square matrices; which gives the higher rate depends on runtime and caches, so the better one counts."""
@@ -30,7 +31,6 @@ _MOST_VISITS_LONG = 4
 _BETTER_SHARE = 0.005
 _WARMUP = 3
 _COPIES = 7
-_FATAL_ONLY = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,14 +172,7 @@ def litert_product(precision: CeilingPrecision, size: int) -> Callable[[Any], An
 
 def onnxruntime_product(precision: CeilingPrecision, size: int) -> Callable[[Any], Any]:
     """The product as onnxruntime computes it."""
-    onnxruntime = import_onnxruntime()
-    with filtered_native_stderr():
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = _FATAL_ONLY
-        session = onnxruntime.InferenceSession(
-            onnx_product(precision, size), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+    session = native_session(onnx_product(precision, size))
     return lambda left: session.run(None, {"left": left})[0]
 
 

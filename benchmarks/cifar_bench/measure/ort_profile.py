@@ -9,35 +9,26 @@ from typing import Any
 from cifar_bench.results.cost import OperatorTime
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.sessions.interpreters import import_onnxruntime
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
-from cifar_runtime.sessions.ort import OPTIMIZATION_LEVELS
+from cifar_runtime.sessions.base import GraphOptimization
+from cifar_runtime.sessions.ort import native_session
 
-_FATAL_ONLY = 4
 _KERNEL = "_kernel_time"
 
 
 def profile_of(
-    artefact: Artefact, inputs: Sequence[Any], *, runs: int, graph_optimization: str
+    artefact: Artefact, inputs: Sequence[Any], *, runs: int, graph_optimization: GraphOptimization
 ) -> tuple[OperatorTime, ...]:
     """The time per operator type over ``runs`` inferences, the graph optimized as in the measured session.
 
     Raises:
         ArtefactError: onnxruntime fails.
     """
-    onnxruntime = import_onnxruntime()
-    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder, filtered_native_stderr():
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = _FATAL_ONLY
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        options.graph_optimization_level = getattr(
-            onnxruntime.GraphOptimizationLevel, OPTIMIZATION_LEVELS[graph_optimization]
-        )
+    with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder:
         try:
-            session = onnxruntime.InferenceSession(
-                artefact.data, sess_options=options, providers=["CPUExecutionProvider"]
+            session = native_session(
+                artefact.data,
+                graph_optimization=graph_optimization,
+                profile_prefix=str(Path(folder) / "profile"),
             )
             name = session.get_inputs()[0].name
             for run in range(runs):

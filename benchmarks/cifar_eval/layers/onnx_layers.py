@@ -17,6 +17,7 @@ from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.preprocess import input_table
 from cifar_runtime.sessions.interpreters import import_onnxruntime
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
+from cifar_runtime.sessions.ort import native_session
 
 # They move or convert numbers: their output has no error of its own.
 _MOVING = frozenset(
@@ -27,7 +28,6 @@ _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu"})
 _FUSABLE = _WEIGHTED | _ACTIVATIONS | {"Add"}
 _CONVERTING = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
-_FATAL_ONLY = 4
 
 
 class OnnxTrace:
@@ -40,7 +40,7 @@ class OnnxTrace:
             ArtefactError: onnxruntime cannot open it.
             MissingDependencyError: onnx or onnxruntime is not installed.
         """
-        onnx, onnxruntime = _imported(artefact)
+        onnx = _imported(artefact)
         self._path = artefact.path
         self._output = artefact.contract.output
         self._table = input_table(artefact.contract.input)
@@ -50,7 +50,7 @@ class OnnxTrace:
             self._sources = _layer_sources(model.graph)
             self._outputs = {output.name for output in model.graph.output}
             self._input = model.graph.input[0].name
-            self._session = _open_session(model, list(self._sources.values()), onnx, onnxruntime)
+            self._session = _open_session(model, list(self._sources.values()), onnx)
         except Exception as error:  # onnx and onnxruntime raise a dozen unrelated classes
             raise _unreadable(artefact.path, error) from error
 
@@ -176,31 +176,25 @@ def _is_float32(model: Any, onnx: Any) -> bool:
     )
 
 
-def _open_session(model: Any, names: list[str], onnx: Any, onnxruntime: Any) -> Any:
+def _open_session(model: Any, names: list[str], onnx: Any) -> Any:
     present = {output.name for output in model.graph.output}
     model.graph.output.extend(
         onnx.ValueInfoProto(name=name) for name in names if name not in present
     )
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL_ONLY
-    with filtered_native_stderr():
-        return onnxruntime.InferenceSession(
-            model.SerializeToString(), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+    return native_session(model.SerializeToString(), graph_optimization="none")
 
 
-def _imported(artefact: Artefact) -> tuple[Any, Any]:
+def _imported(artefact: Artefact) -> Any:
     try:
         with filtered_native_stderr():
             import onnx
-        return onnx, import_onnxruntime()
+        import_onnxruntime()
     except ImportError as error:
         raise MissingDependencyError(
             f"{artefact.path}: reading its layers needs onnx and onnxruntime: {error}.",
             hint="Run: pip install 'cifar-edge[export]'",
         ) from error
+    return onnx
 
 
 def _unreadable(path: object, error: Exception) -> ArtefactError:

@@ -13,8 +13,8 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.formats.known_formats import RuntimeName
 from cifar_runtime.formats.protobuf import has_external_data
-from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
-from cifar_runtime.sessions.interpreters import interpreter_of
+from cifar_runtime.sessions.base import DEFAULT_OPTIONS, GraphOptimization, SessionOptions
+from cifar_runtime.sessions.interpreters import import_onnxruntime, interpreter_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
@@ -28,7 +28,7 @@ from cifar_runtime.sessions.tensors import (
 # Enough to amortise a call, small enough that the activations of a large split stay out of memory.
 _MAX_BATCH = 64
 _FATAL_ONLY = 4
-OPTIMIZATION_LEVELS = {
+_OPTIMIZATION_LEVELS: dict[GraphOptimization, str] = {
     "none": "ORT_DISABLE_ALL",
     "basic": "ORT_ENABLE_BASIC",
     "extended": "ORT_ENABLE_EXTENDED",
@@ -54,7 +54,7 @@ class OrtSession:
                 f"{artefact.path}: keeps weights in other files, expected all of them inside.",
                 hint="Save the model without external data.",
             )
-        self._session: Any = _open_onnxruntime(artefact, threads, options)
+        self._session: Any = _open_onnxruntime(artefact, threads, options.graph_optimization)
         self._input_name, max_batch = _checked_input(self._session, artefact)
         self._max_batch = max_batch or _MAX_BATCH
 
@@ -90,20 +90,43 @@ class OrtSession:
         return scores
 
 
-def _open_onnxruntime(artefact: Artefact, threads: int, options: SessionOptions) -> Any:
-    onnxruntime = interpreter_of(artefact)
-    native_options = onnxruntime.SessionOptions()
-    native_options.intra_op_num_threads = threads
-    native_options.inter_op_num_threads = 1
-    native_options.log_severity_level = _FATAL_ONLY
-    native_options.graph_optimization_level = getattr(
-        onnxruntime.GraphOptimizationLevel, OPTIMIZATION_LEVELS[options.graph_optimization]
-    )
+def native_session(
+    data: bytes,
+    *,
+    threads: int = 1,
+    graph_optimization: GraphOptimization = "all",
+    profile_prefix: str | None = None,
+) -> Any:
+    """An ``onnxruntime.InferenceSession`` on the CPU that logs nothing; it raises whatever onnxruntime raises.
+
+    Args:
+        data: an .onnx file.
+        threads: worker threads inside an operator; operators run one after another.
+        graph_optimization: how far the graph is rewritten.
+        profile_prefix: where a profile goes, as the beginning of a file's path; None: none is made.
+    """
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL_ONLY
+    level = _OPTIMIZATION_LEVELS[graph_optimization]
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    if profile_prefix is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile_prefix
+    with filtered_native_stderr():
+        return onnxruntime.InferenceSession(
+            data, sess_options=options, providers=["CPUExecutionProvider"]
+        )
+
+
+def _open_onnxruntime(
+    artefact: Artefact, threads: int, graph_optimization: GraphOptimization
+) -> Any:
+    interpreter_of(artefact)
     try:
-        with filtered_native_stderr():
-            return onnxruntime.InferenceSession(
-                artefact.data, sess_options=native_options, providers=["CPUExecutionProvider"]
-            )
+        return native_session(artefact.data, threads=threads, graph_optimization=graph_optimization)
     except Exception as error:
         raise ArtefactError(
             f"{artefact.path}: onnxruntime cannot open it: {one_line(error)}.",
