@@ -42,9 +42,9 @@ def test_every_round_trains_both_ways() -> None:
     recipe = replace(RECIPES["quick"], batch_size=8, precision="mixed_bfloat16")
     asked = SpeedRecipe(recipe=recipe, against=("float32",), steps=3, rounds=2)
     train = packaged.test_sample().take(np.arange(24), name="few")
-    told: list[str] = []
-    rounds = measure_training_speed(asked, train, progress=told.append)
-    assert told == ["round 0 of 2 is done", "round 1 of 2 is done", "round 2 of 2 is done"]
+    sentences: list[str] = []
+    rounds = measure_training_speed(asked, train, progress=sentences.append)
+    assert sentences == ["round 0 of 2 is done", "round 1 of 2 is done", "round 2 of 2 is done"]
     assert list(rounds) == ["cifar-train mixed_bfloat16", "Keras float32"]
     for taken in rounds.values():
         assert len(taken) == 2

@@ -1,4 +1,4 @@
-"""Whole training runs are timed by cifar-train, and told as shares of the last one's time."""
+"""Whole training runs are timed by cifar-train, and reported as shares of the last one's time."""
 
 from pathlib import Path
 from typing import Any

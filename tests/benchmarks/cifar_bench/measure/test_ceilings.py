@@ -131,7 +131,7 @@ def test_what_does_more_than_its_ceiling_is_named_and_a_rounded_100_percent_is_n
 
 
 class _Calls:
-    """A call that takes so long as it is told, by a clock of its own; the last duration for all further."""
+    """A call that takes as long as it is given, by a clock of its own; the last duration for all further."""
 
     def __init__(self, *durations_ns: int) -> None:
         self.now_ns = 0

@@ -69,21 +69,24 @@ def test_the_page_needs_nothing_but_itself(crowded: Report) -> None:
 
 
 def test_every_model_and_the_exact_command_are_on_the_page(crowded: Report) -> None:
-    told = words(html_page(crowded))
+    page_words = words(html_page(crowded))
     for model in crowded.models:
-        assert f" {model.name} " in told
-    assert "cifar-bench seed-cnn-int8.tflite --against seed-cnn.keras" in told
-    assert "Processor Example CPU (x86_64)" in told
-    assert "Ceiling, litert int8 128 GMAC/s Memory copy 8 GB/s" in told
+        assert f" {model.name} " in page_words
+    assert "cifar-bench seed-cnn-int8.tflite --against seed-cnn.keras" in page_words
+    assert "Processor Example CPU (x86_64)" in page_words
+    assert "Ceiling, litert int8 128 GMAC/s Memory copy 8 GB/s" in page_words
     assert crowded.exceeded_sentence is not None
-    assert crowded.exceeded_sentence in told
+    assert crowded.exceeded_sentence in page_words
     assert crowded.why_int8 is not None
-    assert crowded.why_int8 in told
+    assert crowded.why_int8 in page_words
 
 
 def test_figures_of_the_results_table(report: Report) -> None:
-    told = words(html_page(report))
-    assert "seed-cnn-int8 litert, xnnpack 81.70 79.18 to 83.97 98.80 0.30 -0.28 to 0.99 129" in told
+    page_words = words(html_page(report))
+    assert (
+        "seed-cnn-int8 litert, xnnpack 81.70 79.18 to 83.97 98.80 0.30 -0.28 to 0.99 129"
+        in page_words
+    )
 
 
 def test_the_confusion_matrix_is_shared_by_models_that_decide_alike(report: Report) -> None:
@@ -99,11 +102,11 @@ def test_changed_decisions_show_their_pictures_and_both_answers(report: Report) 
     assert [f"data:image/png;base64,{flip.png}" for flip in flips] == re.findall(
         r'<img src="([^"]+)"', page
     )
-    told = words(page)
-    assert told.count("turned wrong is ") == 5
-    assert told.count("turned right is ") == 2
-    assert told.count("both wrong is ") == 5
-    assert "turned right is airplane was automobile 82 % now airplane 82 %" in told
+    page_words = words(page)
+    assert page_words.count("turned wrong is ") == 5
+    assert page_words.count("turned right is ") == 2
+    assert page_words.count("both wrong is ") == 5
+    assert "turned right is airplane was automobile 82 % now airplane 82 %" in page_words
 
 
 def test_names_from_outside_are_escaped(report: Report) -> None:
@@ -130,9 +133,9 @@ def test_a_median_that_is_not_known_well_is_pointed_out(report: Report) -> None:
     ]
     page = html_page(replace(report, models=tuple(models)))
     assert "the median latency of" in page
-    told = page.split("the median latency of")[1].split("Measure longer")[0]
-    assert "seed-cnn-float32 (still getting faster after warm-up)" in told
-    assert "seed-cnn-int8 with 2 threads (34.2%)" in told
+    page_words = page.split("the median latency of")[1].split("Measure longer")[0]
+    assert "seed-cnn-float32 (still getting faster after warm-up)" in page_words
+    assert "seed-cnn-int8 with 2 threads (34.2%)" in page_words
 
 
 def test_medians_by_threads_show_half_their_interval_on_the_page(report: Report) -> None:

@@ -76,10 +76,10 @@ def test_a_reference_is_not_compared_with_itself() -> None:
 
 
 def test_progress_names_each_corruption_once(images: NDArray[np.uint8]) -> None:
-    told: list[str] = []
-    decisions_of([by_colour], images[:2], np.zeros(2, int), seed=0, progress=told.append)
-    assert told[0] == "gaussian noise, 2 images"
-    assert len(told) == len(CORRUPTIONS)
+    sentences: list[str] = []
+    decisions_of([by_colour], images[:2], np.zeros(2, int), seed=0, progress=sentences.append)
+    assert sentences[0] == "gaussian noise, 2 images"
+    assert len(sentences) == len(CORRUPTIONS)
 
 
 @pytest.fixture(scope="module")
