@@ -109,7 +109,7 @@ def fit(
         UsageError: the run to resume was made by another recipe, or the batches do not divide among the workers.
     """
     train, validation = data
-    _check_alike(train, validation)
+    check_alike(train, validation)
     select_backend(recipe.backend, recipe.device)
     if recipe.deterministic:
         make_deterministic(recipe.backend)
@@ -139,15 +139,20 @@ def fit(
     return _inference_model(model, recipe, train), state
 
 
-def _check_alike(train: Split, validation: Split) -> None:
+def check_alike(train: Split, other: Split) -> None:
+    """Checks that a split has images of the shape and the classes of those that are trained on.
+
+    Raises:
+        InputError: it has others.
+    """
     for name, ours, theirs in (
-        ("image shape", train.image_shape, validation.image_shape),
-        ("classes", train.label_names, validation.label_names),
+        ("image shape", train.image_shape, other.image_shape),
+        ("classes", train.label_names, other.label_names),
     ):
         if ours != theirs:
             raise InputError(
-                f"{validation.name}: has {name} {theirs}, expected {ours} as in {train.name}.",
-                hint="Validate on images like those that are trained on.",
+                f"{other.name}: has {name} {theirs}, expected {ours} as in {train.name}.",
+                hint="Validate and test on images like those that are trained on.",
             )
 
 

@@ -19,7 +19,15 @@ from cifar_runtime.errors import InputError, UsageError, not_one_of
 from cifar_runtime.files import replace_atomically, write_atomically
 from cifar_train.engine.backend import has_gpu, resolve_precision, select_backend
 from cifar_train.engine.parallel import worker_folder
-from cifar_train.fit import SilentWatcher, Watcher, fit, predict, training_data, without_fold
+from cifar_train.fit import (
+    SilentWatcher,
+    Watcher,
+    check_alike,
+    fit,
+    predict,
+    training_data,
+    without_fold,
+)
 from cifar_train.recipe import Distillation, RunOptions, TrainRecipe
 from cifar_train.recipes import RECIPES
 from cifar_train.run.evaluate import (
@@ -71,7 +79,7 @@ def train(
 
     Raises:
         CifarEdgeError: see :func:`cifar_train.fit.fit`.
-        ArtefactError, InputError: the teacher cannot be opened.
+        ArtefactError, InputError: the teacher cannot be opened, or the splits differ in size or classes.
         MissingDependencyError: what the evaluation at the end needs is not installed.
         UsageError: there is no recipe of that name, the folder holds a run and neither resume nor force says what to do
             with it, or none to resume, or a final run on other images has no test split.
@@ -108,18 +116,32 @@ def train(
     teacher_path = _teacher_path(recipe, options)
     recipe = _recipe_with_teacher(recipe, teacher_path)
     given, validation = data or training_data(recipe)
+    if options.final and test is not None:
+        check_alike(given, test)
     data = without_fold(given, recipe.fold), validation
     with _recorded(watcher or SilentWatcher(), folder, options) as recorder:
         teacher = _opened_teacher(recipe, teacher_path, data[0])
         model, state = fit(recipe, data, folder, recorder, resume=options.resume, teacher=teacher)
     judged = [validation, test or load_split("test")] if options.final else [validation]
     evaluations = tuple(evaluate(predict(model, split.images), split) for split in judged)
+    return _write_run(folder, model, state, data, evaluations, options.licence)
+
+
+def _write_run(
+    folder: Path,
+    model: Any,
+    state: RunState,
+    data: tuple[Split, Split],
+    evaluations: tuple[Evaluation, ...],
+    licence: str | None,
+) -> TrainResult:
+    """Writes what a finished run leaves in its folder, the card last."""
     for evaluation in evaluations:
         write_evaluation(folder, evaluation)
     write_curves(folder, state.epochs)
     model_path = folder / "model.keras"
     replace_atomically(model_path, model.save)
-    card = {**_card(state, data, evaluations, model_path), "licence": options.licence}
+    card = {**_card(state, data, evaluations, model_path), "licence": licence}
     write_atomically(folder / "card.json", (json.dumps(card, indent=1) + "\n").encode())
     return TrainResult(model_path=model_path, card=card, evaluations=evaluations)
 

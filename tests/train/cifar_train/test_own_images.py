@@ -98,13 +98,13 @@ def _other_classes(split: Split) -> Split:
         (
             _other_size,
             "held out: has image shape (16, 16, 3), expected (16, 24, 3) as in mine. "
-            "Validate on images like those that are trained on.",
+            "Validate and test on images like those that are trained on.",
         ),
         (
             _other_classes,
             "held out: has classes ('red', 'green', 'blue', 'white', 'black', 'pink'), expected "
             "('red', 'green', 'blue', 'white', 'black') as in mine. "
-            "Validate on images like those that are trained on.",
+            "Validate and test on images like those that are trained on.",
         ),
     ],
 )
@@ -114,6 +114,15 @@ def test_splits_that_differ_are_refused(
     with pytest.raises(InputError) as caught:
         fit(RECIPE, (data[0], change(data[1])), tmp_path, SilentWatcher(), resume=False)
     assert str(caught.value) == message
+
+
+def test_a_test_split_of_other_classes_is_refused_before_training(
+    data: tuple[Split, Split], tmp_path: Path
+) -> None:
+    options = RunOptions(folder=tmp_path, final=True)
+    with pytest.raises(InputError, match="test: has classes"):
+        train(RECIPE, options, data=data, test=_other_classes(coloured("test", 10, seed=2)))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
