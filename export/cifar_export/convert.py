@@ -5,7 +5,7 @@ from typing import Any
 
 from cifar_export.contracts import output_contract, quantized_contract
 from cifar_export.converted import Converted
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.prepared import ReadyModel
 from cifar_export.recipe import ExportRecipe
 from cifar_export.source import Source
@@ -28,7 +28,7 @@ def convert(ready: ReadyModel, key: Key, recipe: ExportRecipe) -> Converted:
     """
     model = ready.folded.model
 
-    def make(part: Any, images: Feed | None) -> Converted:
+    def make(part: Any, images: RepresentativeDataset | None) -> Converted:
         return TARGETS[key].convert(
             Conversion(
                 model=part,

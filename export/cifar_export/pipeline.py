@@ -17,7 +17,7 @@ from cifar_export.failure import (
     failed_gate,
     verified,
 )
-from cifar_export.int8.image_statistics import calibration_is_unlike, look_of
+from cifar_export.int8.image_statistics import calibration_is_unlike, image_statistics
 from cifar_export.layer_evidence import explain_layers, layers_sentence
 from cifar_export.prepared import ReadyModel, calibration_images, ready_models
 from cifar_export.publish.publish import (
@@ -114,7 +114,7 @@ def _failure_of(
         split = request.source.split
         calibration = calibration_images(request.source, recipe)
         own = calibration.images[: len(calibration.ids)]
-        found, expected = look_of(own), look_of(np.asarray(split.images))
+        found, expected = image_statistics(own), image_statistics(np.asarray(split.images))
         is_unlike = calibration_is_unlike(found, expected)
         is_used_up = len(own) < recipe.calibration.samples
         unlike = f", which look unlike those of {split.name} ({expected})" if is_unlike else ""

@@ -10,7 +10,7 @@ from cifar_eval.models.keras import mapped_pixels
 from cifar_export.checkpoint.io_layers import RAW_PIXELS
 from cifar_export.int8.calibration import (
     Calibration,
-    Feed,
+    RepresentativeDataset,
     load_calibration,
     refuse_judged_images,
 )
@@ -18,7 +18,7 @@ from cifar_export.int8.prepare import prepare
 from cifar_export.keras_graph.equivalence import Fed, Rewriting, check_same
 from cifar_export.keras_graph.fold import Folded, RescalingRule, fold
 from cifar_export.qat.distil import qat_data, trained
-from cifar_export.qat.task import Lesson
+from cifar_export.qat.task import QatTask
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
 from cifar_export.source import Source
 
@@ -42,16 +42,16 @@ class ReadyModel:
     training: dict[str, Any] | None = None
 
     @property
-    def feed(self) -> Feed | None:
+    def feed(self) -> RepresentativeDataset | None:
         """The calibration images as the model takes them; None where there are none."""
         return None if self.calibration is None else self.calibration_feed
 
     @property
-    def calibration_feed(self) -> Feed:
+    def calibration_feed(self) -> RepresentativeDataset:
         """The calibration images of a model that has some, as it takes them."""
         if self.calibration is None:
             raise TypeError("this model is not calibrated")
-        return Feed(
+        return RepresentativeDataset(
             images=self.calibration.images,
             multiplier=self.folded.multiplier,
             offset=self.folded.offset,
@@ -141,13 +141,13 @@ def _trained(
 ) -> ReadyModel:
     if recipe.qat is None:
         raise TypeError("the recipe trains nothing")
-    lesson = Lesson(
+    task = QatTask(
         teacher=teacher.folded.model,
         feed=teacher.calibration_feed,
         data=qat_data(),
         seed=recipe.calibration.seed,
     )
-    result = trained(ready.folded, recipe.qat, lesson, say=progress)
+    result = trained(ready.folded, recipe.qat, task, progress=progress)
     return replace(ready, folded=result.folded, training=result.report)
 
 

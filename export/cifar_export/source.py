@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cifar_data.split import Split
 from cifar_eval.models.keras import mapped_pixels
-from cifar_export.checkpoint.declared import Statement, check_kind, statement_of
+from cifar_export.checkpoint.declared import DeclaredContract, check_kind, declared_contract
 from cifar_export.checkpoint.images import (
     class_labels,
     evaluation_split,
@@ -42,7 +42,7 @@ class Source:
 
     checkpoint: Checkpoint
     adapted: Any
-    declared: Statement
+    declared: DeclaredContract
     labels: tuple[str, ...]
     split: Split
     reference: NDArray[np.float32]
@@ -81,7 +81,7 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
     check_kind(recipe, declared, found=output_contract(reference, None).kind)
     if recipe.confidence is not None or recipe.robustness is not None:
         progress("images for confidence and robustness")
-    check_reference(recipe, checkpoint, reference, split, say=progress)
+    check_reference(recipe, checkpoint, reference, split, progress=progress)
     evidence = load_evidence_images(
         recipe, labels=labels, contract=contract, gate=split, reference=judge.scores
     )
@@ -96,7 +96,7 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
     )
 
 
-def open_declared(recipe: ExportRecipe) -> tuple[Checkpoint, Statement]:
+def open_declared(recipe: ExportRecipe) -> tuple[Checkpoint, DeclaredContract]:
     """The checkpoint as it was loaded, and what was declared of it.
 
     Raises:
@@ -104,7 +104,7 @@ def open_declared(recipe: ExportRecipe) -> tuple[Checkpoint, Statement]:
         UsageError: the contract is neither a built-in name nor a .json file.
     """
     checkpoint = open_checkpoint(recipe.source.checkpoint, verbose=recipe.verbose)
-    return checkpoint, statement_of(recipe, checkpoint)
+    return checkpoint, declared_contract(recipe, checkpoint)
 
 
 def compared_images(split: Split) -> NDArray[np.uint8]:

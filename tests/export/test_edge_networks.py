@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from cifar_data import packaged
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.global_pooling import pool_globally
 from cifar_export.keras_graph.fold import fold
 from cifar_export.targets.onnx_float import onnx_float32
@@ -40,12 +40,14 @@ NAMES = [
 ]
 
 
-def folded(name: Architecture) -> tuple[Any, Feed]:
+def folded(name: Architecture) -> tuple[Any, RepresentativeDataset]:
     model = networks.build(name, input_shape=(32, 32, 3), num_classes=10)
     model.layers[-1].bias.assign([0.01] * 10)  # a converter drops a bias of zeros
     result = fold(model, rescaling="strip")
     images = packaged.calibration_sample().images[:8]
-    return result.model, Feed(images=images, multiplier=result.multiplier, offset=result.offset)
+    return result.model, RepresentativeDataset(
+        images=images, multiplier=result.multiplier, offset=result.offset
+    )
 
 
 @pytest.fixture(scope="module")

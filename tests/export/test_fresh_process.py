@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_runtime import Classifier
 from cifar_data import packaged
+from cifar_runtime import Classifier
 
 COMMAND = Path(sys.executable).with_name("cifar-export")
 OPTIONS = (

@@ -1,4 +1,4 @@
-"""The table of training runs says what their cards say: every seed, the mean, the interval, the versions."""
+"""The table of training runs says what their cards progress: every seed, the mean, the interval, the versions."""
 
 import json
 from collections.abc import Callable

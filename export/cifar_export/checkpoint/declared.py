@@ -20,7 +20,7 @@ _DEFAULT_FILTER: ResizeFilter = "bicubic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class DeclaredContract:
     """What holds of the checkpoint as it was given.
 
     Attributes:
@@ -42,7 +42,7 @@ class Statement:
     abstention_score: AbstentionScore = "probability"
 
 
-def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
+def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredContract:
     """What the recipe's contract states of the checkpoint, or else its other fields and their defaults.
 
     Raises:
@@ -50,7 +50,7 @@ def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
         UsageError: it is neither a built-in name nor a .json file, or states what the export is to fit.
     """
     if recipe.source.contract is None:
-        return Statement(
+        return DeclaredContract(
             mapping=_MAPPINGS[recipe.source.input_range or "0..255"],
             resize_filter=recipe.source.resize_filter or _DEFAULT_FILTER,
         )
@@ -76,7 +76,7 @@ def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
                 recipe.source.contract,
                 f"does not fit {checkpoint.path.name}: its {name} is {claim}, expected {fact}",
             )
-    return Statement(
+    return DeclaredContract(
         mapping=(image.multiplier, image.offset),
         resize_filter=image.resize_filter,
         labels=contract.labels,
@@ -87,7 +87,7 @@ def statement_of(recipe: ExportRecipe, checkpoint: Checkpoint) -> Statement:
     )
 
 
-def check_kind(recipe: ExportRecipe, statement: Statement, *, found: ScoreKind) -> None:
+def check_kind(recipe: ExportRecipe, statement: DeclaredContract, *, found: ScoreKind) -> None:
     """Checks a stated kind of scores against what the checkpoint really gave.
 
     Args:

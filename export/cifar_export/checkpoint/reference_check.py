@@ -29,7 +29,7 @@ def check_reference(
     reference: NDArray[np.float32],
     split: Split,
     *,
-    say: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> None:
     """Checks the checkpoint's accuracy against what its training card states, or else against chance.
 
@@ -38,7 +38,7 @@ def check_reference(
         checkpoint: its card may state an accuracy.
         reference: its scores, float32, shape (n, num_classes).
         split: the labelled images; fewer than ``MIN_IMAGES`` tell nothing.
-        say: told when it decides no better than chance: random weights are a fair trial.
+        progress: told when it decides no better than chance: random weights are a fair trial.
 
     Raises:
         ArtefactError: on CIFAR-10's images it is far less accurate than its card states.
@@ -50,7 +50,7 @@ def check_reference(
     stated = stated_accuracy(checkpoint.training_card)
     if stated is None or recipe.evaluation.data is not None:
         if chance_p(correct, seen, checkpoint.num_classes) > CHANCE_LEVEL:
-            say(
+            progress(
                 f"warning: {checkpoint.path.name} decides {correct} of {seen} images of {split.name} rightly, no "
                 f"better than chance; if it was trained, check {_flag(recipe)}"
             )

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.passes import PassResult
 from cifar_export.int8.probe import activations
 from cifar_export.int8.simulation import SCALE_AXES, Range, observed_ranges, rounded_to_int8
@@ -43,7 +43,7 @@ class _Tapped:
     rectified: frozenset[int]
 
 
-def correct_biases(model: Any, feed: Feed) -> PassResult:
+def correct_biases(model: Any, feed: RepresentativeDataset) -> PassResult:
     """A copy of the model whose int8 file has no mean error behind its convolutions and dense layers.
 
     Args:
@@ -114,7 +114,9 @@ def _rectified(calls: tuple[Call, ...]) -> frozenset[int]:
     )
 
 
-def _mean_error(exact: _Tapped, rounded: _Tapped, index: int, feed: Feed) -> Vector:
+def _mean_error(
+    exact: _Tapped, rounded: _Tapped, index: int, feed: RepresentativeDataset
+) -> Vector:
     """How far each channel behind a layer is off on average; 0 where it never counts."""
     import keras
 

@@ -48,7 +48,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
+class RepresentativeDataset:
     """Calibration images as a model takes them: ``real = pixel * multiplier + offset``.
 
     Attributes:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.passes import PassResult
 from cifar_export.int8.probe import activations, probe
 from cifar_export.keras_graph.affine import Vector, affine_of
@@ -85,7 +85,7 @@ class Wiring:
         }
 
 
-def equalize(model: Any, feed: Feed) -> PassResult:
+def equalize(model: Any, feed: RepresentativeDataset) -> PassResult:
     """A model of the same layers and scores whose channels have more equal ranges.
 
     Args:
@@ -207,7 +207,7 @@ def _middle(wanted: Vector, ranges: Vector) -> float:
     return max(float(np.median(wanted if most else wanted[reached])), _TINY)
 
 
-def _ranges(model: Any, wiring: Wiring, feed: Feed) -> Vector:
+def _ranges(model: Any, wiring: Wiring, feed: RepresentativeDataset) -> Vector:
     """The largest magnitude of each number's channel on the calibration images."""
     behind = {measured: made for made, measured in wiring.measured.items()}
     measured = probe(model, behind)

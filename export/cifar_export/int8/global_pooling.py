@@ -7,12 +7,12 @@ quantizer does so with AveragePool; means are far smaller. MEAN and GlobalAverag
 
 from typing import Any
 
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.passes import PassResult
 from cifar_export.keras_graph.trace import Call, LayerCall, replay, trace
 
 
-def pool_globally(model: Any, feed: Feed) -> PassResult:
+def pool_globally(model: Any, feed: RepresentativeDataset) -> PassResult:
     """The model with AveragePooling2D over all positions replaced; a layer that is called twice stays.
 
     Args:

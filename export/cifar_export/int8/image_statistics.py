@@ -16,7 +16,7 @@ _MAX_FACTOR = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class ImageStatistics:
     """Figures of a set of images, in pixel values, 0..255.
 
     Attributes:
@@ -33,17 +33,17 @@ class Look:
         return ", ".join(f"{field.name} {getattr(self, field.name):.1f}" for field in fields(self))
 
 
-def look_of(images: NDArray[np.uint8]) -> Look:
+def image_statistics(images: NDArray[np.uint8]) -> ImageStatistics:
     """The figures of images, uint8, shape (n, height, width, 3)."""
     exact = images.astype(np.float32)
-    return Look(
+    return ImageStatistics(
         brightness=float(exact.mean(dtype=np.float64)),
         contrast=float(exact.std(dtype=np.float64)),
         detail=float(np.abs(np.diff(exact, axis=2)).mean(dtype=np.float64)),
     )
 
 
-def calibration_is_unlike(found: Look, expected: Look) -> bool:
+def calibration_is_unlike(found: ImageStatistics, expected: ImageStatistics) -> bool:
     """Whether calibration images differ from those expected by more than parts of one set do."""
     shift = abs(found.brightness - expected.brightness)
     pairs = ((found.contrast, expected.contrast), (found.detail, expected.detail))

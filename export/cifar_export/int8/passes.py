@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,5 +20,5 @@ class PassResult:
     report: list[Any]
 
 
-Pass = Callable[[Any, Feed], PassResult]
+Pass = Callable[[Any, RepresentativeDataset], PassResult]
 """A rewriting of a functional Keras model on the way to int8: ``(model, feed) -> PassResult``."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cifar_export.int8.bias_correction import correct_biases
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.equalize import equalize
 from cifar_export.int8.global_pooling import pool_globally
 from cifar_export.int8.passes import Pass
@@ -42,7 +42,7 @@ class Prepared:
         return f"equalized {len(equalized)} layers, corrected the biases of {len(corrected)}"
 
 
-def prepare(folded: Folded, feed: Feed) -> Prepared:
+def prepare(folded: Folded, feed: RepresentativeDataset) -> Prepared:
     """The model that int8 changes least; the one given is not changed.
 
     Args:
@@ -61,7 +61,7 @@ def prepare(folded: Folded, feed: Feed) -> Prepared:
     return Prepared(folded=replace(folded, model=model), report=report)
 
 
-def _check(source: Any, made: Any, name: str, rewriting: Pass, feed: Feed) -> None:
+def _check(source: Any, made: Any, name: str, rewriting: Pass, feed: RepresentativeDataset) -> None:
     images = next(feed.batches(NUM_IMAGES))
     check_same(
         Fed(model=source, inputs=images),

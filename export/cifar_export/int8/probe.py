@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.trace import LayerCall, replay
 
 _BATCH_SIZE = 64
@@ -42,7 +42,7 @@ def probe(model: Any, indices: Collection[int]) -> Probe:
     return Probe(model=copy, indices=tuple(found), tapped=tapped)
 
 
-def activations(tapped: Any, feed: Feed) -> Iterator[list[Any]]:
+def activations(tapped: Any, feed: RepresentativeDataset) -> Iterator[list[Any]]:
     """All outputs of a model, flat, for each batch of calibration images.
 
     Keras returns a single output bare, not in a list of one; here it is a list always.

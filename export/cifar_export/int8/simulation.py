@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.probe import Probe, activations, probe
 from cifar_export.keras_graph.trace import trace
 
@@ -32,7 +32,7 @@ def rounded_to_int8(kernel: Any, axes: tuple[int, ...]) -> Any:
     return ops.round(kernel / scale) * scale
 
 
-def observed_ranges(model: Any, feed: Feed) -> dict[int, Range]:
+def observed_ranges(model: Any, feed: RepresentativeDataset) -> dict[int, Range]:
     """Minimum and maximum, zero included, of what each call that computes new values gives, by its index."""
     rounded = rounding_probe(model)
     return dict(zip(rounded.indices, ranges_of(rounded, feed), strict=True))
@@ -43,7 +43,7 @@ def rounding_probe(model: Any) -> Probe:
     return probe(model, _rounded_calls(model))
 
 
-def ranges_of(rounded: Probe, feed: Feed) -> list[Range]:
+def ranges_of(rounded: Probe, feed: RepresentativeDataset) -> list[Range]:
     """Minimum and maximum, zero included, of each observed call."""
     lowest, highest = np.zeros(len(rounded.indices)), np.zeros(len(rounded.indices))
     for outputs in activations(rounded.tapped, feed):

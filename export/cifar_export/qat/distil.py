@@ -14,7 +14,7 @@ from cifar_data.cifar10.splits import dataset_folder, is_available
 from cifar_data.load import load_split
 from cifar_data.split import Split
 from cifar_export.keras_graph.fold import Folded
-from cifar_export.qat.task import Lesson, QatData, Trained
+from cifar_export.qat.task import QatData, QatTask, Trained
 from cifar_export.recipe import QatRecipe
 from cifar_runtime.errors import InputError
 
@@ -47,15 +47,15 @@ def qat_data() -> QatData:
 
 
 def trained(
-    start: Folded, recipe: QatRecipe, lesson: Lesson, *, say: Callable[[str], None]
+    start: Folded, recipe: QatRecipe, task: QatTask, *, progress: Callable[[str], None]
 ) -> Trained:
     """The model after quantization-aware training; the one given is not changed.
 
     Args:
         start: the model to be quantized, prepared for it.
         recipe: how to train.
-        lesson: what to train on.
-        say: told how training goes.
+        task: what to train on.
+        progress: told how training goes.
 
     Raises:
         MissingDependencyError: the backend tfmot is not installed.
@@ -64,7 +64,7 @@ def trained(
         from cifar_export.qat.tfmot_backend import train
     else:
         from cifar_export.qat.keras_backend import train
-    model, report = train(start.model, recipe, lesson, say=say)
+    model, report = train(start.model, recipe, task, progress=progress)
     return Trained(folded=replace(start, model=model), report=report)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.checkpoint.io_layers import adapted
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.simulation import (
     SCALE_AXES,
     ranges_of,
@@ -31,64 +31,64 @@ from cifar_export.qat.schedule import (
     TEMPERATURE,
     as_input,
     best,
-    is_look,
-    look_at,
+    is_validated,
     rate_at,
     report,
     sentence,
+    validation_point,
     verdict,
     views,
 )
-from cifar_export.qat.task import Lesson
+from cifar_export.qat.task import QatTask
 from cifar_export.recipe import QatRecipe
 
 
 def train(
-    model: Any, recipe: QatRecipe, lesson: Lesson, *, say: Callable[[str], None]
+    model: Any, recipe: QatRecipe, task: QatTask, *, progress: Callable[[str], None]
 ) -> tuple[Any, dict[str, Any]]:
     """A copy of ``model`` with trained weights, and how it went, JSON-ready.
 
     Args:
         model: a folded model to start at.
         recipe: how to train.
-        lesson: what to train on.
-        say: told how training goes.
+        task: what to train on.
+        progress: told how training goes.
     """
-    teacher = adapted(functional_from(lesson.teacher), output_kind="logits")
-    student = _Student(adapted(functional_from(model), output_kind="logits"), lesson.feed)
-    watched = _as_input(lesson.data.validation, lesson.feed)
+    teacher = adapted(functional_from(task.teacher), output_kind="logits")
+    student = _Student(adapted(functional_from(model), output_kind="logits"), task.feed)
+    watched = _as_input(task.data.validation, task.feed)
     wanted = teacher.predict(watched, batch_size=LOOK_BATCH, verbose=0)
-    looks, losses = [look_at(0, wanted, student.logits(watched))], list[float]()
+    points, losses = [validation_point(0, wanted, student.logits(watched))], list[float]()
     kept = student.weights()
-    say(sentence(looks[0], num_steps=recipe.steps, num_images=len(watched), loss=None))
+    progress(sentence(points[0], num_steps=recipe.steps, num_images=len(watched), loss=None))
     step = _training_step(teacher, student)
     batches = views(
-        lesson.data.train,
+        task.data.train,
         batch_size=recipe.batch_size,
         num_batches=recipe.steps,
-        seed=lesson.seed,
+        seed=task.seed,
     )
     for number, images in enumerate(batches, start=1):
         rate = rate_at(number, recipe.steps, recipe.learning_rate)
-        losses.append(step(_as_input(images, lesson.feed), rate))
-        if not is_look(number, recipe.steps):
+        losses.append(step(_as_input(images, task.feed), rate))
+        if not is_validated(number, recipe.steps):
             continue
-        looks.append(look_at(number, wanted, student.logits(watched)))
-        if best(looks) is looks[-1]:
+        points.append(validation_point(number, wanted, student.logits(watched)))
+        if best(points) is points[-1]:
             kept = student.weights()
         loss = float(np.mean(losses))
-        say(sentence(looks[-1], num_steps=recipe.steps, num_images=len(watched), loss=loss))
+        progress(sentence(points[-1], num_steps=recipe.steps, num_images=len(watched), loss=loss))
         losses.clear()
-    say(verdict(looks))
+    progress(verdict(points))
     result = replay(model)
     result.set_weights(kept)
-    return result, report(looks, num_images=len(watched))
+    return result, report(points, num_images=len(watched))
 
 
 class _Student:
     """The model in training: float weights, and the graph that computes with their rounded copies."""
 
-    def __init__(self, model: Any, feed: Feed) -> None:
+    def __init__(self, model: Any, feed: RepresentativeDataset) -> None:
         self._probe = rounding_probe(model)
         self.model = self._probe.model
         self._feed = feed
@@ -186,5 +186,5 @@ def _variables(model: Any) -> list[tuple[Any, Any]]:
     ]
 
 
-def _as_input(images: NDArray[np.uint8], feed: Feed) -> NDArray[np.float32]:
+def _as_input(images: NDArray[np.uint8], feed: RepresentativeDataset) -> NDArray[np.float32]:
     return as_input(images, multiplier=feed.multiplier, offset=feed.offset)

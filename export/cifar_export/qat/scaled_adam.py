@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.probe import activations
 from cifar_export.int8.simulation import (
     SCALE_AXES,
@@ -138,7 +138,7 @@ def linear_layers(model: Any) -> list[Any]:
     return [layer for layer in model.layers if type(layer).__name__ in SCALE_AXES]
 
 
-def linear_units(model: Any, feed: Feed) -> list[Units]:
+def linear_units(model: Any, feed: RepresentativeDataset) -> list[Units]:
     """The units of each linear layer's steps, measured on the calibration images."""
     import keras
 

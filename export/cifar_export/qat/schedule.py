@@ -22,7 +22,7 @@ _WARMUP_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class ValidationPoint:
     """How a state of the student decides under int8, on validation images.
 
     Attributes:
@@ -36,52 +36,54 @@ class Look:
     divergence: float
 
 
-def look_at(step: int, wanted: NDArray[np.float32], found: NDArray[np.float32]) -> Look:
+def validation_point(
+    step: int, wanted: NDArray[np.float32], found: NDArray[np.float32]
+) -> ValidationPoint:
     """The student's logits ``found`` judged by the teacher's, float32, shape (n, num_classes) each."""
     ours, theirs = _log_softmax(wanted), _log_softmax(found)
-    return Look(
+    return ValidationPoint(
         step=step,
         agreement=float((found.argmax(axis=1) == wanted.argmax(axis=1)).mean()),
         divergence=float((np.exp(ours) * (ours - theirs)).sum(axis=1).mean()),
     )
 
 
-def report(looks: list[Look], *, num_images: int) -> dict[str, Any]:
+def report(points: list[ValidationPoint], *, num_images: int) -> dict[str, Any]:
     """How training went, JSON-ready, for the card; the last look ends it, the least divergence is kept."""
     return {
         "teacher": "the float model's logits, no labels",
         "temperature": TEMPERATURE,
         "views": f"mirrored at random, shifted by up to {_MAX_SHIFT} pixels",
-        "steps": looks[-1].step,
-        "kept_step": best(looks).step,
+        "steps": points[-1].step,
+        "kept_step": best(points).step,
         "validation_images": num_images,
-        "looks": [asdict(look) for look in looks],
+        "looks": [asdict(point) for point in points],
     }
 
 
-def best(looks: list[Look]) -> Look:
+def best(points: list[ValidationPoint]) -> ValidationPoint:
     """The one of least divergence: agreement counts whole images, and is coarse."""
-    return min(looks, key=lambda look: look.divergence)
+    return min(points, key=lambda point: point.divergence)
 
 
-def sentence(look: Look, *, num_steps: int, num_images: int, loss: float | None) -> str:
+def sentence(point: ValidationPoint, *, num_steps: int, num_images: int, loss: float | None) -> str:
     """A look in words."""
     during = "" if loss is None else f"loss {loss:.5f}, "
     return (
-        f"QAT: step {look.step} of {num_steps}: {during}agreement {look.agreement:.2%}, "
-        f"divergence {look.divergence:.5f} on {num_images:,} validation images"
+        f"QAT: step {point.step} of {num_steps}: {during}agreement {point.agreement:.2%}, "
+        f"divergence {point.divergence:.5f} on {num_images:,} validation images"
     )
 
 
-def verdict(looks: list[Look]) -> str:
+def verdict(points: list[ValidationPoint]) -> str:
     """Which state is kept, in words."""
-    kept = best(looks)
+    kept = best(points)
     if kept.step == 0:
         return "QAT: no step came nearer to the float model than the start: that is kept, untrained"
     return f"QAT: kept the state of step {kept.step}, the nearest to the float model"
 
 
-def is_look(step: int, num_steps: int) -> bool:
+def is_validated(step: int, num_steps: int) -> bool:
     """Whether validation is looked at behind this step."""
     return step % max(1, num_steps // LOOKS) == 0 or step == num_steps
 

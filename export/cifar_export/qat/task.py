@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.fold import Folded
 
 
@@ -24,7 +24,7 @@ class QatData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class QatTask:
     """What a backend trains on.
 
     Attributes:
@@ -35,7 +35,7 @@ class Lesson:
     """
 
     teacher: Any
-    feed: Feed
+    feed: RepresentativeDataset
     data: QatData
     seed: int
 

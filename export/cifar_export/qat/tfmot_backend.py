@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.checkpoint.io_layers import adapted
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.simulation import observed_ranges
 from cifar_export.keras_graph.trace import functional_from, replay, trace
 from cifar_export.qat.scaled_adam import linear_units
-from cifar_export.qat.task import Lesson
+from cifar_export.qat.task import QatTask
 from cifar_export.recipe import QatRecipe
 from cifar_export.scratch import scratch_folder
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
@@ -55,7 +55,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
 
 
 def train(
-    model: Any, recipe: QatRecipe, lesson: Lesson, *, say: Callable[[str], None]
+    model: Any, recipe: QatRecipe, task: QatTask, *, progress: Callable[[str], None]
 ) -> tuple[Any, dict[str, Any]]:
     """A copy of ``model`` with trained weights, and how it went, JSON-ready.
 
@@ -72,9 +72,9 @@ def train(
             hint="pip install 'cifar-edge[qat]'",
         )
     teacher, student = (
-        adapted(functional_from(which), output_kind="logits") for which in (lesson.teacher, model)
+        adapted(functional_from(which), output_kind="logits") for which in (task.teacher, model)
     )
-    feed = lesson.feed
+    feed = task.feed
     request = {
         "teacher": described_layers(teacher, feed),
         "student": described_layers(student, feed),
@@ -84,16 +84,16 @@ def train(
         "steps": recipe.steps,
         "learning_rate": recipe.learning_rate,
         "batch_size": recipe.batch_size,
-        "seed": lesson.seed,
+        "seed": task.seed,
     }
     units = [array for unit in linear_units(student, feed) for array in astuple(unit)]
     with scratch_folder() as folder:
         (folder / "request.json").write_text(json.dumps(request))
-        np.savez(folder / "data.npz", train=lesson.data.train, validation=lesson.data.validation)
+        np.savez(folder / "data.npz", train=task.data.train, validation=task.data.validation)
         _store(folder / "teacher.npz", teacher.get_weights())
         _store(folder / "student.npz", student.get_weights())
         _store(folder / "units.npz", units)
-        _run_child(folder, model_name=model.name, say=say)
+        _run_child(folder, model_name=model.name, progress=progress)
         with np.load(folder / "trained.npz", allow_pickle=False) as found:
             weights = [found[f"{index}"] for index in range(len(found.files))]
         report = json.loads((folder / "report.json").read_text())
@@ -107,7 +107,7 @@ def _store(path: Path, arrays: list[NDArray[np.float32]]) -> None:
     np.savez(path, **numbered)
 
 
-def described_layers(model: Any, feed: Feed) -> list[dict[str, Any]]:
+def described_layers(model: Any, feed: RepresentativeDataset) -> list[dict[str, Any]]:
     """The calls of a functional model as JSON-ready data, with the ranges that calibration shows.
 
     Raises:
@@ -137,7 +137,7 @@ def described_layers(model: Any, feed: Feed) -> list[dict[str, Any]]:
     return described
 
 
-def _run_child(folder: Path, *, model_name: str, say: Callable[[str], None]) -> None:
+def _run_child(folder: Path, *, model_name: str, progress: Callable[[str], None]) -> None:
     program = [sys.executable, "-m", "cifar_export.qat.tfmot_child", str(folder), str(os.getpid())]
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with (
@@ -148,7 +148,7 @@ def _run_child(folder: Path, *, model_name: str, say: Callable[[str], None]) -> 
     ):
         for line in child.stdout or ():
             if line.startswith("QAT: "):
-                say(line.strip())
+                progress(line.strip())
         if child.wait() != 0:
             errors.seek(0)
             last = (errors.read().strip().splitlines() or ["no message"])[-1]

@@ -20,11 +20,11 @@ from cifar_export.qat.schedule import (
     TEMPERATURE,
     as_input,
     best,
-    is_look,
-    look_at,
+    is_validated,
     rate_at,
     report,
     sentence,
+    validation_point,
     verdict,
     views,
 )
@@ -119,25 +119,25 @@ def _train(
     wanted = teacher.predict(watched, batch_size=LOOK_BATCH, verbose=0)
     num_steps = request["steps"]
     step = _training_step(teacher, student, request["units"])
-    looks, losses = [look_at(0, wanted, _logits(student, watched))], list[float]()
+    points, losses = [validation_point(0, wanted, _logits(student, watched))], list[float]()
     kept = _float_weights(student)
-    _say(sentence(looks[0], num_steps=num_steps, num_images=len(watched), loss=None))
+    _say(sentence(points[0], num_steps=num_steps, num_images=len(watched), loss=None))
     batches = views(
         images, batch_size=request["batch_size"], num_batches=num_steps, seed=request["seed"]
     )
     for number, batch in enumerate(batches, start=1):
         rate = rate_at(number, num_steps, request["learning_rate"])
         losses.append(step(_as_input(batch, request), rate))
-        if not is_look(number, num_steps):
+        if not is_validated(number, num_steps):
             continue
-        looks.append(look_at(number, wanted, _logits(student, watched)))
-        if best(looks) is looks[-1]:
+        points.append(validation_point(number, wanted, _logits(student, watched)))
+        if best(points) is points[-1]:
             kept = _float_weights(student)
         mean_loss = float(np.mean(losses))
-        _say(sentence(looks[-1], num_steps=num_steps, num_images=len(watched), loss=mean_loss))
+        _say(sentence(points[-1], num_steps=num_steps, num_images=len(watched), loss=mean_loss))
         losses.clear()
-    _say(verdict(looks))
-    return kept, report(looks, num_images=len(watched))
+    _say(verdict(points))
+    return kept, report(points, num_images=len(watched))
 
 
 def _logits(student: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:

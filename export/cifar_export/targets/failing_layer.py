@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_runtime.errors import ArtefactError
 
 # What every converter takes, unless an odd activation is inside: tried last.
@@ -29,7 +29,7 @@ _PLAIN = (
 
 
 def with_layer_name(
-    error: ArtefactError, model: Any, convert: Callable[[Any, Feed], object]
+    error: ArtefactError, model: Any, convert: Callable[[Any, RepresentativeDataset], object]
 ) -> ArtefactError:
     """The error with the name of the layer that causes it, where one can be found.
 
@@ -44,7 +44,9 @@ def with_layer_name(
     return ArtefactError(f"{model.name}: layer '{layer}': {_reason(error, model)}", hint=error.hint)
 
 
-def _failing_layer(reason: str, model: Any, convert: Callable[[Any, Feed], object]) -> str | None:
+def _failing_layer(
+    reason: str, model: Any, convert: Callable[[Any, RepresentativeDataset], object]
+) -> str | None:
     """The layer that fails alone for the same reason, or else the first that fails at all."""
     fallback: str | None = None
     for layer in sorted(model.operations, key=lambda layer: type(layer).__name__ in _PLAIN):
@@ -82,10 +84,10 @@ def _alone(layer: Any) -> Any | None:
         return None
 
 
-def _noise(part: Any) -> Feed:
+def _noise(part: Any) -> RepresentativeDataset:
     shape = (4, *part.inputs[0].shape[1:])
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    return Feed(images=images, multiplier=1 / 64, offset=-2.0)
+    return RepresentativeDataset(images=images, multiplier=1 / 64, offset=-2.0)
 
 
 def _reason(error: ArtefactError, model: Any) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cifar_export.converted import Converted
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.recipe import CalibrationMethod, Quantize
 from cifar_export.targets.onnx_float import onnx_float16, onnx_float32
 from cifar_export.targets.onnx_int8 import onnx_dynamic, onnx_int8
@@ -34,13 +34,13 @@ class Conversion:
     """
 
     model: Any
-    feed: Feed | None
+    feed: RepresentativeDataset | None
     model_name: str
     method: CalibrationMethod = "minmax"
     verbose: bool = False
 
     @property
-    def calibration_feed(self) -> Feed:
+    def calibration_feed(self) -> RepresentativeDataset:
         """The calibration images of a precision that needs them."""
         if self.feed is None:
             raise TypeError("this precision is calibrated, and there are no calibration images")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.converted import Converted, Quantization
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.recipe import CalibrationMethod
 from cifar_export.scratch import scratch_folder
 from cifar_export.streams import quiet_conversion
@@ -22,7 +22,7 @@ _CALIBRATION_BATCH = 32
 
 def onnx_int8(
     float_model: Converted,
-    feed: Feed,
+    feed: RepresentativeDataset,
     *,
     model_name: str,
     float_io: bool = False,
@@ -126,7 +126,9 @@ def _refusal(model_name: str) -> Iterator[None]:
         ) from error
 
 
-def _quantize(source: Path, target: Path, feed: Feed, method: CalibrationMethod) -> None:
+def _quantize(
+    source: Path, target: Path, feed: RepresentativeDataset, method: CalibrationMethod
+) -> None:
     import_onnxruntime()
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -151,7 +153,7 @@ def _quantize(source: Path, target: Path, feed: Feed, method: CalibrationMethod)
     )
 
 
-def _exact_pixels(prepared: Path, feed: Feed) -> dict[str, Any]:
+def _exact_pixels(prepared: Path, feed: RepresentativeDataset) -> dict[str, Any]:
     """The option that keeps the input's range whole: a clipped one would merge pixel values."""
     import onnx
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.converted import Converted, Quantization
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.trace import with_batch_size
 from cifar_export.streams import quiet_conversion
 from cifar_runtime.errors import ArtefactError
@@ -54,7 +54,7 @@ def tflite_dynamic(model: Any, *, verbose: bool = False) -> Converted:
 
 def tflite_int8(
     model: Any,
-    feed: Feed,
+    feed: RepresentativeDataset,
     *,
     float_io: bool = False,
     verbose: bool = False,
@@ -80,7 +80,7 @@ def tflite_int8(
     return _integer(converter, model, float_io=float_io, verbose=verbose)
 
 
-def tflite_int16x8(model: Any, feed: Feed, *, verbose: bool = False) -> Converted:
+def tflite_int16x8(model: Any, feed: RepresentativeDataset, *, verbose: bool = False) -> Converted:
     """A TensorFlow Lite file with int8 weights and int16 activations, float32 in and out.
 
     The arguments and errors are those of :func:`tflite_int8`.
@@ -94,7 +94,7 @@ def tflite_int16x8(model: Any, feed: Feed, *, verbose: bool = False) -> Converte
     return _integer(converter, model, float_io=True, verbose=verbose)
 
 
-def _calibrated_converter(model: Any, feed: Feed) -> Any:
+def _calibrated_converter(model: Any, feed: RepresentativeDataset) -> Any:
     import tensorflow as tf
 
     def batches() -> Iterator[list[NDArray[np.float32]]]:

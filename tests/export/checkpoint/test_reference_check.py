@@ -48,7 +48,7 @@ def checked(correct: int, seen: int, card: dict[str, Any] | None, **options: Any
             label_names=LABELS,
             ids=np.arange(seen),
         ),
-        say=said.append,
+        progress=said.append,
     )
     return said
 

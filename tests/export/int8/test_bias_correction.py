@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cifar_data import packaged
 from cifar_export.int8.bias_correction import correct_biases
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.fold import fold
 from cifar_export.targets.tflite import tflite_int8
 
@@ -19,11 +19,15 @@ def model(small_model: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def feed() -> Feed:
-    return Feed(images=packaged.calibration_sample().images[:128], multiplier=1 / 64, offset=-2.0)
+def feed() -> RepresentativeDataset:
+    return RepresentativeDataset(
+        images=packaged.calibration_sample().images[:128], multiplier=1 / 64, offset=-2.0
+    )
 
 
-def test_the_model_given_keeps_its_weights_and_kernels_stay(model: Any, feed: Feed) -> None:
+def test_the_model_given_keeps_its_weights_and_kernels_stay(
+    model: Any, feed: RepresentativeDataset
+) -> None:
     before = [weight.copy() for weight in model.get_weights()]
     corrected = correct_biases(model, feed).model
     for old, new, other in zip(before, model.get_weights(), corrected.get_weights(), strict=True):
@@ -32,7 +36,9 @@ def test_the_model_given_keeps_its_weights_and_kernels_stay(model: Any, feed: Fe
             np.testing.assert_array_equal(old, other)
 
 
-def test_a_converted_file_loses_most_of_its_mean_error(model: Any, feed: Feed) -> None:
+def test_a_converted_file_loses_most_of_its_mean_error(
+    model: Any, feed: RepresentativeDataset
+) -> None:
     """Measured on the real file, not on the simulation that found the errors."""
     logits = _logits(model)
     before = _mean_errors(logits, logits, feed)
@@ -40,7 +46,7 @@ def test_a_converted_file_loses_most_of_its_mean_error(model: Any, feed: Feed) -
     assert np.abs(after).mean() < np.abs(before).mean() / 2
 
 
-def test_a_channel_that_never_passes_its_relu_keeps_its_bias(feed: Feed) -> None:
+def test_a_channel_that_never_passes_its_relu_keeps_its_bias(feed: RepresentativeDataset) -> None:
     import keras
     from keras import layers
 
@@ -59,7 +65,7 @@ def test_a_channel_that_never_passes_its_relu_keeps_its_bias(feed: Feed) -> None
     assert entry["max_error"] == pytest.approx(np.abs(moved).max(), rel=1e-4)
 
 
-def test_a_network_of_one_layer_is_corrected_too(feed: Feed) -> None:
+def test_a_network_of_one_layer_is_corrected_too(feed: RepresentativeDataset) -> None:
     import keras
     from keras import layers
 
@@ -76,7 +82,7 @@ def _logits(model: Any) -> Any:
     return adapted(model, output_kind="logits")
 
 
-def _mean_errors(reference: Any, model: Any, feed: Feed) -> NDArray[np.float64]:
+def _mean_errors(reference: Any, model: Any, feed: RepresentativeDataset) -> NDArray[np.float64]:
     """Of each score of the model's int8 file, over the calibration images."""
     from ai_edge_litert.interpreter import Interpreter
 

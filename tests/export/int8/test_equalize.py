@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cifar_data import packaged
-from cifar_export.int8.calibration import Feed, reaching_both_ends
+from cifar_export.int8.calibration import RepresentativeDataset, reaching_both_ends
 from cifar_export.int8.equalize import equalize, wiring_of
 from cifar_export.keras_graph.fold import fold
 from cifar_export.keras_graph.trace import functional_from, trace
@@ -22,9 +22,9 @@ def images() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def feed() -> Feed:
+def feed() -> RepresentativeDataset:
     images, _ = reaching_both_ends(packaged.calibration_sample().images[:64])
-    return Feed(images=images, multiplier=1 / 64, offset=-2.0)
+    return RepresentativeDataset(images=images, multiplier=1 / 64, offset=-2.0)
 
 
 def _notebook_like(x: Any, layers: Any) -> Any:
@@ -109,7 +109,9 @@ def _uneven(build: Build) -> Any:
     ],
     ids=lambda build: build.__name__,
 )
-def test_scores_are_unchanged(build: Build, images: NDArray[np.uint8], feed: Feed) -> None:
+def test_scores_are_unchanged(
+    build: Build, images: NDArray[np.uint8], feed: RepresentativeDataset
+) -> None:
     model = _uneven(build)
     before = [weight.copy() for weight in model.get_weights()]
     equalized = equalize(model, feed)
@@ -132,7 +134,7 @@ def test_scores_are_unchanged(build: Build, images: NDArray[np.uint8], feed: Fee
     ids=["residual", "clipped", "two users", "one hidden layer", "no hidden layer"],
 )
 def test_only_channels_whose_every_user_takes_gains_are_rescaled(
-    build: Build, expected: set[str], feed: Feed
+    build: Build, expected: set[str], feed: RepresentativeDataset
 ) -> None:
     import keras
 
@@ -141,13 +143,13 @@ def test_only_channels_whose_every_user_takes_gains_are_rescaled(
     assert {entry["layer"] for entry in report} == expected
 
 
-def test_ranges_become_more_equal(feed: Feed) -> None:
+def test_ranges_become_more_equal(feed: RepresentativeDataset) -> None:
     model = _uneven(_two_users)
     equalized = equalize(model, feed).model
     assert _spread(equalized, feed) == pytest.approx(_spread(model, feed) ** 0.5, rel=0.5)
 
 
-def test_a_gain_is_the_root_of_weight_share_over_range(feed: Feed) -> None:
+def test_a_gain_is_the_root_of_weight_share_over_range(feed: RepresentativeDataset) -> None:
     import keras
 
     model = _uneven(_residual)
@@ -180,7 +182,7 @@ def test_a_negated_branch_is_rescaled_with_the_rest(small_model: Any) -> None:
     assert {name.rsplit("_", 1)[-1] for name in names} >= {"minimum", "maximum", "negated"}
 
 
-def _spread(model: Any, feed: Feed) -> float:
+def _spread(model: Any, feed: RepresentativeDataset) -> float:
     """The largest channel range of the first convolution over the median one."""
     import keras
 
@@ -206,7 +208,10 @@ def test_channels_that_calibration_never_reaches_do_not_set_the_gains(num_dark: 
     model.get_layer("unreached").set_weights([kernel, np.full(4, -1e4)])
     model.get_layer("last").set_weights([np.ones((1, 1, 4, 2)), np.zeros(2)])
     images = np.random.default_rng(5).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    report = {entry["layer"]: entry for entry in equalize(model, Feed(images=images)).report}
+    report = {
+        entry["layer"]: entry
+        for entry in equalize(model, RepresentativeDataset(images=images)).report
+    }
     # sqrt(1 / r) of the channel that is reached; the others have the most that its layer allows.
     reached = 1 / np.sqrt(float(images[..., 0].max()))
     dark = report["dark"]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.global_pooling import pool_globally
 from cifar_export.int8.prepare import prepare
 from cifar_export.keras_graph.fold import fold
@@ -17,7 +17,7 @@ from cifar_runtime.formats.onnx_graph import onnx_graph
 from cifar_runtime.formats.tflite_graph import tflite_graph
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (16, 8, 8, 3), np.uint8)
-FEED = Feed(images=IMAGES, multiplier=1 / 64, offset=-2.0)
+FEED = RepresentativeDataset(images=IMAGES, multiplier=1 / 64, offset=-2.0)
 
 
 def network(*pooling: Any) -> Any:

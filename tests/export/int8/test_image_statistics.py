@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cifar_data import packaged
-from cifar_export.int8.image_statistics import Look, calibration_is_unlike, look_of
+from cifar_export.int8.image_statistics import (
+    ImageStatistics,
+    calibration_is_unlike,
+    image_statistics,
+)
 
 PROGRAM = Path(sys.executable).with_name("cifar-export")
 NUM_NOISE = 64
@@ -27,22 +31,24 @@ def noise(name: str) -> NDArray[np.uint8]:
 def test_the_figures_are_mean_deviation_and_difference_of_neighbours() -> None:
     stripes = np.zeros((2, 4, 6, 3), np.uint8)
     stripes[:, :, ::2] = 100
-    assert look_of(stripes) == Look(brightness=50.0, contrast=50.0, detail=100.0)
-    assert str(look_of(stripes)) == "brightness 50.0, contrast 50.0, detail 100.0"
+    assert image_statistics(stripes) == ImageStatistics(
+        brightness=50.0, contrast=50.0, detail=100.0
+    )
+    assert str(image_statistics(stripes)) == "brightness 50.0, contrast 50.0, detail 100.0"
 
 
 @pytest.mark.parametrize("name", NOISE)
 def test_noise_looks_unlike_photographs(name: str) -> None:
-    expected = look_of(np.asarray(packaged.test_sample().images))
-    assert calibration_is_unlike(look_of(noise(name)), expected)
+    expected = image_statistics(np.asarray(packaged.test_sample().images))
+    assert calibration_is_unlike(image_statistics(noise(name)), expected)
 
 
 def test_training_images_look_like_test_images() -> None:
     images = np.asarray(packaged.calibration_sample().images)
-    expected = look_of(np.asarray(packaged.test_sample().images))
-    assert not calibration_is_unlike(look_of(images), expected)
+    expected = image_statistics(np.asarray(packaged.test_sample().images))
+    assert not calibration_is_unlike(image_statistics(images), expected)
     for start in range(0, len(images) - 16, 16):
-        assert not calibration_is_unlike(look_of(images[start : start + 32]), expected)
+        assert not calibration_is_unlike(image_statistics(images[start : start + 32]), expected)
 
 
 def test_dark_noise_as_calibration_images_fails_the_gate_of_the_shipped_checkpoint(

@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import export_recipe
 from numpy.typing import NDArray
 
-from cifar_export import fold as folding
+from cifar_data import packaged
 from cifar_export.checkpoint.io_layers import adapted
-from cifar_export.keras_graph.equivalence import Fed, Rewriting, check_same, difference
-from cifar_export.pipeline import export
-from cifar_export.keras_graph.fold import fold
-from cifar_export.recipe import ExportRecipe
 from cifar_export.checkpoint.reference import reference_of, softmax
+from cifar_export.keras_graph import fold as folding
+from cifar_export.keras_graph.equivalence import Fed, Rewriting, check_same, difference
+from cifar_export.keras_graph.fold import fold
+from cifar_export.pipeline import export
+from cifar_export.recipe import ExportRecipe
 from cifar_runtime import Classifier
 from cifar_runtime.errors import ArtefactError
-from cifar_data import packaged
 
 Save = Callable[[Any, Path], None]
 MEAN, VARIANCE = [125.0, 123.0, 114.0], [3900.0, 3800.0, 4400.0]
@@ -129,7 +130,7 @@ def _save_trained(model: Any, path: Path, save: Save) -> Any:
 
 
 def _recipe(path: Path, **settings: Any) -> ExportRecipe:
-    return ExportRecipe(
+    return export_recipe(
         checkpoint=path,
         output=path.parent / "out",
         eval_split="test-sample",

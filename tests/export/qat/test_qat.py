@@ -12,12 +12,12 @@ from cifar_fixtures.recipes import export_recipe
 from cifar_data import packaged
 from cifar_data.cifar10.splits import dataset_folder
 from cifar_export.checkpoint.open import open_checkpoint
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.simulation import observed_ranges, rounded_to_int8
 from cifar_export.keras_graph.fold import Folded, fold
 from cifar_export.pipeline import export
 from cifar_export.qat.distil import trained
-from cifar_export.qat.task import Lesson, QatData
+from cifar_export.qat.task import QatData, QatTask
 from cifar_export.recipe import QatRecipe
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import InputError
@@ -35,8 +35,8 @@ def folded(checkpoint: Path) -> Folded:
 
 
 @pytest.fixture(scope="module")
-def feed() -> Feed:
-    return Feed(images=packaged.calibration_sample().images[:128])
+def feed() -> RepresentativeDataset:
+    return RepresentativeDataset(images=packaged.calibration_sample().images[:128])
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_kernels_are_rounded_to_255_steps_of_each_output_channel() -> None:
         np.testing.assert_allclose(found[..., channel], expected, atol=scale * 1e-3)
 
 
-def test_ranges_are_the_extremes_of_layers_that_compute(feed: Feed) -> None:
+def test_ranges_are_the_extremes_of_layers_that_compute(feed: RepresentativeDataset) -> None:
     model = fold(_chain()).model
     pixels = np.concatenate(list(feed.batches(64)))
     convolved = np.asarray(model.layers[1](pixels))
@@ -66,15 +66,15 @@ def test_ranges_are_the_extremes_of_layers_that_compute(feed: Feed) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_training_keeps_the_best_state_and_the_model_it_was_given(
-    backend: Any, folded: Folded, feed: Feed, data: QatData
+    backend: Any, folded: Folded, feed: RepresentativeDataset, data: QatData
 ) -> None:
     if backend == "tfmot":
         folded = fold(_chain(), rescaling="strip")  # it takes no branches of negated channels
     before = [weight.copy() for weight in folded.model.get_weights()]
     said: list[str] = []
     recipe = QatRecipe(backend=backend, steps=8, batch_size=32)
-    lesson = Lesson(teacher=folded.model, feed=feed, data=data, seed=0)
-    result = trained(folded, recipe, lesson, say=said.append)
+    task = QatTask(teacher=folded.model, feed=feed, data=data, seed=0)
+    result = trained(folded, recipe, task, progress=said.append)
     for old, new in zip(before, folded.model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     after = result.folded.model.get_weights()
@@ -84,14 +84,14 @@ def test_training_keeps_the_best_state_and_the_model_it_was_given(
     ]
     assert kinds[0] == kinds[1], "fake quantization must not reach a converter (toolchain trap 3)"
     assert result.report["steps"] == 8
-    looks = result.report["looks"]
-    assert [look["step"] for look in looks] == list(range(9))
-    best = min(looks, key=lambda look: look["divergence"])
+    points = result.report["looks"]
+    assert [point["step"] for point in points] == list(range(9))
+    best = min(points, key=lambda point: point["divergence"])
     has_moved = any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
     assert result.report["kept_step"] == best["step"]
     assert has_moved == (best["step"] > 0)
     assert max(np.abs(new - old).max() for old, new in zip(before, after, strict=True)) < 1
-    assert len(said) == len(looks) + 1
+    assert len(said) == len(points) + 1
     assert said[0].startswith("QAT: step 0 of 8: agreement ")
     assert said[8].startswith("QAT: step 8 of 8: loss ")
 
@@ -112,10 +112,12 @@ def _chain() -> Any:
     )
 
 
-def test_the_same_seed_trains_the_same_weights(folded: Folded, feed: Feed, data: QatData) -> None:
+def test_the_same_seed_trains_the_same_weights(
+    folded: Folded, feed: RepresentativeDataset, data: QatData
+) -> None:
     recipe = QatRecipe(steps=4, batch_size=64)
-    lesson = Lesson(teacher=folded.model, feed=feed, data=data, seed=5)
-    first, second = (trained(folded, recipe, lesson, say=lambda _: None) for _ in range(2))
+    task = QatTask(teacher=folded.model, feed=feed, data=data, seed=5)
+    first, second = (trained(folded, recipe, task, progress=lambda _: None) for _ in range(2))
     for one, other in zip(
         first.folded.model.get_weights(), second.folded.model.get_weights(), strict=True
     ):

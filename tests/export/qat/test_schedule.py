@@ -7,13 +7,13 @@ import pytest
 
 from cifar_export.qat.scaled_adam import ScaledAdam, Units, units_of
 from cifar_export.qat.schedule import (
-    Look,
+    ValidationPoint,
     best,
-    is_look,
-    look_at,
+    is_validated,
     rate_at,
     report,
     sentence,
+    validation_point,
     verdict,
     views,
 )
@@ -23,31 +23,31 @@ def test_a_look_counts_equal_decisions_and_measures_divergence() -> None:
     wanted = np.array([[0.0, log(3)], [log(4), 0.0]], dtype=np.float32)
     found = np.zeros((2, 2), dtype=np.float32)
     found[0, 1] = 1e-4  # decides the first as wanted; a tie, so the first class, for the second
-    look = look_at(7, wanted, found)
+    point = validation_point(7, wanted, found)
     by_hand = [
         0.25 * log(0.25 / 0.5) + 0.75 * log(0.75 / 0.5),
         0.8 * log(0.8 / 0.5) + 0.2 * log(0.2 / 0.5),
     ]
-    assert (look.step, look.agreement) == (7, 1.0)
-    assert look.divergence == pytest.approx(np.mean(by_hand), rel=1e-3)
-    assert look_at(0, wanted, found[:, ::-1].copy()).agreement == 0.5
+    assert (point.step, point.agreement) == (7, 1.0)
+    assert point.divergence == pytest.approx(np.mean(by_hand), rel=1e-3)
+    assert validation_point(0, wanted, found[:, ::-1].copy()).agreement == 0.5
 
 
 def test_the_state_of_least_divergence_is_kept_and_reported() -> None:
-    looks = [
-        Look(step=step, agreement=agreement, divergence=divergence)
+    points = [
+        ValidationPoint(step=step, agreement=agreement, divergence=divergence)
         for step, agreement, divergence in ((0, 0.9, 0.3), (4, 0.8, 0.1), (8, 0.95, 0.2))
     ]
-    assert best(looks).step == 4
-    assert verdict(looks) == "QAT: kept the state of step 4, the nearest to the float model"
-    assert verdict(looks[:1]) == (
+    assert best(points).step == 4
+    assert verdict(points) == "QAT: kept the state of step 4, the nearest to the float model"
+    assert verdict(points[:1]) == (
         "QAT: no step came nearer to the float model than the start: that is kept, untrained"
     )
-    found = report(looks, num_images=50)
+    found = report(points, num_images=50)
     assert (found["steps"], found["kept_step"], found["validation_images"]) == (8, 4, 50)
     assert found["looks"][1] == {"step": 4, "agreement": 0.8, "divergence": 0.1}
     assert (
-        sentence(looks[2], num_steps=8, num_images=2000, loss=0.5)
+        sentence(points[2], num_steps=8, num_images=2000, loss=0.5)
         == "QAT: step 8 of 8: loss 0.50000, agreement 95.00%, divergence 0.20000 on 2,000 validation images"
     )
 
@@ -62,7 +62,7 @@ def test_rates_warm_up_and_fall_along_a_cosine(step: int, expected: float) -> No
 
 @pytest.mark.parametrize("num_steps", [1, 4, 100])
 def test_the_last_step_is_always_looked_at(num_steps: int) -> None:
-    seen = [step for step in range(1, num_steps + 1) if is_look(step, num_steps)]
+    seen = [step for step in range(1, num_steps + 1) if is_validated(step, num_steps)]
     assert seen[-1] == num_steps
     assert len(seen) <= 8
 

@@ -7,7 +7,7 @@ import pytest
 
 from cifar_data import packaged
 from cifar_export.converted import Quantization
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.fold import fold
 from cifar_export.targets.onnx_float import OPSET, checked_bytes, onnx_float32
 from cifar_export.targets.tflite import refuse_float, tflite_float32, tflite_int8
@@ -31,7 +31,7 @@ def test_the_folded_notebook_network_has_no_mul_or_add_left(notebook: Any) -> No
 
 def test_an_int8_file_holds_integers_only_and_exact_pixels(notebook: Any) -> None:
     images = packaged.calibration_sample().images[:16]
-    converted = tflite_int8(notebook, Feed(images=images))
+    converted = tflite_int8(notebook, RepresentativeDataset(images=images))
     content = tflite_graph(converted.data)
     assert [one.name for one in content.operators] == NOTEBOOK_OPERATORS
     assert {tensor.dtype for tensor in content.tensors} <= {"int8", "int32"}
@@ -42,7 +42,9 @@ def test_an_int8_file_holds_integers_only_and_exact_pixels(notebook: Any) -> Non
 def test_every_convolution_of_an_int8_file_has_one_scale_a_filter(notebook: Any) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
-    data = tflite_int8(notebook, Feed(images=packaged.calibration_sample().images[:16])).data
+    data = tflite_int8(
+        notebook, RepresentativeDataset(images=packaged.calibration_sample().images[:16])
+    ).data
     file = schema.ModelT.InitFromPackedBuf(data, 0)
     (graph,) = file.subgraphs
     scales = []
@@ -100,7 +102,7 @@ def test_an_operator_without_an_int8_form_is_refused_by_name(operation: str, rea
     model = fold(keras.Model(inputs, outputs, name="odd")).model
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     with pytest.raises(ArtefactError) as caught:
-        tflite_int8(model, Feed(images=images))
+        tflite_int8(model, RepresentativeDataset(images=images))
     assert str(caught.value).startswith(f"odd: {reason}")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cifar_data import packaged
 from cifar_export.checkpoint.open import open_checkpoint
-from cifar_export.int8.calibration import Feed
+from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.fold import fold
 from cifar_export.targets import onnx_int8 as static
 from cifar_export.targets.onnx_float import onnx_float32
@@ -36,8 +36,8 @@ def decisions(folded: Any, images: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 @pytest.fixture(scope="module")
-def feed() -> Feed:
-    return Feed(images=packaged.calibration_sample().images[:128])
+def feed() -> RepresentativeDataset:
+    return RepresentativeDataset(images=packaged.calibration_sample().images[:128])
 
 
 def _litert(data: bytes, images: NDArray[Any]) -> NDArray[np.int64]:
@@ -105,7 +105,7 @@ def test_an_int8_onnx_file_survives_onnxruntimes_optimizers(
     folded: Any,
     images: NDArray[np.uint8],
     decisions: NDArray[np.int64],
-    feed: Feed,
+    feed: RepresentativeDataset,
     *,
     float_io: bool,
 ) -> None:
@@ -121,7 +121,11 @@ def test_an_int8_onnx_file_survives_onnxruntimes_optimizers(
 
 @pytest.mark.parametrize("method", ["minmax", "percentile", "entropy"])
 def test_every_calibration_method_keeps_pixels_exact(
-    method: Any, folded: Any, images: NDArray[np.uint8], decisions: NDArray[np.int64], feed: Feed
+    method: Any,
+    folded: Any,
+    images: NDArray[np.uint8],
+    decisions: NDArray[np.int64],
+    feed: RepresentativeDataset,
 ) -> None:
     """A clipped input range merges pixel values: a step must be a pixel, and the zero point -128."""
     floats = onnx_float32(folded)
@@ -135,7 +139,9 @@ def test_every_calibration_method_keeps_pixels_exact(
 
 
 @pytest.mark.parametrize("method", ["minmax", "percentile"])
-def test_cropped_pixels_stay_exact_too(method: Any, images: NDArray[np.uint8], feed: Feed) -> None:
+def test_cropped_pixels_stay_exact_too(
+    method: Any, images: NDArray[np.uint8], feed: RepresentativeDataset
+) -> None:
     """The quantizer puts its first node behind a Slice, as behind a Transpose, and clips its range by percentile."""
     model = networks.build("seed-cnn", input_shape=(32, 32, 3), num_classes=10)
     dense = model.layers[-1]
@@ -152,7 +158,9 @@ def test_cropped_pixels_stay_exact_too(method: Any, images: NDArray[np.uint8], f
     assert np.abs((scores + 128.0) / 256 - expected).mean() <= 0.01
 
 
-def test_a_float_io_onnx_file_is_quantized_before_anything_else(folded: Any, feed: Feed) -> None:
+def test_a_float_io_onnx_file_is_quantized_before_anything_else(
+    folded: Any, feed: RepresentativeDataset
+) -> None:
     """Behind the Transpose, onnxruntime fuses U8S8 products that saturate without VNNI: 82 % agreement."""
     import onnx
 
@@ -174,7 +182,7 @@ def test_a_dynamic_onnx_file_decides_without_looking_at_neighbours(
         _onnxruntime(converted.data, images.astype(np.float32), batch=2)
 
 
-def test_a_dense_layer_is_quantized_per_tensor(folded: Any, feed: Feed) -> None:
+def test_a_dense_layer_is_quantized_per_tensor(folded: Any, feed: RepresentativeDataset) -> None:
     """Trap 4: TFLite Micro before September 2024 misreads per-channel FULLY_CONNECTED."""
     from ai_edge_litert import schema_py_generated as schema
 
