@@ -10,6 +10,7 @@ from cifar_export.publish.publish import DifferentArtefactError
 from cifar_export.recipe import CALIBRATED, Quantize
 from cifar_export.result import ExportFailure
 from cifar_export.staged import Request, Staged
+from cifar_export.targets.known_targets import Key
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError
 
@@ -31,6 +32,29 @@ def verified(request: Request, staged: Staged) -> Verification | ArtefactError:
         if recipe.calibration.data is None or quantize not in CALIBRATED:
             raise
         return ArtefactError(error.message.replace(str(staged.path), staged.path.name))
+
+
+def conversion_failure(
+    target: Path, key: Key, error: ArtefactError, *, split: str
+) -> ExportFailure:
+    """The failure of an artefact that could not be made.
+
+    Args:
+        target: where it would have been published.
+        key: its format and precision.
+        error: what the converter says.
+        split: what it was to be compared on.
+    """
+    return ExportFailure(
+        name=target.name,
+        quantize=key[1],
+        reason="cannot be converted",
+        sentence=f"{target.name}: {error.message.removesuffix('.')} ({error.hint.removesuffix('.')})",
+        split=split,
+        num_images=0,
+        gates=(),
+        layers=None,
+    )
 
 
 def failed_export_document(

@@ -13,6 +13,7 @@ from cifar_export.evidence.measure import gather_evidence
 from cifar_export.evidence.verify import Verification
 from cifar_export.failure import (
     conflict_failure,
+    conversion_failure,
     failed_export_document,
     failed_gate,
     verified,
@@ -34,6 +35,7 @@ from cifar_export.result import (
     ExportConflictError,
     ExportFailure,
     ExportGateError,
+    ExportRefusedError,
     ExportResult,
     PartialExportError,
 )
@@ -71,7 +73,8 @@ def export(
         progress: told in a few words what begins.
 
     Raises:
-        ArtefactError: the checkpoint cannot be used or converted.
+        ArtefactError: the checkpoint cannot be used, or the only artefact asked for cannot be made.
+        ExportRefusedError: one of several artefacts cannot be made; the others are tried nevertheless.
         ExportConflictError: a different artefact is in the way of one; the others are published nevertheless.
         InputError: training, calibration or evaluation images are missing or do not decode.
         ExportGateError: an artefact decides too differently; those that pass are published nevertheless.
@@ -104,6 +107,13 @@ def _failure_of(
         failure.quantize for failure in failures if failure.reason != "different artefact"
     )
     what = "; ".join(failure.sentence for failure in failures)
+    if any(failure.reason == "cannot be converted" for failure in failures):
+        return ExportRefusedError(
+            f"{what}; not published.",
+            hint="Export the others alone, or mend the model.",
+            results=results,
+            failures=failures,
+        )
     if not failed:
         hint = "Give --force to replace it, or another -o DIR."
         return ExportConflictError(f"{what}.", hint=hint, results=results, failures=failures)
@@ -152,7 +162,13 @@ def _export_one(
     name = recipe.name_of(request.source.checkpoint.name, key[1])
     progress(f"converting to {key[0]}: {name}")
     with staging_folder(recipe.publish.output) as folder:
-        staged = stage(request, key, ready, folder)
+        try:
+            staged = stage(request, key, ready, folder)
+        except ArtefactError as error:
+            if len(recipe.pairs) == 1:
+                raise
+            target = recipe.publish.output / f"{name}.{key[0]}"
+            return conversion_failure(target, key, error, split=request.source.split.name)
         verification = verified(request, staged)
         if isinstance(verification, ArtefactError) or not verification.passed:
             return _failed(request, staged, verification, progress)

@@ -58,7 +58,8 @@ class ExportFailure:
     Attributes:
         name: its file's name.
         quantize: its precision.
-        reason: it failed its gate, its interpreter refuses it, or a different artefact of that name was kept.
+        reason: it failed its gate, its interpreter refuses it, a different artefact of that name was kept, or a
+            converter refuses the model.
         sentence: what happened, without a full stop.
         split: the split it was measured on.
         num_images: how many; 0 where it does not run.
@@ -68,7 +69,7 @@ class ExportFailure:
 
     name: str
     quantize: Quantize
-    reason: Literal["gate", "does not run", "different artefact"]
+    reason: Literal["gate", "does not run", "different artefact", "cannot be converted"]
     sentence: str
     split: str
     num_images: int
@@ -111,6 +112,10 @@ class PartialExportError(CifarEdgeError):
 
 class ExportGateError(PartialExportError, GateError):
     """One or more artefacts failed their gate and were not published."""
+
+
+class ExportRefusedError(PartialExportError, ArtefactError):
+    """One or more artefacts could not be made at all; the others were tried, and those that pass are published."""
 
 
 class ExportConflictError(PartialExportError, ArtefactError):

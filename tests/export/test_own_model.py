@@ -14,6 +14,7 @@ from PIL import Image
 from cifar_export.checkpoint.io_layers import adapted
 from cifar_export.pipeline import export
 from cifar_export.recipe import ExportRecipe
+from cifar_export.result import ExportRefusedError
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.errors import ArtefactError, InputError, UsageError
@@ -286,3 +287,29 @@ def test_logits_of_another_activation_are_refused() -> None:
         "odd: its last layer 'end' has the activation sigmoid, expected a softmax to strip for logits. "
         "Leave --output-kind out."
     )
+
+
+def test_a_format_that_refuses_the_model_does_not_keep_the_others_from_being_made(
+    save: Save, tmp_path: Path
+) -> None:
+    """GELU in its exact form has no operator in ONNX of the opset that tf2onnx writes; TFLite has one."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 3, strides=4)(inputs)
+    x = layers.Activation("gelu")(x)
+    outputs = layers.Dense(10, activation="softmax")(layers.Flatten()(x))
+    save(keras.Model(inputs, outputs), tmp_path / "net.keras")
+    recipe = export_recipe(
+        checkpoint=tmp_path / "net.keras",
+        output=tmp_path / "out",
+        formats=("onnx", "tflite"),
+        eval_split="test-sample",
+    )
+    with pytest.raises(ExportRefusedError) as caught:
+        export(recipe)
+    assert [result.path.name for result in caught.value.results] == ["net-float32.tflite"]
+    (failure,) = caught.value.failures
+    assert (failure.name, failure.reason) == ("net-float32.onnx", "cannot be converted")
+    assert caught.value.exit_code == 4
