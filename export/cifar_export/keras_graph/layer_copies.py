@@ -34,7 +34,8 @@ def copied(layer: Any, *, use_bias: bool) -> Any:
         return _layer_of(layer) or type(layer).from_config(layer.get_config())
     except Exception as error:
         raise ArtefactError(
-            f"layer '{layer.name}', a {type(layer).__name__}, cannot be built again: {str(error)[:300]}.",
+            f"layer '{layer.name}' is a {type(layer).__name__} that cannot be built again: {str(error)[:300]}, "
+            "expected one that its configuration describes.",
             hint="Replace the layer, and save the model again.",
         ) from error
 
@@ -51,8 +52,8 @@ def take_state(original: Any, copy: Any) -> None:
         copy.set_weights(original.get_weights())
     except ValueError as error:
         raise ArtefactError(
-            f"layer '{original.name}', a {type(original).__name__}, has other weights when it is built again: "
-            f"{str(error)[:300]}.",
+            f"layer '{original.name}' is a {type(original).__name__} that has other weights when it is built again: "
+            f"{str(error)[:300]}, expected the same.",
             hint="Replace the layer, and save the model again.",
         ) from error
     wrapped: Any = getattr(copy, "layer", None)

@@ -206,7 +206,9 @@ def test_a_layer_that_cannot_be_copied_is_named(
     path = tmp_path / "net.keras"
     save(classifier([]), path)
     monkeypatch.setattr(layers.LeakyReLU, "get_config", lambda _: {"slope": 1})
-    with pytest.raises(ArtefactError, match=r"layer 'leaky', a LeakyReLU, cannot be built again: "):
+    with pytest.raises(
+        ArtefactError, match=r"layer 'leaky' is a LeakyReLU that cannot be built again: "
+    ):
         export(_recipe(path))
 
 
