@@ -35,6 +35,7 @@ lint: $(VENV)/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m cifar_maintain.readme --check
+	$(BIN)/python -m cifar_maintain.api_page --check
 
 check: lint test
 
@@ -48,9 +49,10 @@ models: $(VENV)/installed
 	$(BIN)/cifar-export $$checkpoint --format tflite,onnx --quantize none,int8 --output exported --force || status=$$?; \
 	done; exit $$status
 
-# Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs.
+# Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs, and docs/api.md from the docstrings.
 readme: $(VENV)/installed
 	$(BIN)/python -m cifar_maintain.readme
+	$(BIN)/python -m cifar_maintain.api_page
 
 clean:
 	rm -rf $(VENV) .demo exported build dist
