@@ -167,7 +167,9 @@ def test_a_cold_start_is_held_on_the_processors_that_workers_are_held_on(
     package, seen = tmp_path / "cifar_runtime", tmp_path / "seen"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "cli.py").write_text(
+    (package / "commands").mkdir()
+    (package / "commands" / "__init__.py").touch()
+    (package / "commands" / "classify.py").write_text(
         "import os, pathlib\n"
         "def main():\n"
         f"    pathlib.Path({str(seen)!r}).write_text(str(sorted(os.sched_getaffinity(0))))\n"

@@ -44,7 +44,7 @@ def test_our_networks_cost_what_was_worked_out_by_other_means(
 
 @pytest.mark.parametrize("suffix", ["tflite", "onnx"])
 def test_a_checkpoint_and_its_float_export_cost_the_same(exports: Path, suffix: str) -> None:
-    checkpoint = CheckpointModel(exports / "net.keras").cost()
+    checkpoint = checkpoint_cost(CheckpointModel(exports / "net.keras").model)
     exported = cost_of(open_artefact(exports / f"net-float32.{suffix}"))
     assert checkpoint.macs == exported.macs
     assert checkpoint.moved_bytes is not None
