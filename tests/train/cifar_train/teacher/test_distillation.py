@@ -232,7 +232,7 @@ def _damaged(folder: Path) -> Path:
     ("make", "message"),
     [
         (lambda _: Path("teacher.h5"), "teacher.h5: is no teacher."),
-        (_damaged, "cannot be opened as Keras model"),
+        (_damaged, "is not a Keras archive"),
         (_no_classifier, r"takes and returns \[\(32, 32, 3\), \(3072,\)\], expected"),
     ],
 )
