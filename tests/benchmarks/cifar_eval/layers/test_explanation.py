@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cifar_data import packaged
 from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
-from cifar_eval.layers import explain as explain_module
+from cifar_eval.layers import explanation as explain_module
 from cifar_eval.layers.explanation import NUM_LAYER_IMAGES, Explanation, explain, next_commands
 from cifar_eval.layers.litert_layers import LiteRTTrace
 from cifar_eval.layers.onnx_layers import OnnxTrace
