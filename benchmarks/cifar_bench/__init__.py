@@ -3,8 +3,9 @@
 The names below are loaded on first use, so that importing the package waits for no NumPy.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cifar_runtime.public_names import public_names
 
 if TYPE_CHECKING:
     from cifar_bench.benchmark import bench as bench
@@ -17,36 +18,19 @@ if TYPE_CHECKING:
     from cifar_bench.results.report import Report as Report
     from cifar_bench.tables.plain import markdown_table as markdown_table
 
-_MODULES = {
-    "BenchRecipe": "cifar_bench.recipe",
-    "Effort": "cifar_bench.recipe",
-    "RegressionLimits": "cifar_bench.regression.limits",
-    "Report": "cifar_bench.results.report",
-    "bench": "cifar_bench.benchmark",
-    "html_page": "cifar_bench.page.page",
-    "judge_regression": "cifar_bench.regression.gates",
-    "markdown_table": "cifar_bench.tables.plain",
-    "read_report": "cifar_bench.regression.baseline",
-}
-__all__ = [
-    "BenchRecipe",
-    "Effort",
-    "RegressionLimits",
-    "Report",
-    "bench",
-    "html_page",
-    "judge_regression",
-    "markdown_table",
-    "read_report",
-]
-
-
-def __getattr__(name: str) -> Any:
-    """A public name, from the module that holds it."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+__getattr__, __dir__, __all__ = public_names(
+    __name__,
+    {
+        "benchmark": ("bench",),
+        "page.page": ("html_page",),
+        "recipe": (
+            "BenchRecipe",
+            "Effort",
+        ),
+        "regression.baseline": ("read_report",),
+        "regression.gates": ("judge_regression",),
+        "regression.limits": ("RegressionLimits",),
+        "results.report": ("Report",),
+        "tables.plain": ("markdown_table",),
+    },
+)

@@ -3,8 +3,9 @@
 ``export`` does what ``cifar-export`` does, from an ``ExportRecipe``; nothing here prints.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cifar_runtime.public_names import public_names
 
 if TYPE_CHECKING:
     from cifar_export.keras_graph.fold import fold as fold
@@ -22,46 +23,26 @@ if TYPE_CHECKING:
     from cifar_export.result import ExportGateError as ExportGateError
     from cifar_export.result import ExportResult as ExportResult
 
-_MODULES = {
-    "export": "pipeline",
-    "plan": "planning",
-    "fold": "keras_graph.fold",
-    "ExportRecipe": "recipe",
-    "SourceRecipe": "recipe",
-    "PublishOptions": "recipe",
-    "CalibrationRecipe": "recipe",
-    "QatRecipe": "recipe",
-    "GateRecipe": "recipe",
-    "EvaluationImages": "recipe",
-    "ConfidenceRecipe": "recipe",
-    "RobustnessRecipe": "recipe",
-    "ExportResult": "result",
-    "ExportGateError": "result",
-}
-__all__ = [  # noqa: RUF022 - in the order in which one meets them
-    "export",
-    "plan",
-    "fold",
-    "ExportRecipe",
-    "SourceRecipe",
-    "PublishOptions",
-    "CalibrationRecipe",
-    "QatRecipe",
-    "GateRecipe",
-    "EvaluationImages",
-    "ConfidenceRecipe",
-    "RobustnessRecipe",
-    "ExportResult",
-    "ExportGateError",
-]
-
-
-def __getattr__(name: str) -> Any:
-    """Loads a public name on first use, so that ``--help`` pays for none."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = public_names(
+    __name__,
+    {
+        "pipeline": ("export",),
+        "planning": ("plan",),
+        "keras_graph.fold": ("fold",),
+        "recipe": (
+            "ExportRecipe",
+            "SourceRecipe",
+            "PublishOptions",
+            "CalibrationRecipe",
+            "QatRecipe",
+            "GateRecipe",
+            "EvaluationImages",
+            "ConfidenceRecipe",
+            "RobustnessRecipe",
+        ),
+        "result": (
+            "ExportResult",
+            "ExportGateError",
+        ),
+    },
+)

@@ -4,7 +4,9 @@
 ``import cifar_runtime`` costs no numpy.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cifar_runtime.public_names import public_names
 
 if TYPE_CHECKING:
     from cifar_runtime.artefact import Artefact as Artefact
@@ -22,29 +24,29 @@ if TYPE_CHECKING:
     from cifar_runtime.info import self_test as self_test
 
 __version__ = "0.1.0"
-_MODULES = {
-    "artefact": ("Artefact", "open_artefact"),
-    "classifier": ("Classifier", "Prediction"),
-    "contract": ("Contract",),
-    "errors": (
-        *("ArtefactError", "CifarEdgeError", "GateError", "InputError"),
-        *("MissingDependencyError", "UsageError"),
-    ),
-    "info": ("model_info", "self_test"),
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = ["__version__", *_MODULE_OF]  # noqa: PLE0604 - the names of _MODULES
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value  # the next use finds it at once
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF})
+__getattr__, __dir__, __all__ = public_names(
+    __name__,
+    {
+        "artefact": (
+            "Artefact",
+            "open_artefact",
+        ),
+        "classifier": (
+            "Classifier",
+            "Prediction",
+        ),
+        "contract": ("Contract",),
+        "errors": (
+            "ArtefactError",
+            "CifarEdgeError",
+            "GateError",
+            "InputError",
+            "MissingDependencyError",
+            "UsageError",
+        ),
+        "info": (
+            "model_info",
+            "self_test",
+        ),
+    },
+)

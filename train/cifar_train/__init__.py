@@ -3,8 +3,9 @@
 The names below are loaded on first use, so that importing the package waits for neither NumPy nor Keras.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cifar_runtime.public_names import public_names
 
 if TYPE_CHECKING:
     from cifar_train.networks import build as build
@@ -13,22 +14,15 @@ if TYPE_CHECKING:
     from cifar_train.recipes import RECIPES as RECIPES
     from cifar_train.training import train as train
 
-_MODULES = {
-    "RECIPES": "cifar_train.recipes",
-    "RunOptions": "cifar_train.recipe",
-    "TrainRecipe": "cifar_train.recipe",
-    "build": "cifar_train.networks",
-    "train": "cifar_train.training",
-}
-__all__ = ["RECIPES", "RunOptions", "TrainRecipe", "build", "train"]
-
-
-def __getattr__(name: str) -> Any:
-    """A public name, from the module that holds it."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+__getattr__, __dir__, __all__ = public_names(
+    __name__,
+    {
+        "networks": ("build",),
+        "recipe": (
+            "RunOptions",
+            "TrainRecipe",
+        ),
+        "recipes": ("RECIPES",),
+        "training": ("train",),
+    },
+)

@@ -102,7 +102,7 @@ def test_an_archive_that_keras_cannot_open_is_refused_without_temporary_paths(
 ) -> None:
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("other.txt", "nothing")
+        archive.writestr("config.json", '{"module": "keras", "class_name": "Nothing"}')
     with pytest.raises(ArtefactError) as caught:
         CheckpointModel(path)
     assert str(caught.value).startswith(f"{path}: keras cannot open it: ")
