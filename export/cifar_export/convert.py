@@ -5,7 +5,7 @@ from typing import Any
 from cifar_export.converted import Converted
 from cifar_export.int8.calibration import Feed
 from cifar_export.job import Job
-from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
+from cifar_export.recipe import CALIBRATED, INTEGER_IO, ExportRecipe, Quantize
 from cifar_export.targets.failing_layer import with_layer_name
 from cifar_export.targets.onnx_float import onnx_float16, onnx_float32
 from cifar_export.targets.onnx_int8 import onnx_dynamic, onnx_int8
@@ -51,7 +51,7 @@ def _tflite(model: Any, feed: Feed | None, quantize: Quantize, *, verbose: bool)
         return tflite_dynamic(model, verbose=verbose)
     if quantize == "int16x8":
         return tflite_int16x8(model, feed, verbose=verbose)
-    return tflite_int8(model, feed, float_io=quantize == "int8-float-io", verbose=verbose)
+    return tflite_int8(model, feed, io=INTEGER_IO.get(quantize, "float32"), verbose=verbose)
 
 
 def _onnx(
@@ -69,7 +69,7 @@ def _onnx(
         floats,
         feed,
         model_name=name,
-        float_io=quantize == "int8-float-io",
+        io=INTEGER_IO.get(quantize, "float32"),
         method=recipe.calibration_method,
         verbose=verbose,
     )

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from cifar_runtime.contract import ModelFormat, ResizeFilter, ScoreKind
 from cifar_runtime.errors import UsageError, not_one_of
 
-Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int16x8"]
+Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int8-uint8-io", "int16x8"]
 EvalSplit = Literal["auto", "test", "test-sample"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy"]
 InputRange = Literal["0..255", "0..1", "-1..1"]
@@ -23,10 +23,12 @@ ALIASES: Mapping[str, Quantize] = {
 }
 RUNNABLE: Mapping[ModelFormat, tuple[Quantize, ...]] = {
     "tflite": get_args(Quantize),
-    "onnx": ("none", "fp16", "dynamic", "int8", "int8-float-io"),
+    "onnx": ("none", "fp16", "dynamic", "int8", "int8-float-io", "int8-uint8-io"),
 }
-CALIBRATED: tuple[Quantize, ...] = ("int8", "int8-float-io", "int16x8")
-TRAINABLE: tuple[Quantize, ...] = ("int8", "int8-float-io")
+TRAINABLE: tuple[Quantize, ...] = ("int8", "int8-float-io", "int8-uint8-io")
+CALIBRATED: tuple[Quantize, ...] = (*TRAINABLE, "int16x8")
+# What the input and the output are where they are no floats.
+INTEGER_IO: Mapping[Quantize, Literal["int8", "uint8"]] = {"int8": "int8", "int8-uint8-io": "uint8"}
 
 # What may change without a stated limit. float32 only reorders sums: single images of ten thousand. Half precision
 # turned 2 of 1,000 and 4 of 10,000.

@@ -254,8 +254,8 @@ def _add_model_arguments(parser: Parser) -> None:
         type=_several(get_args(Quantize), aliases=ALIASES),
         default=("none",),
         metavar="none,int8",
-        help="one or more of none, fp16, dynamic, int8, int8-float-io, int16x8 (tflite only); 8 and w8a8 are int8, "
-        "w8a16 is int16x8, w8a32 is dynamic (default: none, which is float32)",
+        help="one or more of none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8 (tflite only); 8 "
+        "and w8a8 are int8, w8a16 is int16x8, w8a32 is dynamic (default: none, which is float32)",
     )
     parser.add_argument(
         "--contract",

@@ -86,8 +86,8 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
         (
             "-f tflite,onnx --quantize none,int16x8",
             "onnx int16x8: onnxruntime has no CPU kernels for 16-bit activations with 8-bit weights, "
-            "expected one of tflite: none, fp16, dynamic, int8, int8-float-io, int16x8; "
-            "onnx: none, fp16, dynamic, int8, int8-float-io. Give --format tflite for int16x8.",
+            "expected one of tflite: none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8; "
+            "onnx: none, fp16, dynamic, int8, int8-float-io, int8-uint8-io. Give --format tflite for int16x8.",
         ),
         (
             "-f tflite,onnx --quantize int8 --calibration-method entropy",
@@ -97,8 +97,8 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
         ),
         (
             "--qat",
-            "QAT with --quantize none: it trains for int8, expected one of int8, int8-float-io among them. "
-            "Give --quantize int8, or leave --qat out.",
+            "QAT with --quantize none: it trains for int8, expected one of int8, int8-float-io, int8-uint8-io "
+            "among them. Give --quantize int8, or leave --qat out.",
         ),
         *(
             (
@@ -245,7 +245,7 @@ def test_a_dry_run_names_the_images_of_confidence_and_robustness(
         ("-o d --format tfite", "'tfite' is not one of tflite, onnx; did you mean tflite?"),
         (
             "-o d --quantize none,int4",
-            "'int4' is not one of none, fp16, dynamic, int8, int8-float-io, int16x8; did you mean int8?",
+            "'int4' is not one of none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8; did you mean int8?",
         ),
         ("-o d --max-accuracy-drop lots", "'lots' is not a share such as 0.005, 0.5% or 0.5pp"),
         ("-o d --coverage 95", "'95' is not a share such as 0.005, 0.5% or 0.5pp"),
