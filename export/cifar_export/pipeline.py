@@ -25,6 +25,7 @@ from cifar_export.publish.publish import (
     write_artefact,
     write_document,
 )
+from cifar_export.publish.seal import sealed_for_readers
 from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
 from cifar_export.result import (
@@ -37,7 +38,6 @@ from cifar_export.result import (
 from cifar_export.scratch import scratch_parent, staging_folder, sweep
 from cifar_runtime.contract import ModelFormat
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
-from cifar_runtime.formats.embedded_card import sealed
 
 _REQUIRED = {"tflite": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnx", "onnxruntime")}
 _REMARKS: dict[tuple[ModelFormat, Quantize], str] = {
@@ -155,7 +155,7 @@ def _export_one(
             golden=None if verification is None else verification.golden,
             licence=licence_of(job.checkpoint.training_card),
         )
-        return sealed(converted.data, model_format, document)
+        return sealed_for_readers(converted.data, model_format, document)
 
     failed = target.with_name(f"{target.name}.failed.parity.json")
     with staging_folder(recipe.output) as folder:

@@ -45,8 +45,13 @@ def sealed(
         ArtefactError: the file cannot carry a document.
     """
     carrier = embed_document(data, model_format, document)
-    facts = {"size_bytes": len(carrier), "sha256": hashlib.sha256(carrier).hexdigest()}
-    return carrier, {**document, "model": {**document["model"], **facts}}
+    return carrier, card_of_file(carrier, document)
+
+
+def card_of_file(data: bytes, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The card of a finished model file that carries the document."""
+    facts = {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return {**document, "model": {**document["model"], **facts}}
 
 
 def document_of_card(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +80,7 @@ def embed_document(data: bytes, model_format: ModelFormat, document: Mapping[str
     if model_format == "onnx":
         return with_metadata_entry(data, NAME, text.encode())
     try:
-        return _with_metadata_buffer(data, text.encode())
+        return with_metadata_buffer(data, NAME, text.encode())
     except ValueError as error:
         raise _damaged(str(error)) from error
 
@@ -87,7 +92,9 @@ def embedded_document(data: bytes, model_format: ModelFormat) -> Mapping[str, An
         ArtefactError: the file is damaged, or what it carries is not a JSON object.
     """
     try:
-        text = _metadata_buffer(data) if model_format == "tflite" else metadata_entry(data, NAME)
+        text = (
+            metadata_buffer(data, NAME) if model_format == "tflite" else metadata_entry(data, NAME)
+        )
         if text is None:
             return None
         document = json.loads(bytes(text))
@@ -98,11 +105,15 @@ def embedded_document(data: bytes, model_format: ModelFormat) -> Mapping[str, An
     return document
 
 
-def _metadata_buffer(data: bytes) -> memoryview | None:
+def metadata_buffer(data: bytes, name: str) -> memoryview | None:
+    """What a .tflite's metadata buffer of a name holds; None when it has none.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
     model = FlatBuffer(data).root()
-    name = NAME.encode()
     for metadata in model.tables(_MODEL_METADATA):
-        if metadata.data(_METADATA_NAME) == name:
+        if metadata.data(_METADATA_NAME) == name.encode():
             buffers = list(model.tables(_MODEL_BUFFERS))
             index = metadata.number(_METADATA_BUFFER, "I")
             if index >= len(buffers):
@@ -111,11 +122,14 @@ def _metadata_buffer(data: bytes) -> memoryview | None:
     return None
 
 
-def _with_metadata_buffer(data: bytes, text: bytes) -> bytes:
-    """The file with another root table, and what that adds, put before the whole old file.
+def with_metadata_buffer(data: bytes, name: str, content: bytes) -> bytes:
+    """The .tflite with one metadata buffer more: another root table, and what it adds, before the whole old file.
 
     FlatBuffers references only point forward, so a new root can reuse every old table where it
     lies. Nothing is repacked: every byte that the converter wrote stays, with its alignment.
+
+    Raises:
+        ValueError: the file is damaged, or of a form that this cannot extend.
     """
     model = FlatBuffer(data).root()
     buffers = list(model.tables(_MODEL_BUFFERS))
@@ -124,15 +138,15 @@ def _with_metadata_buffer(data: bytes, text: bytes) -> bytes:
     if any(buffer.number(_BUFFER_OFFSET, "Q") > 1 for buffer in buffers):
         raise ValueError("it keeps weights outside the flatbuffer, at offsets from its start")
     metadata = list(model.tables(_MODEL_METADATA))
-    layout = _Front(text, num_buffers=len(buffers), num_metadata=len(metadata))
+    layout = _Front(name, content, num_buffers=len(buffers), num_metadata=len(metadata))
     return layout.pack(model, buffers, metadata) + data
 
 
 class _Front:
     """Where everything stands in the part that is put before the old file; byte positions."""
 
-    def __init__(self, text: bytes, *, num_buffers: int, num_metadata: int) -> None:
-        self.text = text
+    def __init__(self, name: str, content: bytes, *, num_buffers: int, num_metadata: int) -> None:
+        self.name_text, self.content = name.encode(), content
         self.model_vtable = 8
         self.model = _aligned(self.model_vtable + 4 + 2 * _NUM_MODEL_FIELDS, 4)
         self.buffers = self.model + 4 + 4 * _NUM_MODEL_FIELDS
@@ -142,8 +156,8 @@ class _Front:
         self.entry_vtable = self.buffer + 8
         self.entry = self.entry_vtable + 8
         self.name = self.entry + 12
-        self.data = _aligned(self.name + 4 + len(NAME) + 1 + 4, _ALIGNMENT) - 4
-        self.size = _aligned(self.data + 4 + len(text), _ALIGNMENT)
+        self.data = _aligned(self.name + 4 + len(self.name_text) + 1 + 4, _ALIGNMENT) - 4
+        self.size = _aligned(self.data + 4 + len(content), _ALIGNMENT)
 
     def pack(self, model: Table, buffers: list[Table], metadata: list[Table]) -> bytes:
         """The bytes of this part, for the tables of the old file."""
@@ -161,8 +175,8 @@ class _Front:
         struct.pack_into("<4H", front, self.entry_vtable, 8, 12, 4, 8)
         name_offset = self.name - (self.entry + 4)
         struct.pack_into("<iII", front, self.entry, 8, name_offset, len(buffers))
-        _pack_bytes(front, self.name, NAME.encode())
-        _pack_bytes(front, self.data, self.text)
+        _pack_bytes(front, self.name, self.name_text)
+        _pack_bytes(front, self.data, self.content)
         return bytes(front)
 
     def _pack_model(self, front: bytearray, old: Table) -> None:
