@@ -116,7 +116,7 @@ def _image_properties(contract: InputContract) -> dict[str, str | None]:
 def _input_in_words(contract: InputContract) -> str:
     height, width, _ = contract.shape
     return (
-        f"RGB picture, cut to {width}:{height} around its centre and resized to {width}x{height} "
+        f"RGB picture: its centre, of the input's aspect ratio, resized to {width}x{height} "
         f"({contract.resize_filter}, antialiased)."
     )
 

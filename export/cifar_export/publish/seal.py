@@ -4,8 +4,8 @@ In a .tflite: our metadata buffer, the buffer TFLITE_METADATA, and ``labels.txt`
 flatbuffer, as TFLite Metadata has it. In an .onnx: ``metadata_props``. Bytes in, bytes out.
 """
 
-import io
-import zipfile
+import struct
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,9 +21,9 @@ from cifar_runtime.formats.embedded_card import (
 )
 from cifar_runtime.formats.protobuf import with_metadata_entry
 
-# The earliest time that a ZIP archive can state: the same bytes at any time.
-_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-_UNIX, _READABLE = 3, 0o644 << 16
+# 1980-01-01, the earliest date that a ZIP archive can state: the same bytes at any time.
+_ZIP_EPOCH = 1 << 5 | 1
+_ZIP_VERSION, _UNIX, _READABLE = 20, 3 << 8, 0o100644 << 16
 
 
 def sealed_for_readers(
@@ -57,7 +57,7 @@ def _sealed_tflite(data: bytes, document: Mapping[str, Any]) -> bytes:
         ) from error
     labels = "\n".join(contract_from_json(document["contract"]).labels)
     carrier = embed_document(carrier, "tflite", document)
-    return _with_archive(carrier, {LABELS_FILE: f"{labels}\n".encode()})
+    return _with_archive(carrier, LABELS_FILE, f"{labels}\n".encode())
 
 
 def _sealed_onnx(data: bytes, document: Mapping[str, Any]) -> bytes:
@@ -67,15 +67,28 @@ def _sealed_onnx(data: bytes, document: Mapping[str, Any]) -> bytes:
     return embed_document(carrier, "onnx", document)
 
 
-def _with_archive(data: bytes, files: Mapping[str, bytes]) -> bytes:
-    """The file with a ZIP archive behind it, whose offsets count from the file's start.
+def _with_archive(data: bytes, name: str, content: bytes) -> bytes:
+    """The file with a ZIP archive of one stored file behind it, whose offsets count from the file's start.
 
-    Android's reader takes no others. Source: tensorflow/tflite-support, metadata/java, ZipUtils.
+    Android's reader takes no others, and Python's writer first looks for an archive among the weights.
+
+    Source: PKWARE APPNOTE.TXT 6.3.10, 4.3.7 (local header), 4.3.12 (central directory), 4.3.16 (its end).
     """
-    stream = io.BytesIO(data)
-    with zipfile.ZipFile(stream, "a") as archive:
-        for name, content in files.items():
-            entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
-            entry.create_system, entry.external_attr = _UNIX, _READABLE
-            archive.writestr(entry, content)
-    return stream.getvalue()
+    encoded = name.encode()
+    facts = (0, 0, 0, _ZIP_EPOCH, zlib.crc32(content), len(content), len(content), len(encoded))
+    local = struct.pack("<4s5H3I2H", b"PK\3\4", _ZIP_VERSION, *facts, 0) + encoded + content
+    central = (
+        struct.pack(
+            "<4s6H3I5H2I",
+            b"PK\1\2",
+            _UNIX | _ZIP_VERSION,
+            _ZIP_VERSION,
+            *facts,
+            *(0, 0, 0, 0),
+            _READABLE,
+            len(data),
+        )
+        + encoded
+    )
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(central), len(data) + len(local), 0)
+    return data + local + central + end
