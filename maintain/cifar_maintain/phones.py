@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_eval.formatting import markdown_rows
 from cifar_maintain import mediapipe_child
 from cifar_maintain.readme import with_blocks
 from cifar_runtime.classifier import Classifier
@@ -288,27 +289,29 @@ def phones_table(document: dict[str, Any]) -> str:
 def _group_table(models: list[dict[str, Any]]) -> str:
     kinds = models[0]["pictures"]
     ways = list(kinds[0]["ways"])
-    header = ["pictures", "n", "right: runtime", *ways]
-    lines = [
-        f"{' and '.join(model['file'] for model in models)}: labels changed, largest difference of a score (right)",
-        "",
-        f"| {' | '.join(header)} |",
-        f"| --- | {' | '.join('---:' for _ in header[1:])} |",
+    rows = [
+        [
+            kind["name"],
+            str(kind["num_pictures"]),
+            "-" if kind["correct"] is None else str(kind["correct"]),
+            *(_way_cell(kind["ways"][way]) for way in ways),
+        ]
+        for kind in kinds
     ]
-    for kind in kinds:
-        cells = [kind["name"], str(kind["num_pictures"]), _count(kind["correct"])]
-        cells += [_way_cell(kind["ways"][way]) for way in ways]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""])
+    title = " and ".join(model["file"] for model in models)
+    return "\n".join(
+        [
+            f"{title}: labels changed, largest difference of a score (right)",
+            "",
+            *markdown_rows(("pictures", "n", "right: runtime", *ways), rows),
+            "",
+        ]
+    )
 
 
 def _way_cell(way: dict[str, Any]) -> str:
     right = "" if way["correct"] is None else f" ({way['correct']})"
     return f"{way['labels_changed']}, {way['max_difference']:.3f}{right}"
-
-
-def _count(correct: int | None) -> str:
-    return "-" if correct is None else str(correct)
 
 
 def _golden_sentence(document: dict[str, Any]) -> str:
