@@ -24,7 +24,8 @@ def main() -> int:
         images = [stored[f"picture_{index}"] for index in range(len(boxes))]
     try:
         classifier = _classifier(model)
-    except (RuntimeError, ValueError) as error:
+    # A refusal for want of metadata is a FileNotFoundError there.
+    except (RuntimeError, ValueError, OSError) as error:
         sys.stderr.write(f"refused: {error}\n")
         return _REFUSED
     with classifier:
