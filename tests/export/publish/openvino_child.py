@@ -1,4 +1,4 @@
-"""What OpenVINO gives, in an environment of its own: ``python openvino_child.py MODEL IMAGES.npy SCORES.npy OPTIONS``."""
+"""What OpenVINO gives, in its own environment: ``python openvino_child.py MODEL IMAGES.npy SCORES.npy OPTIONS``."""
 
 import json
 import sys
