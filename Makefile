@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check bench models readme clean
+.PHONY: demo test lint check bench models readers phones readme clean
 
 $(VENV)/installed: pyproject.toml runtime/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -49,10 +49,24 @@ models: $(VENV)/installed
 	$(BIN)/cifar-export $$checkpoint --format tflite,onnx --quantize none,int8 --output exported --force || status=$$?; \
 	done; exit $$status
 
+# Other tools that open our files, beside the project: their versions of what we need differ.
+readers: .venv-readers/ready
+
+.venv-readers/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-readers
+	.venv-readers/bin/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade pip
+	.venv-readers/bin/python -m pip install --quiet --quiet --disable-pip-version-check --group readers
+	@touch $@
+
+# What MediaPipe's own resizing changes, measured again: docs/phones.md and its report.
+phones: $(VENV)/installed readers
+	$(BIN)/cifar-export --quantize int8-uint8-io,int8-float-io --output-kind probabilities --eval-split test-sample --output .demo --force
+	$(BIN)/python -m cifar_maintain.phones .demo/edge-s-int8-uint8-io.tflite .demo/edge-s-int8-float-io.tflite
+
 # Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs, and docs/api.md from the docstrings.
 readme: $(VENV)/installed
 	$(BIN)/python -m cifar_maintain.readme
 	$(BIN)/python -m cifar_maintain.api_page
 
 clean:
-	rm -rf $(VENV) .demo exported build dist
+	rm -rf $(VENV) .venv-readers .demo exported build dist

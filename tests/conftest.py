@@ -5,7 +5,11 @@ import signal
 
 import pytest
 
-pytest_plugins = ["cifar_fixtures.checkpoints", "cifar_fixtures.reports"]
+pytest_plugins = [
+    "cifar_fixtures.checkpoints",
+    "cifar_fixtures.readers",
+    "cifar_fixtures.reports",
+]
 
 # A run that a shell started in the background ignores Ctrl-C, and so would every command that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

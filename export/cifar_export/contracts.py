@@ -30,14 +30,14 @@ def pixel_contract(shape: tuple[int, int, int], resize_filter: ResizeFilter) -> 
 def quantized_contract(
     pixels: InputContract, quantization: Quantization, *, multiplier: float, offset: float
 ) -> InputContract:
-    """The contract of an int8 input that is pixel - 128 for every pixel value.
+    """The contract of an integer input that is exact: pixel - 128 in int8, the pixel in uint8.
 
     The calibrated grid replaces a mapping that it is at most half a step away from: else two pixel values
     could round to the same integer.
 
     Args:
         pixels: the contract of the float model.
-        quantization: of the int8 input.
+        quantization: of the integer input.
         multiplier: real units per pixel step that the model was calibrated with.
         offset: real value of pixel 0.
 
@@ -45,22 +45,23 @@ def quantized_contract(
         ArtefactError: the calibrated range is not that of the pixels.
     """
     scale, zero_point = quantization.scale, quantization.zero_point
-    grid_offset = (-128 - zero_point) * scale
+    lowest = -128 if quantization.dtype == "int8" else 0
+    grid_offset = (lowest - zero_point) * scale
     is_close = (
         np.isclose(scale, multiplier, rtol=1e-3) and abs(grid_offset - offset) <= 0.51 * scale
     )
     contract = InputContract(
         shape=pixels.shape,
-        dtype="int8",
+        dtype=quantization.dtype,
         multiplier=scale if is_close else multiplier,
         offset=grid_offset if is_close else offset,
         scale=scale,
         zero_point=zero_point,
         resize_filter=pixels.resize_filter,
     )
-    if not np.array_equal(input_table(contract), np.arange(-128, 128)):
+    if not np.array_equal(input_table(contract), np.arange(lowest, lowest + 256)):
         raise ArtefactError(
-            f"the int8 input was calibrated to scale {scale} and zero point {zero_point}, "
+            f"the {quantization.dtype} input was calibrated to scale {scale} and zero point {zero_point}, "
             f"expected {multiplier} a pixel step from {offset}.",
             hint="Give calibration images with pixels from 0 to 255.",
         )
@@ -75,13 +76,13 @@ def output_contract(
     Args:
         reference: the Keras model's scores of real images, float32, shape (n, num_classes): probabilities when
             every row is one, else logits.
-        quantization: of an int8 output.
+        quantization: of an integer output.
     """
     sums_to_one = np.allclose(reference.sum(axis=1), 1, atol=1e-3)
     kind: ScoreKind = "probabilities" if sums_to_one and reference.min() >= 0 else "logits"
     return OutputContract(
         kind=kind,
-        dtype="float32" if quantization is None else "int8",
+        dtype="float32" if quantization is None else quantization.dtype,
         scale=None if quantization is None else quantization.scale,
         zero_point=None if quantization is None else quantization.zero_point,
     )

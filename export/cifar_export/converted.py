@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+# What an integer model's input and output tensors are.
+IoType = Literal["int8", "uint8", "float32"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantization:
-    """An integer tensor: ``real = (q - zero_point) * scale``."""
+    """An integer tensor of ``dtype``: ``real = (q - zero_point) * scale``."""
 
     scale: float
     zero_point: int
+    dtype: Literal["int8", "uint8"] = "int8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +23,8 @@ class Converted:
 
     Attributes:
         data: the file.
-        input: quantization of its int8 input; None when that is float32.
-        output: quantization of its int8 output; None likewise.
+        input: quantization of its integer input; None when that is float32.
+        output: quantization of its integer output; None likewise.
         conversion: how it was made, JSON-ready, for the card.
     """
 

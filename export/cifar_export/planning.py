@@ -10,7 +10,7 @@ from cifar_export.checkpoint.io_layers import adapted, output_kind_of
 from cifar_export.keras_graph.fold import fold
 from cifar_export.pipeline import check_installed
 from cifar_export.qat.distil import check_data_set
-from cifar_export.recipe import CALIBRATED, ExportRecipe, Quantize
+from cifar_export.recipe import CALIBRATED, INTEGER_IO, ExportRecipe, Quantize
 from cifar_export.source import open_declared
 from cifar_runtime.formats.known_formats import ModelFormat
 
@@ -83,12 +83,12 @@ def plan(
         name = recipe.name_of(checkpoint.name, quantize)
         path = recipe.publish.output / f"{name}.{model_format}"
         limits = recipe.gate.limits(quantize)
-        dtype = "int8" if quantize == "int8" else "float32"
+        dtype = INTEGER_IO.get(quantize, "float32")
         mapping = (stripped.multiplier, stripped.offset) if quantize in CALIBRATED else (1.0, 0.0)
         return PlannedArtefact(
             path=path,
             exists=path.exists(),
-            takes=f"{dtype} {shape} RGB, {_mapping(*mapping, is_integer=dtype == 'int8')}",
+            takes=f"{dtype} {shape} RGB, {_mapping(*mapping, dtype=dtype)}",
             gives=f"{dtype} {kind} of {len(labels)} classes",
             calibration=_calibration(recipe) if quantize in CALIBRATED else None,
             training=_training(recipe) if recipe.trains(quantize) else None,
@@ -102,9 +102,11 @@ def plan(
     return tuple(one(model_format, quantize) for model_format, quantize in recipe.pairs)
 
 
-def _mapping(multiplier: float, offset: float, *, is_integer: bool) -> str:
-    if is_integer:
+def _mapping(multiplier: float, offset: float, *, dtype: str) -> str:
+    if dtype == "int8":
         return "pixel - 128"
+    if dtype == "uint8":
+        return "raw pixels"
     return (
         "raw pixels" if (multiplier, offset) == (1, 0) else f"pixel * {multiplier:g} + {offset:g}"
     )

@@ -10,7 +10,7 @@ from cifar_runtime.contract import ResizeFilter, ScoreKind
 from cifar_runtime.errors import UsageError, not_one_of
 from cifar_runtime.formats.known_formats import ModelFormat
 
-Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int16x8"]
+Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int8-uint8-io", "int16x8"]
 EvalSplit = Literal["auto", "test", "test-sample"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy"]
 InputRange = Literal["0..255", "0..1", "-1..1"]
@@ -25,10 +25,18 @@ ALIASES: Mapping[str, Quantize] = {
 }
 RUNNABLE: Mapping[ModelFormat, tuple[Quantize, ...]] = {
     "tflite": get_args(Quantize),
-    "onnx": ("none", "fp16", "dynamic", "int8", "int8-float-io"),
+    "onnx": ("none", "fp16", "dynamic", "int8", "int8-float-io", "int8-uint8-io"),
 }
-CALIBRATED: tuple[Quantize, ...] = ("int8", "int8-float-io", "int16x8")
-TRAINABLE: tuple[Quantize, ...] = ("int8", "int8-float-io")
+TRAINABLE: tuple[Quantize, ...] = ("int8", "int8-float-io", "int8-uint8-io")
+CALIBRATED: tuple[Quantize, ...] = (*TRAINABLE, "int16x8")
+# What the input and the output are where they are no floats.
+INTEGER_IO: Mapping[Quantize, Literal["int8", "uint8"]] = {"int8": "int8", "int8-uint8-io": "uint8"}
+# int8 files by what they take and give, as --io names it.
+IO_PRECISIONS: Mapping[str, Quantize] = {
+    "int8": "int8",
+    "uint8": "int8-uint8-io",
+    "float": "int8-float-io",
+}
 
 # What may change without a stated limit. float32 only reorders sums: single images of ten thousand. Half precision
 # turned 2 of 1,000 and 4 of 10,000.

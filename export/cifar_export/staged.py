@@ -12,11 +12,11 @@ from cifar_export.evidence.verify import Verification
 from cifar_export.prepared import ReadyModel, float_model
 from cifar_export.publish.card import card_document, licence_of
 from cifar_export.publish.publish import write_artefact
+from cifar_export.publish.seal import sealed_for_readers
 from cifar_export.recipe import ExportRecipe
 from cifar_export.source import Source
 from cifar_export.targets.known_targets import Key
 from cifar_runtime.contract import Contract
-from cifar_runtime.formats.embedded_card import sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def seal(
         golden=None if verification is None else verification.golden,
         licence=licence_of(request.source.checkpoint.training_card),
     )
-    return sealed(staged.converted.data, staged.key[0], document)
+    return sealed_for_readers(staged.converted.data, staged.key[0], document)
 
 
 def _provenance(

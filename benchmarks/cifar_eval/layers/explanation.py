@@ -22,7 +22,7 @@ from cifar_runtime.errors import ArtefactError, MissingDependencyError
 
 NUM_LAYER_IMAGES = 32
 MORE_CALIBRATION_SAMPLES = 1024
-_TRAINABLE = ("int8", "int8-float-io")
+_TRAINABLE = ("int8", "int8-float-io", "int8-uint8-io")
 _REPEATED = (
     "contract",
     "input_range",

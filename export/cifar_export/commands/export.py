@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from cifar_export.recipe import (
     ALIASES,
+    IO_PRECISIONS,
     RUNNABLE,
     CalibrationMethod,
     CalibrationRecipe,
@@ -98,7 +99,7 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
         ),
         publish=PublishOptions(output=options.output, force=options.force),
         formats=options.format,
-        quantize=options.quantize,
+        quantize=_with_io(options.quantize, options.io),
         calibration=CalibrationRecipe(
             samples=options.calibration_samples,
             data=options.calibration_data,
@@ -116,6 +117,22 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
         robustness=options.robustness,
         verbose=options.verbose,
     )
+
+
+def _with_io(precisions: tuple[Quantize, ...], io: str | None) -> tuple[Quantize, ...]:
+    """The precisions, int8 replaced by the one with the wanted ends.
+
+    Raises:
+        UsageError: there is no int8 among them.
+    """
+    if io is None:
+        return precisions
+    if "int8" not in precisions:
+        raise UsageError(
+            f"{PROGRAM}: --io {io} with --quantize {','.join(precisions)}: it says what int8 files take and give.",
+            hint="Give --quantize int8, or leave --io out.",
+        )
+    return tuple(IO_PRECISIONS[io] if one == "int8" else one for one in precisions)
 
 
 def _qat_from(options: argparse.Namespace) -> QatRecipe | None:
@@ -179,6 +196,10 @@ def _run(argv: Sequence[str]) -> int:
 
         check_reproducible(recipe, results, progress=progress)
         results = tuple(replace(result, reproducible=True) for result in results)
+    if options.card_dir is not None:
+        from cifar_export.publish.hugging_face import write_repository
+
+        write_repository([result.path for result in results], options.card_dir)
     _report(results, options.json)
     return 0
 
@@ -267,8 +288,14 @@ def _add_model_arguments(parser: Parser) -> None:
         type=_several(get_args(Quantize), aliases=ALIASES),
         default=("none",),
         metavar="none,int8",
-        help="one or more of none, fp16, dynamic, int8, int8-float-io, int16x8 (tflite only); 8 and w8a8 are int8, "
-        "w8a16 is int16x8, w8a32 is dynamic (default: none, which is float32)",
+        help="one or more of none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8 (tflite only); 8 "
+        "and w8a8 are int8, w8a16 is int16x8, w8a32 is dynamic (default: none, which is float32)",
+    )
+    parser.add_argument(
+        "--io",
+        type=choice(tuple(IO_PRECISIONS)),
+        metavar="TYPE",
+        help=f"what an int8 file takes and gives: {', '.join(IO_PRECISIONS)} (default: int8)",
     )
     parser.add_argument(
         "--contract",
@@ -429,6 +456,12 @@ def _add_output_arguments(parser: Parser) -> None:
         help="export again in another process with another hash seed, and compare the bytes",
     )
     parser.add_argument("--force", action="store_true", help="replace a different artefact")
+    parser.add_argument(
+        "--card-dir",
+        type=Path,
+        metavar="DIR",
+        help="write a repository for Hugging Face too: model card, labels, models; nothing is uploaded",
+    )
     add_document_option(parser, "--json", "the result as JSON")
     add_quiet_option(parser)
     add_verbose_option(parser, "the converters' messages, int8's worst layers")

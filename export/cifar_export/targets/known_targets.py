@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from cifar_export.converted import Converted
+from cifar_export.converted import Converted, IoType
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.recipe import CalibrationMethod, Quantize
 from cifar_export.targets.onnx_float import onnx_float16, onnx_float32
@@ -74,14 +75,8 @@ def _tflite_dynamic(given: Conversion) -> Converted:
     return tflite_dynamic(given.model, verbose=given.verbose)
 
 
-def _tflite_int8(given: Conversion, *, float_io: bool = False) -> Converted:
-    return tflite_int8(
-        given.model, given.calibration_feed, float_io=float_io, verbose=given.verbose
-    )
-
-
-def _tflite_int8_float_io(given: Conversion) -> Converted:
-    return _tflite_int8(given, float_io=True)
+def _tflite_int8(given: Conversion, *, io: IoType = "int8") -> Converted:
+    return tflite_int8(given.model, given.calibration_feed, io=io, verbose=given.verbose)
 
 
 def _tflite_int16x8(given: Conversion) -> Converted:
@@ -100,19 +95,15 @@ def _onnx_dynamic(given: Conversion) -> Converted:
     return onnx_dynamic(_onnx_float32(given), model_name=given.model_name, verbose=given.verbose)
 
 
-def _onnx_int8(given: Conversion, *, float_io: bool = False) -> Converted:
+def _onnx_int8(given: Conversion, *, io: IoType = "int8") -> Converted:
     return onnx_int8(
         _onnx_float32(given),
         given.calibration_feed,
         model_name=given.model_name,
-        float_io=float_io,
+        io=io,
         method=given.method,
         verbose=given.verbose,
     )
-
-
-def _onnx_int8_float_io(given: Conversion) -> Converted:
-    return _onnx_int8(given, float_io=True)
 
 
 _TFLITE = (KNOWN_FORMATS["tflite"].package,)
@@ -123,7 +114,12 @@ TARGETS: Mapping[Key, Target] = {
     ("tflite", "fp16"): Target(convert=_tflite_float16, packages=_TFLITE),
     ("tflite", "dynamic"): Target(convert=_tflite_dynamic, packages=_TFLITE),
     ("tflite", "int8"): Target(convert=_tflite_int8, packages=_TFLITE),
-    ("tflite", "int8-float-io"): Target(convert=_tflite_int8_float_io, packages=_TFLITE),
+    ("tflite", "int8-float-io"): Target(
+        convert=partial(_tflite_int8, io="float32"), packages=_TFLITE
+    ),
+    ("tflite", "int8-uint8-io"): Target(
+        convert=partial(_tflite_int8, io="uint8"), packages=_TFLITE
+    ),
     ("tflite", "int16x8"): Target(
         convert=_tflite_int16x8,
         packages=_TFLITE,
@@ -137,6 +133,7 @@ TARGETS: Mapping[Key, Target] = {
     ),
     ("onnx", "dynamic"): Target(convert=_onnx_dynamic, packages=_ONNX),
     ("onnx", "int8"): Target(convert=_onnx_int8, packages=_ONNX),
-    ("onnx", "int8-float-io"): Target(convert=_onnx_int8_float_io, packages=_ONNX),
+    ("onnx", "int8-float-io"): Target(convert=partial(_onnx_int8, io="float32"), packages=_ONNX),
+    ("onnx", "int8-uint8-io"): Target(convert=partial(_onnx_int8, io="uint8"), packages=_ONNX),
 }
 """In the order of formats, then precisions, of ``recipe.RUNNABLE``."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_export.converted import Converted, Quantization
+from cifar_export.converted import Converted, IoType, Quantization
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.recipe import CalibrationMethod
 from cifar_export.scratch import scratch_folder
@@ -25,17 +25,17 @@ def onnx_int8(
     feed: RepresentativeDataset,
     *,
     model_name: str,
-    float_io: bool = False,
+    io: IoType = "int8",
     method: CalibrationMethod = "minmax",
     verbose: bool = False,
 ) -> Converted:
-    """The quantized model with int8 ``image`` in and int8 ``scores`` out.
+    """The quantized model with integer ``image`` in and integer ``scores`` out, or float32 ones.
 
     Args:
         float_model: what :func:`cifar_export.targets.onnx_float.onnx_float32` returned.
         feed: calibration images, reaching 0 and 255.
         model_name: for messages.
-        float_io: keep the input and the output float32, with the quantization nodes behind and before them.
+        io: what the input and the output are; all between them stays int8.
         method: how ranges follow from what calibration observed; the input's always reach 0 and 255.
         verbose: pass the quantizer's messages on to stderr.
 
@@ -52,12 +52,14 @@ def onnx_int8(
         proto = onnx.load_model_from_string(target.read_bytes())
     # Integer scores lose nothing here: the quantizer gives softmax a range of 0..1, so a step is 1/255.
     taken, given = _integer_input(proto, model_name), _integer_output(proto, model_name)
-    if float_io:
+    if io == "float32":
         _float_ends(proto, taken, given)
+    elif io == "uint8":
+        taken, given = _uint8_ends(proto, taken, given)
     return Converted(
         data=checked_bytes(proto, model_name=model_name),
-        input=None if float_io else taken,
-        output=None if float_io else given,
+        input=None if io == "float32" else taken,
+        output=None if io == "float32" else given,
         conversion={
             **float_model.conversion,
             "quantizer": "onnxruntime.quantization.quantize_static",
@@ -265,6 +267,48 @@ def _float_ends(proto: Any, taken: Quantization, given: Quantization) -> None:
     graph.node.extend([first, last])  # canonical form puts them in order
     for value in (graph.input[0], graph.output[0]):
         value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+
+
+def _uint8_ends(
+    proto: Any, taken: Quantization, given: Quantization
+) -> tuple[Quantization, Quantization]:
+    """Makes both ends of an int8 model uint8, 128 higher; gives their quantizations.
+
+    By integer arithmetic: onnxruntime fuses a QuantizeLinear to uint8 with the softmax before it, into one that
+    rounds otherwise (183 of 200 rows of resnet8's scores were a step off).
+    """
+    import onnx
+
+    graph = proto.graph
+    inside = {INPUT_NAME: "image_int8", OUTPUT_NAME: "scores_int8"}
+    for old, new in inside.items():
+        _rename(graph, old, new)
+    _shift(graph, (INPUT_NAME, inside[INPUT_NAME]), by=-128, to=onnx.TensorProto.INT8)
+    _shift(graph, (inside[OUTPUT_NAME], OUTPUT_NAME), by=128, to=onnx.TensorProto.UINT8)
+    for value in (graph.input[0], graph.output[0]):
+        value.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    return _as_uint8(taken), _as_uint8(given)
+
+
+def _shift(graph: Any, ends: tuple[str, str], *, by: int, to: int) -> None:
+    """Adds nodes that take one tensor to the other, ``by`` higher, in the element type ``to``."""
+    import onnx
+
+    source, target = ends
+    wide, moved, shift = (f"{target}_{word}" for word in ("wide", "moved", "shift"))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(by, dtype=np.int32), shift))
+    make = onnx.helper.make_node
+    graph.node.extend(
+        [
+            make("Cast", [source], [wide], to=onnx.TensorProto.INT32),
+            make("Add", [wide, shift], [moved]),
+            make("Cast", [moved], [target], to=to),
+        ]
+    )
+
+
+def _as_uint8(inner: Quantization) -> Quantization:
+    return Quantization(scale=inner.scale, zero_point=inner.zero_point + 128, dtype="uint8")
 
 
 def _users(graph: Any, name: str) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_export.converted import Converted, Quantization
+from cifar_export.converted import Converted, IoType, Quantization
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.trace import with_batch_size
 from cifar_export.streams import quiet_conversion
@@ -56,15 +56,16 @@ def tflite_int8(
     model: Any,
     feed: RepresentativeDataset,
     *,
-    float_io: bool = False,
+    io: IoType = "int8",
     verbose: bool = False,
 ) -> Converted:
-    """A fully integer TensorFlow Lite file: int8 in and out, per-channel weights, builtin int8 operators only.
+    """A fully integer TensorFlow Lite file: per-channel weights, builtin int8 operators only.
 
     Args:
         model: a folded functional model.
-        feed: calibration images; they must reach 0 and 255, so that a quantized input is exactly pixel - 128.
-        float_io: keep the input and the output float32; all between them stays integer.
+        feed: calibration images; they must reach 0 and 255, so that an int8 input is exactly pixel - 128, a uint8 one
+            the pixel.
+        io: what the input and the output are; all between them stays int8.
         verbose: pass the converter's messages on to stderr.
 
     Raises:
@@ -74,10 +75,8 @@ def tflite_int8(
 
     converter = _calibrated_converter(model, feed)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    if not float_io:
-        converter.inference_input_type = tf.int8
-        converter.inference_output_type = tf.int8
-    return _integer(converter, model, float_io=float_io, verbose=verbose)
+    converter.inference_input_type = converter.inference_output_type = getattr(tf, io)
+    return _integer(converter, model, float_io=io == "float32", verbose=verbose)
 
 
 def tflite_int16x8(model: Any, feed: RepresentativeDataset, *, verbose: bool = False) -> Converted:
@@ -201,4 +200,8 @@ def _float_operators(content: Graph) -> list[str]:
 def _io_quantization(tensor: GraphTensor) -> Quantization | None:
     if tensor.dtype == "float32" or not len(tensor.scales) == len(tensor.zero_points) == 1:
         return None
-    return Quantization(scale=tensor.scales[0], zero_point=tensor.zero_points[0])
+    return Quantization(
+        scale=tensor.scales[0],
+        zero_point=tensor.zero_points[0],
+        dtype="uint8" if tensor.dtype == "uint8" else "int8",
+    )

@@ -34,8 +34,13 @@ def sealed(
         ArtefactError: the file cannot carry a document.
     """
     carrier = embed_document(data, model_format, document)
-    facts = {"size_bytes": len(carrier), "sha256": hashlib.sha256(carrier).hexdigest()}
-    return carrier, {**document, "model": {**document["model"], **facts}}
+    return carrier, card_of_file(carrier, document)
+
+
+def card_of_file(data: bytes, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The card of a finished model file that carries the document."""
+    facts = {"size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return {**document, "model": {**document["model"], **facts}}
 
 
 def document_of_card(card: Mapping[str, Any]) -> dict[str, Any]:

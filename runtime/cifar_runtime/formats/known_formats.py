@@ -66,7 +66,7 @@ KNOWN_FORMATS: Mapping[ModelFormat, KnownFormat] = {
         environment={},
         signature=TFLITE_SIGNATURE,
         graph="cifar_runtime.formats.tflite_graph:tflite_graph",
-        metadata="cifar_runtime.formats.tflite_metadata",
+        metadata="cifar_runtime.formats.metadata_buffer",
         session="cifar_runtime.sessions.litert:LiteRTSession",
     ),
     "onnx": KnownFormat(

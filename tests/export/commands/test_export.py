@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from cifar_fixtures.recipes import changed, export_recipe
 
+from cifar_export import pipeline
 from cifar_export.advice import advice, arguments
 from cifar_export.commands.export import main, parse, recipe_from
 from cifar_export.recipe import ConfidenceRecipe, QatRecipe, RobustnessRecipe
+from cifar_export.result import ExportResult
+from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import UsageError
 
 PROGRAM = Path(sys.executable).parent / "cifar-export"
@@ -86,8 +89,8 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
         (
             "-f tflite,onnx --quantize none,int16x8",
             "onnx int16x8: onnxruntime has no CPU kernels for 16-bit activations with 8-bit weights, "
-            "expected one of tflite: none, fp16, dynamic, int8, int8-float-io, int16x8; "
-            "onnx: none, fp16, dynamic, int8, int8-float-io. Give --format tflite for int16x8.",
+            "expected one of tflite: none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8; "
+            "onnx: none, fp16, dynamic, int8, int8-float-io, int8-uint8-io. Give --format tflite for int16x8.",
         ),
         (
             "-f tflite,onnx --quantize int8 --calibration-method entropy",
@@ -97,8 +100,8 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
         ),
         (
             "--qat",
-            "QAT with --quantize none: it trains for int8, expected one of int8, int8-float-io among them. "
-            "Give --quantize int8, or leave --qat out.",
+            "QAT with --quantize none: it trains for int8, expected one of int8, int8-float-io, int8-uint8-io "
+            "among them. Give --quantize int8, or leave --qat out.",
         ),
         *(
             (
@@ -245,7 +248,7 @@ def test_a_dry_run_names_the_images_of_confidence_and_robustness(
         ("-o d --format tfite", "'tfite' is not one of tflite, onnx; did you mean tflite?"),
         (
             "-o d --quantize none,int4",
-            "'int4' is not one of none, fp16, dynamic, int8, int8-float-io, int16x8; did you mean int8?",
+            "'int4' is not one of none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8; did you mean int8?",
         ),
         ("-o d --max-accuracy-drop lots", "'lots' is not a share such as 0.005, 0.5% or 0.5pp"),
         ("-o d --coverage 95", "'95' is not a share such as 0.005, 0.5% or 0.5pp"),
@@ -332,3 +335,35 @@ def test_help_needs_neither_numpy_nor_tensorflow() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
     assert "exit codes:" in done.stdout
+
+
+def test_io_chooses_the_int8_file_by_what_it_takes_and_gives() -> None:
+    options = parse(["m.keras", "-o", "out", "--quantize", "none,int8", "--io", "uint8"])
+    recipe = recipe_from(options, checkpoint=Path("m.keras"))
+    assert recipe.quantize == ("none", "int8-uint8-io")
+    plain = parse(["m.keras", "-o", "out", "--io", "float"])
+    with pytest.raises(UsageError, match="--io float with --quantize none: it says what int8"):
+        recipe_from(plain, checkpoint=Path("m.keras"))
+
+
+def test_a_repository_for_the_hub_is_written_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The export itself is not repeated here: the packaged model stands for what it published."""
+    published = default_model()
+    result = ExportResult(
+        path=published,
+        name=published.stem,
+        size_bytes=1,
+        sha256="0" * 64,
+        accuracy=0.5,
+        accuracy_drop=0.0,
+        agreement=1.0,
+        split="test-sample",
+        num_images=1000,
+    )
+    monkeypatch.setattr(pipeline, "export", lambda *_, **__: (result,))
+    folder = tmp_path / "hub"
+    assert main(["m.keras", "-o", str(tmp_path), "-q", "--card-dir", str(folder)]) == 0
+    capfd.readouterr()
+    assert {"README.md", "labels.txt", published.name} <= {path.name for path in folder.iterdir()}

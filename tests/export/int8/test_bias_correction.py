@@ -86,7 +86,7 @@ def _mean_errors(reference: Any, model: Any, feed: RepresentativeDataset) -> NDA
     """Of each score of the model's int8 file, over the calibration images."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=tflite_int8(model, feed, float_io=True).data)
+    interpreter = Interpreter(model_content=tflite_int8(model, feed, io="float32").data)
     interpreter.allocate_tensors()
     taken = interpreter.get_input_details()[0]["index"]
     given = interpreter.get_output_details()[0]["index"]

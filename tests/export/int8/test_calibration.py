@@ -1,6 +1,7 @@
 """Calibration images come from training images or a folder, by seed, and reach both ends of the pixel range."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,16 +83,20 @@ def test_plain_images_are_added_only_where_an_end_is_missing() -> None:
     assert reaching_both_ends(with_both)[1] == ()
 
 
+@pytest.mark.parametrize(("dtype", "lowest"), [("int8", -128), ("uint8", 0)])
 @pytest.mark.parametrize(
     ("multiplier", "offset"), [(1.0, 0.0), (1 / 64, -2.0), (1 / 255, 0.0), (1 / 127.5, -1.0)]
 )
 def test_a_quantized_contract_maps_every_pixel_to_its_own_integer(
-    multiplier: float, offset: float
+    multiplier: float, offset: float, dtype: Any, lowest: int
 ) -> None:
     scale = float(np.float32(multiplier))
-    quantization = Quantization(scale=scale, zero_point=round(-128 - offset / scale))
+    zero_point = round(lowest - offset / scale)
+    quantization = Quantization(scale=scale, zero_point=zero_point, dtype=dtype)
     contract = quantized_contract(CONTRACT, quantization, multiplier=multiplier, offset=offset)
-    np.testing.assert_array_equal(input_table(contract), np.arange(-128, 128))
+    table = input_table(contract)
+    assert table.dtype == dtype
+    np.testing.assert_array_equal(table, np.arange(lowest, lowest + 256))
     real = np.arange(256) * contract.multiplier + contract.offset
     assert np.abs(real - (np.arange(256) * multiplier + offset)).max() <= 0.5001 * multiplier
 

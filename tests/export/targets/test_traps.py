@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cifar_data import packaged
 from cifar_export.checkpoint.open import open_checkpoint
+from cifar_export.converted import Converted, IoType, Quantization
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.fold import fold
 from cifar_export.targets import onnx_int8 as static
@@ -41,6 +42,10 @@ def feed() -> RepresentativeDataset:
 
 
 def _litert(data: bytes, images: NDArray[Any]) -> NDArray[np.int64]:
+    return np.asarray(_litert_scores(data, images).argmax(axis=1))
+
+
+def _litert_scores(data: bytes, images: NDArray[Any]) -> NDArray[Any]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_content=data)
@@ -50,7 +55,7 @@ def _litert(data: bytes, images: NDArray[Any]) -> NDArray[np.int64]:
     for image in images:
         interpreter.set_tensor(taken["index"], image[None])
         interpreter.invoke()
-        found.append(interpreter.get_tensor(given["index"])[0].argmax())
+        found.append(interpreter.get_tensor(given["index"])[0])
     return np.array(found)
 
 
@@ -100,23 +105,45 @@ def test_an_onnx_file_keeps_the_bias_of_its_dense_layer(folded: Any) -> None:
     assert _litert(tflite_float32(model).data, noise).tolist() == [9] * 8
 
 
-@pytest.mark.parametrize("float_io", [False, True])
+@pytest.mark.parametrize("io", ["int8", "uint8", "float32"])
 def test_an_int8_onnx_file_survives_onnxruntimes_optimizers(
     folded: Any,
     images: NDArray[np.uint8],
     decisions: NDArray[np.int64],
     feed: RepresentativeDataset,
     *,
-    float_io: bool,
+    io: IoType,
 ) -> None:
     """Trap 3: WeightBiasQuantization and U8S8 fusion change what a quantized graph computes."""
-    converted = static.onnx_int8(onnx_float32(folded), feed, model_name="small", float_io=float_io)
-    pixels = images.astype(np.float32) if float_io else (images.astype(np.int16) - 128)
-    batch = pixels.astype(np.float32 if float_io else np.int8)
+    converted = static.onnx_int8(onnx_float32(folded), feed, model_name="small", io=io)
+    pixels = images.astype(np.int16) - 128 if io == "int8" else images
+    batch = pixels.astype(io)
     found = _onnxruntime_scores(converted.data, batch)
     assert (found.argmax(axis=1) == decisions).mean() >= 0.95
     untouched = _onnxruntime_scores(converted.data, batch, without=("WeightBiasQuantization",))
     np.testing.assert_array_equal(found, untouched)
+
+
+@pytest.mark.parametrize("model_format", ["tflite", "onnx"])
+def test_a_uint8_file_takes_raw_pixels_and_computes_what_the_int8_one_does(
+    model_format: str, folded: Any, images: NDArray[np.uint8], feed: RepresentativeDataset
+) -> None:
+    def converted(io: IoType) -> Converted:
+        if model_format == "tflite":
+            return tflite_int8(folded, feed, io=io)
+        return static.onnx_int8(onnx_float32(folded), feed, model_name="small", io=io)
+
+    inner, outer = converted("int8"), converted("uint8")
+    for of_int8, of_uint8 in ((inner.input, outer.input), (inner.output, outer.output)):
+        assert of_int8 is not None
+        assert of_uint8 == Quantization(
+            scale=of_int8.scale, zero_point=of_int8.zero_point + 128, dtype="uint8"
+        )
+    centred = (images.astype(np.int16) - 128).astype(np.int8)
+    run = _litert_scores if model_format == "tflite" else _onnxruntime_scores
+    found, expected = run(outer.data, images), run(inner.data, centred)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected.astype(np.int16) + 128)
 
 
 @pytest.mark.parametrize("method", ["minmax", "percentile", "entropy"])
@@ -164,7 +191,7 @@ def test_a_float_io_onnx_file_is_quantized_before_anything_else(
     """Behind the Transpose, onnxruntime fuses U8S8 products that saturate without VNNI: 82 % agreement."""
     import onnx
 
-    converted = static.onnx_int8(onnx_float32(folded), feed, model_name="small", float_io=True)
+    converted = static.onnx_int8(onnx_float32(folded), feed, model_name="small", io="float32")
     graph = onnx.load_model_from_string(converted.data).graph
     first = [node.op_type for node in graph.node if "image" in node.input]
     last = [node.op_type for node in graph.node if "scores" in node.output]
