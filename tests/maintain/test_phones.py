@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.recipes import export_recipe
 
 from cifar_data import packaged
 from cifar_export.pipeline import export
-from cifar_export.recipe import ExportRecipe
 from cifar_maintain.phones import (
     PHONES_SCHEMA,
     Pictures,
@@ -39,7 +39,7 @@ def artefacts(
 ) -> dict[str, Path]:
     """The small classifier, whose scores are probabilities, with each border."""
     del python  # nothing is exported where nothing can read it
-    recipe = ExportRecipe(
+    recipe = export_recipe(
         checkpoint=checkpoint,
         output=tmp_path_factory.mktemp("phones"),
         quantize=("none", "int8", "int8-float-io", "int8-uint8-io"),
