@@ -56,9 +56,7 @@ def gated(x: Any, layers: Any, ops: Any) -> Any:
 def operations(x: Any, layers: Any, ops: Any) -> Any:
     """No layer where an operation will do."""
     x = ops.relu(layers.Conv2D(8, 3)(ops.subtract(x, ops.convert_to_tensor([125.0, 123.0, 114.0]))))
-    y = layers.BatchNormalization(momentum=0.0)(
-        ops.relu(layers.Conv2D(8, 3, padding="same", name="multiply")(x))
-    )
+    y = layers.BatchNormalization(momentum=0.0)(ops.relu(layers.Conv2D(8, 3, padding="same")(x)))
     x = ops.mean(ops.multiply(ops.add(x, y), 0.5), axis=(1, 2))
     return ops.softmax(layers.Dense(10)(ops.reshape(x, (-1, 8))))
 

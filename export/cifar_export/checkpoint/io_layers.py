@@ -7,6 +7,7 @@ It is a copy; the model given is not changed.
 from dataclasses import replace
 from typing import Any
 
+from cifar_export.keras_graph.layer_copies import as_rescaling
 from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
 from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import ArtefactError
@@ -49,6 +50,9 @@ def adapted(
         if mapping != RAW_PIXELS:
             args, kwargs = keras.tree.map_structure(pixels_mapped, (made.args, made.kwargs))
             made = replace(made, args=args, kwargs=kwargs)
+        rescaling = as_rescaling(made.original, made.args)
+        if rescaling is not None:
+            made = replace(made, copy=rescaling[0], args=(rescaling[1],))
         if made.original is not last:
             return made.replayed()
         if strips and not hasattr(made.copy, "activation"):

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from cifar_runtime.errors import ArtefactError
 
+_DIVISIONS = ("Divide", "TrueDivide")
+_ARITHMETIC = ("Add", "Subtract", "Multiply", *_DIVISIONS)
+
 
 def copied(layer: Any, *, use_bias: bool) -> Any:
     """A fresh layer of the same name and arithmetic, in float32: exported files hold no mixed precision.
@@ -27,7 +30,7 @@ def copied(layer: Any, *, use_bias: bool) -> Any:
     import keras
 
     if type(layer) is keras.layers.Normalization:
-        return _rescaling(layer)
+        return _normalizing(layer)
     try:
         if isinstance(layer, keras.layers.Layer):
             return type(layer).from_config(_float32_config(layer, use_bias=use_bias))
@@ -38,6 +41,36 @@ def copied(layer: Any, *, use_bias: bool) -> Any:
             "expected one that its configuration describes.",
             hint="Replace the layer, and save the model again.",
         ) from error
+
+
+def as_rescaling(operation: Any, args: tuple[Any, ...]) -> tuple[Any, Any] | None:
+    """The Rescaling that an operation on a tensor and a constant is, and that tensor; None where it is none.
+
+    Folding moves a Rescaling into the next layer, and a subtraction has no int8 form in ONNX.
+
+    Args:
+        operation: a Keras operation or layer.
+        args: what it is called with, in order.
+    """
+    import keras
+
+    kind = type(operation).__name__
+    if kind not in _ARITHMETIC or isinstance(operation, keras.layers.Layer) or len(args) != 2:
+        return None
+    tensor, constant = args if isinstance(args[0], keras.KerasTensor) else (args[1], args[0])
+    is_constant_first = tensor is not args[0]
+    if isinstance(constant, keras.KerasTensor) or (kind in _DIVISIONS and is_constant_first):
+        return None
+    values = np.asarray(constant, np.float64)
+    if "float" not in tensor.dtype or not _keeps_shape(values.shape, tuple(tensor.shape)):
+        return None
+    one, zero = np.ones(1), np.zeros(1)
+    scale, offset = {
+        "Add": (one, values),
+        "Subtract": (-one, values) if is_constant_first else (one, -values),
+        "Multiply": (values, zero),
+    }.get(kind) or (1 / values, zero)
+    return _rescaling(scale, offset, name=operation.name), tensor
 
 
 def take_state(original: Any, copy: Any) -> None:
@@ -72,8 +105,8 @@ def _float32_config(layer: Any, *, use_bias: bool) -> dict[str, Any]:
     return config
 
 
-def _rescaling(normalization: Any) -> Any:
-    """The Rescaling of a Normalization, whose values are float64 and have no batch axis."""
+def _normalizing(normalization: Any) -> Any:
+    """The Rescaling of a Normalization; the statistics are those it computes with, without the batch axis."""
     import keras
 
     mean, variance = (
@@ -84,8 +117,24 @@ def _rescaling(normalization: Any) -> Any:
     scale, offset = (
         (deviation, mean) if normalization.invert else (1 / deviation, -mean / deviation)
     )
+    return _rescaling(scale, offset, name=normalization.name)
+
+
+def _rescaling(scale: NDArray[np.float64], offset: NDArray[np.float64], *, name: str) -> Any:
+    import keras
+
     return keras.layers.Rescaling(
-        _simplest(scale), offset=_simplest(offset), name=normalization.name, dtype="float32"
+        _simplest(scale), offset=_simplest(offset), name=name, dtype="float32"
+    )
+
+
+def _keeps_shape(constant: tuple[int, ...], tensor: tuple[int | None, ...]) -> bool:
+    """Whether a constant's axes are those of a tensor, but for the batch's, or 1."""
+    if len(constant) > len(tensor) or (len(constant) == len(tensor) and constant[0] != 1):
+        return False
+    return all(
+        side in (1, other)
+        for side, other in zip(reversed(constant), reversed(tensor[1:]), strict=False)
     )
 
 

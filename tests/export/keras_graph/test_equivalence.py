@@ -115,6 +115,48 @@ def test_a_normalization_is_an_affine_map_in_every_copy(
     assert expected.std() > 0.05
 
 
+ARITHMETIC: dict[str, Callable[[Any], Any]] = {
+    "x / 255 - 0.5": lambda x: x / 255.0 - 0.5,
+    "(x - mean) / deviation": lambda x: (x - np.array(MEAN, np.float32)) / np.float32(60),
+    "2 - 0.01 * x": lambda x: 2.0 - 0.01 * x,
+    "x * (row, 1, 1)": lambda x: x * np.linspace(0, 0.1, 32, dtype=np.float32)[:, None, None],
+}
+
+
+@pytest.mark.parametrize("name", ARITHMETIC)
+def test_arithmetic_with_constants_is_a_rescaling(name: str, images: NDArray[np.float32]) -> None:
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(ARITHMETIC[name](inputs))
+    model = keras.Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
+    expected = np.asarray(model(images))
+    copy = adapted(model)
+    assert {type(operation).__name__ for operation in copy.operations} == {
+        *("InputLayer", "Rescaling", "Conv2D", "GlobalAveragePooling2D", "Dense")
+    }
+    for made in (copy, fold(copy).model):
+        np.testing.assert_allclose(made(images), expected, atol=2e-5 * np.abs(expected).max())
+
+
+def test_what_is_no_rescaling_stays(images: NDArray[np.float32]) -> None:
+    """A constant with more axes than the tensor would change its shape; two tensors are no constant."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((32, 32, 3))
+    x = layers.GlobalAveragePooling2D()(255.0 / (inputs + 1.0))
+    x = (x + x) * np.ones((1, 1, 3), np.float32)
+    model = keras.Model(inputs, layers.Dense(10)(keras.ops.reshape(x, (-1, 3))))
+    copy = adapted(model)
+    kinds = [type(operation).__name__ for operation in copy.operations]
+    assert kinds.count("Rescaling") == 1
+    assert {"Add", "Multiply"} < set(kinds)
+    np.testing.assert_allclose(copy(images), model(images), rtol=1e-5, atol=1e-6)
+
+
 def _layers(model: Any) -> list[Any]:
     return list(model._flatten_layers(include_self=False))
 
