@@ -9,18 +9,9 @@ import numpy as np
 
 from cifar_eval.formatting import counted
 from cifar_export.advice import advice
-from cifar_export.evidence.measure import gather_evidence
+from cifar_export.evidence.gather import gather_evidence
 from cifar_export.evidence.verify import Verification
-from cifar_export.failure import (
-    conflict_failure,
-    conversion_failure,
-    failed_export_document,
-    failed_gate,
-    verified,
-)
 from cifar_export.int8.image_statistics import calibration_is_unlike, image_statistics
-from cifar_export.layer_evidence import explain_layers, layers_sentence
-from cifar_export.prepared import ReadyModel, calibration_images, ready_models
 from cifar_export.publish.publish import (
     DifferentArtefactError,
     make_folder,
@@ -40,8 +31,17 @@ from cifar_export.result import (
     PartialExportError,
 )
 from cifar_export.scratch import scratch_parent, staging_folder, sweep
-from cifar_export.source import open_source
-from cifar_export.staged import Request, Staged, seal, stage
+from cifar_export.stages.failure import (
+    conflict_failure,
+    conversion_failure,
+    failed_export_document,
+    failed_gate,
+    verified,
+)
+from cifar_export.stages.layer_evidence import explain_layers, layers_sentence
+from cifar_export.stages.prepared import ReadyModel, calibration_images, ready_models
+from cifar_export.stages.source import open_source
+from cifar_export.stages.staged import Request, Staged, seal, stage
 from cifar_export.targets.known_targets import TARGETS, Key
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 

@@ -11,7 +11,7 @@ from cifar_export.keras_graph.fold import fold
 from cifar_export.pipeline import check_installed
 from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, INTEGER_IO, ExportRecipe, Quantize
-from cifar_export.source import open_declared
+from cifar_export.stages.source import open_declared
 from cifar_runtime.formats.known_formats import ModelFormat
 
 

@@ -8,10 +8,10 @@ import pytest
 from cifar_fixtures.recipes import changed, export_recipe
 
 from cifar_data import packaged
-from cifar_export import prepared
 from cifar_export.qat.task import QatData
 from cifar_export.recipe import RUNNABLE, ExportRecipe, QatRecipe
 from cifar_export.result import ExportConflictError
+from cifar_export.stages import prepared
 from cifar_maintain import matrix
 from cifar_maintain.matrix import export_matrix, main
 from cifar_maintain.matrix_report import MatrixReport, matrix_from_text

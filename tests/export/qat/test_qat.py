@@ -127,7 +127,7 @@ def test_the_same_seed_trains_the_same_weights(
 def test_an_int8_export_can_be_trained_first(
     checkpoint: Path, data: QatData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cifar_export.prepared.qat_data", lambda: data)
+    monkeypatch.setattr("cifar_export.stages.prepared.qat_data", lambda: data)
     monkeypatch.setattr("cifar_export.pipeline.check_data_set", lambda: None)
     results = export(
         export_recipe(

@@ -6,9 +6,9 @@ from typing import Any
 from cifar_export.contracts import output_contract, quantized_contract
 from cifar_export.converted import Converted
 from cifar_export.int8.calibration import RepresentativeDataset
-from cifar_export.prepared import ReadyModel
 from cifar_export.recipe import ExportRecipe
-from cifar_export.source import Source
+from cifar_export.stages.prepared import ReadyModel
+from cifar_export.stages.source import Source
 from cifar_export.targets.failing_layer import with_layer_name
 from cifar_export.targets.known_targets import TARGETS, Conversion, Key
 from cifar_runtime.contract import Contract

@@ -15,10 +15,10 @@ from cifar_data.choose import stratified_positions
 from cifar_eval.layers.layer_errors import layer_errors
 from cifar_eval.layers.litert_layers import LiteRTTrace
 from cifar_eval.layers.onnx_layers import OnnxTrace
-from cifar_export import layer_evidence
 from cifar_export.pipeline import export
 from cifar_export.recipe import ExportRecipe
 from cifar_export.result import ExportGateError
+from cifar_export.stages import layer_evidence
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.documents import to_document
 

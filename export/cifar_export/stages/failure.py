@@ -9,7 +9,7 @@ from cifar_export.evidence.verify import Verification, verify
 from cifar_export.publish.publish import DifferentArtefactError
 from cifar_export.recipe import CALIBRATED, Quantize
 from cifar_export.result import ExportFailure
-from cifar_export.staged import Request, Staged
+from cifar_export.stages.staged import Request, Staged
 from cifar_export.targets.known_targets import Key
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError

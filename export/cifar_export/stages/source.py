@@ -20,7 +20,7 @@ from cifar_export.checkpoint.open import Checkpoint, open_checkpoint
 from cifar_export.checkpoint.reference import Reference, reference_of
 from cifar_export.checkpoint.reference_check import check_reference
 from cifar_export.contracts import output_contract, pixel_contract
-from cifar_export.evidence.measure import EvidenceImages, load_evidence_images
+from cifar_export.evidence.gather import EvidenceImages, load_evidence_images
 from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import InputContract

@@ -20,7 +20,7 @@ from cifar_export.keras_graph.fold import Folded, RescalingRule, fold
 from cifar_export.qat.distil import qat_data, trained
 from cifar_export.qat.task import QatTask
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
-from cifar_export.source import Source
+from cifar_export.stages.source import Source
 
 Progress = Callable[[str], None]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from cifar_eval.layers.explanation import Explanation, explain
 from cifar_eval.layers.layer_errors import LayerErrors
-from cifar_export.staged import Request, Staged, stage_float32_beside
+from cifar_export.stages.staged import Request, Staged, stage_float32_beside
 from cifar_runtime.errors import CifarEdgeError
 
 NUM_NAMED = 3

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_export.convert import contract_of, convert
 from cifar_export.converted import Converted
-from cifar_export.evidence.measure import Evidence
+from cifar_export.evidence.gather import Evidence
 from cifar_export.evidence.verify import Verification
-from cifar_export.prepared import ReadyModel, float_model
 from cifar_export.publish.card import card_document, licence_of
 from cifar_export.publish.publish import write_artefact
 from cifar_export.publish.seal import sealed_for_readers
 from cifar_export.recipe import ExportRecipe
-from cifar_export.source import Source
+from cifar_export.stages.convert import contract_of, convert
+from cifar_export.stages.prepared import ReadyModel, float_model
+from cifar_export.stages.source import Source
 from cifar_export.targets.known_targets import Key
 from cifar_runtime.contract import Contract
 

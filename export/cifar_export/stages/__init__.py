@@ -1,0 +1,1 @@
+"""The stages of one export, from the checkpoint to an artefact that can be published."""
