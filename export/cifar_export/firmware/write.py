@@ -19,6 +19,7 @@ from cifar_runtime.golden import golden_from_card
 
 Engine = Literal["c", "tflm"]
 _BOARD_FILES = ("boards/board.c", "boards/board.ld", "boards/Makefile")
+_TEMPLATES = ("self_test.c", "self_test.h", *_BOARD_FILES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def _c_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareReport]:
     arena = plan_arena(network)
     golden = golden_from_card(artefact.card)
     scores = simulate(network, golden_inputs(artefact, golden))
-    _ = check_scores
+    max_error = check_decisions(artefact, golden, scores)
     title = (
         f"{artefact.name} as C99, made by cifar-export from {artefact.path.name},\n"
         f"sha256 {artefact.sha256}."
@@ -87,7 +88,7 @@ def _c_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareReport]:
         "model.h": model_header(network, arena, title=title),
         "contract.h": contract_header(artefact),
         **golden_files(golden.images, scores),
-        **{name: template(name) for name in ("self_test.c", "self_test.h")},
+        **{name: template(name) for name in _TEMPLATES},
     }
     return files, FirmwareReport(
         engine="c",
