@@ -24,7 +24,9 @@ def braced(values: Iterable[int]) -> str:
 
 def numbers(values: Iterable[int]) -> str:
     """A braced list over as many lines as it needs."""
-    body = textwrap.fill(",".join(map(str, values)).replace(",", ", "), _WIDTH, break_on_hyphens=False)
+    body = textwrap.fill(
+        ",".join(map(str, values)).replace(",", ", "), _WIDTH, break_on_hyphens=False
+    )
     return "{\n" + body + "}"
 
 

@@ -1,7 +1,7 @@
 """Writes a lowered network as one C99 file and its header: constants, the kernels that it needs, and one function.
 
-Pure: a network and its arena in, text out. The kernels are files of their own in ``c/``; what is written here is data and
-calls.
+Pure: a network and its arena in, text out. The kernels are files of their own in ``c/``; what is written here is data
+and calls.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

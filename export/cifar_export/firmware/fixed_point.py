@@ -43,13 +43,13 @@ def multiply_high(a: int, b: int) -> int:
 
 def shift_right(value: int, bits: int) -> int:
     """``value / 2 ** bits``, rounded, halves away from zero: gemmlowp's RoundingDivideByPOT."""
-    mask = 2**bits - 1
-    return (value >> bits) + ((value & mask) > (mask >> 1) + (value < 0))
+    mask = (1 << bits) - 1
+    return (value >> bits) + int((value & mask) > (mask >> 1) + (value < 0))
 
 
 def shift_left(value: int, bits: int) -> int:
     """``value * 2 ** bits`` in 32 bits, saturated."""
-    return max(INT32_MIN, min(value << bits, INT32_MAX))
+    return max(INT32_MIN, min(value * (1 << bits), INT32_MAX))
 
 
 def rescale(value: int, multiplier: int, shift: int) -> int:
@@ -59,11 +59,11 @@ def rescale(value: int, multiplier: int, shift: int) -> int:
 
 def input_radius(integer_bits: int, shift: int) -> int:
     """The largest difference whose fixed-point image has ``integer_bits`` before the point."""
-    return math.floor((2**integer_bits - 1) * 2.0 ** (31 - integer_bits) / 2.0**shift)
+    return math.floor(math.ldexp(float((1 << integer_bits) - 1), 31 - integer_bits - shift))
 
 
 def exponential(value: int, integer_bits: int) -> int:
-    """exp of a number that is 0 or less, with 31 fractional bits.
+    """Exp of a number that is 0 or less, with 31 fractional bits.
 
     Args:
         value: with ``31 - integer_bits`` fractional bits.
@@ -83,7 +83,7 @@ def exponential(value: int, integer_bits: int) -> int:
 
 
 def _exponential_of_a_quarter(value: int) -> int:
-    """exp on -1/4 .. 0 by Taylor's series around -1/8, all with 31 fractional bits."""
+    """Exp on -1/4 .. 0 by Taylor's series around -1/8, all with 31 fractional bits."""
     x = value + (1 << 28)
     x2 = multiply_high(x, x)
     x3, x4 = multiply_high(x2, x), multiply_high(x2, x2)
@@ -103,12 +103,12 @@ def _half_reciprocal(value: int) -> int:
 
 
 def reciprocal(value: int) -> int:
-    """1 / (1 + x) for x in 0..1; both with 31 fractional bits."""
+    """The inverse of 1 + x for x in 0..1; both with 31 fractional bits."""
     return shift_left(_half_reciprocal(value), 1)
 
 
 def logistic(value: int, integer_bits: int) -> int:
-    """1 / (1 + exp(-x)), with 31 fractional bits; ``value`` has ``31 - integer_bits``."""
+    """The logistic function of x, with 31 fractional bits; ``value`` has ``31 - integer_bits``."""
     if value == 0:
         return 1 << 30
     positive = reciprocal(exponential(-abs(value), integer_bits))
@@ -116,7 +116,7 @@ def logistic(value: int, integer_bits: int) -> int:
 
 
 def tanh(value: int, integer_bits: int) -> int:
-    """tanh(x), with 31 fractional bits; ``value`` has ``31 - integer_bits``."""
+    """The hyperbolic tangent of x, with 31 fractional bits; ``value`` has ``31 - integer_bits``."""
     if value == 0:
         return 0
     reciprocal = _half_reciprocal(exponential(-abs(value), integer_bits + 1))

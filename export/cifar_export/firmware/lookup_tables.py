@@ -61,7 +61,7 @@ def relu_table(given: Scale, wanted: Scale, *, lowest: int, highest: int) -> tup
 def relu6_table(given: Scale) -> tuple[int, ...]:
     """RELU6, which keeps its input's scale: clamped to the integers of 0 and 6."""
     six = round_half_away(float(np.float32(6) / np.float32(given.scale)))
-    return _table(lambda q: min(max(q, given.zero_point), min(given.zero_point + six, 127)))
+    return _table(lambda q: min(max(q, given.zero_point), given.zero_point + six, 127))
 
 
 def leaky_relu_table(given: Scale, wanted: Scale, alpha: float) -> tuple[int, ...]:

@@ -103,15 +103,16 @@ def _network(graph: QuantizedGraph, operators: list[Operator], aliases: dict[int
         return index
 
     resolved = tuple(
-        replace(operator, inputs=tuple(map(resolve, operator.inputs)))
-        for operator in operators
+        replace(operator, inputs=tuple(map(resolve, operator.inputs))) for operator in operators
     )
     used = {index for operator in resolved for index in (*operator.inputs, operator.output)}
     constants = {index for index in used if graph.tensor(index).constant is not None}
     return Network(
         operators=resolved,
         sizes={index: graph.size(index) for index in sorted(used - constants)},
-        constants={index: bytes(graph.tensor(index).constant or b"") for index in sorted(constants)},
+        constants={
+            index: bytes(graph.tensor(index).constant or b"") for index in sorted(constants)
+        },
         input=resolve(graph.graph.inputs[0]),
         output=resolve(graph.graph.outputs[0]),
     )

@@ -221,7 +221,9 @@ def _real_factors(
 ) -> list[float]:
     tensor = graph.tensor(operator.inputs[1])
     if any(tensor.zero_points) or len(tensor.scales) not in (1, count):
-        raise refuse(operator.name, f"its weights have {len(tensor.scales)} scales", f"1 or {count}")
+        raise refuse(
+            operator.name, f"its weights have {len(tensor.scales)} scales", f"1 or {count}"
+        )
     if len(tensor.scales) > 1 and tensor.axis != axis:
         raise refuse(operator.name, f"its weights' scales run along axis {tensor.axis}", str(axis))
     if operator.name == "FULLY_CONNECTED" and len(tensor.scales) == 1:

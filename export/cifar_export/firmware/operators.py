@@ -1,7 +1,7 @@
 """The operators of a network as firmware runs them: every number that their C kernels need, worked out.
 
-It holds data only: ``lower`` makes it from a .tflite graph, ``emit`` writes it as C. Tensors are named by their index in
-the graph. All tensors are int8, NHWC, of one image.
+It holds data only: ``lower`` makes it from a .tflite graph, ``emit`` writes it as C. Tensors are named by their index
+in the graph. All tensors are int8, NHWC, of one image.
 """
 
 from dataclasses import dataclass
@@ -238,3 +238,16 @@ class Movement(Operator):
     target: Block
     fill: int | None = None
     output_bytes: int = 0
+
+
+def constant_bytes(operator: Operator) -> int:
+    """What an operator's weights, channels and tables take in flash; its few settings are not counted."""
+    match operator:
+        case Convolution() | Depthwise():
+            return int(operator.weights.size) + 12 * len(operator.channels)
+        case Lookup():
+            return len(operator.table)
+        case Softmax():
+            return 4 * len(operator.exponentials)
+        case _:
+            return 0

@@ -106,7 +106,8 @@ def _pooling(operator: Pooling, tensors: Tensors) -> _Integers:
         sums = np.where(inside, values, 0).sum(axis=2)
         # Towards zero from half a count away from it.
         result = np.sign(sums) * ((np.abs(sums) + counts // 2) // counts)
-    return np.clip(result, operator.range.lowest, operator.range.highest)
+    held: _Integers = np.clip(result, operator.range.lowest, operator.range.highest)
+    return held
 
 
 @_run.register
@@ -230,12 +231,13 @@ _CHANNEL_VALUES: tuple[Callable[[Channel], int], ...] = (
 )
 
 
-def _rescale(
-    values: _Integers, multiplier: int | _Integers, shift: int | _Integers
-) -> _Integers:
-    left, right = np.maximum(shift, 0), np.maximum(np.negative(shift), 0)
-    product = (values * (np.int64(1) << left) * multiplier + 2**30) >> 31
-    mask = (np.int64(1) << right) - 1
+def _rescale(values: _Integers, multiplier: int | _Integers, shift: int | _Integers) -> _Integers:
+    shifts = np.asarray(shift, np.int64)
+    left: _Integers = np.maximum(shifts, 0)
+    right: _Integers = np.maximum(-shifts, 0)
+    shifted: _Integers = values * (np.int64(1) << left) * np.int64(multiplier) + np.int64(2**30)
+    product: _Integers = shifted >> np.int64(31)
+    mask: _Integers = (np.int64(1) << right) - 1
     result: _Integers = (product >> right) + ((product & mask) > (mask >> 1) + (product < 0))
     return result
 

@@ -1,0 +1,68 @@
+"""On emulated boards the self-test boots and prints the host's scores, within its budgets of flash and instructions."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from cifar_fixtures.c_compiler import build, needs_compiler
+
+from cifar_export.firmware.write import FirmwareReport, write_firmware
+
+EDGE_S = Path(__file__).parents[3] / "runtime/cifar_runtime/models/edge-s-int8.tflite"
+TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "make")
+MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
+needs_boards = pytest.mark.skipif(
+    bool(MISSING),
+    reason=f"no {' and no '.join(MISSING)}: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm",
+)
+# Instructions of TensorFlow Lite Micro for the same network on the same emulators: 95.7 and 98.8 million with its
+# reference kernels on M3 and M7, 25.4 million with CMSIS-NN on M7; docs/microcontroller.md.
+BUDGETS = {"m3": 95_700_000 // 2, "m7": 33_000_000, "m55": 12_000_000}
+CODE_BYTES = 40_000
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FirmwareReport]:
+    folder = tmp_path_factory.mktemp("firmware")
+    return folder, write_firmware(EDGE_S, folder, engine="c")
+
+
+@needs_boards
+@needs_compiler
+@pytest.mark.parametrize("board", BUDGETS)
+def test_a_board_gives_the_scores_of_the_host(
+    written: tuple[Path, FirmwareReport], board: str
+) -> None:
+    folder, report = written
+    host = subprocess.run(
+        [build(folder, sources=("golden.c", "model.c", "self_test.c"))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    done = subprocess.run(
+        [shutil.which("make") or "make", "-s", f"run-{board}"],
+        cwd=folder / "boards",
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert host.stdout in done.stdout
+    assert host.stdout.endswith("self-test passed\n")
+    assert _number("arena bytes", done.stdout) == report.arena_bytes
+    assert _number("stack bytes", done.stdout) < 1024
+    assert 1_000_000 < _number("instructions", done.stdout) < BUDGETS[board]
+    golden_bytes = report.num_vectors * (32 * 32 * 3 + 10)
+    assert _number(r"\.text", done.stdout) - report.constant_bytes - golden_bytes < CODE_BYTES, (
+        done.stdout
+    )
+
+
+def _number(title: str, text: str) -> int:
+    found = re.search(rf"^{title}\s+(\d+)", text, re.MULTILINE)
+    assert found is not None, text
+    return int(found[1])
