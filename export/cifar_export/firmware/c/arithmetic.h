@@ -49,3 +49,26 @@ static inline int8_t clamp(int32_t value, const struct output_range *range)
     result = result > range->highest ? range->highest : result;
     return (int8_t)result;
 }
+
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#include <arm_mve.h>
+#define WITH_VECTORS 1
+
+/* rescale of four numbers. Vectors shift left by a negative amount to the right, halves up: minus one makes halves of
+ * negative numbers go away from zero too. */
+static inline int32x4_t rescale_vector(int32x4_t values, int32x4_t multipliers, int32x4_t shifts)
+{
+    const int32x4_t zero = vdupq_n_s32(0);
+    const int32x4_t right = vminq_s32(shifts, zero);
+    const int32x4_t product = vqrdmulhq_s32(vshlq_s32(values, vmaxq_s32(shifts, zero)), multipliers);
+    return vrshlq_s32(vaddq_s32(product, vshrq_n_s32(vandq_s32(product, right), 31)), right);
+}
+
+static inline int32x4_t clamp_vector(int32x4_t values, const struct output_range *range)
+{
+    const int32x4_t result = vmaxq_s32(vaddq_n_s32(values, range->zero_point), vdupq_n_s32(range->lowest));
+    return vminq_s32(result, vdupq_n_s32(range->highest));
+}
+#else
+#define WITH_VECTORS 0
+#endif

@@ -25,6 +25,23 @@ static void depthwise_pixel(const struct depthwise *op, const int8_t *patch, int
     const int32_t channels = op->window.channels * op->multiplier;
     const struct channel *channel = op->channels;
     int32_t c = 0, tap;
+#if WITH_VECTORS
+    const uint32x4_t lanes = vmulq_n_u32(vidupq_n_u32(0, 1), 3);
+    for (; c + 4 <= channels; c += 4) {
+        const int32_t *numbers = &channel->bias;
+        const int8_t *x = patch + c, *w = op->weights + c;
+        int32x4_t sums = vldrwq_gather_shifted_offset_s32(numbers, lanes);
+        for (tap = 0; tap < taps; ++tap) {
+            sums = vaddq_s32(sums, vmulq_s32(vldrbq_s32(x), vldrbq_s32(w)));
+            x += channels;
+            w += channels;
+        }
+        sums = rescale_vector(sums, vldrwq_gather_shifted_offset_s32(numbers + 1, lanes),
+                              vldrwq_gather_shifted_offset_s32(numbers + 2, lanes));
+        vstrbq_s32(output + c, clamp_vector(sums, &op->range));
+        channel += 4;
+    }
+#else
     for (; c + 4 <= channels; c += 4) {
         const int8_t *x = patch + c, *w = op->weights + c;
         int32_t s0 = channel[0].bias, s1 = channel[1].bias, s2 = channel[2].bias, s3 = channel[3].bias;
@@ -42,6 +59,7 @@ static void depthwise_pixel(const struct depthwise *op, const int8_t *patch, int
         output[c + 3] = clamp(rescale(s3, channel[3].multiplier, channel[3].shift), &op->range);
         channel += 4;
     }
+#endif
     for (; c < channels; ++c) {
         int32_t sum = channel->bias;
         for (tap = 0; tap < taps; ++tap) {
