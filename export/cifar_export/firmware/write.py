@@ -21,8 +21,8 @@ from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.golden import golden_from_card
 
 Engine = Literal["c", "tflm"]
-_BOARD_FILES = ("boards/board.c", "boards/board.ld", "boards/Makefile")
-_TEMPLATES = ("self_test.c", "self_test.h", *_BOARD_FILES)
+_BOARD_FILES = ("board.c", "board.ld", "mps2.ld", "mps3.ld", "Makefile")
+_TEMPLATES = ("self_test.c", "self_test.h", *(f"boards/{name}" for name in _BOARD_FILES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
