@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -388,3 +389,16 @@ def reference_scores(data: bytes, images: NDArray[np.int8]) -> NDArray[np.int8]:
         interpreter.invoke()
         rows.append(interpreter.get_output(0).ravel().copy())
     return np.array(rows)
+
+
+def reference_tensors(data: bytes, image: NDArray[np.int8]) -> Callable[[int], NDArray[np.int8]]:
+    """What every tensor holds after an image, by its index, with TensorFlow Lite Micro's reference kernels."""
+    from tflite_micro.python.tflite_micro import runtime
+
+    keep = runtime.InterpreterConfig.kPreserveAllTensors
+    interpreter = runtime.Interpreter.from_bytes(
+        data, arena_size=2_000_000, intrepreter_config=keep
+    )
+    interpreter.set_input(image[None], 0)
+    interpreter.invoke()
+    return lambda index: np.asarray(interpreter.GetTensor(index, 0)["tensor_data"]).ravel()

@@ -97,6 +97,7 @@ def _functions(network: Network, arena: Arena, steps: Sequence[Step]) -> Iterato
 
     yield f"int8_t *model_input(void)\n{{\n    return {place(network.input)};\n}}\n"
     yield f"const int8_t *model_output(void)\n{{\n    return {place(network.output)};\n}}\n"
+    last_writers = {operator.output: n for n, operator in enumerate(network.operators)}
     yield "void model_run(void)\n{"
     for number, (operator, step) in enumerate(zip(network.operators, steps, strict=True)):
         scratch = scratch_of(number)
@@ -105,8 +106,9 @@ def _functions(network: Network, arena: Arena, steps: Sequence[Step]) -> Iterato
             output=place(operator.output),
             scratch=place(scratch) if scratch in arena.offsets else "0",
         )
-        size = network.sizes[operator.output]
-        yield f'    TRACE({number}, "{operator.name}", {place(operator.output)}, {size})'
+        if last_writers[operator.output] == number:
+            size = network.sizes[operator.output]
+            yield f'    TRACE({number}, "{operator.name}", {place(operator.output)}, {size})'
     yield "}\n"
 
 

@@ -3,10 +3,15 @@
 The card's own scores are LiteRT's; kernels of another family differ from them by some steps, so decisions are compared.
 """
 
+import zlib
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.firmware.c_text import numbers
+from cifar_export.firmware.lower import Network
+from cifar_export.firmware.simulate import trace
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.golden import GoldenVectors
@@ -47,12 +52,15 @@ def check_decisions(artefact: Artefact, golden: GoldenVectors, scores: NDArray[n
     return float(np.abs(found - golden.scores).max())
 
 
-def golden_files(images: NDArray[np.uint8], scores: NDArray[np.int8]) -> dict[str, str]:
+def golden_files(
+    images: NDArray[np.uint8], scores: NDArray[np.int8], checksums: Sequence[int] = ()
+) -> dict[str, str]:
     """golden.h and golden.c.
 
     Args:
         images: uint8, shape (n, height, width, 3), 0..255.
         scores: int8, shape (n, num_classes).
+        checksums: of every operator's output for the first image, see :func:`operator_checksums`.
     """
     rows = images.reshape(len(images), -1)
     count, pixels, classes = len(rows), rows.shape[1], scores.shape[1]
@@ -61,7 +69,9 @@ def golden_files(images: NDArray[np.uint8], scores: NDArray[np.int8]) -> dict[st
         "#ifndef GOLDEN_H\n#define GOLDEN_H\n\n#include <stdint.h>\n\n"
         f"#define GOLDEN_COUNT {count}\n\n"
         f"extern const uint8_t golden_images[GOLDEN_COUNT][{pixels}];\n"
-        f"extern const int8_t golden_scores[GOLDEN_COUNT][{classes}];\n\n#endif\n"
+        f"extern const int8_t golden_scores[GOLDEN_COUNT][{classes}];\n"
+        + _checksums(checksums)
+        + "\n#endif\n"
     )
     source = (
         f"{_INCLUDES}\nconst uint8_t golden_images[GOLDEN_COUNT][{pixels}] = {{\n"
@@ -71,3 +81,25 @@ def golden_files(images: NDArray[np.uint8], scores: NDArray[np.int8]) -> dict[st
         + "};\n"
     )
     return {"golden.h": header, "golden.c": source}
+
+
+def _checksums(checksums: Sequence[int]) -> str:
+    if not checksums:
+        return ""
+    return (
+        "\n/* CRC-32 of each operator's output for the first image; only a build with -DMODEL_TRACE has them. */\n"
+        "#ifdef MODEL_TRACE\n"
+        f"static const uint32_t golden_checksums[{len(checksums)}] = "
+        f"{{{', '.join(f'{one}u' for one in checksums)}}};\n#endif\n"
+    )
+
+
+def operator_checksums(network: Network, image: NDArray[np.int8]) -> tuple[int, ...]:
+    """CRC-32 of each operator's output; of a tensor that several operators write, after the last of them.
+
+    Args:
+        network: what to compute.
+        image: int8, as the network's input expects it.
+    """
+    steps = trace(network, image.reshape(1, -1))
+    return tuple(zlib.crc32(tensors[operator.output].tobytes()) for operator, tensors in steps)

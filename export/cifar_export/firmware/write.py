@@ -1,15 +1,20 @@
 """Writes a firmware folder from an int8 artefact; nothing is written before everything is known to work."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cifar_export.firmware.arena import plan_arena
 from cifar_export.firmware.c_text import template
 from cifar_export.firmware.contract_header import contract_header
 from cifar_export.firmware.emit import model_header, model_source
-from cifar_export.firmware.golden_vectors import check_decisions, golden_files, golden_inputs
+from cifar_export.firmware.golden_vectors import (
+    check_decisions,
+    golden_files,
+    golden_inputs,
+    operator_checksums,
+)
 from cifar_export.firmware.lower import lower
 from cifar_export.firmware.operators import constant_bytes
 from cifar_export.firmware.simulate import simulate
@@ -49,6 +54,10 @@ class FirmwareReport:
     num_vectors: int
     max_error: float
 
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON-ready data."""
+        return asdict(self)
+
 
 def write_firmware(model: Path, folder: Path, *, engine: Engine) -> FirmwareReport:
     """Writes a network as C into a folder, with its contract, golden vectors and self-test.
@@ -80,14 +89,15 @@ def _c_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareReport]:
     network = lower(artefact.data)
     arena = plan_arena(network)
     golden = golden_from_card(artefact.card)
-    scores = simulate(network, golden_inputs(artefact, golden))
+    inputs = golden_inputs(artefact, golden)
+    scores = simulate(network, inputs)
     max_error = check_decisions(artefact, golden, scores)
     title = _title(artefact, "C99")
     files = {
         "model.c": model_source(network, arena, title=title),
         "model.h": model_header(network, arena, title=title),
         "contract.h": contract_header(artefact),
-        **golden_files(golden.images, scores),
+        **golden_files(golden.images, scores, operator_checksums(network, inputs[0])),
         **{name: template(name) for name in _TEMPLATES},
     }
     return files, FirmwareReport(

@@ -12,11 +12,12 @@ from cifar_fixtures.quantized_networks import (
     random_images,
     random_network,
     reference_scores,
+    reference_tensors,
 )
 
 from cifar_data.packaged import test_sample as load_test_sample
 from cifar_export.firmware.lower import lower
-from cifar_export.firmware.simulate import simulate
+from cifar_export.firmware.simulate import simulate, trace
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.preprocess import input_table
 
@@ -40,6 +41,20 @@ def test_a_random_network(seed: int) -> None:
     data, given = random_network(seed)
     images = random_images(seed, given, 6)
     np.testing.assert_array_equal(simulate(lower(data), images), reference_scores(data, images))
+
+
+@pytest.mark.parametrize("seed", range(3000, 3020))
+def test_every_operator_of_a_random_network(seed: int) -> None:
+    """Their outputs, not the scores alone: a saturated end would hide a wrong middle."""
+    data, given = random_network(seed)
+    image = random_images(seed, given, 3)[2:]
+    expected = reference_tensors(data, image[0])
+    network = lower(data)
+    last = {operator.output: operator for operator in network.operators}
+    for operator, tensors in trace(network, image.reshape(1, -1)):
+        if last[operator.output] is operator:  # the last of a concatenation's copies
+            found = tensors[operator.output].ravel()
+            np.testing.assert_array_equal(found, expected(operator.output), operator.name)
 
 
 @pytest.mark.parametrize("name", UNARY)

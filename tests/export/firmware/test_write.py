@@ -48,21 +48,43 @@ def test_the_self_test_passes_on_the_host_under_the_sanitizers(
     assert lines[9:] == ["self-test passed"]
 
 
+def flip_first_weight(folder: Path, copy: Path, step: int) -> None:
+    """A copy of the written files in which one weight of a step has the other sign."""
+    for path in folder.glob("*.[ch]"):
+        (copy / path.name).write_bytes(path.read_bytes())
+    text = (copy / "model.c").read_text()
+    first_weight = re.compile(rf"(step_{step}_weights\[\d+\] = \{{\s*)(-?\d+)")
+    flipped, count = first_weight.subn(lambda found: f"{found[1]}{-int(found[2])}", text)
+    assert (count, flipped != text) == (1, True)
+    (copy / "model.c").write_text(flipped)
+
+
 @needs_compiler
 def test_the_self_test_names_the_first_vector_that_a_flipped_weight_changes(
     written: tuple[Path, FirmwareReport], tmp_path: Path
 ) -> None:
-    for path in written[0].glob("*.[ch]"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    text = (tmp_path / "model.c").read_text()
-    first_weight = re.compile(r"(step_0_weights\[\d+\] = \{\s*)(-?\d+)")
-    flipped, count = first_weight.subn(lambda found: f"{found[1]}{-int(found[2])}", text)
-    assert (count, flipped != text) == (1, True)
-    (tmp_path / "model.c").write_text(flipped)
+    flip_first_weight(written[0], tmp_path, step=0)
     done = run(build(tmp_path, sources=SOURCES))
     assert done.returncode == 1
     assert "vector 1 differs" in done.stdout
     assert done.stdout.endswith("self-test failed: vector 1 is the first that differs\n")
+
+
+@needs_compiler
+def test_a_build_with_a_trace_names_the_first_operator_that_differs(
+    written: tuple[Path, FirmwareReport], tmp_path: Path
+) -> None:
+    done = run(build(written[0], "-DMODEL_TRACE", sources=SOURCES))
+    operators = re.findall(r"^operator (\d+) \S+ (same|differs)$", done.stdout, re.MULTILINE)
+    assert operators == [(str(number), "same") for number in range(1, 17)]
+    assert done.returncode == 0
+    flip_first_weight(written[0], tmp_path, step=3)
+    done = run(build(tmp_path, "-DMODEL_TRACE", sources=SOURCES))
+    lines = done.stdout.splitlines()
+    assert lines[1:5] == [f"operator {n} CONV_2D same" for n in (1, 2, 3)] + [
+        "operator 4 CONV_2D differs"
+    ]
+    assert done.returncode == 1
 
 
 def test_the_network_needs_no_library_but_two_headers(

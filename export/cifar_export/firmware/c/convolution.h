@@ -125,15 +125,19 @@ static inline void multiply_add(const int8_t *x0, const int8_t *x1, const int8_t
         s10 += b * c;                                                                                                  \
         s11 += b * d;                                                                                                  \
     }
-    for (; left >= 4; left -= 4) {
+    for (; left >= 8; left -= 8) {
         STEP(0)
         STEP(1)
         STEP(2)
         STEP(3)
-        x0 += 4;
-        x1 += 4;
-        w0 += 4;
-        w1 += 4;
+        STEP(4)
+        STEP(5)
+        STEP(6)
+        STEP(7)
+        x0 += 8;
+        x1 += 8;
+        w0 += 8;
+        w1 += 8;
     }
 #undef STEP
 #endif

@@ -19,7 +19,7 @@ void model_run(void);
 /* The scores of the last run, MODEL_OUTPUT_BYTES of them, until the input is filled again. */
 const int8_t *model_output(void);
 
-/* Built with -DMODEL_TRACE, model_run calls this after each operator; it is yours to define. */
+/* Built with -DMODEL_TRACE, model_run calls this after each operator; self_test.c has one that compares checksums. */
 #ifdef MODEL_TRACE
 void model_trace(int32_t step, const char *name, const int8_t *tensor, int32_t bytes);
 #endif
