@@ -14,7 +14,8 @@ def template(name: str) -> str:
 
 def comment(text: str) -> str:
     """Text as a C comment; it cannot end it early."""
-    return "/* " + "\n * ".join(text.replace("*/", "* /").splitlines()) + " */"
+    lines = text.replace("*/", "* /").splitlines()
+    return "/* " + "\n".join([lines[0], *(f" * {line}".rstrip() for line in lines[1:])]) + " */"
 
 
 def braced(values: Iterable[int]) -> str:
