@@ -13,7 +13,10 @@ from cifar_export.firmware.emit import model_header, model_source
 from cifar_export.firmware.lower import Network
 
 HARNESS = Path(__file__).parents[1] / "export" / "firmware" / "harness.c"
-STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
+STRICT = (
+    *("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow"),
+    *("-Wvla", "-Wundef", "-Wcast-qual", "-Wmissing-prototypes", "-Wstrict-prototypes", "-Werror"),
+)
 SANITIZERS = ("-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")

@@ -277,14 +277,18 @@ class NetworkBuilder:
     def cut(self, given: Tensor) -> Tensor:
         begin = [int(self.random.integers(0, size)) for size in given.shape]
         end = [int(self.random.integers(first + 1, size + 1)) for first, size in _zip(begin, given)]
-        steps = [int(step) for step in self.random.integers(1, 3, 4)]
+        whole = bool(self.random.integers(0, 3) == 0)
+        steps = [1 if whole else int(step) for step in self.random.integers(1, 3, 4)]
         shape = tuple(
             math.ceil((last - first) / step)
             for first, last, step in zip(begin, end, steps, strict=True)
         )
-        lists = [self.constant(np.array(one, np.int32)) for one in (begin, end, steps)]
         output = self.tensor(shape, given.scale, given.zero_point)
+        numbers = (begin, shape) if whole else (begin, end, steps)
+        lists = [self.constant(np.array(one, np.int32)) for one in numbers]
         inputs = [given.index, *lists]
+        if whole:
+            return self.operator("SLICE", inputs, output, options_class="SliceOptions")
         return self.operator("STRIDED_SLICE", inputs, output, options_class="StridedSliceOptions")
 
     def join(self, one: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ _LOWER: Mapping[str, _Lower] = {
     "TANH": lower_arithmetic.lookup,
     "TRANSPOSE": lower_movements.transpose,
 }
+_WITH_BIAS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _ALIASES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
 
@@ -68,12 +69,22 @@ def lower(data: bytes) -> Network:
         ArtefactError: the file is damaged, has not one int8 input and output, or has an operator
             that is not here; the message names it.
     """
-    graph = QuantizedGraph(graph=tflite_graph(data))
+    try:
+        return _lower(QuantizedGraph(graph=tflite_graph(data)))
+    except (IndexError, KeyError, ValueError, ArithmeticError) as error:
+        raise ArtefactError(
+            f"the model is not a valid .tflite file: an operator's tensors or settings: {error}.",
+            hint="Restore the file, or export it again.",
+        ) from error
+
+
+def _lower(graph: QuantizedGraph) -> Network:
     if len(graph.graph.inputs) != 1 or len(graph.graph.outputs) != 1:
         raise refuse("the model", f"it has {len(graph.graph.inputs)} inputs", "one, and one output")
     for index in (graph.graph.inputs[0], graph.graph.outputs[0]):
         graph.scale("the model", index)
     _check_names(graph)
+    _check_tensors(graph)
     aliases: dict[int, int] = {}
     operators: list[Operator] = []
     for operator in graph.graph.operators:
@@ -94,6 +105,23 @@ def _check_names(graph: QuantizedGraph) -> None:
             f"expected only {', '.join(sorted(known))}.",
             hint="Use the tflm engine, or replace these layers.",
         )
+
+
+def _check_tensors(graph: QuantizedGraph) -> None:
+    """Only a bias may be left out, and every tensor is written once, before it is read."""
+    known = {graph.graph.inputs[0]}
+    known |= {n for n, one in enumerate(graph.graph.tensors) if one.constant is not None}
+    for operator in graph.graph.operators:
+        read = operator.inputs if operator.name not in _WITH_BIAS else operator.inputs[:2]
+        if not read or not known.issuperset(read) or len(operator.outputs) != 1:
+            raise refuse(
+                operator.name, "it reads a tensor that nothing writes", "one that is there"
+            )
+        if operator.outputs[0] in known:
+            raise refuse(operator.name, "it writes a tensor that is there already", "a new one")
+        known.add(operator.outputs[0])
+    if graph.graph.outputs[0] not in known:
+        raise refuse("the model", "nothing writes its output", "an operator that does")
 
 
 def _network(graph: QuantizedGraph, operators: list[Operator], aliases: dict[int, int]) -> Network:

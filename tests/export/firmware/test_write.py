@@ -121,6 +121,26 @@ def test_an_operator_without_a_kernel_is_refused_by_name() -> None:
         lower(data)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_graph_is_refused_or_read_but_never_an_exception_of_ours(seed: int) -> None:
+    pytest.importorskip("tflite_micro", reason="pip install tflite-micro: it brings the schema")
+    from cifar_fixtures.quantized_networks import random_network
+
+    from cifar_export.firmware.lower import lower
+
+    data, _ = random_network(seed)
+    random = np.random.default_rng(seed)
+    refused = 0
+    for _ in range(100):
+        damaged = bytearray(data)
+        damaged[int(random.integers(8, len(data)))] = int(random.integers(0, 256))
+        try:
+            lower(bytes(damaged))
+        except ArtefactError:
+            refused += 1
+    assert 0 < refused < 100
+
+
 def test_another_file_than_int8_is_refused(tmp_path: Path) -> None:
     other = Path(__file__).parents[2] / "runtime/artefacts/v1/tiny-float32.onnx"
     with pytest.raises(ArtefactError, match=r"is onnx with float32 input, expected an int8"):
