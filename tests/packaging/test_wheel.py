@@ -53,7 +53,10 @@ TOOLS = {
     "cifar_eval": "benchmarks",
     "cifar_bench": "benchmarks",
 }
-CODE_PATTERNS = ("*.py", "py.typed", "*.schema.json", "contracts/*.json", "templates/*.*")
+CODE_PATTERNS = (
+    *("*.py", "py.typed", "*.schema.json", "contracts/*.json", "templates/*.*"),
+    *("firmware/c/*.[ch]", "firmware/c/boards/*"),
+)
 
 
 @pytest.fixture(scope="session")

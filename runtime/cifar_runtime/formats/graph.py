@@ -4,8 +4,8 @@ It is filled in by ``tflite_graph`` and ``onnx_graph``, which read files without
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat, load
 
@@ -27,6 +27,8 @@ class GraphTensor:
         scales: real units per integer step; one, or one per channel; empty: not quantized.
         zero_points: integers that stand for real 0, one for each scale.
         axis: the channel axis of per-channel scales.
+        constant: its data in the file, not copied; None for one that is computed, and where a reader
+            leaves it out.
     """
 
     name: str
@@ -36,6 +38,7 @@ class GraphTensor:
     scales: tuple[float, ...] = ()
     zero_points: tuple[int, ...] = ()
     axis: int | None = None
+    constant: memoryview | None = field(default=None, compare=False, repr=False)
 
     @property
     def num_elements(self) -> int | None:
@@ -60,6 +63,7 @@ class GraphOperator:
         macs: multiply-accumulates for one image; None where they are not known.
         activations: numbers that one with multiply-accumulates reads and writes for one image besides
             its parameters; 0 for others, None where they are not known.
+        options: its settings by name, such as ``stride_h``; empty where a reader leaves them out.
     """
 
     name: str
@@ -68,6 +72,7 @@ class GraphOperator:
     parameters: tuple[int, ...]
     macs: int | None
     activations: int | None
+    options: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.flatbuffer import FlatBuffer, Table
 from cifar_runtime.formats.graph import PARAMETER_DTYPES, Graph, GraphOperator, GraphTensor
+from cifar_runtime.formats.tflite_options import operator_options
 
 _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
 _SUBGRAPH_TENSORS, _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS, _SUBGRAPH_OPERATORS = 0, 1, 2, 3
@@ -20,7 +21,7 @@ _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_BUFFER, _TENSOR_NAME = 0, 1, 2, 3
 _TENSOR_QUANTIZATION, _TENSOR_SHAPE_SIGNATURE = 4, 7
 _QUANTIZATION_SCALE, _QUANTIZATION_ZERO_POINT, _QUANTIZATION_AXIS = 2, 3, 6
 _CODE_DEPRECATED_BUILTIN, _CODE_CUSTOM, _CODE_BUILTIN = 0, 1, 3
-_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS = 0, 1, 2
+_OPERATOR_CODE, _OPERATOR_INPUTS, _OPERATOR_OUTPUTS, _OPERATOR_OPTIONS = 0, 1, 2, 4
 _BUFFER_DATA = 0
 
 # Longer ones exist in hostile files only, where their product takes minutes.
@@ -92,15 +93,13 @@ def tflite_graph(data: bytes) -> Graph:
 
 def _graph(model: Table) -> Graph:
     codes = [_operator_name(code) for code in model.tables(_MODEL_OPERATOR_CODES)]
-    buffer_bytes = [len(buffer.data(_BUFFER_DATA)) for buffer in model.tables(_MODEL_BUFFERS)]
+    buffers = [buffer.data(_BUFFER_DATA) for buffer in model.tables(_MODEL_BUFFERS)]
     tensors: list[GraphTensor] = []
     operators: list[GraphOperator] = []
     ends: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     for subgraph in model.tables(_MODEL_SUBGRAPHS):
         first = len(tensors)
-        tensors.extend(
-            _tensor(tensor, buffer_bytes) for tensor in subgraph.tables(_SUBGRAPH_TENSORS)
-        )
+        tensors.extend(_tensor(tensor, buffers) for tensor in subgraph.tables(_SUBGRAPH_TENSORS))
         index = _Index(first, len(tensors))
         ends.append((index.all(subgraph, _SUBGRAPH_INPUTS), index.all(subgraph, _SUBGRAPH_OUTPUTS)))
         operators.extend(_operators(subgraph, codes, tensors, index))
@@ -144,6 +143,7 @@ def _operators(
             parameters=_parameters(name, inputs, tensors),
             macs=macs,
             activations=macs and _activations(inputs, outputs, tensors),
+            options=operator_options(name, operator.table(_OPERATOR_OPTIONS)),
         )
 
 
@@ -155,7 +155,7 @@ def _operator_name(code: Table) -> str:
     return f"CUSTOM:{code.text(_CODE_CUSTOM)}" if name == "CUSTOM" else name
 
 
-def _tensor(tensor: Table, buffer_bytes: Sequence[int]) -> GraphTensor:
+def _tensor(tensor: Table, buffers: Sequence[memoryview]) -> GraphTensor:
     dtype = tensor.number(_TENSOR_TYPE, "b")
     fixed = tensor.integers(_TENSOR_SHAPE)
     # An axis of size -1 is open; files without one have no signature.
@@ -163,7 +163,7 @@ def _tensor(tensor: Table, buffer_bytes: Sequence[int]) -> GraphTensor:
     if len(shape) > _MAX_AXES:
         raise ValueError(f"a tensor has {len(shape)} axes, expected at most {_MAX_AXES}")
     buffer = tensor.number(_TENSOR_BUFFER, "I")
-    if buffer >= len(buffer_bytes):
+    if buffer >= len(buffers):
         raise ValueError("it names a buffer that is not there")
     quantization = tensor.table(_TENSOR_QUANTIZATION)
     scales = () if quantization is None else quantization.vector(_QUANTIZATION_SCALE, "f")
@@ -171,7 +171,8 @@ def _tensor(tensor: Table, buffer_bytes: Sequence[int]) -> GraphTensor:
         name=tensor.text(_TENSOR_NAME),
         dtype=_DTYPES[dtype] if 0 <= dtype < len(_DTYPES) else f"type {dtype}",
         shape=tuple(None if size < 0 else size for size in shape),
-        constant_bytes=buffer_bytes[buffer] or None,
+        constant_bytes=len(buffers[buffer]) or None,
+        constant=buffers[buffer] or None,
         scales=scales,
         zero_points=quantization.integers(_QUANTIZATION_ZERO_POINT, "q") if quantization else (),
         axis=quantization.number(_QUANTIZATION_AXIS, "i")

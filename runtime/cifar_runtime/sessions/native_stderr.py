@@ -24,6 +24,17 @@ _lock = threading.Lock()
 @contextmanager
 def filtered_native_stderr() -> Iterator[None]:
     """Holds stderr back while the body runs, then passes on all lines that no interpreter wrote."""
+    held = bytearray()
+    try:
+        with held_stderr(held):
+            yield
+    finally:
+        _pass_on(bytes(held))
+
+
+@contextmanager
+def held_stderr(text: bytearray) -> Iterator[None]:
+    """Holds stderr back while the body runs; ``text`` gets what was written to it, by C too."""
     with _lock, _memory_file() as held:
         try:
             saved = os.dup(_STDERR)
@@ -39,7 +50,7 @@ def filtered_native_stderr() -> Iterator[None]:
             os.dup2(saved, _STDERR)
             os.close(saved)
             held.seek(0)
-            _pass_on(held.read())
+            text += held.read()
 
 
 def _memory_file() -> BinaryIO:

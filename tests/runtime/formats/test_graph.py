@@ -199,3 +199,21 @@ def test_damaged_files_are_errors_of_ours(any_model: Path) -> None:
         except ArtefactError:
             refused += 1
     assert refused > 20
+
+
+def test_a_tflite_graph_has_its_operators_settings_and_constants() -> None:
+    """The tiny network's first layer: 3x3 without padding, stride 1, RELU, 8 filters of 3 channels."""
+    graph = graph_of(V1 / "tiny-int8.tflite")
+    first = graph.operators[0]
+    assert first.options == {
+        "padding": 1,
+        "stride_w": 1,
+        "stride_h": 1,
+        "fused_activation_function": 1,
+        "dilation_w_factor": 1,
+        "dilation_h_factor": 1,
+    }
+    weights = graph.tensors[first.inputs[1]]
+    assert weights.constant is not None
+    assert len(weights.constant) == weights.constant_bytes == 8 * 3 * 3 * 3
+    assert graph.tensors[first.inputs[0]].constant is None

@@ -1,0 +1,21 @@
+static void max_pool(const struct pooling *op, const int8_t *input, int8_t *output)
+{
+    const struct window *window = &op->window;
+    int32_t y, x, c, row, column;
+    for (y = 0; y < window->output_height; ++y) {
+        for (x = 0; x < window->output_width; ++x) {
+            const struct inside part = clip(window, y, x);
+            for (c = 0; c < window->channels; ++c) {
+                int32_t largest = INT8_MIN;
+                for (row = part.top; row < part.bottom; ++row) {
+                    const int8_t *from = input + (row * window->input_width + part.left) * window->channels + c;
+                    for (column = part.left; column < part.right; ++column) {
+                        largest = *from > largest ? *from : largest;
+                        from += window->channels;
+                    }
+                }
+                *output++ = clamp_to(largest, op);
+            }
+        }
+    }
+}

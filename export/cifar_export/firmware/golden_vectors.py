@@ -1,0 +1,105 @@
+"""The golden vectors as C: the images of the card, and the scores that this firmware must give for them, bit for bit.
+
+The card's own scores are LiteRT's; kernels of another family differ from them by some steps, so decisions are compared.
+"""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_export.firmware.c_text import numbers
+from cifar_export.firmware.lower import Network
+from cifar_export.firmware.simulate import trace
+from cifar_runtime.artefact import Artefact
+from cifar_runtime.errors import ArtefactError
+from cifar_runtime.golden import GoldenVectors
+from cifar_runtime.preprocess import input_table
+from cifar_runtime.scores import dequantize
+
+_INCLUDES = '#include "golden.h"\n'
+
+
+def golden_inputs(artefact: Artefact, golden: GoldenVectors) -> NDArray[np.int8]:
+    """The images as the model takes them: int8, shape (n, height, width, 3)."""
+    table: NDArray[np.int8] = input_table(artefact.contract.input)
+    return table[golden.images]
+
+
+def check_decisions(artefact: Artefact, golden: GoldenVectors, scores: NDArray[np.int8]) -> float:
+    """Compares the firmware's decisions with the card's; returns the largest difference of a score, in real units.
+
+    Args:
+        artefact: the model.
+        golden: its golden vectors.
+        scores: int8, shape (n, num_classes).
+
+    Raises:
+        ArtefactError: an image is decided otherwise whose best scores are further apart than two machines may differ.
+    """
+    found = dequantize(scores, artefact.contract.output)
+    best = np.sort(golden.scores, axis=1)
+    is_clear = best[:, -1] - best[:, -2] > 2 * golden.tolerance
+    differs = found.argmax(axis=1) != golden.scores.argmax(axis=1)
+    if (is_clear & differs).any():
+        vector = int((is_clear & differs).argmax()) + 1
+        raise ArtefactError(
+            f"{artefact.path}: the C engine decides golden vector {vector} otherwise than the card, "
+            "expected the same class.",
+            hint="Export the model again with cifar-export; if it stays, report this model.",
+        )
+    return float(np.abs(found - golden.scores).max())
+
+
+def golden_files(
+    images: NDArray[np.uint8], scores: NDArray[np.int8], checksums: Sequence[int] = ()
+) -> dict[str, str]:
+    """golden.h and golden.c.
+
+    Args:
+        images: uint8, shape (n, height, width, 3), 0..255.
+        scores: int8, shape (n, num_classes).
+        checksums: of every operator's output for the first image, see :func:`operator_checksums`.
+    """
+    rows = images.reshape(len(images), -1)
+    count, pixels, classes = len(rows), rows.shape[1], scores.shape[1]
+    header = (
+        "/* Golden vectors: images, 0..255, and the scores that the model must give for them. */\n"
+        "#ifndef GOLDEN_H\n#define GOLDEN_H\n\n#include <stdint.h>\n\n"
+        f"#define GOLDEN_COUNT {count}\n\n"
+        f"extern const uint8_t golden_images[GOLDEN_COUNT][{pixels}];\n"
+        f"extern const int8_t golden_scores[GOLDEN_COUNT][{classes}];\n"
+        + _checksums(checksums)
+        + "\n#endif\n"
+    )
+    source = (
+        f"{_INCLUDES}\nconst uint8_t golden_images[GOLDEN_COUNT][{pixels}] = {{\n"
+        + ",\n".join(numbers(row.tolist()) for row in rows)
+        + f"}};\n\nconst int8_t golden_scores[GOLDEN_COUNT][{classes}] = {{\n"
+        + ",\n".join(numbers(row.tolist()) for row in scores)
+        + "};\n"
+    )
+    return {"golden.h": header, "golden.c": source}
+
+
+def _checksums(checksums: Sequence[int]) -> str:
+    if not checksums:
+        return ""
+    return (
+        "\n/* CRC-32 of each operator's output for the first image; only a build with -DMODEL_TRACE has them. */\n"
+        "#ifdef MODEL_TRACE\n"
+        f"static const uint32_t golden_checksums[{len(checksums)}] = "
+        f"{{{', '.join(f'{one}u' for one in checksums)}}};\n#endif\n"
+    )
+
+
+def operator_checksums(network: Network, image: NDArray[np.int8]) -> tuple[int, ...]:
+    """CRC-32 of each operator's output; of a tensor that several operators write, after the last of them.
+
+    Args:
+        network: what to compute.
+        image: int8, as the network's input expects it.
+    """
+    steps = trace(network, image.reshape(1, -1))
+    return tuple(zlib.crc32(tensors[operator.output].tobytes()) for operator, tensors in steps)
