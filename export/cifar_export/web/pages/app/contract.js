@@ -53,8 +53,7 @@ import { PageError } from "./errors.js";
  * @property {{file: string, format: "onnx" | "tflite", size_bytes: number, sha256: string}} model
  * @property {Contract} contract
  * @property {GoldenVectors} golden_vectors
- * @property {Record<string, any>} [parity]
- * @property {Record<string, any>} [confidence]
+ * @property {{parity?: Record<string, any>}} [provenance]
  */
 
 const CARD_SCHEMA = "cifar-edge/artefact/1";

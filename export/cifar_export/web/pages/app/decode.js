@@ -7,6 +7,7 @@
  */
 
 import { PageError } from "./errors.js";
+import { withoutOrientation } from "./webp-orientation.js";
 
 /** @typedef {import("./preprocess.js").Box} Box */
 
@@ -36,7 +37,7 @@ export async function decodeFile(file, name) {
     throw new PageError(`${name}: is larger than ${MAX_IMAGE_BYTES} bytes.`, "Give a smaller file.");
   }
   const format = await formatOf(file, name);
-  const bitmap = await decoded(file, format, name);
+  const bitmap = format === "WebP" ? await decodedWebp(file, name) : await decoded(file, format, name);
   if (bitmap.width * bitmap.height > MAX_PIXELS) {
     const size = `${bitmap.width} x ${bitmap.height} pixels`;
     bitmap.close();
@@ -49,6 +50,57 @@ export async function decodeFile(file, name) {
 }
 
 /**
+ * @param {Blob} file
+ * @param {string} name
+ */
+async function decodedWebp(file, name) {
+  const { file: plain, orientation } = withoutOrientation(new Uint8Array(await file.arrayBuffer()));
+  const bitmap = await decoded(new Blob([/** @type {any} */ (plain)], { type: "image/webp" }), "WebP", name);
+  return orientation === 1 ? bitmap : upright(bitmap, orientation);
+}
+
+/**
+ * Where each orientation puts the x and the y of a picture of one by one: a, b, c, d, e, f of a canvas transform, in
+ * units of the picture's size. Source: EXIF 2.32, tag 0x0112.
+ * @type {Record<number, [number, number, number, number, number, number]>}
+ */
+const TURNS = {
+  2: [-1, 0, 0, 1, 1, 0],
+  3: [-1, 0, 0, -1, 1, 1],
+  4: [1, 0, 0, -1, 0, 1],
+  5: [0, 1, 1, 0, 0, 0],
+  6: [0, 1, -1, 0, 1, 0],
+  7: [0, -1, -1, 0, 1, 1],
+  8: [0, -1, 1, 0, 0, 1],
+};
+
+/**
+ * The picture turned as its orientation says. The given one is closed.
+ * @param {ImageBitmap} bitmap
+ * @param {number} orientation 2..8
+ */
+function upright(bitmap, orientation) {
+  const isTurned = orientation >= 5;
+  const width = isTurned ? bitmap.height : bitmap.width;
+  const height = isTurned ? bitmap.width : bitmap.height;
+  const canvas = new OffscreenCanvas(width, height);
+  const context = contextOf(canvas);
+  const [a, b, c, d, e, f] = TURNS[orientation];
+  context.setTransform(a, b, c, d, e * width, f * height);
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return canvas.transferToImageBitmap();
+}
+
+/** @param {OffscreenCanvas} canvas */
+function contextOf(canvas) {
+  const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
+  if (context === null) throw new PageError("This browser gives no canvas to read pixels from.", "Try another one.");
+  context.imageSmoothingEnabled = false;
+  return context;
+}
+
+/**
  * A part of a picture as RGB, row by row, laid over white.
  * @param {ImageBitmap} bitmap
  * @param {Box} box
@@ -56,9 +108,7 @@ export async function decodeFile(file, name) {
  */
 export function pixelsOf(bitmap, box) {
   const canvas = new OffscreenCanvas(box.width, box.height);
-  const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
-  if (context === null) throw new PageError("This browser gives no canvas to read pixels from.", "Try another one.");
-  context.imageSmoothingEnabled = false;
+  const context = contextOf(canvas);
   context.drawImage(bitmap, -box.left, -box.top);
   return overWhite(context.getImageData(0, 0, box.width, box.height).data);
 }

@@ -16,7 +16,7 @@ export function percent(share) {
 
 /** @param {number} value */
 function short(value) {
-  return String(Number(value.toPrecision(4)));
+  return String(Number(value.toPrecision(4))).replace("-", "−");
 }
 
 /**
@@ -83,7 +83,7 @@ function outputValues(output) {
 
 /** @param {InputContract | OutputContract} tensor */
 function steps(tensor) {
-  return `${tensor.dtype} in steps of ${short(tensor.scale ?? 1)}, zero at ${tensor.zero_point}`;
+  return `${tensor.dtype} in steps of ${short(tensor.scale ?? 1)}, zero at ${short(tensor.zero_point ?? 0)}`;
 }
 
 /** @param {OutputContract} output */
@@ -98,7 +98,7 @@ function unsureRule(output) {
  * @returns {Row[]}
  */
 function measuredRows(card) {
-  const parity = card.parity;
+  const parity = card.provenance?.parity;
   if (!Number.isInteger(parity?.seen) || !Number.isInteger(parity?.candidate_correct)) return [];
   const { candidate_correct: correct, seen, agreeing, split } = parity ?? {};
   const agreement = Number.isInteger(agreeing) ? `; decides as the float model on ${percent(agreeing / seen)}` : "";

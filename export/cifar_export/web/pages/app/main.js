@@ -9,6 +9,7 @@ import { openClassifier, readCard } from "./model.js";
 import { keepOffline } from "./offline.js";
 import {
   drawRgb,
+  enlargeIfTiny,
   page,
   sentence,
   showError,
@@ -54,7 +55,7 @@ class Desk {
   async classifyPixels(pixels) {
     this.closeCamera();
     drawRgb(page.shownCanvas, pixels, this.size);
-    page.shownCanvas.toggleAttribute("data-small", true);
+    enlargeIfTiny(page.shownCanvas, this.size);
     showOnStage(page.shownCanvas);
     const box = { left: 0, top: 0, ...this.size };
     await this.#ask(async () => ({ pixels, size: this.size, box }));
@@ -90,7 +91,7 @@ class Desk {
     page.shownCanvas.width = frame.width;
     page.shownCanvas.height = frame.height;
     page.shownCanvas.getContext("2d")?.drawImage(frame, 0, 0);
-    page.shownCanvas.toggleAttribute("data-small", false);
+    enlargeIfTiny(page.shownCanvas, frame);
     this.closeCamera();
     showOnStage(page.shownCanvas);
     page.camera.focus();
@@ -112,6 +113,7 @@ class Desk {
       const picture = await fit();
       const prediction = await this.classifier.classify(picture.pixels);
       if (question !== this.asked) return;
+      enlargeIfTiny(page.shownFile, picture.size);
       showSeen(picture, this.size);
       showPrediction(prediction);
       this.#announce(sentence(prediction));
@@ -149,6 +151,7 @@ function offerSamples(desk, images) {
     button.addEventListener("click", () => {
       releaseSamples();
       button.setAttribute("aria-pressed", "true");
+      page.stage.scrollIntoView({ block: "nearest" });
       void desk.classifyPixels(pixels);
     });
     const item = document.createElement("li");

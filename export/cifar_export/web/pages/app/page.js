@@ -9,6 +9,7 @@ import { percent } from "./facts.js";
 /** @typedef {import("./picture-worker.js").FittedPicture} FittedPicture */
 
 const SHOWN_LABELS = 5;
+const TINY_PIXELS = 160;
 
 /**
  * @template {HTMLElement} Kind
@@ -81,7 +82,7 @@ export function showPrediction(prediction) {
   page.label.textContent = abstained ? "Unsure" : label;
   page.detail.textContent = abstained
     ? `Perhaps ${label} (${percent(probability)}): less certain than what this model calls an answer.`
-    : `${percent(probability)} probable`;
+    : `With a probability of ${percent(probability)}.`;
   page.ranked.replaceChildren(...ranked.slice(0, SHOWN_LABELS).map(rankedRow));
 }
 
@@ -99,6 +100,15 @@ export function showError({ message, hint }) {
   page.seen.hidden = true;
   page.seenBox.hidden = true;
   page.announcement.textContent = `${message} ${hint}`;
+}
+
+/**
+ * Tiny pictures are shown enlarged, pixel by pixel.
+ * @param {HTMLElement} shown
+ * @param {Size} size
+ */
+export function enlargeIfTiny(shown, size) {
+  shown.toggleAttribute("data-small", Math.max(size.width, size.height) < TINY_PIXELS);
 }
 
 /**
@@ -137,7 +147,9 @@ function showBox(size, box) {
   style.top = `${(100 * box.top) / size.height}%`;
   style.width = `${(100 * box.width) / size.width}%`;
   style.height = `${(100 * box.height) / size.height}%`;
-  page.seenBox.hidden = box.width === size.width && box.height === size.height;
+  // A browser may show a file otherwise than upright; then there is no place for the box.
+  const isShownUpright = page.shownFile.hidden || page.shownFile.naturalWidth === size.width;
+  page.seenBox.hidden = !isShownUpright || (box.width === size.width && box.height === size.height);
 }
 
 /**
