@@ -1,4 +1,3 @@
-// @ts-check
 /**
  * Drives a real Chromium over a written site: `node browse.mjs SCENARIO` reads what to do as JSON from standard input
  * and writes what it saw as JSON. It judges nothing: the Python test does.
@@ -91,9 +90,9 @@ const SCENARIOS = {
   /** The same file dropped and pasted; then text, which holds no picture. */
   "drop-and-paste": async (_context, page, { files = [] }) => {
     await verdictOn(page);
-    const data = readFileSync(files[0]).toString("base64");
+    const picture = readFileSync(files[0]).toString("base64");
     const answers = [];
-    for (const kind of ["drop", "paste", "paste-text"]) {
+    for (const way of ["drop", "paste", "paste-text"]) {
       await forgetAnnouncement(page);
       await page.evaluate(
         async ({ kind, data }) => {
@@ -107,12 +106,50 @@ const SCENARIOS = {
               : new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true });
           document.body.dispatchEvent(event);
         },
-        { kind, data },
+        { kind: way, data: picture },
       );
       await announced(page);
       answers.push(await answerOn(page));
     }
     return answers;
+  },
+
+  /** The upright RGB pixels of whole files, as base64. */
+  pixels: async (_context, page, { files = [] }) => {
+    await verdictOn(page);
+    const encoded = files.map((file) => readFileSync(file).toString("base64"));
+    return page.evaluate(async (pictures) => {
+      const { decodeFile, pixelsOf } = await import(new URL("app/decode.js", location.href).href);
+      const found = [];
+      for (const data of pictures) {
+        const file = new Blob([Uint8Array.from(atob(data), (character) => character.charCodeAt(0))]);
+        const bitmap = await decodeFile(file, "picture");
+        const { width, height } = bitmap;
+        const pixels = pixelsOf(bitmap, { left: 0, top: 0, width, height });
+        const texts = Array.from(pixels, (/** @type {number} */ level) => String.fromCharCode(level));
+        found.push({ width, height, pixels: btoa(texts.join("")) });
+      }
+      return found;
+    }, encoded);
+  },
+
+  /** The pixels that the model gets of each file, as base64. */
+  fitted: async (_context, page, { files = [] }) => {
+    await verdictOn(page);
+    const encoded = files.map((file) => readFileSync(file).toString("base64"));
+    return page.evaluate(async (pictures) => {
+      /** @param {string} path */
+      const load = (path) => import(new URL(path, location.href).href);
+      const [{ readCard }, { PictureFitter }] = await Promise.all([load("app/model.js"), load("app/pictures.js")]);
+      const fitter = new PictureFitter((await readCard()).contract.input);
+      const found = [];
+      for (const data of pictures) {
+        const file = new Blob([Uint8Array.from(atob(data), (character) => character.charCodeAt(0))]);
+        const { pixels } = await fitter.fit(file, "picture");
+        found.push(btoa(String.fromCharCode(...pixels)));
+      }
+      return found;
+    }, encoded);
   },
 
   samples: async (_context, page) => {
@@ -199,7 +236,7 @@ const SCENARIOS = {
   /** How long one picture takes, each step by itself, milliseconds. */
   timings: async (_context, page, { files = [] }) => {
     await verdictOn(page);
-    const pictures = files.map((file) => readFileSync(file).toString("base64"));
+    const encoded = files.map((file) => readFileSync(file).toString("base64"));
     return page.evaluate(async (pictures) => {
       /** @param {string} path */
       const load = (path) => import(new URL(path, location.href).href);
@@ -224,7 +261,7 @@ const SCENARIOS = {
         }
       }
       return { fits, runs };
-    }, pictures);
+    }, encoded);
   },
 };
 

@@ -64,7 +64,8 @@ export function contractRows(card) {
     ["Output", outputValues(output)],
     ["Unsure", unsureRule(output)],
     ...measuredRows(card),
-    ["File", `${card.model.file}, ${WHOLE.format(card.model.size_bytes)} bytes, sha256 ${card.model.sha256.slice(0, 12)}…`],
+    ["File", `${card.model.file}, ${WHOLE.format(card.model.size_bytes)} bytes`],
+    ["SHA-256", `${card.model.sha256.slice(0, 16)}…`],
   ];
 }
 

@@ -23,7 +23,8 @@ export async function openClassifier(card) {
   const response = await fetched(`model/${encodeURIComponent(card.model.file)}`);
   const model = new Uint8Array(await response.arrayBuffer());
   const digestChecked = await checkDigest(model, card);
-  const { openModel } = card.model.format === "onnx" ? await import("./onnxruntime-web.js") : await import("./litert.js");
+  const isOnnx = card.model.format === "onnx";
+  const { openModel } = isOnnx ? await import("./onnxruntime-web.js") : await import("./litert.js");
   return { classifier: new Classifier(card.contract, await openModel(model, card.contract)), digestChecked };
 }
 

@@ -129,12 +129,15 @@ export function showOnStage(shown) {
 export function showSeen({ pixels, size, box }, inputSize) {
   drawRgb(page.seenCanvas, pixels, inputSize);
   page.seen.hidden = false;
-  const input = `${inputSize.width} × ${inputSize.height}`;
-  page.seenText.textContent =
-    box.width === inputSize.width && box.height === inputSize.height
-      ? `What the model sees: ${input} pixels, as they are.`
-      : `What the model sees: ${input} pixels, made of the middle ${box.width} × ${box.height} of ${size.width} × ${size.height}.`;
+  const isWhole = box.width === inputSize.width && box.height === inputSize.height;
+  const origin = isWhole ? "as they are" : `made of the middle ${measures(box)} of ${measures(size)}`;
+  page.seenText.textContent = `What the model sees: ${measures(inputSize)} pixels, ${origin}.`;
   showBox(size, box);
+}
+
+/** @param {Size} size */
+function measures({ width, height }) {
+  return `${width} × ${height}`;
 }
 
 /**

@@ -14,7 +14,18 @@ from cifar_data.packaged import test_sample
 NUM_PICTURES = 200
 _ORIENTATION = 0x0112
 _SHAPES = (
-    *((1, 1), (2, 3), (1, 50), (50, 1), (17, 31), (31, 17), (32, 32), (33, 33), (32, 100), (40, 30)),
+    *(
+        (1, 1),
+        (2, 3),
+        (1, 50),
+        (50, 1),
+        (17, 31),
+        (31, 17),
+        (32, 32),
+        (33, 33),
+        (32, 100),
+        (40, 30),
+    ),
     *((64, 64), (100, 75), (75, 100), (128, 96), (224, 224), (320, 240), (333, 500), (640, 480)),
     *((500, 120), (1024, 768), (63, 257), (257, 63), (96, 97)),
 )
@@ -60,7 +71,9 @@ def _png(mode: str) -> Callable[[Image.Image, Path], None]:
     return lambda picture, path: picture.convert(mode).save(path)
 
 
-def _jpeg(quality: int, subsampling: int, *, progressive: bool = False) -> Callable[[Image.Image, Path], None]:
+def _jpeg(
+    quality: int, subsampling: int, *, progressive: bool = False
+) -> Callable[[Image.Image, Path], None]:
     return lambda picture, path: picture.save(
         path, quality=quality, subsampling=subsampling, progressive=progressive
     )
@@ -104,7 +117,9 @@ def _png_gamma(picture: Image.Image, path: Path) -> None:
 
 
 def _profiled(picture: Image.Image, path: Path) -> None:
-    picture.save(path, icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes())
+    picture.save(
+        path, icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+    )
 
 
 def _gif_transparent(picture: Image.Image, path: Path) -> None:
@@ -157,4 +172,4 @@ _KINDS: dict[str, Callable[[Image.Image, Path], None]] = {
 
 
 def _suffix(kind: str) -> str:
-    return "." + kind.split("-")[0]
+    return "." + kind.split("-", maxsplit=1)[0]

@@ -1,0 +1,290 @@
+"""The page in a real Chromium: Python's answers, refusals, camera, offline, keyboard, sizes.
+
+Skipped with a sentence where Chromium or node cannot be had.
+"""
+
+import base64
+import hashlib
+import json
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cifar_fixtures.web_pictures import NUM_PICTURES, write_pictures
+from PIL import Image
+
+from cifar_export.web.site import write_site
+from cifar_runtime.classifier import Classifier, Prediction, default_model
+from cifar_runtime.golden import golden_from_card
+from cifar_runtime.image import read_image
+from cifar_runtime.preprocess import fit_picture
+
+Browse = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier(default_model("onnx"))
+
+
+@pytest.fixture
+def copy(site: Path, tmp_path: Path) -> Path:
+    """A copy of the site, to be damaged."""
+    return Path(shutil.copytree(site, tmp_path / "copy"))
+
+
+def test_the_self_test_passes_and_the_page_complains_of_nothing(browse: Browse, site: Path) -> None:
+    seen = browse(site, "verdict")
+    assert seen["result"]["state"] == "passed"
+    assert seen["result"]["text"].startswith("Self-test passed: 8 of 8 golden vectors, ")
+    assert "SHA-256 as in its card" in seen["result"]["selfTest"]
+    assert seen["complaints"] == []
+
+
+def test_two_hundred_pictures_get_pythons_answers(
+    browse: Browse, site: Path, pictures: list[Path], classifier: Classifier
+) -> None:
+    seen = browse(site, "classify", files=[str(path) for path in pictures])
+    expected = classifier.classify_batch(pictures)
+    assert seen["complaints"] == []
+    assert_same_decisions(pictures, seen["result"], expected)
+    # Python's onnxruntime and the browser's may be a step apart; most scores are the same.
+    same = [
+        math.isclose(answer["ranked"][0]["probability"], one.probability, rel_tol=1e-9)
+        for answer, one in zip(seen["result"], expected, strict=True)
+    ]
+    assert sum(same) > 0.9 * NUM_PICTURES
+    tolerance = golden_from_card(classifier.artefact.card).tolerance
+    assert_close_scores(seen["result"], expected, tolerance / temperature(classifier))
+
+
+def test_litert_gives_pythons_answers(
+    browse: Browse, tmp_path: Path, pictures: list[Path], site: Path
+) -> None:
+    del site  # skips where npm cannot fetch
+    model = exported_with_float_ends(tmp_path)
+    write_site(model, tmp_path / "litert")
+    some = pictures[::4]
+    seen = browse(tmp_path / "litert", "classify", files=[str(path) for path in some])
+    opened = Classifier(model)
+    expected = opened.classify_batch(some)
+    assert_same_decisions(some, seen["result"], expected)
+    tolerance = golden_from_card(opened.artefact.card).tolerance
+    assert_close_scores(seen["result"], expected, tolerance / temperature(opened))
+
+
+def test_every_picture_reaches_the_model_pixel_for_pixel(
+    browse: Browse, site: Path, pictures: list[Path], classifier: Classifier
+) -> None:
+    found = browse(site, "fitted", files=[str(path) for path in pictures])["result"]
+    contract = classifier.artefact.contract.input
+    different = [
+        path.name
+        for path, text in zip(pictures, found, strict=True)
+        if base64.b64decode(text) != fit_picture(read_image(path), contract).tobytes()
+    ]
+    assert different == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_every_level_under_every_alpha_is_laid_over_white_as_in_python(
+    browse: Browse, site: Path, tmp_path: Path, suffix: str
+) -> None:
+    level, alpha = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    path = tmp_path / f"alpha{suffix}"
+    Image.fromarray(np.stack([level, 255 - level, level // 2, alpha], axis=2)).save(
+        path, lossless=True, exact=True
+    )
+    (found,) = browse(site, "pixels", files=[str(path)])["result"]
+    assert base64.b64decode(found["pixels"]) == np.asarray(read_image(path)).tobytes()
+
+
+def test_a_picture_is_taken_by_drop_and_paste(
+    browse: Browse, site: Path, pictures: list[Path], classifier: Classifier
+) -> None:
+    dropped, pasted, words = browse(site, "drop-and-paste", files=[str(pictures[0])])["result"]
+    expected = classifier.classify(pictures[0])
+    assert_same_decisions(pictures[:1] * 2, [dropped, pasted], [expected] * 2)
+    assert (words["state"], words["label"]) == ("error", "That holds no picture.")
+
+
+def test_the_golden_pictures_can_be_tried(
+    browse: Browse, site: Path, classifier: Classifier
+) -> None:
+    golden = golden_from_card(classifier.artefact.card)
+    expected = classifier.classify_batch(list(golden.images))
+    found = browse(site, "samples")["result"]
+    names = [Path(f"golden-{index}") for index in range(len(expected))]
+    assert_same_decisions(names, found, expected)
+
+
+def test_the_cameras_frame_gets_pythons_answer(
+    browse: Browse, site: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    seen = browse(site, "camera")["result"]
+    assert len(seen["live"]["ranked"]) == 5
+    frame = tmp_path / "frame.png"
+    frame.write_bytes(base64.b64decode(seen["frame"]))
+    assert_same_decisions([frame], [seen["held"]], [classifier.classify(frame)])
+    assert seen["stopped"] == {
+        "state": "empty", "label": "No picture yet", "detail": "", "ranked": [],
+        "announcement": seen["stopped"]["announcement"],
+    }
+
+
+def test_the_second_visit_needs_no_network(
+    browse: Browse, site: Path, pictures: list[Path], classifier: Classifier
+) -> None:
+    seen = browse(site, "offline", files=[str(pictures[0])])["result"]
+    assert seen["online"] is False
+    assert seen["verdict"]["state"] == "passed"
+    assert_same_decisions(pictures[:1], [seen["answer"]], [classifier.classify(pictures[0])])
+
+
+def test_a_model_whose_golden_vectors_fail_gives_no_answers(browse: Browse, copy: Path) -> None:
+    card = json.loads((copy / "card.json").read_text())
+    model = copy / "model" / card["model"]["file"]
+    model.write_bytes(without_largest_weights(model.read_bytes()))
+    card["model"] |= {
+        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "size_bytes": model.stat().st_size,
+    }
+    (copy / "card.json").write_text(json.dumps(card))
+    assert_refused(browse(copy, "verdict"), "Self-test failed: scores differ by up to ")
+
+
+def test_a_model_that_changed_after_export_is_refused(browse: Browse, copy: Path) -> None:
+    (model,) = (copy / "model").iterdir()
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 1
+    model.write_bytes(data)
+    assert_refused(browse(copy, "verdict"), f"{model.name}: sha256 is ")
+
+
+def test_a_contract_that_the_page_does_not_know_is_refused(browse: Browse, copy: Path) -> None:
+    card = json.loads((copy / "card.json").read_text())
+    card["contract"]["input"]["resize"] = "letterbox"
+    (copy / "card.json").write_text(json.dumps(card))
+    assert_refused(
+        browse(copy, "verdict"), 'The card\'s contract.input.resize is "letterbox", expected one'
+    )
+
+
+def test_a_missing_engine_is_an_error_on_the_page(browse: Browse, copy: Path) -> None:
+    (copy / "engine" / "ort.wasm.bundle.min.mjs").unlink()
+    assert_refused(browse(copy, "verdict"), "TypeError: Failed to fetch dynamically imported")
+
+
+def test_files_that_are_no_pictures_are_errors_and_the_next_one_is_answered(
+    browse: Browse, site: Path, tmp_path: Path, pictures: list[Path], classifier: Classifier
+) -> None:
+    contents = {
+        "words.png": b"words",
+        "empty.png": b"",
+        "drawing.svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+        "half.png": pictures[14].read_bytes()[:30],
+    }
+    for name, data in contents.items():
+        (tmp_path / name).write_bytes(data)
+    files = [*(str(tmp_path / name) for name in contents), str(pictures[0])]
+    *errors, answer = browse(site, "classify", files=files)["result"]
+    known = "PNG, JPEG, WebP, GIF, BMP"
+    assert [(error["state"], error["label"].split(":")[0]) for error in errors] == [
+        ("error", name) for name in contents
+    ]
+    assert errors[0]["label"] == (
+        f"words.png: is not an image of a known format, expected one of {known}."
+    )
+    assert errors[1]["label"] == f"empty.png: is empty, expected one of {known}."
+    assert errors[3]["detail"] == "Check that the file is complete, or save it again as PNG."
+    assert_same_decisions(pictures[:1], [answer], [classifier.classify(pictures[0])])
+
+
+def test_nothing_sticks_out_from_a_phone_to_a_desktop(
+    browse: Browse, site: Path, pictures: list[Path]
+) -> None:
+    sizes = [(320, 640), (390, 844), (768, 1024), (1280, 900)]
+    seen = browse(site, "looks", files=[str(pictures[18])], sizes=sizes)
+    assert [one["widest"] for one in seen["result"]] == [
+        width for width, _ in sizes for _ in ("light", "dark")
+    ]
+    assert seen["complaints"] == []
+
+
+def test_the_keyboard_reaches_everything_in_order(browse: Browse, site: Path) -> None:
+    seen = browse(site, "keyboard")["result"]
+    pictures = [f"Self-test picture {index + 1}" for index in range(seen["samples"])]
+    assert seen["reached"][: 3 + len(pictures)] == [
+        *("Skip to the picture", "file", "camera"),
+        *pictures,
+    ]
+
+
+def assert_same_decisions(
+    paths: Sequence[Path], found: list[dict[str, Any]], expected: Sequence[Prediction]
+) -> None:
+    """The page's labels and abstentions are Python's."""
+    decisions = {
+        path.name: (answer["state"], answer["ranked"][0]["label"] if answer["ranked"] else "")
+        for path, answer in zip(paths, found, strict=True)
+    }
+    assert decisions == {
+        path.name: ("unsure" if one.abstained else "sure", one.label)
+        for path, one in zip(paths, expected, strict=True)
+    }
+
+
+def assert_close_scores(
+    found: list[dict[str, Any]], expected: Sequence[Prediction], tolerance: float
+) -> None:
+    """Ratios of the shown probabilities, as logits, are Python's within twice what one score may be off."""
+    for answer, one in zip(found, expected, strict=True):
+        exact = dict(one.ranked)
+        best, *others = answer["ranked"]
+        for other in others:
+            if min(exact[other["label"]], other["probability"]) < 1e-12:
+                continue
+            ratio = math.log(best["probability"] / other["probability"])
+            expected_ratio = math.log(exact[best["label"]] / exact[other["label"]])
+            assert abs(ratio - expected_ratio) <= 2 * tolerance
+
+
+def assert_refused(seen: dict[str, Any], beginning: str) -> None:
+    result = seen["result"]
+    assert result["state"] == "refused"
+    assert result["text"].startswith(beginning)
+    assert (result["fileDisabled"], result["cameraDisabled"], result["samples"]) == (True, True, 0)
+
+
+def temperature(classifier: Classifier) -> float:
+    return classifier.artefact.contract.output.temperature or 1.0
+
+
+def without_largest_weights(model: bytes) -> bytes:
+    """The ONNX model with its largest tensor zero: it runs, and computes something else."""
+    import onnx
+
+    loaded = onnx.load_from_string(model)
+    largest = max(loaded.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    largest.raw_data = bytes(len(largest.raw_data))
+    return bytes(loaded.SerializeToString())
+
+
+def exported_with_float_ends(folder: Path) -> Path:
+    command = Path(sys.executable).with_name("cifar-export")
+    arguments = ["--format", "tflite", "--quantize", "int8-float-io", "--eval-split", "test-sample"]
+    subprocess.run(
+        [command, *arguments, "--output", folder], check=True, capture_output=True, timeout=600
+    )
+    return folder / "edge-s-int8-float-io.tflite"
