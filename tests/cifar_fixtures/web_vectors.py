@@ -79,8 +79,11 @@ def _resized(filter_name: str, size: tuple[int, int], target: tuple[int, int]) -
     resampling = Image.Resampling[filter_name.upper()]
     resized = np.asarray(Image.fromarray(pixels).resize(target, resampling))
     return {
-        "filter": filter_name, "from": size, "to": target,
-        "pixels": _text(pixels), "resized": _text(resized),
+        "filter": filter_name,
+        "from": size,
+        "to": target,
+        "pixels": _text(pixels),
+        "resized": _text(resized),
     }
 
 
@@ -110,8 +113,11 @@ def _prediction(changes: dict[str, Any], seed: int) -> dict[str, Any]:
         probabilities[0], labels, abstained=threshold is not None and bool(certainty < threshold)
     )
     return {
-        "contract": asdict(contract), "raw": raw.astype(float).tolist(), "labels": labels,
-        "scores": scores[0].astype(float).tolist(), "certainty": float(certainty),
+        "contract": asdict(contract),
+        "raw": raw.astype(float).tolist(),
+        "labels": labels,
+        "scores": scores[0].astype(float).tolist(),
+        "certainty": float(certainty),
         "prediction": asdict(prediction),
     }
 

