@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cifar_fixtures.web_pictures import NUM_PICTURES, write_pictures
+from numpy.typing import NDArray
 from PIL import Image
 
 from cifar_export.web.site import write_site
@@ -24,7 +25,9 @@ from cifar_runtime.classifier import Classifier, Prediction, default_model
 from cifar_runtime.golden import golden_from_card
 from cifar_runtime.image import read_image
 from cifar_runtime.preprocess import fit_picture
+from cifar_runtime.scores import certainties_from_probabilities, probabilities_from_scores
 
+Decision = tuple[str, bool]  # label, abstained
 Browse = Callable[..., dict[str, Any]]
 
 
@@ -58,7 +61,7 @@ def test_two_hundred_pictures_get_pythons_answers(
     seen = browse(site, "classify", files=[str(path) for path in pictures])
     expected = classifier.classify_batch(pictures)
     assert seen["complaints"] == []
-    assert_same_decisions(pictures, seen["result"], expected)
+    assert_same_decisions(pictures, seen["result"], allowed_decisions(classifier, pictures))
     # Python's onnxruntime and the browser's may be a step apart; most scores are the same.
     same = [
         math.isclose(answer["ranked"][0]["probability"], one.probability, rel_tol=1e-9)
@@ -79,7 +82,7 @@ def test_litert_gives_pythons_answers(
     seen = browse(tmp_path / "litert", "classify", files=[str(path) for path in some])
     opened = Classifier(model)
     expected = opened.classify_batch(some)
-    assert_same_decisions(some, seen["result"], expected)
+    assert_same_decisions(some, seen["result"], allowed_decisions(opened, some))
     tolerance = golden_from_card(opened.artefact.card).tolerance
     assert_close_scores(seen["result"], expected, tolerance / temperature(opened))
 
@@ -114,19 +117,20 @@ def test_a_picture_is_taken_by_drop_and_paste(
     browse: Browse, site: Path, pictures: list[Path], classifier: Classifier
 ) -> None:
     dropped, pasted, words = browse(site, "drop-and-paste", files=[str(pictures[0])])["result"]
-    expected = classifier.classify(pictures[0])
-    assert_same_decisions(pictures[:1] * 2, [dropped, pasted], [expected] * 2)
+    allowed = allowed_decisions(classifier, pictures[:1] * 2)
+    assert_same_decisions(pictures[:1] * 2, [dropped, pasted], allowed)
     assert (words["state"], words["label"]) == ("error", "That holds no picture.")
 
 
 def test_the_golden_pictures_can_be_tried(
-    browse: Browse, site: Path, classifier: Classifier
+    browse: Browse, site: Path, tmp_path: Path, classifier: Classifier
 ) -> None:
-    golden = golden_from_card(classifier.artefact.card)
-    expected = classifier.classify_batch(list(golden.images))
+    images = golden_from_card(classifier.artefact.card).images
+    paths = [tmp_path / f"{index}.png" for index in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
     found = browse(site, "samples")["result"]
-    names = [Path(f"golden-{index}") for index in range(len(expected))]
-    assert_same_decisions(names, found, expected)
+    assert_same_decisions(paths, found, allowed_decisions(classifier, paths))
 
 
 def test_the_cameras_frame_gets_pythons_answer(
@@ -136,7 +140,7 @@ def test_the_cameras_frame_gets_pythons_answer(
     assert len(seen["live"]["ranked"]) == 5
     frame = tmp_path / "frame.png"
     frame.write_bytes(base64.b64decode(seen["frame"]))
-    assert_same_decisions([frame], [seen["held"]], [classifier.classify(frame)])
+    assert_same_decisions([frame], [seen["held"]], allowed_decisions(classifier, [frame]))
     assert seen["stopped"] == {
         "state": "empty",
         "label": "No picture yet",
@@ -152,7 +156,9 @@ def test_the_second_visit_needs_no_network(
     seen = browse(site, "offline", files=[str(pictures[0])])["result"]
     assert seen["online"] is False
     assert seen["verdict"]["state"] == "passed"
-    assert_same_decisions(pictures[:1], [seen["answer"]], [classifier.classify(pictures[0])])
+    assert_same_decisions(
+        pictures[:1], [seen["answer"]], allowed_decisions(classifier, pictures[:1])
+    )
 
 
 def test_a_model_whose_golden_vectors_fail_gives_no_answers(browse: Browse, copy: Path) -> None:
@@ -211,7 +217,7 @@ def test_files_that_are_no_pictures_are_errors_and_the_next_one_is_answered(
     )
     assert errors[1]["label"] == f"empty.png: is empty, expected one of {known}."
     assert errors[3]["detail"] == "Check that the file is complete, or save it again as PNG."
-    assert_same_decisions(pictures[:1], [answer], [classifier.classify(pictures[0])])
+    assert_same_decisions(pictures[:1], [answer], allowed_decisions(classifier, pictures[:1]))
 
 
 def test_nothing_sticks_out_from_a_phone_to_a_desktop(
@@ -225,6 +231,12 @@ def test_nothing_sticks_out_from_a_phone_to_a_desktop(
     assert seen["complaints"] == []
 
 
+def test_axe_finds_nothing_in_the_way_of_a_screen_reader(
+    browse: Browse, site: Path, pictures: list[Path]
+) -> None:
+    assert browse(site, "accessibility", files=[str(pictures[18])])["result"] == []
+
+
 def test_the_keyboard_reaches_everything_in_order(browse: Browse, site: Path) -> None:
     seen = browse(site, "keyboard")["result"]
     pictures = [f"Self-test picture {index + 1}" for index in range(seen["samples"])]
@@ -235,16 +247,44 @@ def test_the_keyboard_reaches_everything_in_order(browse: Browse, site: Path) ->
 
 
 def assert_same_decisions(
-    paths: Sequence[Path], found: list[dict[str, Any]], expected: Sequence[Prediction]
+    paths: Sequence[Path], found: list[dict[str, Any]], allowed: Sequence[set[Decision]]
 ) -> None:
     """The page's labels and abstentions are Python's."""
-    decisions = {
-        path.name: (answer["state"], answer["ranked"][0]["label"] if answer["ranked"] else "")
-        for path, answer in zip(paths, found, strict=True)
+    wrong = {
+        path.name: (decision, one)
+        for path, answer, one in zip(paths, found, allowed, strict=True)
+        if (decision := decision_on_page(answer)) not in one
     }
-    assert decisions == {
-        path.name: ("unsure" if one.abstained else "sure", one.label)
-        for path, one in zip(paths, expected, strict=True)
+    assert wrong == {}
+    # Where one step of one score decides, either answer is right; such pictures must be few.
+    assert sum(len(one) > 1 for one in allowed) <= 0.15 * len(allowed) + 1
+
+
+def decision_on_page(answer: dict[str, Any]) -> Decision:
+    return answer["ranked"][0]["label"] if answer["ranked"] else "", answer["state"] == "unsure"
+
+
+def allowed_decisions(classifier: Classifier, paths: Sequence[Path]) -> list[set[Decision]]:
+    """Python's label and abstention for each picture; also those that it gives when one score is a step off.
+
+    onnxruntime's kernels for different processors, WebAssembly among them, differ by a step of the int8 output.
+    """
+    contract = classifier.artefact.contract
+    fitted = np.stack([fit_picture(read_image(path), contract.input) for path in paths])
+    step = contract.output.scale or golden_from_card(classifier.artefact.card).tolerance
+    one = np.eye(len(classifier.labels), dtype=np.float32) * np.float32(step)
+    nudges = np.concatenate([np.zeros_like(one[:1]), one, -one])
+    return [decisions_of(scores + nudges, classifier) for scores in classifier.scores(fitted)]
+
+
+def decisions_of(scores: NDArray[np.float32], classifier: Classifier) -> set[Decision]:
+    output = classifier.artefact.contract.output
+    probabilities = probabilities_from_scores(scores, output)
+    certainties = certainties_from_probabilities(probabilities, output)
+    threshold = output.abstention_threshold or 0.0
+    return {
+        (classifier.labels[int(row.argmax())], bool(certainty < threshold))
+        for row, certainty in zip(probabilities, certainties, strict=True)
     }
 
 

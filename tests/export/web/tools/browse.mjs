@@ -4,6 +4,7 @@
  */
 
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import process from "node:process";
 
 import { chromium } from "playwright-core";
@@ -217,6 +218,22 @@ const SCENARIOS = {
     return found;
   },
 
+  /** What axe-core finds fault with, by rule and element, in light and dark, before and after an answer. */
+  accessibility: async (_context, page, { files = [] }) => {
+    await verdictOn(page);
+    const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+    await page.evaluate(axe);
+    const found = [];
+    for (const file of [null, ...files]) {
+      if (file !== null) await classifyFile(page, file);
+      for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+        await page.emulateMedia({ colorScheme });
+        found.push(...(await page.evaluate(() => /** @type {any} */ (globalThis).axe.run())).violations);
+      }
+    }
+    return found.map((/** @type {any} */ { id, nodes }) => [id, nodes.map((/** @type {any} */ node) => node.html)]);
+  },
+
   /** What the tab key reaches, in order. */
   keyboard: async (_context, page) => {
     const { samples } = await verdictOn(page);
@@ -231,37 +248,6 @@ const SCENARIOS = {
       );
     }
     return { samples, reached };
-  },
-
-  /** How long one picture takes, each step by itself, milliseconds. */
-  timings: async (_context, page, { files = [] }) => {
-    await verdictOn(page);
-    const encoded = files.map((file) => readFileSync(file).toString("base64"));
-    return page.evaluate(async (pictures) => {
-      /** @param {string} path */
-      const load = (path) => import(new URL(path, location.href).href);
-      const [{ readCard, openClassifier }, { PictureFitter }] = await Promise.all([
-        load("app/model.js"),
-        load("app/pictures.js"),
-      ]);
-      const card = await readCard();
-      const { classifier } = await openClassifier(card);
-      const fitter = new PictureFitter(card.contract.input);
-      const fits = [];
-      const runs = [];
-      for (let round = 0; round < 5; round += 1) {
-        for (const [index, data] of pictures.entries()) {
-          const blob = new Blob([Uint8Array.from(atob(data), (character) => character.charCodeAt(0))]);
-          const start = performance.now();
-          const { pixels } = await fitter.fit(blob, "picture");
-          const fitted = performance.now();
-          await classifier.classify(pixels);
-          fits.push([index, fitted - start]);
-          runs.push(performance.now() - fitted);
-        }
-      }
-      return { fits, runs };
-    }, encoded);
   },
 };
 

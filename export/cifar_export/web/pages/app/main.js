@@ -76,7 +76,7 @@ class Desk {
       return;
     }
     showOnStage(page.shownCamera);
-    page.camera.textContent = "Stop the camera";
+    page.camera.textContent = "Stop camera";
     page.hold.hidden = false;
     const { stream } = this.camera; // once it was stopped, another one may be open
     while (this.camera.stream === stream) {
@@ -101,7 +101,7 @@ class Desk {
   closeCamera() {
     if (this.camera.isOpen) this.camera.close();
     this.asked += 1; // the answer to its last frame is not awaited
-    page.camera.textContent = "Use the camera";
+    page.camera.textContent = "Use camera";
     page.hold.hidden = true;
   }
 
@@ -118,7 +118,9 @@ class Desk {
       showPrediction(prediction);
       this.#announce(sentence(prediction));
     } catch (error) {
-      if (question === this.asked) showError(shownError(error));
+      if (question !== this.asked) return;
+      this.closeCamera();
+      showError(shownError(error));
     }
   }
 
@@ -159,6 +161,7 @@ function offerSamples(desk, images) {
     return item;
   });
   page.samples.replaceChildren(...items);
+  page.samplesTitle.hidden = false;
 }
 
 /**

@@ -37,6 +37,7 @@ export const page = {
   camera: element("camera", HTMLButtonElement),
   hold: element("hold", HTMLButtonElement),
   samples: element("samples", HTMLElement),
+  samplesTitle: element("samples-title", HTMLElement),
   answer: element("answer", HTMLElement),
   label: element("label", HTMLElement),
   detail: element("detail", HTMLElement),
@@ -93,12 +94,12 @@ export function sentence({ label, probability, abstained }) {
 
 /** @param {{message: string, hint: string}} error */
 export function showError({ message, hint }) {
+  showOnStage(null);
   page.answer.dataset.state = "error";
   page.label.textContent = message;
   page.detail.textContent = hint;
   page.ranked.replaceChildren();
   page.seen.hidden = true;
-  page.seenBox.hidden = true;
   page.announcement.textContent = `${message} ${hint}`;
 }
 
