@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files as package_files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from urllib.parse import quote
 
 from cifar_export.web.engines import Engine, EngineChoice, engine_of_format
 from cifar_export.web.npm import engine_files
@@ -23,6 +24,7 @@ from cifar_runtime.files import write_atomically
 from cifar_runtime.golden import golden_from_card
 
 _VERSION_DIGITS = 16
+_URL_SAFE = "/!'()*"  # what encodeURIComponent leaves as it is, as quote would not; and the slash
 _LICENCE_NAMES = {
     "Apache-2.0.txt": "Apache-2.0",
     "onnxruntime-web.txt": "onnxruntime-web (MIT)",
@@ -75,7 +77,7 @@ def write_site(
 
     Args:
         model: an ``.onnx``, or a ``.tflite`` with float32 or uint8 ends, with its card beside it.
-        folder: becomes the site; its files are replaced only with ``force``.
+        folder: becomes the site; its files are replaced only with ``force``, and what this site lacks stays.
         engine: what runs the model; ``auto``: the one for its format.
         force: write into a folder that holds something else than nothing.
         cache: where npm archives are kept; None: in the user's cache folder.
@@ -116,7 +118,7 @@ def site_contents(
     contents = {
         "index.html": _index(artefact, engine, pages["index.html"].decode()).encode(),
         "card.json": (json.dumps(artefact.card, indent=2, ensure_ascii=False) + "\n").encode(),
-        f"model/{artefact.card['model']['file']}": artefact.data,
+        f"model/{_model_file(artefact)}": artefact.data,
         **{f"engine/{path}": data for path, data in engine_data.items()},
         **{f"licences/{name}": pages[f"licences/{name}"] for name in licences},
         **{
@@ -146,6 +148,17 @@ def _checked_engine(artefact: Artefact, choice: EngineChoice) -> Engine:
             hint="Export it with --quantize int8-float-io, or as .onnx.",
         )
     return engine
+
+
+def _model_file(artefact: Artefact) -> str:
+    """The model's file name, which the page takes from the card."""
+    name = artefact.card["model"].get("file")
+    if not isinstance(name, str) or not name.strip(".") or set(name) & set("/\\\0"):
+        raise ArtefactError(
+            f"{artefact.path}: its card calls the file {name!r}, expected a plain file name.",
+            hint="Run cifar-export again.",
+        )
+    return name
 
 
 def _check_folder(folder: Path, *, force: bool) -> None:
@@ -212,8 +225,8 @@ def _service_worker(source: bytes, contents: Mapping[str, bytes]) -> bytes:
     core = ["./" if path == "index.html" else path for path in paths if _in_every_visit(path)]
     site = {
         "version": digest.hexdigest()[:_VERSION_DIGITS],
-        "core": core,
-        "all": ["./", *paths],
+        "core": [quote(path, safe=_URL_SAFE) for path in core],
+        "all": ["./", *(quote(path, safe=_URL_SAFE) for path in paths)],
     }
     return f"self.SITE = {json.dumps(site)};\n".encode() + source
 

@@ -6,13 +6,14 @@ import html
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cifar_export.web.engines import ENGINES, Engine, engine_of_format
 from cifar_export.web.site import SiteReport, site_contents, write_site
-from cifar_runtime.artefact import open_artefact
+from cifar_runtime.artefact import Artefact, open_artefact
 from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError, UsageError
 
@@ -111,18 +112,31 @@ def service_worker_list(contents: dict[str, bytes]) -> dict[str, list[str]]:
 
 
 def test_a_name_from_the_card_is_text_on_the_page() -> None:
-    artefact = open_artefact(ONNX)
-    card = {**artefact.card, "name": "<script>alert(1)</script>"}
-    changed = type(artefact)(
-        path=artefact.path,
-        format=artefact.format,
-        data=artefact.data,
-        contract=artefact.contract,
-        card=card,
-    )
-    index = site_contents(changed, ENGINES[0], {})["index.html"].decode()
+    index = site_contents(with_card(name="<script>alert(1)</script>"), ENGINES[0], {})[
+        "index.html"
+    ].decode()
     assert "<script>alert" not in index
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in index
+
+
+def with_card(**changes: object) -> Artefact:
+    artefact = open_artefact(ONNX)
+    return replace(artefact, card={**artefact.card, **changes})
+
+
+@pytest.mark.parametrize("name", ["../index.html", "a/b.onnx", "a\\b.onnx", "..", "", None])
+def test_a_card_does_not_place_the_model_elsewhere(name: object) -> None:
+    with pytest.raises(ArtefactError) as caught:
+        site_contents(with_card(model={"file": name}), ENGINES[0], {})
+    assert str(caught.value) == (
+        f"{ONNX}: its card calls the file {name!r}, expected a plain file name. Run cifar-export again."
+    )
+
+
+def test_the_service_worker_names_files_as_the_page_asks_for_them() -> None:
+    odd = site_contents(with_card(model={"file": "a b#(1)é.onnx"}), ENGINES[0], {})
+    # encodeURIComponent("a b#(1)é.onnx") in JavaScript.
+    assert "model/a%20b%23(1)%C3%A9.onnx" in service_worker_list(odd)["core"]
 
 
 def test_int8_ends_are_no_model_for_litert(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { Classifier } from "../pages/app/classifier.js";
 import { checkedCard } from "../pages/app/contract.js";
-import { contractRows, verdict } from "../pages/app/facts.js";
+import { contractRows, percent, verdict } from "../pages/app/facts.js";
 import { replay } from "../pages/app/golden.js";
 import { orientationIn, withoutOrientation } from "../pages/app/webp-orientation.js";
 
@@ -106,6 +106,11 @@ test("a failed run does not stop the next one", async () => {
   const pixels = new Uint8Array(3);
   const both = await Promise.allSettled([classifier.classify(pixels), classifier.classify(pixels)]);
   assert.deepEqual(both.map(({ status }) => status), ["rejected", "fulfilled"]);
+});
+
+test("a share is never rounded to all or nothing", () => {
+  const shown = [0, 0.0001, 0.0005, 0.5, 0.9994, 0.9999, 1].map(percent);
+  assert.deepEqual(shown, ["0.0 %", "< 0.1 %", "0.1 %", "50.0 %", "99.9 %", "> 99.9 %", "100.0 %"]);
 });
 
 test("the contract is shown in words", () => {

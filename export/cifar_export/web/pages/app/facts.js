@@ -9,9 +9,15 @@
 
 const WHOLE = new Intl.NumberFormat("en");
 
-/** @param {number} share 0..1 */
+/**
+ * A share in words that never say all or nothing of what is not.
+ * @param {number} share 0..1
+ */
 export function percent(share) {
-  return `${(share * 100).toFixed(1)} %`;
+  const text = (share * 100).toFixed(1);
+  if (text === "100.0" && share < 1) return "> 99.9 %";
+  if (text === "0.0" && share > 0) return "< 0.1 %";
+  return `${text} %`;
 }
 
 /** @param {number} value */

@@ -180,7 +180,7 @@ function rankedRow({ label, probability }) {
   number.textContent = percent(probability);
   const track = made("div", "track", "");
   const bar = made("div", "bar", "");
-  bar.style.width = percent(probability).replace(" ", "");
+  bar.style.width = `${100 * probability}%`;
   track.append(bar);
   row.append(made("span", "name", label), number, track);
   return row;
