@@ -22,7 +22,8 @@ export class Camera {
     return this.stream !== null;
   }
 
-  async open() {
+  /** @param {() => void} onEnded called if the camera stops by itself */
+  async open(onEnded) {
     if (navigator.mediaDevices === undefined) {
       throw new PageError("This page may not use the camera: browsers need https for it.", "Open it with https.");
     }
@@ -33,6 +34,7 @@ export class Camera {
       const [message, hint] = REASONS[name] ?? [`The camera failed: ${String(error)}`, "Choose a file instead."];
       throw new PageError(message, hint);
     }
+    for (const track of this.stream.getTracks()) track.addEventListener("ended", onEnded);
     this.video.srcObject = this.stream;
     await this.video.play();
   }

@@ -48,7 +48,12 @@ class Desk {
     page.shownFile.src = URL.createObjectURL(file);
     page.shownFile.alt = file.name === "" ? "The pasted picture" : `The picture ${file.name}`;
     showOnStage(page.shownFile);
-    await this.#ask(() => this.fitter.fit(file, file.name || "the picture"));
+    await this.#ask(async () => {
+      // Whether the file is a picture is the worker's to say; here it only has to be there when the answer comes.
+      const shown = page.shownFile.decode().catch(() => undefined);
+      const [picture] = await Promise.all([this.fitter.fit(file, file.name || "the picture"), shown]);
+      return picture;
+    });
   }
 
   /** @param {Uint8Array} pixels in the model's size */
@@ -69,20 +74,30 @@ class Desk {
       return;
     }
     releaseSamples();
+    await this.#openCamera();
+    const { stream } = this.camera; // once it was stopped, another one may be open
+    while (stream !== null && this.camera.stream === stream) {
+      await this.#ask(async () => this.fitter.fit(await this.camera.frame(), "the camera's frame"));
+      await this.camera.nextFrame();
+    }
+  }
+
+  async #openCamera() {
+    page.camera.disabled = true; // while the browser asks whether it may be used
     try {
-      await this.camera.open();
+      await this.camera.open(() => {
+        this.closeCamera();
+        showError({ message: "The camera stopped.", hint: "Connect it again, or choose a file." });
+      });
     } catch (error) {
       showError(shownError(error));
       return;
+    } finally {
+      page.camera.disabled = false;
     }
     showOnStage(page.shownCamera);
     page.camera.textContent = "Stop camera";
     page.hold.hidden = false;
-    const { stream } = this.camera; // once it was stopped, another one may be open
-    while (this.camera.stream === stream) {
-      await this.#ask(async () => this.fitter.fit(await this.camera.frame(), "the camera's frame"));
-      await this.camera.nextFrame();
-    }
   }
 
   /** Stops at the frame that is shown now. */
@@ -204,6 +219,7 @@ function listen(desk) {
   });
   page.camera.addEventListener("click", () => void desk.switchCamera());
   page.hold.addEventListener("click", () => void desk.hold());
+  addEventListener("unhandledrejection", (event) => showError(shownError(event.reason)));
   page.file.disabled = false;
   page.camera.disabled = false;
 }
