@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from cifar_runtime.contract import ModelFormat
+from cifar_runtime.formats.known_formats import ModelFormat
 
 EngineName = Literal["onnxruntime-web", "@litertjs/core"]
 EngineChoice = Literal["auto", "onnxruntime-web", "@litertjs/core"]

@@ -145,7 +145,7 @@ def _checked_engine(artefact: Artefact, choice: EngineChoice) -> Engine:
         raise ArtefactError(
             f"{artefact.path}: takes {contract.input.dtype} and gives {contract.output.dtype}, and LiteRT.js "
             f"{engine.version} runs models with {' or '.join(_LITERT_ENDS)} ends.",
-            hint="Export it with --quantize int8-float-io, or as .onnx.",
+            hint="Export it with --quantize int8-float-io or int8-uint8-io, or as .onnx.",
         )
     return engine
 

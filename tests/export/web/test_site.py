@@ -145,7 +145,7 @@ def test_int8_ends_are_no_model_for_litert(tmp_path: Path) -> None:
         write_site(model, tmp_path / "site")
     assert str(caught.value) == (
         f"{model}: takes int8 and gives int8, and LiteRT.js 2.5.3 runs models with float32 or uint8 ends. "
-        "Export it with --quantize int8-float-io, or as .onnx."
+        "Export it with --quantize int8-float-io or int8-uint8-io, or as .onnx."
     )
     assert not (tmp_path / "site").exists()
 
