@@ -1,11 +1,11 @@
-# make demo | make test | make check | make bench | make models | make readme: each sets up what it needs in .venv, from Python 3.11-3.13 alone.
+# make demo | make test | make check | make bench | make models | make web | make readme: each sets up what it needs in .venv, from Python 3.11-3.13 alone.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check bench models readers phones readme clean
+.PHONY: demo test lint check bench models readers phones web readme clean
 
 $(VENV)/installed: pyproject.toml runtime/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -63,10 +63,17 @@ phones: $(VENV)/installed readers
 	$(BIN)/cifar-export --quantize int8-uint8-io,int8-float-io --output-kind probabilities --eval-split test-sample --output .demo --force
 	$(BIN)/python -m cifar_maintain.phones .demo/edge-s-int8-uint8-io.tflite .demo/edge-s-int8-float-io.tflite
 
+# A page that classifies in the visitor's browser with the shipped model, in .web/; any static host serves it.
+web: $(VENV)/installed
+	$(BIN)/python -c 'from cifar_export.web.site import write_site; from cifar_runtime.classifier import default_model; \
+	site = write_site(default_model("onnx"), ".web", force=True); \
+	print(f"{site.folder}: {len(site.files)} files, {site.size_bytes:,} bytes, for {site.model} with {site.engine[0]} {site.engine[1]}")'
+	@echo "next: $(BIN)/python -m http.server --directory .web"
+
 # Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs, and docs/api.md from the docstrings.
 readme: $(VENV)/installed
 	$(BIN)/python -m cifar_maintain.readme
 	$(BIN)/python -m cifar_maintain.api_page
 
 clean:
-	rm -rf $(VENV) .venv-readers .demo exported build dist
+	rm -rf $(VENV) .venv-readers .demo .web exported build dist

@@ -1,0 +1,1 @@
+"""A static site that classifies in the visitor's browser; see ``site``."""
