@@ -97,8 +97,9 @@ def arguments(recipe: ExportRecipe) -> list[str]:
     default = ExportRecipe(
         source=SourceRecipe(checkpoint=recipe.source.checkpoint), publish=recipe.publish
     )
+    formats = (*recipe.formats, *recipe.publish.deliveries)
     listed = {
-        "--format": ",".join(recipe.formats) if recipe.formats != default.formats else None,
+        "--format": ",".join(formats) if formats != default.formats else None,
         "--quantize": ",".join(recipe.quantize) if recipe.quantize != default.quantize else None,
     }
     changed = {

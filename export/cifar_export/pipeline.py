@@ -9,6 +9,7 @@ import numpy as np
 
 from cifar_eval.formatting import counted
 from cifar_export.advice import advice
+from cifar_export.deliver import deliver
 from cifar_export.evidence.gather import gather_evidence
 from cifar_export.evidence.verify import Verification
 from cifar_export.int8.image_statistics import calibration_is_unlike, image_statistics
@@ -91,7 +92,9 @@ def export(
     request = Request(recipe=recipe, source=source)
     ready = ready_models(source, recipe, progress)
     outcomes = [_export_one(request, key, ready[key[1]], progress) for key in recipe.pairs]
-    results = tuple(one for one in outcomes if isinstance(one, ExportResult))
+    results = tuple(
+        deliver(one, recipe, progress) for one in outcomes if isinstance(one, ExportResult)
+    )
     failures = tuple(one for one in outcomes if isinstance(one, ExportFailure))
     if failures:
         raise _failure_of(request, failures, results)

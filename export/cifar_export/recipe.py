@@ -11,6 +11,7 @@ from cifar_runtime.errors import UsageError, not_one_of
 from cifar_runtime.formats.known_formats import ModelFormat
 
 Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int8-uint8-io", "int16x8"]
+Delivery = Literal["c", "tflm", "web"]
 EvalSplit = Literal["auto", "test", "test-sample"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy"]
 InputRange = Literal["0..255", "0..1", "-1..1"]
@@ -31,6 +32,12 @@ TRAINABLE: tuple[Quantize, ...] = ("int8", "int8-float-io", "int8-uint8-io")
 CALIBRATED: tuple[Quantize, ...] = (*TRAINABLE, "int16x8")
 # What the input and the output are where they are no floats.
 INTEGER_IO: Mapping[Quantize, Literal["int8", "uint8"]] = {"int8": "int8", "int8-uint8-io": "uint8"}
+# Which artefact each delivery is made of.
+DELIVERED_FROM: Mapping[Delivery, tuple[ModelFormat, Quantize]] = {
+    "c": ("tflite", "int8"),
+    "tflm": ("tflite", "int8"),
+    "web": ("onnx", "int8"),
+}
 # int8 files by what they take and give, as --io names it.
 IO_PRECISIONS: Mapping[str, Quantize] = {
     "int8": "int8",
@@ -259,13 +266,18 @@ class PublishOptions:
     Attributes:
         output: the folder; made when missing.
         force: replace a different artefact of the same name.
+        deliveries: what is made of a published int8 artefact, in a folder beside it: ``c``, C99 without an
+            interpreter; ``tflm``, files for TensorFlow Lite Micro; ``web``, a page that classifies in a browser.
     """
 
     output: Path
     force: bool = False
+    deliveries: tuple[Delivery, ...] = ()
 
     def __post_init__(self) -> None:
         _as_paths(self, "output")
+        if self.deliveries:
+            _check_choices("delivery", self.deliveries, get_args(Delivery))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +314,7 @@ class ExportRecipe:
         _check_choices("format", self.formats, tuple(RUNNABLE))
         _check_choices("quantize", self.quantize, get_args(Quantize))
         self._check_pairs()
+        self._check_deliveries()
         self._check_qat()
         self._check_folders()
         check_evidence(self.confidence, self.robustness, eval_data=self.evaluation.data)
@@ -327,6 +340,15 @@ class ExportRecipe:
                     f"tflite {precision} with calibration method {self.calibration.method}: TensorFlow "
                     "Lite's converter takes minimum and maximum only, expected minmax.",
                     hint="Give --format onnx for the others, or leave --calibration-method out.",
+                )
+
+    def _check_deliveries(self) -> None:
+        for delivery in self.publish.deliveries:
+            model_format, quantize = source = DELIVERED_FROM[delivery]
+            if source not in self.pairs:
+                raise UsageError(
+                    f"--format {delivery} is made of {model_format} {quantize}, which is not asked for.",
+                    hint=f"Give --quantize {quantize} too.",
                 )
 
     def _check_qat(self) -> None:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from cifar_export.recipe import (
     ALIASES,
+    DELIVERED_FROM,
     IO_PRECISIONS,
     RUNNABLE,
     CalibrationMethod,
     CalibrationRecipe,
     ConfidenceRecipe,
+    Delivery,
     EvalSplit,
     EvaluationImages,
     ExportRecipe,
@@ -48,6 +50,7 @@ from cifar_runtime.commands.parser import (
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_document
 from cifar_runtime.contract import ResizeFilter, ScoreKind
 from cifar_runtime.errors import CifarEdgeError, UsageError, not_one_of
+from cifar_runtime.formats.known_formats import ModelFormat
 
 if TYPE_CHECKING:
     from cifar_export.planning import PlannedArtefact
@@ -97,8 +100,10 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
             output_kind=options.output_kind,
             resize_filter=options.resize_filter,
         ),
-        publish=PublishOptions(output=options.output, force=options.force),
-        formats=options.format,
+        publish=PublishOptions(
+            output=options.output, force=options.force, deliveries=_deliveries(options.format)
+        ),
+        formats=_model_formats(options.format),
         quantize=_with_io(options.quantize, options.io),
         calibration=CalibrationRecipe(
             samples=options.calibration_samples,
@@ -117,6 +122,18 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
         robustness=options.robustness,
         verbose=options.verbose,
     )
+
+
+def _deliveries(formats: tuple[str, ...]) -> tuple[Delivery, ...]:
+    return tuple(name for name in get_args(Delivery) if name in formats)
+
+
+def _model_formats(formats: tuple[str, ...]) -> tuple[ModelFormat, ...]:
+    """The formats of models among those given, and those that deliveries are made of."""
+    needed = {DELIVERED_FROM[delivery][0] for delivery in _deliveries(formats)}
+    given = [name for name in RUNNABLE if name in formats]
+    order = sorted(given, key=formats.index)
+    return (*order, *(name for name in RUNNABLE if name in needed and name not in given))
 
 
 def _with_io(precisions: tuple[Quantize, ...], io: str | None) -> tuple[Quantize, ...]:
@@ -278,10 +295,11 @@ def _add_model_arguments(parser: Parser) -> None:
     parser.add_argument(
         "-f",
         "--format",
-        type=_several(tuple(RUNNABLE)),
+        type=_several((*RUNNABLE, *get_args(Delivery))),
         default=("tflite",),
         metavar="tflite,onnx",
-        help="one or more formats (default: tflite)",
+        help="one or more of tflite, onnx, and made of the int8 file, in a folder beside it: c (C99 without an "
+        "interpreter), tflm (files for TensorFlow Lite Micro), web (a page for a browser) (default: tflite)",
     )
     parser.add_argument(
         "--quantize",
