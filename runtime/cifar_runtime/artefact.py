@@ -23,6 +23,7 @@ from cifar_runtime.formats.known_formats import (
     format_from_suffix,
     has_content_of,
 )
+from cifar_runtime.plain_text import reason_of
 
 CARD_SCHEMA = "cifar-edge/artefact/1"
 MAX_CARD_BYTES = 16 * 1024 * 1024
@@ -204,7 +205,7 @@ def _card_from_text(location: Path, text: bytes) -> dict[str, Any]:
     try:
         card = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _bad_card(location, f"is not valid JSON: {error}") from error
+        raise _bad_card(location, f"is not valid JSON: {reason_of(error)}") from error
     _check_card(location, card)
     return card  # type: ignore[no-any-return]  # _check_card has seen that it is an object
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.plain_text import reason_of
 
 TensorType = Literal["float32", "int8", "uint8"]
 ScoreKind = Literal["probabilities", "logits"]
@@ -152,7 +153,7 @@ def contract_from_json(document: Mapping[str, Any]) -> Contract:
         )
     except (KeyError, TypeError, OverflowError) as error:
         raise ArtefactError(
-            f"the contract is incomplete or has an unknown field: {error}.",
+            f"the contract is incomplete or has an unknown field: {reason_of(error)}.",
             hint="Export the model again with cifar-export.",
         ) from error
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import read_once
+from cifar_runtime.plain_text import shortened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -226,5 +227,5 @@ def _over_background(picture: "Image") -> "Image":
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = shortened(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -39,6 +39,7 @@ from cifar_runtime.commands.parser import (
     execute,
     positive_int,
     sentences_to_stderr,
+    thread_count,
     whole_number,
 )
 from cifar_runtime.commands.result_file import STDOUT, write_result_file
@@ -206,6 +207,11 @@ def _counts(text: str) -> tuple[int, ...]:
     return tuple(positive_int(word) for word in text.split(","))
 
 
+def _thread_counts(text: str) -> tuple[int, ...]:
+    """A parser type for numbers of threads, separated by commas."""
+    return tuple(thread_count(word) for word in text.split(","))
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
@@ -283,10 +289,10 @@ def _add_effort(parser: Parser) -> None:
     add = effort.add_argument
     add(
         "--threads",
-        type=_counts,
+        type=_thread_counts,
         default=(1,),
         metavar="N,...",
-        help="threads per inference; further counts are measured as well (default: 1)",
+        help="threads per inference; at most 256; further counts are measured as well (default: 1)",
     )
     add(
         "--batch-sizes",

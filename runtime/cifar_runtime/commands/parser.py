@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError, UsageError, not_one_of
+from cifar_runtime.formats.known_formats import MAX_THREADS
 
 ERROR_SCHEMA = "cifar-edge/error/1"
+MAX_NUMBER = 2**31 - 1  # what every library that gets one of these can count
 EXIT_CODES = """\
 exit codes:
   0    done
@@ -73,21 +75,34 @@ def choice(choices: Sequence[str]) -> Callable[[str], str]:
 
 
 def positive_int(text: str) -> int:
-    """A parser type for whole numbers above zero."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above zero")
-    return number
+    """A parser type for whole numbers from 1 to :data:`MAX_NUMBER`."""
+    return _integer(text, 1, MAX_NUMBER, "a whole number above zero")
 
 
 def whole_number(text: str) -> int:
-    """A parser type for whole numbers from zero up."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from zero up")
-    return int(text)
+    """A parser type for whole numbers from 0 to :data:`MAX_NUMBER`."""
+    return _integer(text, 0, MAX_NUMBER, "a whole number from zero up")
+
+
+def thread_count(text: str) -> int:
+    """A parser type for threads, 1 to :data:`cifar_runtime.formats.known_formats.MAX_THREADS`."""
+    return _integer(text, 1, MAX_THREADS, "a whole number above zero")
+
+
+def _integer(text: str, lowest: int, highest: int, what: str) -> int:
+    from cifar_runtime.plain_text import shortened
+
+    try:
+        number = int(text)
+    except ValueError:  # no number, or one of thousands of digits
+        number = lowest - 1
+    if number < lowest:
+        raise argparse.ArgumentTypeError(f"'{shortened(text, 40)}' is not {what}")
+    if number > highest:
+        raise argparse.ArgumentTypeError(
+            f"'{shortened(text, 40)}' is too large, expected at most {highest}"
+        )
+    return number
 
 
 def share(text: str) -> float:
@@ -130,8 +145,11 @@ def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> 
             import traceback
 
             traceback.print_exc()
+        from cifar_runtime.plain_text import reason_of
+
         unexpected = CifarEdgeError(
-            f"unexpected {type(error).__name__}: {error}.", hint="Run again with -v and report it."
+            f"unexpected {type(error).__name__}: {reason_of(error)}.",
+            hint="Run again with -v and report it.",
         )
         _report(program, unexpected, as_json=as_json)
         return unexpected.exit_code

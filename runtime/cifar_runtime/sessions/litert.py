@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.formats.known_formats import RuntimeName
+from cifar_runtime.plain_text import shortened
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
 from cifar_runtime.sessions.interpreters import interpreter_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
@@ -21,7 +22,6 @@ from cifar_runtime.sessions.tensors import (
     check_ends,
     contract_input,
     contract_output,
-    one_line,
 )
 
 
@@ -110,4 +110,4 @@ def _facts(details: dict[str, Any]) -> TensorFacts:
 
 
 def _reason(error: Exception) -> str:
-    return one_line(error).rstrip(".") or "it gives no reason, as when memory runs out"
+    return shortened(str(error)).rstrip(".") or "it gives no reason, as when memory runs out"

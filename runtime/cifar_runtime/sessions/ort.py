@@ -13,6 +13,7 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.formats.known_formats import RuntimeName
 from cifar_runtime.formats.protobuf import has_external_data
+from cifar_runtime.plain_text import reason_of
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, GraphOptimization, SessionOptions
 from cifar_runtime.sessions.interpreters import import_onnxruntime, interpreter_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
@@ -22,7 +23,6 @@ from cifar_runtime.sessions.tensors import (
     check_ends,
     contract_input,
     contract_output,
-    one_line,
 )
 
 # Enough to amortise a call, small enough that the activations of a large split stay out of memory.
@@ -78,7 +78,7 @@ class OrtSession:
             scores: NDArray[Any] = session.run(None, {self._input_name: part})[0]
         except Exception as error:  # onnxruntime raises eight unrelated classes
             raise ArtefactError(
-                f"{self._path}: onnxruntime failed while running it: {one_line(error)}.",
+                f"{self._path}: onnxruntime failed while running it: {reason_of(error)}.",
                 hint="Run cifar-export again.",
             ) from error
         expected = (len(part), self._output.shape[1])
@@ -129,7 +129,7 @@ def _open_onnxruntime(
         return native_session(artefact.data, threads=threads, graph_optimization=graph_optimization)
     except Exception as error:
         raise ArtefactError(
-            f"{artefact.path}: onnxruntime cannot open it: {one_line(error)}.",
+            f"{artefact.path}: onnxruntime cannot open it: {reason_of(error)}.",
             hint="Run cifar-export again.",
         ) from error
 

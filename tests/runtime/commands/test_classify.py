@@ -92,6 +92,9 @@ def test_a_command_line_is_a_recipe(argv: list[str], expected: ClassifyRecipe) -
     [
         ([], "the following arguments are required: IMAGE"),
         (["a.png", "-k", "0"], "'0' is not a whole number above zero"),
+        (["a.png", "-k", "9" * 5000], f"'{'9' * 37}...' is not a whole number above zero"),
+        (["a.png", "--threads", "257"], "'257' is too large, expected at most 256"),
+        (["a.png", "--threads", "3000000000"], "'3000000000' is too large, expected at most 256"),
         (
             ["a.png", "--runtime", "onx"],
             "'onx' is not one of auto, tflite, onnx; did you mean onnx?",

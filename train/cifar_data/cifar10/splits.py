@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError, MissingDependencyError
+from cifar_runtime.plain_text import reason_of
 
 StoredSplit = Literal["train", "validation", "test", "official-train"]
 
@@ -85,7 +86,7 @@ def dataset_record() -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as cause:
         raise InputError(
-            f"{path}: is not JSON: {cause}.", hint="Run cifar-data fetch --force."
+            f"{path}: is not JSON: {reason_of(cause)}.", hint="Run cifar-data fetch --force."
         ) from cause
     if not isinstance(record, dict) or not isinstance(record.get("source"), str):
         raise InputError(
@@ -107,7 +108,7 @@ def load_official(part: Literal["train", "test"]) -> Split:
         labels = np.load(folder / f"{part}_labels.npy", allow_pickle=False)
     except (OSError, ValueError) as cause:
         raise InputError(
-            f"{folder}: the stored {part} files cannot be read: {cause}.",
+            f"{folder}: the stored {part} files cannot be read: {reason_of(cause)}.",
             hint="Run cifar-data fetch --force.",
         ) from cause
     name = "official-train" if part == "train" else "test"
