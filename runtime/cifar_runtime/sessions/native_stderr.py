@@ -60,4 +60,5 @@ def _pass_on(text: bytes) -> None:
         line for line in text.splitlines(keepends=True) if not _INTERPRETER_LINE.match(line)
     )
     if rest:
-        os.write(_STDERR, rest)
+        with suppress(OSError):  # a full or closed stderr costs only what it would have shown
+            os.write(_STDERR, rest)
