@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import read_once
+from cifar_runtime.forks import in_forked_child
 from cifar_runtime.plain_text import shortened
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ _OPAQUE_MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_BLACK_IS_ZERO = 258, 262, 1
 # warnings.catch_warnings changes the whole process: two threads in it at once leave their filters in place.
 _DECODING = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _DECODING  # noqa: PLW0603 - in a child that another thread of the parent has shut out
+    _DECODING = threading.Lock()
+
+
+in_forked_child(_renew_lock)
 
 
 def read_image(path: Path) -> "Image":

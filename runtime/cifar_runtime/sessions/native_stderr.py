@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
+from cifar_runtime.forks import in_forked_child
+
 _STDERR = 2
 # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", "W0000 00:00:1700000000 ...",
 # "2026-01-01 00:00:00.0 [W:onnxruntime:...", each with or without colour codes.
@@ -19,6 +21,14 @@ _INTERPRETER_LINE = re.compile(
     rb"^(\x1b\[[0-9;]*m)*((INFO|WARNING|ERROR): |[IWEF]\d{4} |.*\[[VIWEF]:onnxruntime)"
 )
 _lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603 - see forks
+    _lock = threading.Lock()
+
+
+in_forked_child(_renew_lock)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ It never preprocesses; batches come in the model's own dtype. Only the CPU provi
 files that point to other files are refused.
 """
 
+import threading
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,11 @@ from cifar_runtime.formats.known_formats import RuntimeName
 from cifar_runtime.formats.protobuf import has_external_data
 from cifar_runtime.plain_text import reason_of
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, GraphOptimization, SessionOptions
+from cifar_runtime.sessions.forked import (
+    OF_THE_PARENT,
+    RENEWED_IN_CHILDREN,
+    kept_for_the_parent,
+)
 from cifar_runtime.sessions.interpreters import import_onnxruntime, interpreter_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
@@ -54,14 +61,20 @@ class OrtSession:
                 f"{artefact.path}: keeps weights in other files, expected all of them inside.",
                 hint="Save the model without external data.",
             )
-        self._session: Any = _open_onnxruntime(artefact, threads, options.graph_optimization)
+        self._lock = threading.Lock()
+        self._open = partial(_open_onnxruntime, artefact, threads, options.graph_optimization)
+        self._session: Any = self._open()
         self._input_name, max_batch = _checked_input(self._session, artefact)
         self._max_batch = max_batch or _MAX_BATCH
+        RENEWED_IN_CHILDREN.add(self)
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """The raw scores of a batch; see :class:`cifar_runtime.sessions.base.Session`."""
         check_batch(batch, self._input)
-        session = self._session
+        with self._lock:
+            if self._session is OF_THE_PARENT:
+                self._session = self._open()
+            session = self._session
         if session is None:
             raise UsageError("the session is closed.", hint="Open another one.")
         step = self._max_batch
@@ -72,6 +85,11 @@ class OrtSession:
     def close(self) -> None:
         """Frees the session once no thread runs it."""
         self._session = None
+
+    def renew(self) -> None:
+        """In a forked child: at the next run its own session, with threads of its own."""
+        self._lock = threading.Lock()
+        self._session = kept_for_the_parent(self._session)
 
     def _run_part(self, session: Any, part: NDArray[Any]) -> NDArray[Any]:
         try:
