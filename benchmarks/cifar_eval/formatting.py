@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from cifar_runtime.plain_text import printable
+
 NOT_APPLICABLE = "-"
 
 _GAP = "  "
@@ -34,9 +36,17 @@ def counted(count: int, noun: str) -> str:
 def markdown_rows(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: int = 1
 ) -> list[str]:
-    """The rows as lines of a Markdown table: the first ``text_columns`` to the left, numbers to the right."""
+    """The rows as lines of a Markdown table: the first ``text_columns`` to the left, numbers to the right.
+
+    What would be HTML or a further column in a cell of ``rows`` is escaped: names come from files.
+    """
     alignment = ["---"] * text_columns + ["---:"] * (len(header) - text_columns)
-    return [f"| {' | '.join(row)} |" for row in (header, alignment, *rows)]
+    cells = [[_markdown_cell(cell) for cell in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in (header, alignment, *cells)]
+
+
+def _markdown_cell(text: str) -> str:
+    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_runtime.contract import Contract, contract_from_json
+from cifar_runtime.contract import Contract, contract_from_json, is_plain_name
 from cifar_runtime.errors import ArtefactError, UsageError
-from cifar_runtime.files import MAX_MODEL_BYTES, read_once
+from cifar_runtime.files import MAX_MODEL_BYTES, exists, read_once
 from cifar_runtime.formats.embedded_card import document_of_card, embedded_document
 from cifar_runtime.formats.known_formats import (
     SUFFIXES,
@@ -23,6 +23,7 @@ from cifar_runtime.formats.known_formats import (
     format_from_suffix,
     has_content_of,
 )
+from cifar_runtime.plain_text import printable, reason_of, shortened
 
 CARD_SCHEMA = "cifar-edge/artefact/1"
 MAX_CARD_BYTES = 16 * 1024 * 1024
@@ -92,7 +93,7 @@ def open_artefact(path: str | Path, *, contract: str | Path | None = None) -> Ar
     path = Path(path)
     model_format = _checked_format(path)
     location = card_path(path)
-    if contract is not None and location.exists():
+    if contract is not None and exists(location):
         raise UsageError(
             f"{path}: has a card, which states its contract; '{contract}' was given as well.",
             hint="Leave --contract out: it is for models without a card.",
@@ -100,7 +101,7 @@ def open_artefact(path: str | Path, *, contract: str | Path | None = None) -> Ar
     data = read_once(path, max_bytes=MAX_MODEL_BYTES, error=ArtefactError)
     if contract is not None:
         return _foreign_artefact(path, model_format, data, contract)
-    if not location.exists():
+    if not exists(location):
         raise _without_card(path, model_format, data)
     card_text = read_once(location, max_bytes=MAX_CARD_BYTES, error=ArtefactError)
     return artefact_from_bytes(path, data, card_text)
@@ -151,7 +152,7 @@ def _foreign_artefact(
         format=model_format,
         data=data,
         contract=agreed,
-        card={"name": path.stem, "model": model, "contract": agreed.to_json()},
+        card={"name": printable(path.stem), "model": model, "contract": agreed.to_json()},
         foreign=True,
     )
 
@@ -204,7 +205,7 @@ def _card_from_text(location: Path, text: bytes) -> dict[str, Any]:
     try:
         card = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _bad_card(location, f"is not valid JSON: {error}") from error
+        raise _bad_card(location, f"is not valid JSON: {reason_of(error)}") from error
     _check_card(location, card)
     return card  # type: ignore[no-any-return]  # _check_card has seen that it is an object
 
@@ -218,6 +219,11 @@ def _check_card(location: Path, card: object) -> None:
         raise _bad_card(location, "it states no model.sha256")
     if not isinstance(card.get("name"), str) or not card["name"]:
         raise _bad_card(location, "it states no name")
+    if not is_plain_name(card["name"]):
+        what = (
+            f"its name is {shortened(repr(card['name']), 60)}, expected up to 200 plain characters"
+        )
+        raise _bad_card(location, what)
     if not isinstance(card.get("contract"), dict):
         raise _bad_card(location, "it states no contract")
 

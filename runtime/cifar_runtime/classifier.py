@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,12 @@ class Classifier:
         self.name: str = self.artefact.name
         self.labels: tuple[str, ...] = self.artefact.contract.labels
         self._table = input_table(self.artefact.contract.input)
+        self._settings = (contract, runtime, threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles as path, digest and settings; another process opens the file again."""
+        path = self.artefact.path.absolute()
+        return _reopened, (type(self), path, self.artefact.sha256, *self._settings)
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The model's scores in real units: float32, shape (n, num_classes), of the contract's kind.
@@ -158,6 +164,28 @@ class Classifier:
             prediction_from_probabilities(row, self.labels, abstained=bool(unsure))
             for row, unsure in zip(probabilities, abstained, strict=True)
         ]
+
+
+def _reopened(
+    kind: type[Classifier],
+    path: Path,
+    sha256: str,
+    *settings: Any,
+) -> Classifier:
+    """A pickled classifier, opened again.
+
+    Raises:
+        ArtefactError: the model is gone, or is not the pickled one any more.
+    """
+    contract, runtime, threads = settings
+    classifier = kind(path, contract=contract, runtime=runtime, threads=threads)
+    if classifier.artefact.sha256 != sha256:
+        raise ArtefactError(
+            f"{path}: sha256 is {classifier.artefact.sha256}, the pickled classifier's was {sha256}: "
+            "the file changed meanwhile.",
+            hint="Make the classifier again.",
+        )
+    return classifier
 
 
 def default_model(runtime: RuntimeChoice = "auto") -> Path:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.plain_text import reason_of, shortened
 
 TensorType = Literal["float32", "int8", "uint8"]
 ScoreKind = Literal["probabilities", "logits"]
@@ -18,6 +19,14 @@ ResizeFilter = Literal["bilinear", "bicubic", "lanczos"]
 Layout = Literal["NHWC"]
 ColourOrder = Literal["RGB"]
 Resize = Literal["centre-crop"]
+# Limits far outside of what any model needs: beyond them arithmetic in float32 loses its meaning.
+MAX_SIZE = 4096  # pixels along an axis of the input
+MAX_LABELS = 100_000
+MAX_LABEL_LENGTH = 200
+MULTIPLIER_RANGE = (1e-9, 1e9)
+SCALE_RANGE = (1e-12, 1e9)
+TEMPERATURE_RANGE = (1e-3, 1e3)
+MAX_OFFSET = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +61,19 @@ class InputContract:
     resize: Resize = "centre-crop"
 
     def __post_init__(self) -> None:
-        sizes_are_whole = all(type(size) is int and size > 0 for size in self.shape)
+        sizes_are_whole = all(type(size) is int and 0 < size <= MAX_SIZE for size in self.shape)
         if len(self.shape) != 3 or not sizes_are_whole or self.shape[2] != 3:
-            raise _invalid("input.shape", self.shape, "(height, width, 3), all positive")
+            raise _invalid(
+                "input.shape", self.shape, f"(height, width, 3), all positive, at most {MAX_SIZE}"
+            )
         _check_numbers("input", self.multiplier, self.offset)
         _check_choice("input.resize_filter", self.resize_filter, get_args(ResizeFilter))
         _check_choice("input.layout", self.layout, get_args(Layout))
         _check_choice("input.colour_order", self.colour_order, get_args(ColourOrder))
         _check_choice("input.resize", self.resize, get_args(Resize))
-        if not self.multiplier > 0:
-            raise _invalid("input.multiplier", self.multiplier, "a number above zero")
+        _check_range("input.multiplier", self.multiplier, MULTIPLIER_RANGE)
+        if abs(self.offset) > MAX_OFFSET:
+            raise _invalid("input.offset", self.offset, f"at most {MAX_OFFSET:g} on either side")
         _check_quantization("input", self.dtype, self.scale, self.zero_point)
 
 
@@ -97,8 +109,7 @@ class OutputContract:
         _check_choice("output.kind", self.kind, get_args(ScoreKind))
         if self.temperature is not None:
             _check_numbers("output.temperature", self.temperature)
-            if not self.temperature > 0:
-                raise _invalid("output.temperature", self.temperature, "a number above zero")
+            _check_range("output.temperature", self.temperature, TEMPERATURE_RANGE)
         if self.abstention_threshold is not None:
             _check_numbers("output.abstention_threshold", self.abstention_threshold)
             if not 0 <= self.abstention_threshold <= 1:
@@ -130,6 +141,15 @@ class Contract:
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise _invalid("labels", self.labels, "two or more different names")
+        if len(self.labels) > MAX_LABELS:
+            raise _invalid("labels", self.labels, f"at most {MAX_LABELS}")
+        for label in self.labels:
+            if not is_plain_name(label):
+                raise _invalid(
+                    "labels",
+                    label,
+                    "names of 1 to 200 characters without line breaks or control characters",
+                )
 
     def to_json(self) -> dict[str, Any]:
         """The contract as JSON-ready data."""
@@ -152,7 +172,7 @@ def contract_from_json(document: Mapping[str, Any]) -> Contract:
         )
     except (KeyError, TypeError, OverflowError) as error:
         raise ArtefactError(
-            f"the contract is incomplete or has an unknown field: {error}.",
+            f"the contract is incomplete or has an unknown field: {reason_of(error)}.",
             hint="Export the model again with cifar-export.",
         ) from error
 
@@ -171,6 +191,7 @@ def _check_quantization(name: str, dtype: str, scale: float | None, zero_point: 
         )
     else:
         _check_numbers(f"{name}.scale", scale)
+        _check_range(f"{name}.scale", scale, SCALE_RANGE)
         lowest, highest = (-128, 127) if dtype == "int8" else (0, 255)
         if type(zero_point) is not int or not lowest <= zero_point <= highest:
             raise _invalid(f"{name}.zero_point", zero_point, f"a whole number {lowest}..{highest}")
@@ -187,6 +208,32 @@ def _check_numbers(field: str, *numbers: float) -> None:
             raise _invalid(field, number, "a finite number")
 
 
+def _check_range(field: str, number: float, limits: tuple[float, float]) -> None:
+    if not number > 0:
+        raise _invalid(field, number, "a number above zero")
+    lowest, highest = limits
+    if not lowest <= number <= highest:
+        raise _invalid(field, number, f"{lowest:g} to {highest:g}")
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a label or a model's name is 1 to ``MAX_LABEL_LENGTH`` characters that can be shown as they are.
+
+    Control characters, line breaks, marks that turn the reading direction, and halves of surrogate pairs cannot.
+    """
+    if not name.strip() or len(name) > MAX_LABEL_LENGTH:
+        return False
+    if name.isprintable():
+        return True
+    import unicodedata
+
+    turning = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    return not any(
+        character in turning or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        for character in name
+    )
+
+
 def _labels_from_json(labels: object) -> tuple[str, ...]:
     if not isinstance(labels, (list, tuple)) or not all(isinstance(label, str) for label in labels):
         raise _invalid("labels", labels, "a list of names")
@@ -195,6 +242,6 @@ def _labels_from_json(labels: object) -> tuple[str, ...]:
 
 def _invalid(field: str, value: object, expected: str) -> ArtefactError:
     return ArtefactError(
-        f"the contract's {field} is {value!r}, expected {expected}.",
+        f"the contract's {field} is {shortened(repr(value))}, expected {expected}.",
         hint="Export the model again with cifar-export.",
     )

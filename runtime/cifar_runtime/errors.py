@@ -90,6 +90,10 @@ class MissingDependencyError(CifarEdgeError):
     code = "missing-dependency"
 
 
+class CifarEdgeWarning(UserWarning):
+    """What a user should know although nothing has failed, such as files that were left out; commands print it."""
+
+
 def not_one_of(text: str, choices: Iterable[str]) -> str:
     """The sentence that refuses ``text`` and lists ``choices``, naming the closest one."""
     import difflib

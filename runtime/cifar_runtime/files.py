@@ -1,4 +1,8 @@
-"""Reads a file once without ever blocking, and writes one so that a kill never leaves a half."""
+"""Reads a file once without ever blocking, and writes one so that a kill never leaves a half.
+
+Asking whether something exists never fails here, unlike ``Path.exists``, which raises for a name that is too long
+or a folder without permission: what cannot be looked at is refused when it is read, in words.
+"""
 
 import os
 import stat
@@ -8,6 +12,7 @@ from pathlib import Path
 from cifar_runtime.errors import ArtefactError, InputError
 
 MAX_MODEL_BYTES = 512 * 1024 * 1024
+MAX_NAME_BYTES = 255  # of a file, on every file system in use
 
 
 def read_once(
@@ -38,10 +43,78 @@ def read_once(
     with os.fdopen(descriptor, "rb") as stream:
         if status.st_size > max_bytes:
             raise too_large
-        data = stream.read(max_bytes + 1)
-    if len(data) > max_bytes:  # it grew meanwhile, or its file system knows no sizes
+        data = stream.read(status.st_size + 1)
+        if len(data) > status.st_size:  # it grew meanwhile, or its file system knows no sizes
+            data += stream.read(max_bytes + 1 - len(data))
+    if len(data) > max_bytes:
         raise too_large
     return data
+
+
+def exists(path: str | Path) -> bool:
+    """Whether something is at ``path``, as far as can be seen."""
+    return os.path.exists(path)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether ``path`` is a folder, as far as can be seen; the empty name is none."""
+    return os.path.isdir(path)
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether ``path`` is a regular file, as far as can be seen."""
+    return os.path.isfile(path)
+
+
+def why_unwritable(path: str | Path) -> str | None:
+    """Why no file can be made at ``path`` with the folders it lacks, in the system's words; None where it can."""
+    import errno
+
+    if os.path.isdir(path):
+        return os.strerror(errno.EISDIR)
+    name, folder = os.path.basename(path), os.path.dirname(os.path.abspath(path))
+    if len(os.fsencode(name)) > MAX_NAME_BYTES:
+        return os.strerror(errno.ENAMETOOLONG)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        return os.strerror(errno.ENOTDIR)
+    return None if os.access(folder, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+
+
+def list_folder(folder: str | Path) -> list["os.DirEntry[str]"]:
+    """What lies in a folder, sorted by name.
+
+    Raises:
+        InputError: it cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (OSError, ValueError) as cause:
+        reason = cause.strerror if isinstance(cause, OSError) else str(cause)
+        raise InputError(
+            f"{folder}: cannot be listed: {reason}.", hint="Check the path and its permissions."
+        ) from cause
+
+
+def read_text_once(
+    path: Path, *, max_bytes: int, error: type[ArtefactError] | type[InputError]
+) -> str:
+    """The text of a UTF-8 file, read as :func:`read_once` does, without a byte order mark and in form NFC.
+
+    Editors add the mark and macOS decomposes letters; a label must be equal to itself nevertheless.
+
+    Raises:
+        ArtefactError | InputError: as ``read_once``, or it is not UTF-8.
+    """
+    import unicodedata
+
+    data = read_once(path, max_bytes=max_bytes, error=error)
+    try:
+        return unicodedata.normalize("NFC", data.decode("utf-8-sig"))
+    except UnicodeDecodeError as cause:
+        raise error(f"{path}: is not UTF-8 text: {cause}.", hint="Save it as UTF-8.") from cause
 
 
 def write_atomically(path: Path, data: bytes) -> None:

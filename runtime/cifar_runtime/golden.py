@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.plain_text import reason_of
 
 if TYPE_CHECKING:
     from cifar_runtime.classifier import Classifier
@@ -143,7 +144,7 @@ def golden_from_card(card: Mapping[str, Any]) -> GoldenVectors:
             tolerance=float(document["tolerance"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise _invalid(f"cannot be read: {error}", "what cifar-export wrote") from error
+        raise _invalid(f"cannot be read: {reason_of(error)}", "what cifar-export wrote") from error
 
 
 def replay(classifier: "Classifier") -> Replay:

@@ -6,8 +6,10 @@ Pictures are what a person would see: EXIF orientation applied, transparency lai
 """
 
 import importlib
+import re
 import threading
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +19,18 @@ from numpy.typing import NDArray
 
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import read_once
+from cifar_runtime.forks import in_forked_child
+from cifar_runtime.plain_text import shortened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_IMAGE_BYTES = 128 * 1024 * 1024
-MAX_PIXELS = 4096 * 4096  # 16.8 megapixels: 50 MB as RGB
+MAX_PIXELS = 4096 * 4096  # decoded; 16.8 megapixels: 50 MB as RGB
+# A larger JPEG is decoded at a half, a quarter or an eighth, which its format allows without more memory...
+MAX_JPEG_PIXELS = 16 * MAX_PIXELS
+# ...but not if it is progressive: all its coefficients are in memory first, 3 to 6 bytes a pixel.
+MAX_PROGRESSIVE_PIXELS = 25_000_000
 BACKGROUND = (255, 255, 255)  # what shows through transparent pixels: the page, white
 IMAGE_SUFFIXES = (
     *(".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm"),
@@ -45,8 +53,18 @@ _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _OPAQUE_MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 # Source: TIFF 6.0, section 8.
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_BLACK_IS_ZERO = 258, 262, 1
+# What libtiff says of a damaged or odd file: "TIFFReadDirectory: Warning, ...", "tempfile.tif: ...".
+_LIBTIFF_LINE = re.compile(rb"^[\w.]+: ")
 # warnings.catch_warnings changes the whole process: two threads in it at once leave their filters in place.
 _DECODING = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _DECODING  # noqa: PLW0603 - in a child that another thread of the parent has shut out
+    _DECODING = threading.Lock()
+
+
+in_forked_child(_renew_lock)
 
 
 def read_image(path: Path) -> "Image":
@@ -140,26 +158,58 @@ def _decode(data: bytes, image_format: str, name: str) -> "Image":
     importlib.import_module(f"PIL.{plugins[image_format]}")
     # Image.open would import four more plugins first (8 ms), then call this same function.
     open_format, _ = Image.OPEN[image_format]
-    with _DECODING, warnings.catch_warnings():
+    _silence_pillow()
+    with _DECODING, warnings.catch_warnings(), _silenced_library(image_format):
         warnings.simplefilter("ignore")  # notes on odd metadata; damage raises
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         picture = open_format(BytesIO(data), "")
+        _reduce(picture, name)
         _check_size(picture, name)
         picture.load()
     return picture
 
 
+def _silence_pillow() -> None:
+    """Keeps Pillow's log, where nobody has asked for one, from stderr: what it says is in the exception too."""
+    import logging  # Pillow has imported it
+
+    logger = logging.getLogger("PIL")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
+def _silenced_library(image_format: str) -> AbstractContextManager[None]:
+    from cifar_runtime.sessions.native_stderr import filtered_native_stderr
+
+    return filtered_native_stderr(_LIBTIFF_LINE) if image_format == "TIFF" else nullcontext()
+
+
+def _reduce(picture: "Image", name: str) -> None:
+    """Has a large JPEG decoded at the largest scale that fits; the header alone has been read yet."""
+    width, height = picture.size
+    if picture.format != "JPEG" or width * height <= MAX_PIXELS:
+        return
+    progressive = "progressive" in picture.info
+    limit = MAX_PROGRESSIVE_PIXELS if progressive else MAX_JPEG_PIXELS
+    if width * height > limit:
+        kind = "a progressive JPEG" if progressive else "a JPEG"
+        raise _too_large(name, f"{width} x {height} pixels", limit, kind)
+    divisor = next(step for step in (2, 4, 8) if width * height <= step**2 * MAX_PIXELS)
+    picture.draft(None, (width // divisor, height // divisor))
+
+
 def _check_size(picture: "Image", name: str) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
-        raise _too_large(name, f"{width} x {height} pixels")
+        raise _too_large(name, f"{width} x {height} pixels", MAX_PIXELS, "all")
     if width * height == 0:
         raise InputError(f"{name}: has no pixels.", hint="Give an image of at least 1 x 1.")
 
 
-def _too_large(name: str, found: str) -> InputError:
+def _too_large(name: str, found: str, limit: int, kind: str) -> InputError:
+    note = " (4096 x 4096)" if limit == MAX_PIXELS else ""
     return InputError(
-        f"{name}: has {found}, expected at most {MAX_PIXELS} in all (4096 x 4096).",
+        f"{name}: has {found}, expected at most {limit} in {kind}{note}.",
         hint="Scale it down first.",
     )
 
@@ -226,5 +276,5 @@ def _over_background(picture: "Image") -> "Image":
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = shortened(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

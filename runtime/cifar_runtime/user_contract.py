@@ -14,6 +14,7 @@ from cifar_runtime.errors import ArtefactError, UsageError, not_one_of
 from cifar_runtime.files import read_once
 from cifar_runtime.formats.graph import Graph, GraphTensor, graph_from_bytes
 from cifar_runtime.formats.known_formats import ModelFormat
+from cifar_runtime.plain_text import reason_of
 
 MAX_CONTRACT_BYTES = 1024 * 1024
 _FOLDER = Path(__file__).parent / "contracts"
@@ -73,7 +74,7 @@ def completed_contract(
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise wrong_contract(location, f"is not valid JSON: {error}") from error
+        raise wrong_contract(location, f"is not valid JSON: {reason_of(error)}") from error
     if not isinstance(document, dict):
         raise wrong_contract(location, "is not a JSON object")
     try:

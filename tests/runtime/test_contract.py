@@ -73,6 +73,21 @@ def test_temperature_and_threshold_survive_json_and_older_cards_lack_them(
         (None, "labels", ["red"]),
         (None, "labels", ["red", "red"]),
         (None, "labels", [1, 2]),
+        (None, "labels", ["red", ""]),
+        (None, "labels", ["red", " \t"]),
+        (None, "labels", ["red", "green\nblue  99.99 %"]),
+        (None, "labels", ["red", "\x1b[2Jgreen"]),
+        (None, "labels", ["red", "\x9b2Jgreen"]),
+        (None, "labels", ["red", "\ud800"]),
+        (None, "labels", ["red", "\u2028"]),
+        (None, "labels", ["red", "\u202egreen"]),
+        (None, "labels", ["red", "x" * 201]),
+        ("input", "shape", [6, 4097, 3]),
+        ("input", "multiplier", 1e308),
+        ("input", "multiplier", 5e-324),
+        ("input", "offset", -1e308),
+        ("output", "temperature", 5e-324),
+        ("output", "temperature", 1001.0),
         (None, "input", None),
         (None, "output", 3),
     ],
@@ -84,6 +99,17 @@ def test_a_wrong_field_is_refused(
     target[field] = value
     with pytest.raises(ArtefactError, match="contract"):
         contract_from_json(document)
+
+
+@pytest.mark.parametrize("label", ["crème brûlée", "nbsp\u00a0here", "👩\u200d🌾", "Ω < 5"])
+def test_labels_of_every_language_are_kept(document: dict[str, Any], label: str) -> None:
+    assert contract_from_json({**document, "labels": ["a", label, "c"]}).labels[1] == label
+
+
+def test_a_refusal_never_prints_a_whole_value(document: dict[str, Any]) -> None:
+    with pytest.raises(ArtefactError) as caught:
+        contract_from_json({**document, "labels": ["red", "x" * 1_000_000]})
+    assert len(str(caught.value)) < 600
 
 
 @pytest.mark.parametrize("field", ["input", "output", "labels"])

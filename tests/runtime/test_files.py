@@ -9,14 +9,64 @@ from pathlib import Path
 
 import pytest
 
+from cifar_runtime import files
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.files import read_once, replace_atomically, write_atomically
+from cifar_runtime.files import (
+    read_once,
+    read_text_once,
+    replace_atomically,
+    why_unwritable,
+    write_atomically,
+)
 
 
 def test_a_file_is_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"0123456789")
     assert read_once(path, max_bytes=10, error=InputError) == b"0123456789"
+
+
+def test_a_small_file_asks_for_little_memory(tmp_path: Path) -> None:
+    """Opening a model of 100 kB once asked for 512 MiB, which an address-space limit refuses."""
+    (tmp_path / "x").write_bytes(b"0123456789")
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from cifar_runtime.errors import InputError\n"
+        "from cifar_runtime.files import read_once\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28))\n"
+        "print(len(read_once(Path(sys.argv[1]), max_bytes=2**29, error=InputError)))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "x"], capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (0, "10\n", "")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"{'y' * 300}/x", "nul\0"])
+def test_asking_what_is_there_never_fails(name: str) -> None:
+    """``Path.exists`` and ``is_dir`` raise for the first two."""
+    assert not files.exists(name)
+    assert not files.is_folder(name)
+    assert not files.is_file(name)
+
+
+def test_text_has_no_byte_order_mark_and_one_form_of_unicode(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes("\ufeffcafe\u0301\n".encode())
+    assert read_text_once(path, max_bytes=100, error=InputError) == "caf\u00e9\n"
+    path.write_bytes(b"caf\xe9\n")
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        read_text_once(path, max_bytes=100, error=InputError)
+
+
+def test_what_cannot_be_written_is_known_before_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert why_unwritable(tmp_path / "new" / "folders" / "x.json") is None
+    assert why_unwritable(tmp_path / "file") is None
+    assert why_unwritable(tmp_path) == "Is a directory"
+    assert why_unwritable(tmp_path / "file" / "x.json") == "Not a directory"
+    assert why_unwritable(tmp_path / ("x" * 256)) == "File name too long"
 
 
 def test_a_larger_file_is_refused(tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 import zlib
+from ast import literal_eval
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -302,3 +305,67 @@ def test_decoding_in_threads_leaves_the_warning_filters_alone() -> None:
     for thread in threads:
         thread.join()
     assert list(warnings.filters) == before
+
+
+# A phone's 48 megapixels; the left half is red, the right one blue.
+PHOTOGRAPH = """
+import sys
+from PIL import Image
+if len(sys.argv) > 2:
+    picture = Image.new("RGB", (8064, 6048), (250, 0, 0))
+    picture.paste((0, 0, 250), (4032, 0, 8064, 6048))
+    picture.save(sys.argv[1], quality=90)
+else:
+    from pathlib import Path
+    from cifar_runtime.image import read_image
+    found = read_image(Path(sys.argv[1]))
+    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    print(found.size, found.getpixel((1000, 1000)), found.getpixel((3000, 1000)), peak // 1024)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no peak memory is known here")
+def test_a_photograph_of_48_megapixels_is_decoded_at_half_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "photograph.jpg"
+    for arguments in ([path, "write"], [path]):
+        ended = subprocess.run(
+            [sys.executable, "-c", PHOTOGRAPH, *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    *found, peak_mib = ended.stdout.split()
+    assert " ".join(found[:2]) == "(4032, 3024)"
+    left, right = literal_eval(" ".join(found[2:5])), literal_eval(" ".join(found[5:8]))
+    assert abs(np.subtract(left, (250, 0, 0))).max() <= 4
+    assert abs(np.subtract(right, (0, 0, 250))).max() <= 4
+    assert int(peak_mib) < 200
+
+
+def test_a_jpeg_within_the_limit_is_decoded_whole() -> None:
+    assert decode_image(encoded(Image.new("RGB", (4096, 4096)), "JPEG"), name="x").size == (
+        4096,
+        4096,
+    )
+
+
+def test_a_large_progressive_jpeg_is_refused_by_its_header() -> None:
+    """All its coefficients would be in memory at once."""
+    data = bytearray(encoded(Image.new("RGB", (64, 64)), "JPEG", progressive=True))
+    at = data.index(b"\xff\xc2") + 5
+    data[at : at + 4] = struct.pack(">HH", 6048, 8064)
+    with pytest.raises(InputError) as caught:
+        decode_image(bytes(data), name="x.jpg")
+    assert str(caught.value) == (
+        "x.jpg: has 8064 x 6048 pixels, expected at most 25000000 in a progressive JPEG. "
+        "Scale it down first."
+    )
+
+
+def test_what_libtiff_says_stays_off_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = bytearray(encoded(Image.fromarray(noise), "TIFF", compression="tiff_adobe_deflate"))
+    data[600:610] = bytes(10)
+    with pytest.raises(InputError, match="is not a readable TIFF image"):
+        decode_image(bytes(data), name="x.tif")
+    assert capfd.readouterr().err == ""

@@ -1,5 +1,8 @@
 """Labelled images from a folder that has one folder a class, prepared as a contract says."""
 
+import os
+import unicodedata
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,29 +10,20 @@ import numpy as np
 from cifar_data.choose import stratified_positions
 from cifar_data.split import Split
 from cifar_runtime.contract import InputContract
-from cifar_runtime.errors import InputError, not_one_of
-from cifar_runtime.image import IMAGE_SUFFIXES, read_image
+from cifar_runtime.errors import CifarEdgeWarning, InputError, not_one_of
+from cifar_runtime.files import is_folder, list_folder
+from cifar_runtime.image import read_image
+from cifar_runtime.image_files import image_files, is_litter
 from cifar_runtime.preprocess import fit_picture
 
 
 def class_names(folder: str | Path) -> tuple[str, ...]:
-    """The names of the class folders, sorted.
+    """The names of the class folders in Unicode's form NFC, sorted.
 
     Raises:
-        InputError: it is not a folder, or has no folder inside.
+        InputError: it is not a folder, cannot be listed, or has no folder inside.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: is not a folder of images.", hint="Check the path.")
-    names = sorted(
-        path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-    if not names:
-        raise InputError(
-            f"{folder}: holds no class folders, expected one a class, named like the label.",
-            hint="Sort the images into folders first.",
-        )
-    return tuple(names)
+    return tuple(sorted(_class_folders(Path(folder))))
 
 
 def read_image_folder(
@@ -73,13 +67,16 @@ def read_image_folder(
         (('cat', 'dog'), (2, 96, 96, 3))
     """
     folder = Path(folder)
-    name = folder.resolve().name
+    name = Path(os.path.realpath(folder)).name
     if not name:
         raise InputError("the root folder is no folder of images.", hint="Check the path.")
-    labels = labels or class_names(folder)
-    _check_names(folder, labels)
+    folders = _class_folders(folder)
+    labels = labels or tuple(sorted(folders))
+    _check_names(folder, labels, tuple(folders))
     files = [
-        (path, index) for index, label in enumerate(labels) for path in image_files(folder / label)
+        (path, index)
+        for index, label in enumerate(labels)
+        for path in images_below(folders[_nfc(label)])
     ]
     if not files:
         raise InputError(
@@ -100,24 +97,63 @@ def read_image_folder(
     )
 
 
-def image_files(folder: Path) -> list[Path]:
-    """All image files below ``folder``, sorted."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    )
+def images_below(folder: Path) -> list[Path]:
+    """All image files below ``folder``, sorted; warns of pictures that cannot be decoded.
+
+    Raises:
+        InputError: a folder cannot be listed.
+
+    Warns:
+        CifarEdgeWarning: pictures were left out, with their number and some names.
+    """
+    found = image_files(folder, recursive=True)
+    if left_out := found.undecodable:
+        names = ", ".join(Path(path).name for path in left_out[:3])
+        number = len(left_out)
+        warnings.warn(
+            f"{folder}: {number} picture{'s are' if number > 1 else ' is'} left out, since this decodes no such "
+            f"format: {names}{', ...' if number > 3 else ''}. Save them as PNG or JPEG.",
+            CifarEdgeWarning,
+            stacklevel=2,
+        )
+    return [Path(path) for path in found.images]
 
 
-def _check_names(folder: Path, labels: tuple[str, ...]) -> None:
-    found = class_names(folder)
-    foreign = [name for name in found if name not in labels]
+def _class_folders(folder: Path) -> dict[str, Path]:
+    """The folders inside by their names in form NFC, links to folders among them, litter not."""
+    if not is_folder(folder):
+        raise InputError(f"{folder}: is not a folder of images.", hint="Check the path.")
+    folders: dict[str, Path] = {}
+    for entry in list_folder(folder):
+        if not entry.is_dir() or is_litter(entry.name):
+            continue
+        if folders.setdefault(_nfc(entry.name), Path(entry.path)) != Path(entry.path):
+            raise InputError(
+                f"{folder}: two class folders are named {entry.name}, in two forms of Unicode.",
+                hint="Move the images of one into the other.",
+            )
+    if not folders:
+        raise InputError(
+            f"{folder}: holds no class folders, expected one a class, named like the label.",
+            hint="Sort the images into folders first.",
+        )
+    return folders
+
+
+def _nfc(name: str) -> str:
+    """The name in the one form in which a composed and a decomposed letter are equal."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _check_names(folder: Path, labels: tuple[str, ...], found: tuple[str, ...]) -> None:
+    known = [_nfc(label) for label in labels]
+    foreign = [name for name in found if name not in known]
     if foreign:
         raise InputError(
             f"{folder}: class folder {not_one_of(foreign[0], labels)}.",
             hint="Name the folders like the model's labels.",
         )
-    missing = [label for label in labels if label not in found]
+    missing = [label for label in labels if _nfc(label) not in found]
     if missing:
         raise InputError(
             f"{folder}: has no folder for {', '.join(missing)}, expected one for each of the "

@@ -39,6 +39,7 @@ from cifar_runtime.commands.parser import (
     execute,
     positive_int,
     sentences_to_stderr,
+    thread_count,
     whole_number,
 )
 from cifar_runtime.commands.result_file import STDOUT, write_result_file
@@ -126,6 +127,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(invocation: Invocation) -> int:
     """Prints the whole report, whatever the verdict: a failed gate is an answer, not an error."""
     options = invocation.options
+    if options.html is not None:
+        from cifar_bench.page.page import check_template_engine
+
+        check_template_engine()
     measured_here = options.from_report is None and invocation.target is None
     baseline = (
         None
@@ -163,7 +168,7 @@ def _publish(report: "Report", invocation: Invocation) -> None:
     from cifar_bench.tables.csv import csv_table
     from cifar_bench.tables.plain import markdown_table, plain_table
 
-    on_stdout, options = plain_table(report), invocation.options
+    on_stdout, options = None, invocation.options
     for target, draw in (
         (invocation.json, Report.to_text),
         (invocation.markdown, markdown_table),
@@ -173,11 +178,11 @@ def _publish(report: "Report", invocation: Invocation) -> None:
             on_stdout = draw(report)
         elif target is not None:
             write_result_file(target, draw(report))
-    if options.html is not None:
+    sys.stdout.write(plain_table(report) if on_stdout is None else on_stdout)
+    if options.html is not None:  # last, so that a picture which cannot be drawn costs nothing else
         from cifar_bench.page.page import html_page
 
         write_result_file(options.html, html_page(report))
-    sys.stdout.write(on_stdout)
 
 
 def _effort(arguments: argparse.Namespace) -> Effort:
@@ -204,6 +209,11 @@ def _without_folder(word: str) -> str:
 def _counts(text: str) -> tuple[int, ...]:
     """A parser type for whole numbers above zero, separated by commas."""
     return tuple(positive_int(word) for word in text.split(","))
+
+
+def _thread_counts(text: str) -> tuple[int, ...]:
+    """A parser type for numbers of threads, separated by commas."""
+    return tuple(thread_count(word) for word in text.split(","))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -283,10 +293,10 @@ def _add_effort(parser: Parser) -> None:
     add = effort.add_argument
     add(
         "--threads",
-        type=_counts,
+        type=_thread_counts,
         default=(1,),
         metavar="N,...",
-        help="threads per inference; further counts are measured as well (default: 1)",
+        help="threads per inference; at most 256; further counts are measured as well (default: 1)",
     )
     add(
         "--batch-sizes",

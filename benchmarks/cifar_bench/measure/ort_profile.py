@@ -9,6 +9,7 @@ from typing import Any
 from cifar_bench.results.cost import OperatorTime
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.plain_text import reason_of
 from cifar_runtime.sessions.base import GraphOptimization
 from cifar_runtime.sessions.ort import native_session
 
@@ -36,7 +37,7 @@ def profile_of(
             text = Path(session.end_profiling()).read_text(encoding="utf-8")
         except Exception as error:  # onnxruntime raises eight unrelated classes
             raise ArtefactError(
-                f"{artefact.path}: onnxruntime cannot profile it: {error}.",
+                f"{artefact.path}: onnxruntime cannot profile it: {reason_of(error)}.",
                 hint="Measure without --profile.",
             ) from error
     return operator_times(json.loads(text))

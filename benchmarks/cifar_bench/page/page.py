@@ -148,6 +148,15 @@ def _pictures(report: Report) -> dict[Section, list[Picture]]:
     return pictures
 
 
+def check_template_engine() -> None:
+    """Refuses a page that could not be drawn in the end, before anything is measured for it.
+
+    Raises:
+        MissingDependencyError: jinja2 is not installed.
+    """
+    _environment()
+
+
 def _environment() -> "jinja2.Environment":
     try:
         import jinja2

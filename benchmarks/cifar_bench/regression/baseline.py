@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 from cifar_runtime.formats.known_formats import SUFFIXES
+from cifar_runtime.plain_text import reason_of
 
 if TYPE_CHECKING:
     from cifar_bench.regression.gates import RegressionGate
@@ -45,7 +46,7 @@ def read_report(path: str | Path) -> "Report":
         text = data.decode()
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path}: is not a benchmark report: {error}.",
+            f"{path}: is not a benchmark report: {reason_of(error)}.",
             hint="Give a file that cifar-bench --json FILE has written.",
         ) from error
     return report_from_text(text, origin=str(path))

@@ -18,6 +18,7 @@ from typing import IO, Any
 from cifar_bench.recipe import BenchRecipe
 from cifar_bench.remote.bundle import unpack
 from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError
+from cifar_runtime.plain_text import reason_of
 
 PROGRESS_PREFIX = "cifar-bench: "
 
@@ -76,7 +77,9 @@ def answered(bundle: bytes, *, progress: Callable[[str], None] | None = None) ->
         except CifarEdgeError as error:
             failure = error.to_json()
         except Exception as error:  # noqa: BLE001 - the other machine's boundary reports it
-            failure = CifarEdgeError(f"unexpected {type(error).__name__}: {error}.").to_json()
+            failure = CifarEdgeError(
+                f"unexpected {type(error).__name__}: {reason_of(error)}."
+            ).to_json()
     # The folder is gone, and its name says nothing to the user, who called the files otherwise.
     return {
         "error": {

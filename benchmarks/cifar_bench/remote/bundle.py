@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 from cifar_bench.recipe import BenchRecipe
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.files import MAX_MODEL_BYTES, read_once
+from cifar_runtime.files import MAX_MODEL_BYTES, exists, is_folder, read_once
 from cifar_runtime.user_contract import built_in_names
 
 _REQUEST = "request.json"
@@ -106,11 +106,11 @@ def _unpacked_fields(part: type[Any], fields: Mapping[str, Any], folder: Path) -
 def _store(archive: zipfile.ZipFile, path: Path, typed: dict[str, str]) -> str:
     stored = f"sent-{len(typed)}/{path.name}"
     typed[stored] = str(path)
-    if path.is_dir():
+    if is_folder(path):
         _store_folder(archive, path, stored)
         return stored
     archive.writestr(stored, read_once(path, max_bytes=MAX_MODEL_BYTES, error=ArtefactError))
-    if card_path(path).exists():
+    if exists(card_path(path)):
         card = read_once(card_path(path), max_bytes=MAX_MODEL_BYTES, error=ArtefactError)
         archive.writestr(card_path(Path(stored)).as_posix(), card)
     return stored

@@ -29,6 +29,7 @@ from cifar_runtime.errors import (
     MissingDependencyError,
     UsageError,
 )
+from cifar_runtime.plain_text import reason_of
 
 Progress = Callable[[str], None]
 
@@ -192,7 +193,7 @@ def _text_in_answer(target: Target, answer: bytes, bundle: Bundle) -> str:
         document = json.loads(answer)
     except ValueError as error:
         raise CifarEdgeError(
-            f"{target.shown}: its answer is no report: {error}.",
+            f"{target.shown}: its answer is no report: {reason_of(error)}.",
             hint="The connection may have ended early: run again.",
         ) from error
     if "error" in document:

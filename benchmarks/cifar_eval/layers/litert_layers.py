@@ -15,6 +15,7 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.formats.graph import Graph
 from cifar_runtime.formats.tflite_graph import tflite_graph
+from cifar_runtime.plain_text import reason_of
 from cifar_runtime.preprocess import input_table
 from cifar_runtime.sessions.interpreters import import_litert
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
@@ -76,7 +77,7 @@ class LiteRTTrace:
             return {layer.name: self._real(index) for index, layer in self._layers}
         except (RuntimeError, ValueError) as error:
             raise ArtefactError(
-                f"{self._path}: LiteRT cannot read its intermediate tensors: {error}.",
+                f"{self._path}: LiteRT cannot read its intermediate tensors: {reason_of(error)}.",
                 hint="Compare without -v.",
             ) from error
 
@@ -99,7 +100,7 @@ def _open_interpreter(artefact: Artefact) -> Any:
         litert = import_litert()
     except ImportError as error:
         raise MissingDependencyError(
-            f"{artefact.path}: reading its layers needs LiteRT: {error}.",
+            f"{artefact.path}: reading its layers needs LiteRT: {reason_of(error)}.",
             hint="pip install ai-edge-litert",
         ) from error
     try:
@@ -113,7 +114,7 @@ def _open_interpreter(artefact: Artefact) -> Any:
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ArtefactError(
-            f"{artefact.path}: LiteRT cannot open it with all tensors kept: {error}.",
+            f"{artefact.path}: LiteRT cannot open it with all tensors kept: {reason_of(error)}.",
             hint="Compare without -v.",
         ) from error
     return interpreter

@@ -14,6 +14,7 @@ from cifar_eval.layers.layer_errors import Layer
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.plain_text import reason_of
 from cifar_runtime.preprocess import input_table
 from cifar_runtime.sessions.interpreters import import_onnxruntime
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
@@ -191,14 +192,14 @@ def _imported(artefact: Artefact) -> Any:
         import_onnxruntime()
     except ImportError as error:
         raise MissingDependencyError(
-            f"{artefact.path}: reading its layers needs onnx and onnxruntime: {error}.",
+            f"{artefact.path}: reading its layers needs onnx and onnxruntime: {reason_of(error)}.",
             hint="Run: pip install 'cifar-edge[export]'",
         ) from error
     return onnx
 
 
 def _unreadable(path: object, error: Exception) -> ArtefactError:
-    reason = " ".join(str(error).split())[:300]
     return ArtefactError(
-        f"{path}: its intermediate tensors cannot be read: {reason}.", hint="Compare without -v."
+        f"{path}: its intermediate tensors cannot be read: {reason_of(error)}.",
+        hint="Compare without -v.",
     )

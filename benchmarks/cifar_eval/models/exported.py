@@ -12,6 +12,7 @@ from cifar_eval.models.protocols import ModelFacts, ModelFile
 from cifar_runtime.artefact import Artefact, card_path, open_artefact
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.files import exists
 from cifar_runtime.preprocess import input_table
 from cifar_runtime.scores import dequantize, probabilities_from_scores
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
@@ -117,7 +118,7 @@ def open_measured(model: Path, *, contract: str | None) -> Artefact:
     Raises:
         ArtefactError: the model or its card cannot be used.
     """
-    return open_artefact(model, contract=None if card_path(model).exists() else contract)
+    return open_artefact(model, contract=None if exists(card_path(model)) else contract)
 
 
 def distinct_names(models: Sequence[ModelFacts]) -> tuple[str, ...]:

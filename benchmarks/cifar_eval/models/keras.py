@@ -26,6 +26,7 @@ from cifar_eval.models.keras_archive import (
 )
 from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
+from cifar_runtime.plain_text import reason_of, shortened
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 _BATCH_SIZE = 250
@@ -183,7 +184,7 @@ def open_checkpoint(data: bytes, *, path: Path) -> Any:
             with filtered_native_stderr():  # the first variable looks for a GPU and says so
                 return keras.saving.load_model(copy, compile=False, safe_mode=True)
         except Exception as error:
-            reason = " ".join(str(error).replace(f"{folder}{os.sep}", "").split())[:300]
+            reason = shortened(str(error).replace(f"{folder}{os.sep}", ""))
             raise ArtefactError(
                 f"{path}: keras cannot open it: {reason}.".replace("..", "."),
                 hint="Save it with keras 3 and without custom objects.",
@@ -246,7 +247,7 @@ def imported_keras(backend: str | None = None) -> ModuleType:
             import keras
     except ImportError as error:
         raise MissingDependencyError(
-            f"opening a Keras checkpoint needs keras and its backend: {error}.",
+            f"opening a Keras checkpoint needs keras and its backend: {reason_of(error)}.",
             hint="Run: pip install 'cifar-edge[train]'",
         ) from error
     if backend is not None and keras.backend.backend() != backend:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
+from cifar_runtime.plain_text import reason_of
 
 # Where Keras looks for a function that a configuration names. Source: keras 3.15, serialization_lib.BUILTIN_MODULES.
 FUNCTION_MODULES = (
@@ -36,7 +37,8 @@ def refuse_custom_objects(data: bytes, *, path: Path) -> None:
             config = json.loads(archive.read("config.json"))
     except (KeyError, ValueError, RecursionError, zipfile.BadZipFile, zlib.error) as cause:
         raise ArtefactError(
-            f"{path}: has no readable config.json: {cause}.", hint="Save the model again."
+            f"{path}: has no readable config.json: {reason_of(cause)}.",
+            hint="Save the model again.",
         ) from cause
     for item, name in serialized_objects(config):
         module = item["module"]
@@ -91,7 +93,7 @@ def read_checkpoint(path: Path) -> bytes:
             unpacked_bytes = sum(member.file_size for member in archive.infolist())
     except zipfile.BadZipFile as error:
         raise ArtefactError(
-            f"{path}: is not a Keras archive: {error}.", hint="Save the model again."
+            f"{path}: is not a Keras archive: {reason_of(error)}.", hint="Save the model again."
         ) from error
     if unpacked_bytes > MAX_UNPACKED_BYTES:
         raise ArtefactError(

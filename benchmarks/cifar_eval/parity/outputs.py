@@ -22,6 +22,7 @@ from cifar_runtime.contract import ScoreKind
 from cifar_runtime.documents import INLINED, from_document, to_document
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
+from cifar_runtime.plain_text import reason_of
 
 OUTPUTS_SCHEMA = "cifar-edge/outputs/1"
 
@@ -115,9 +116,8 @@ def read_outputs(path: Path) -> Outputs:
 
 
 def _unusable(path: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
     return InputError(
-        f"{path}: is not a file of saved outputs: {reason}.",
+        f"{path}: is not a file of saved outputs: {reason_of(error)}.",
         hint="Save them again with cifar-parity --save-outputs FILE.npz.",
     )
 

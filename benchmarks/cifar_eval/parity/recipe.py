@@ -6,6 +6,7 @@ from typing import get_args
 
 from cifar_data.split_names import BenchSplit
 from cifar_runtime.errors import UsageError
+from cifar_runtime.files import is_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ def images_by_name(images: str | Path) -> tuple[BenchSplit, Path | None]:
     for split in get_args(BenchSplit):
         if images == split:
             return split, None
-    if isinstance(images, str) and not Path(images).is_dir():
+    if isinstance(images, str) and not is_folder(images):
         raise UsageError(
             f"images is {images!r}, expected one of {', '.join(get_args(BenchSplit))}, or a folder.",
             hint="Check the name.",

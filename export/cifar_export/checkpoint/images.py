@@ -9,7 +9,7 @@ from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.recipe import CALIBRATED, ExportRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError, UsageError
-from cifar_runtime.files import read_once
+from cifar_runtime.files import read_text_once
 from cifar_runtime.golden import MIN_VECTORS
 
 _MAX_LABELS_BYTES = 1024 * 1024
@@ -86,13 +86,7 @@ def _refuse_other_classes(recipe: ExportRecipe, labels: tuple[str, ...]) -> None
 
 
 def _labels_from_file(path: Path, checkpoint: Checkpoint) -> tuple[str, ...]:
-    data = read_once(path, max_bytes=_MAX_LABELS_BYTES, error=InputError)
-    try:
-        lines = data.decode("utf-8").splitlines()
-    except UnicodeDecodeError as cause:
-        raise InputError(
-            f"{path}: is not UTF-8 text: {cause}.", hint="Save it as UTF-8."
-        ) from cause
+    lines = read_text_once(path, max_bytes=_MAX_LABELS_BYTES, error=InputError).splitlines()
     labels = tuple(line.strip() for line in lines if line.strip())
     if len(labels) != checkpoint.num_classes or len(set(labels)) != len(labels):
         raise InputError(

@@ -13,6 +13,7 @@ from cifar_data.choose import positions_among, stratified_sample
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError
+from cifar_runtime.files import is_folder
 
 MIN_PIXEL, MAX_PIXEL = 0, 255
 
@@ -171,17 +172,13 @@ def _from_folder(folder: Path, recipe: ExportRecipe, contract: InputContract) ->
 
 def _image_paths(folder: Path) -> list[Path]:
     """All image files below ``folder``, sorted: flat, or one folder a class."""
-    from cifar_runtime.image import IMAGE_SUFFIXES
+    from cifar_data.image_folder import images_below
 
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(
             f"{folder}: is not a folder of calibration images.", hint="Check the path."
         )
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    )
+    paths = images_below(folder)
     if not paths:
         raise InputError(
             f"{folder}: holds no image, expected files such as .png or .jpg, flat or in class folders.",

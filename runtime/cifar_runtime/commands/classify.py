@@ -5,8 +5,8 @@ Nothing heavy is imported before an image is classified, so that ``--help`` stay
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple, get_args
 
 from cifar_runtime.commands.options import (
     add_contract_option,
@@ -15,7 +15,13 @@ from cifar_runtime.commands.options import (
     add_threads_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, choice, execute, positive_int
+from cifar_runtime.commands.parser import (
+    Parser,
+    choice,
+    execute,
+    positive_int,
+    sentences_to_stderr,
+)
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
 from cifar_runtime.errors import InputError, UsageError
 from cifar_runtime.formats.known_formats import RuntimeChoice
@@ -28,10 +34,12 @@ if TYPE_CHECKING:
 PROGRAM = "cifar-classify"
 SCHEMA = "cifar-edge/classify/1"
 STDIN = "-"
+MAX_NAME_BYTES = 65_536  # of a path on stdin; systems allow 4,096
+_CHUNK_BYTES = 65_536
 _EXAMPLES = """\
   cifar-classify cat.png                     the label and its probability
   cifar-classify photos/ -k 3 -m int8.tflite three labels for each image of a folder
-  find . -name '*.jpg' | cifar-classify - --jsonl
+  find . -name '*.jpg' -print0 | cifar-classify - -0 --jsonl
 """
 
 
@@ -40,6 +48,7 @@ class ClassifyRecipe(NamedTuple):  # not a dataclass: importing those takes 10 m
 
     Attributes:
         inputs: files, folders, and ``-`` for a list of paths on stdin.
+        null: the list on stdin is separated by NUL instead of line breaks.
         model: the model file; None: the packaged one.
         contract: for a model without a card, a built-in contract's name or a JSON file.
         top_k: labels shown for each image.
@@ -51,6 +60,7 @@ class ClassifyRecipe(NamedTuple):  # not a dataclass: importing those takes 10 m
     """
 
     inputs: tuple[str, ...]
+    null: bool
     model: "Path | None"
     contract: str | None
     top_k: int
@@ -99,6 +109,7 @@ def parse(argv: Sequence[str]) -> ClassifyRecipe:
         )
     return ClassifyRecipe(
         inputs=tuple(options.inputs),
+        null=options.null,
         model=None if options.model is None else Path(options.model),
         contract=options.contract,
         top_k=options.top_k,
@@ -131,9 +142,9 @@ def run(recipe: ClassifyRecipe) -> int:
         )
     if recipe.verbosity > 0:
         sys.stderr.write(_model_note(classifier, recipe))
-    paths = list(_expand(recipe.inputs))
-    if not paths:
-        raise InputError("no image was named on stdin.", hint="Write one path a line.")
+    if recipe.output == "jsonl" and STDIN in recipe.inputs:
+        return _write_lines(_classify(classifier, _expand(recipe), alone=False), recipe.top_k)
+    paths = list(_expand(recipe))
     results = _classify(classifier, paths, alone=len(paths) == 1)
     return _write(recipe, classifier, paths, results)
 
@@ -146,6 +157,7 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("inputs", nargs="*", metavar="IMAGE", help="file, folder, or - for paths on stdin")
+    add("-0", "--null", action="store_true", help="paths on stdin end in NUL (find -print0)")
     add("-m", "--model", help=".tflite or .onnx file (default: the packaged model)")
     add_contract_option(parser)
     add("-k", "--top-k", type=positive_int, default=1, metavar="K", help="labels an image (1)")
@@ -174,28 +186,63 @@ def _model_note(classifier: "Classifier", recipe: ClassifyRecipe) -> str:
     )
 
 
-def _expand(inputs: Sequence[str]) -> Iterator[str]:
-    """The path of every image: folders opened (not their folders), stdin read."""
-    from pathlib import Path
+def _expand(recipe: ClassifyRecipe) -> Iterator[str]:
+    """The path of every image as it is found: folders opened (not their folders), stdin read.
 
-    from cifar_runtime.image import IMAGE_SUFFIXES
+    Raises:
+        InputError: there is none.
+    """
+    path = None
+    for text in recipe.inputs:
+        for path in _names_from_stdin(null=recipe.null) if text == STDIN else _opened(text):
+            yield path
+    if path is None:
+        raise InputError("no image was named on stdin.", hint="Write one path a line.")
 
-    for text in inputs:
-        if text == STDIN:
-            lines = sys.stdin.buffer.read().splitlines()
-            yield from (os.fsdecode(line) for line in lines if line.strip())
-        elif Path(text).is_dir():
-            found = sorted(
-                entry.path
-                for entry in os.scandir(text)
-                if entry.name.lower().endswith(IMAGE_SUFFIXES)
+
+def _opened(text: str) -> Iterable[str]:
+    """The pictures of a folder, those that cannot be decoded too; else the text, which reading judges."""
+    from cifar_runtime.files import is_folder
+    from cifar_runtime.image_files import image_files
+
+    if not is_folder(text):
+        return (text,)
+    try:
+        found = image_files(text, recursive=False)
+    except InputError:  # an item that fails
+        return (text,)
+    return sorted((*found.images, *found.undecodable)) or (text,)
+
+
+def _names_from_stdin(*, null: bool) -> Iterator[str]:
+    names = _split(sys.stdin.buffer, b"\0" if null else b"\n")
+    for number, name in enumerate(names):
+        text = name if null else name.removesuffix(b"\r")
+        if number == 0:
+            text = text.removeprefix(b"\xef\xbb\xbf")  # some shells begin with a byte order mark
+        if text.strip():
+            yield os.fsdecode(text)
+
+
+def _split(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:
+    """What stands between separators, each as soon as it has arrived.
+
+    Raises:
+        InputError: a name goes on and on.
+    """
+    rest = b""
+    while chunk := os.read(stream.fileno(), _CHUNK_BYTES):
+        *names, rest = (rest + chunk).split(separator)
+        yield from names
+        if len(rest) > MAX_NAME_BYTES:
+            raise InputError(
+                f"stdin: a path is longer than {MAX_NAME_BYTES} bytes.",
+                hint="Write one path a line, or separate them by NUL and give -0.",
             )
-            yield from found or [text]  # an empty folder is an item that fails
-        else:
-            yield text
+    yield rest
 
 
-def _classify(classifier: "Classifier", paths: Sequence[str], *, alone: bool) -> Iterator[Result]:
+def _classify(classifier: "Classifier", paths: Iterable[str], *, alone: bool) -> Iterator[Result]:
     for path in paths:
         try:
             _refuse_folder(path)
@@ -207,9 +254,12 @@ def _classify(classifier: "Classifier", paths: Sequence[str], *, alone: bool) ->
 
 
 def _refuse_folder(path: str) -> None:
-    from pathlib import Path
+    from cifar_runtime.files import is_folder, list_folder
 
-    if Path(path).is_dir():
+    if not path:
+        raise InputError("an empty name is no image.", hint="Give the path of an image.")
+    if is_folder(path):
+        list_folder(path)  # where that is what failed
         raise InputError(
             f"{path}: is a folder without image files.",
             hint="Give a folder with images in it; folders inside folders are not searched.",
@@ -271,7 +321,9 @@ def _write_table(
     paths: Sequence[str],
     results: Iterator[Result],
 ) -> int:
-    names = [_printable(path) for path in paths]
+    from cifar_runtime.plain_text import printable
+
+    names = [printable(path) for path in paths]
     widths = max(map(len, [*names, "image"])), _label_width(classifier)
     heading = f"{'image':<{widths[0]}}  {'label':<{widths[1]}}  probability\n"
     failed = False
@@ -281,7 +333,7 @@ def _write_table(
         heading = ""
         if isinstance(result.outcome, InputError):
             failed = True
-            sys.stderr.write(f"{PROGRAM}: {result.outcome}\n")
+            sentences_to_stderr(PROGRAM)(str(result.outcome))
             continue
         for label, probability in _rows(result.outcome, recipe.top_k):
             percent = f"{100 * probability:.2f} %"
@@ -326,10 +378,3 @@ def _json_from_result(result: Result, top_k: int) -> dict[str, Any]:
 
 def _exit_code(*, failed: bool) -> int:
     return InputError.exit_code if failed else 0
-
-
-def _printable(path: str) -> str:
-    """The path with control characters and undecodable bytes escaped, for a terminal."""
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in path
-    )

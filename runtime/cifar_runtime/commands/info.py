@@ -113,7 +113,10 @@ def _parser() -> Parser:
 
 def _print(info: "ModelInfo", recipe: InfoRecipe) -> None:
     if recipe.json is None:
-        sys.stdout.writelines(f"{line}\n" for line in _lines(info, verbose=recipe.verbose))
+        from cifar_runtime.plain_text import printable
+
+        lines = _lines(info, verbose=recipe.verbose)
+        sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
         return
     import json
 
@@ -240,10 +243,12 @@ def _wrapped(title: str, words: Sequence[str]) -> Iterator[str]:
 
 
 def _tensor_lines(graph: "Graph") -> Iterator[str]:
+    from cifar_runtime.plain_text import printable
+
     yield ""
     yield f"{'tensor':<{_NAME_WIDTH}}  {'type':<8}  {'shape':<17}  quantization"
     for tensor in graph.tensors:
-        name = "".join(letter if letter.isprintable() else "?" for letter in tensor.name)
+        name = printable(tensor.name)
         short = name if len(name) <= _NAME_WIDTH else "..." + name[3 - _NAME_WIDTH :]
         shape = (
             "?"

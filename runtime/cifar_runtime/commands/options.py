@@ -6,7 +6,7 @@ Each function takes a parser or a group of its options, so that a command decide
 import argparse
 from collections.abc import Sequence
 
-from cifar_runtime.commands.parser import choice, positive_int, whole_number
+from cifar_runtime.commands.parser import choice, positive_int, thread_count, whole_number
 from cifar_runtime.commands.result_file import STDOUT
 
 Options = argparse._ActionsContainer
@@ -37,8 +37,8 @@ def add_verbose_option(options: Options, also: str = "") -> None:
 
 def add_threads_option(options: Options) -> None:
     """Adds ``--threads``."""
-    text = "threads per inference (default: 1)"
-    options.add_argument("--threads", type=positive_int, default=1, metavar="N", help=text)
+    text = "threads per inference, at most 256 (default: 1)"
+    options.add_argument("--threads", type=thread_count, default=1, metavar="N", help=text)
 
 
 def add_contract_option(options: Options) -> None:

@@ -6,12 +6,23 @@ It never imports numpy or anything slower: ``--help`` passes through here.
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError, UsageError, not_one_of
+from cifar_runtime.commands.streams import StdoutError, discard_stdout, set_up_streams
+from cifar_runtime.errors import (
+    INTERRUPTED_EXIT_CODE,
+    CifarEdgeError,
+    CifarEdgeWarning,
+    InputError,
+    UsageError,
+    not_one_of,
+)
+from cifar_runtime.formats.known_formats import MAX_THREADS
 
 ERROR_SCHEMA = "cifar-edge/error/1"
+MAX_NUMBER = 2**31 - 1  # what every library that gets one of these can count
 EXIT_CODES = """\
 exit codes:
   0    done
@@ -73,21 +84,34 @@ def choice(choices: Sequence[str]) -> Callable[[str], str]:
 
 
 def positive_int(text: str) -> int:
-    """A parser type for whole numbers above zero."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above zero")
-    return number
+    """A parser type for whole numbers from 1 to :data:`MAX_NUMBER`."""
+    return _integer(text, 1, MAX_NUMBER, "a whole number above zero")
 
 
 def whole_number(text: str) -> int:
-    """A parser type for whole numbers from zero up."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from zero up")
-    return int(text)
+    """A parser type for whole numbers from 0 to :data:`MAX_NUMBER`."""
+    return _integer(text, 0, MAX_NUMBER, "a whole number from zero up")
+
+
+def thread_count(text: str) -> int:
+    """A parser type for threads, 1 to :data:`cifar_runtime.formats.known_formats.MAX_THREADS`."""
+    return _integer(text, 1, MAX_THREADS, "a whole number above zero")
+
+
+def _integer(text: str, lowest: int, highest: int, what: str) -> int:
+    from cifar_runtime.plain_text import shortened
+
+    try:
+        number = int(text)
+    except ValueError:  # no number, or one of thousands of digits
+        number = lowest - 1
+    if number < lowest:
+        raise argparse.ArgumentTypeError(f"'{shortened(text, 40)}' is not {what}")
+    if number > highest:
+        raise argparse.ArgumentTypeError(
+            f"'{shortened(text, 40)}' is too large, expected at most {highest}"
+        )
+    return number
 
 
 def share(text: str) -> float:
@@ -109,40 +133,94 @@ def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> 
     """The exit code of ``action()``, with every error turned into one line on stderr.
 
     With ``--json`` or ``--jsonl`` among ``argv`` the error is a JSON object on stdout instead; with
-    ``-v`` an unexpected error keeps its traceback.
+    ``-v`` an unexpected error keeps its traceback. The standard streams are set up first.
     """
+    set_up_streams()
+    _show_own_warnings(program)
+    try:
+        code = _code_of(program, action, argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_stdout()  # the reader has left (| head -1)
+        return 0
+    except StdoutError as error:
+        discard_stdout()
+        sys.stderr.write(
+            f"{program}: standard output cannot be written: {error.strerror}. "
+            "Free space there, or write to another place.\n"
+        )
+        return InputError.exit_code
+    return code
+
+
+def _code_of(program: str, action: Callable[[], int], argv: Sequence[str]) -> int:
+    """As :func:`execute`; it raises only what writing to stdout raises."""
     as_json = any(arg.split("=")[0] in ("--json", "--jsonl") for arg in argv)
     try:
-        code = action()
-        sys.stdout.flush()
+        return action()
     except CifarEdgeError as error:
         _report(program, error, as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(f"{program}: interrupted\n")
         return INTERRUPTED_EXIT_CODE
-    except BrokenPipeError:
-        # The reader has left (| head -1): silence the flush that Python tries at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (BrokenPipeError, StdoutError):
+        raise
+    except OSError as error:
+        _report(program, _unusable(error), as_json=as_json)
+        return InputError.exit_code
     except Exception as error:  # noqa: BLE001 - the one boundary where a bug becomes exit code 1
         if "-v" in argv or "--verbose" in argv:
             import traceback
 
             traceback.print_exc()
-        unexpected = CifarEdgeError(
-            f"unexpected {type(error).__name__}: {error}.", hint="Run again with -v and report it."
-        )
+        unexpected = _unexpected(error)
         _report(program, unexpected, as_json=as_json)
         return unexpected.exit_code
-    return code
+
+
+def _unusable(error: OSError) -> InputError:
+    """What the file system, asked without a boundary of its own, has refused."""
+    from cifar_runtime.plain_text import reason_of
+
+    what = "a file" if error.filename is None else os.fsdecode(error.filename)
+    return InputError(
+        f"{what}: cannot be used: {error.strerror or reason_of(error)}.",
+        hint="Check the path, its permissions and the space left.",
+    )
+
+
+def _unexpected(error: Exception) -> CifarEdgeError:
+    from cifar_runtime.plain_text import reason_of
+
+    return CifarEdgeError(
+        f"unexpected {type(error).__name__}: {reason_of(error)}.",
+        hint="Run again with -v and report it.",
+    )
+
+
+def _show_own_warnings(program: str) -> None:
+    """Prints a :class:`CifarEdgeWarning` as a message of ``program``; other warnings stay as they were."""
+    show_others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
+        if issubclass(category, CifarEdgeWarning):
+            sentences_to_stderr(program)(str(message))
+        else:
+            show_others(message, category, *rest, **named)
+
+    if not getattr(show_others, "shows_own_warnings", False):
+        show.shows_own_warnings = True  # type: ignore[attr-defined]
+        warnings.showwarning = show
 
 
 def sentences_to_stderr(program: str) -> Callable[[str], None]:
     """Writes each sentence it is given to stderr, on a line that begins with the command's name."""
 
     def write(sentence: str) -> None:
-        sys.stderr.write(f"{program}: {sentence}\n")
+        from cifar_runtime.plain_text import printable
+
+        sys.stderr.write(f"{program}: {printable(sentence)}\n")
 
     return write
 
@@ -154,5 +232,4 @@ def _report(program: str, error: CifarEdgeError, *, as_json: bool) -> None:
         document = {"schema": ERROR_SCHEMA, "error": error.to_json()}
         sys.stdout.write(json.dumps(document) + "\n")
     else:
-        text = str(error)
-        sys.stderr.write(f"{text}\n" if text.startswith(program) else f"{program}: {text}\n")
+        sentences_to_stderr(program)(str(error).removeprefix(f"{program}: "))

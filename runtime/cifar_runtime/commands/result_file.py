@@ -25,12 +25,34 @@ def check_result_file(
 
     Raises:
         UsageError: the file has another suffix.
+        InputError: it could not be written.
     """
     if target not in (None, STDOUT) and not str(target).endswith(suffix):
         raise UsageError(
             f"{program}: {option} would write to {target}, expected a name that ends in {suffix}.",
             hint=f"Give {operands} before {option}, or {option} FILE{suffix}.",
         )
+    if target not in (None, STDOUT):
+        check_writable(str(target))
+
+
+def check_writable(path: str) -> None:
+    """Refuses a file that could not be written in the end, before anything slow has begun.
+
+    Raises:
+        InputError: its folder cannot be written, or cannot be made.
+    """
+    from cifar_runtime.files import why_unwritable
+
+    reason = why_unwritable(path)
+    if reason is not None:
+        raise _unwritable(path, reason)
+
+
+def _unwritable(path: "str | Path", reason: str | None) -> InputError:
+    return InputError(
+        f"{path}: cannot be written: {reason}.", hint="Give a file in a writable folder."
+    )
 
 
 def write_document(target: "str | Path", text: str) -> None:
@@ -56,9 +78,8 @@ def write_result_file(path: "str | Path", data: str | bytes) -> None:
     from cifar_runtime.files import write_atomically
 
     try:
-        write_atomically(Path(path), data.encode() if isinstance(data, str) else data)
+        write_atomically(
+            Path(path), data.encode(errors="backslashreplace") if isinstance(data, str) else data
+        )
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written: {error.strerror}.",
-            hint="Give a file in a writable folder.",
-        ) from error
+        raise _unwritable(path, error.strerror) from error

@@ -15,6 +15,7 @@ from typing import Any
 
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat, load
+from cifar_runtime.plain_text import reason_of
 
 NAME = "cifar-edge/artefact/1"
 _FROM_FILE = ("size_bytes", "sha256")
@@ -71,7 +72,7 @@ def embed_document(data: bytes, model_format: ModelFormat, document: Mapping[str
             data, NAME, text.encode()
         )
     except ValueError as error:
-        raise _damaged(str(error)) from error
+        raise _damaged(reason_of(error)) from error
     return carrier
 
 
@@ -87,7 +88,7 @@ def embedded_document(data: bytes, model_format: ModelFormat) -> Mapping[str, An
             return None
         document = json.loads(bytes(text))
     except (ValueError, RecursionError) as error:
-        raise _damaged(str(error)) from error
+        raise _damaged(reason_of(error)) from error
     if not isinstance(document, dict):
         raise _damaged("what it carries is not a JSON object")
     return document

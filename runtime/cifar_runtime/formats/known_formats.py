@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 ModelFormat = Literal["tflite", "onnx"]
 RuntimeName = Literal["litert", "onnxruntime"]
 RuntimeChoice = Literal["auto", ModelFormat]
+# Of any interpreter: at 5,000 onnxruntime hangs, at 100,000 LiteRT ends the process.
+MAX_THREADS = 256
 
 
 class KnownFormat(NamedTuple):  # not a dataclass: importing those takes 10 ms, a third of --help

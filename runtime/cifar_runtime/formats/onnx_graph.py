@@ -15,6 +15,7 @@ from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.graph import PARAMETER_DTYPES, Graph, GraphOperator, GraphTensor
 from cifar_runtime.formats.onnx_shapes import Node, Shape, inferred_shapes
 from cifar_runtime.formats.protobuf import message_fields, packed_integers
+from cifar_runtime.plain_text import reason_of
 
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO = 1, 5, 11, 12, 13
@@ -90,7 +91,7 @@ def onnx_graph(data: bytes) -> Graph:
         return _graph(graphs[-1])
     except (ValueError, IndexError, KeyError, ArithmeticError, struct.error) as error:
         raise ArtefactError(
-            f"the model is not a valid ONNX file: {error}.", hint="Restore the file."
+            f"the model is not a valid ONNX file: {reason_of(error)}.", hint="Restore the file."
         ) from error
 
 

@@ -8,6 +8,7 @@ Source: onnx/onnx.proto (field numbers); protobuf.dev/programming-guides/encodin
 from collections.abc import Iterator
 
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.plain_text import reason_of
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH = 64
@@ -49,7 +50,8 @@ def has_external_data(model: bytes) -> bool:
         return _is_external(memoryview(model), "ModelProto", depth=0)
     except ValueError as error:
         raise ArtefactError(
-            f"the model is not a valid ONNX file: {error}.", hint="Run cifar-export again."
+            f"the model is not a valid ONNX file: {reason_of(error)}.",
+            hint="Run cifar-export again.",
         ) from error
 
 

@@ -14,6 +14,7 @@ from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.flatbuffer import FlatBuffer, Table
 from cifar_runtime.formats.graph import PARAMETER_DTYPES, Graph, GraphOperator, GraphTensor
 from cifar_runtime.formats.tflite_options import operator_options
+from cifar_runtime.plain_text import reason_of
 
 _MODEL_OPERATOR_CODES, _MODEL_SUBGRAPHS, _MODEL_BUFFERS = 1, 2, 4
 _SUBGRAPH_TENSORS, _SUBGRAPH_INPUTS, _SUBGRAPH_OUTPUTS, _SUBGRAPH_OPERATORS = 0, 1, 2, 3
@@ -87,7 +88,7 @@ def tflite_graph(data: bytes) -> Graph:
         return _graph(FlatBuffer(data).root())
     except (ValueError, IndexError, struct.error, OverflowError) as error:
         raise ArtefactError(
-            f"the model is not a valid .tflite file: {error}.", hint="Restore the file."
+            f"the model is not a valid .tflite file: {reason_of(error)}.", hint="Restore the file."
         ) from error
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import MissingDependencyError
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat
+from cifar_runtime.plain_text import reason_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 
@@ -43,6 +44,6 @@ def interpreter_of(artefact: Artefact) -> Any:
         return import_interpreter(artefact.format)
     except ImportError as error:
         raise MissingDependencyError(
-            f"{artefact.path}: needs {known.title}, which cannot be imported: {error}.",
+            f"{artefact.path}: needs {known.title}, which cannot be imported: {reason_of(error)}.",
             hint=known.pip,
         ) from error

@@ -4,6 +4,7 @@ It never preprocesses; batches come in the model's own dtype.
 """
 
 import threading
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ from numpy.typing import NDArray
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.formats.known_formats import RuntimeName
+from cifar_runtime.plain_text import shortened
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
+from cifar_runtime.sessions.forked import (
+    OF_THE_PARENT,
+    RENEWED_IN_CHILDREN,
+    kept_for_the_parent,
+)
 from cifar_runtime.sessions.interpreters import interpreter_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
@@ -21,7 +28,6 @@ from cifar_runtime.sessions.tensors import (
     check_ends,
     contract_input,
     contract_output,
-    one_line,
 )
 
 
@@ -41,8 +47,10 @@ class LiteRTSession:
         self._input = contract_input(artefact.contract)
         self._output = contract_output(artefact.contract)
         self._lock = threading.Lock()
-        self._interpreter: Any = _open_interpreter(artefact, threads, options)
+        self._open = partial(_open_interpreter, artefact, threads, options)
+        self._interpreter: Any = self._open()
         self._input_index, self._output_index = _checked_indices(self._interpreter, artefact)
+        RENEWED_IN_CHILDREN.add(self)
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """The raw scores of a batch; see :class:`cifar_runtime.sessions.base.Session`."""
@@ -50,6 +58,8 @@ class LiteRTSession:
         with self._lock:
             if self._interpreter is None:
                 raise UsageError("the session is closed.", hint="Open another one.")
+            if self._interpreter is OF_THE_PARENT:
+                self._interpreter = self._open()
             rows = [self._run_one(batch[i : i + 1]) for i in range(len(batch))]
         no_scores = np.empty((0, self._output.shape[1] or 0), dtype=self._output.dtype)
         return np.concatenate([no_scores, *rows])
@@ -58,6 +68,11 @@ class LiteRTSession:
         """Frees the interpreter."""
         with self._lock:
             self._interpreter = None
+
+    def renew(self) -> None:
+        """In a forked child: its own lock, and at the next run its own interpreter."""
+        self._lock = threading.Lock()
+        self._interpreter = kept_for_the_parent(self._interpreter)
 
     def _run_one(self, image: NDArray[Any]) -> NDArray[Any]:
         try:
@@ -110,4 +125,4 @@ def _facts(details: dict[str, Any]) -> TensorFacts:
 
 
 def _reason(error: Exception) -> str:
-    return one_line(error).rstrip(".") or "it gives no reason, as when memory runs out"
+    return shortened(str(error)).rstrip(".") or "it gives no reason, as when memory runs out"

@@ -12,24 +12,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
+from cifar_runtime.forks import in_forked_child
+
 _STDERR = 2
 # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", "W0000 00:00:1700000000 ...",
 # "2026-01-01 00:00:00.0 [W:onnxruntime:...", each with or without colour codes.
-_INTERPRETER_LINE = re.compile(
+INTERPRETER_LINE = re.compile(
     rb"^(\x1b\[[0-9;]*m)*((INFO|WARNING|ERROR): |[IWEF]\d{4} |.*\[[VIWEF]:onnxruntime)"
 )
 _lock = threading.Lock()
 
 
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603 - see forks
+    _lock = threading.Lock()
+
+
+in_forked_child(_renew_lock)
+
+
 @contextmanager
-def filtered_native_stderr() -> Iterator[None]:
-    """Holds stderr back while the body runs, then passes on all lines that no interpreter wrote."""
+def filtered_native_stderr(pattern: re.Pattern[bytes] = INTERPRETER_LINE) -> Iterator[None]:
+    """Holds stderr back while the body runs, then passes on all lines but those that begin like ``pattern``."""
     held = bytearray()
     try:
         with held_stderr(held):
             yield
     finally:
-        _pass_on(bytes(held))
+        _pass_on(bytes(held), pattern)
 
 
 @contextmanager
@@ -66,9 +76,8 @@ def _flush() -> None:
         sys.stderr.flush()
 
 
-def _pass_on(text: bytes) -> None:
-    rest = b"".join(
-        line for line in text.splitlines(keepends=True) if not _INTERPRETER_LINE.match(line)
-    )
+def _pass_on(text: bytes, pattern: re.Pattern[bytes]) -> None:
+    rest = b"".join(line for line in text.splitlines(keepends=True) if not pattern.match(line))
     if rest:
-        os.write(_STDERR, rest)
+        with suppress(OSError):  # a full or closed stderr costs only what it would have shown
+            os.write(_STDERR, rest)

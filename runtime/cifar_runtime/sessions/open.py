@@ -8,7 +8,13 @@ from typing import get_args
 
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import UsageError
-from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat, RuntimeChoice, load
+from cifar_runtime.formats.known_formats import (
+    KNOWN_FORMATS,
+    MAX_THREADS,
+    ModelFormat,
+    RuntimeChoice,
+    load,
+)
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, Session, SessionOptions
 
 
@@ -26,17 +32,19 @@ def open_session(
     Args:
         artefact: the model to run.
         runtime: ``auto``, or the format whose interpreter must be used.
-        threads: worker threads inside the interpreter, 1 or more.
+        threads: worker threads inside the interpreter, 1..256.
         options: further set-up, for measuring what the defaults are worth.
 
     Raises:
-        UsageError: ``runtime`` cannot run this format, or ``threads`` is not positive.
+        UsageError: ``runtime`` cannot run this format, or ``threads`` is out of range.
         ArtefactError: the interpreter refuses the model, or it is not what its contract says.
         MissingDependencyError: the interpreter is not installed.
     """
     check_runtime(runtime, artefact.format, name=str(artefact.path))
-    if threads < 1:
-        raise UsageError(f"threads is {threads}, expected 1 or more.", hint="Give threads=1.")
+    if not 1 <= threads <= MAX_THREADS:
+        raise UsageError(
+            f"threads is {threads}, expected 1 to {MAX_THREADS}.", hint="Give threads=1."
+        )
     if artefact.foreign:
         from cifar_runtime.sessions.isolation import run_in_subprocess
 

@@ -4,6 +4,8 @@ It never preprocesses; batches come in the model's own dtype. Only the CPU provi
 files that point to other files are refused.
 """
 
+import threading
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,13 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.formats.known_formats import RuntimeName
 from cifar_runtime.formats.protobuf import has_external_data
+from cifar_runtime.plain_text import reason_of
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, GraphOptimization, SessionOptions
+from cifar_runtime.sessions.forked import (
+    OF_THE_PARENT,
+    RENEWED_IN_CHILDREN,
+    kept_for_the_parent,
+)
 from cifar_runtime.sessions.interpreters import import_onnxruntime, interpreter_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
@@ -22,7 +30,6 @@ from cifar_runtime.sessions.tensors import (
     check_ends,
     contract_input,
     contract_output,
-    one_line,
 )
 
 # Enough to amortise a call, small enough that the activations of a large split stay out of memory.
@@ -54,14 +61,20 @@ class OrtSession:
                 f"{artefact.path}: keeps weights in other files, expected all of them inside.",
                 hint="Save the model without external data.",
             )
-        self._session: Any = _open_onnxruntime(artefact, threads, options.graph_optimization)
+        self._lock = threading.Lock()
+        self._open = partial(_open_onnxruntime, artefact, threads, options.graph_optimization)
+        self._session: Any = self._open()
         self._input_name, max_batch = _checked_input(self._session, artefact)
         self._max_batch = max_batch or _MAX_BATCH
+        RENEWED_IN_CHILDREN.add(self)
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
         """The raw scores of a batch; see :class:`cifar_runtime.sessions.base.Session`."""
         check_batch(batch, self._input)
-        session = self._session
+        with self._lock:
+            if self._session is OF_THE_PARENT:
+                self._session = self._open()
+            session = self._session
         if session is None:
             raise UsageError("the session is closed.", hint="Open another one.")
         step = self._max_batch
@@ -73,12 +86,17 @@ class OrtSession:
         """Frees the session once no thread runs it."""
         self._session = None
 
+    def renew(self) -> None:
+        """In a forked child: at the next run its own session, with threads of its own."""
+        self._lock = threading.Lock()
+        self._session = kept_for_the_parent(self._session)
+
     def _run_part(self, session: Any, part: NDArray[Any]) -> NDArray[Any]:
         try:
             scores: NDArray[Any] = session.run(None, {self._input_name: part})[0]
         except Exception as error:  # onnxruntime raises eight unrelated classes
             raise ArtefactError(
-                f"{self._path}: onnxruntime failed while running it: {one_line(error)}.",
+                f"{self._path}: onnxruntime failed while running it: {reason_of(error)}.",
                 hint="Run cifar-export again.",
             ) from error
         expected = (len(part), self._output.shape[1])
@@ -129,7 +147,7 @@ def _open_onnxruntime(
         return native_session(artefact.data, threads=threads, graph_optimization=graph_optimization)
     except Exception as error:
         raise ArtefactError(
-            f"{artefact.path}: onnxruntime cannot open it: {one_line(error)}.",
+            f"{artefact.path}: onnxruntime cannot open it: {reason_of(error)}.",
             hint="Run cifar-export again.",
         ) from error
 

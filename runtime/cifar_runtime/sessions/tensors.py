@@ -89,11 +89,6 @@ def check_ends(
             )
 
 
-def one_line(error: Exception) -> str:
-    """What an interpreter says of a failure, without line breaks."""
-    return " ".join(str(error).split())
-
-
 def _agree(found: TensorFacts, declared: TensorFacts, *, quantization_known: bool) -> bool:
     """Whether a tensor is the one in the contract, with a batch of 1 or any; its open axes agree with all sizes."""
     return (

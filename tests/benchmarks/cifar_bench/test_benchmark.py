@@ -68,7 +68,7 @@ def test_a_model_of_another_task_is_refused(
     ("values", "message"),
     [
         ({"limit": 0}, "limit is 0, expected 1 or more"),
-        ({"threads": (1, 0)}, "threads is 0, expected 1 or more"),
+        ({"threads": (1, 0)}, "threads is 0, expected 1 to 256"),
         ({"threads": ()}, "threads are none, expected one or more different numbers"),
         ({"threads": (2, 2)}, "threads are 2, 2, expected one or more different numbers"),
         ({"split": "fold-1"}, "split is 'fold-1', expected one of test-sample, test, validation"),

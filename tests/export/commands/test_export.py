@@ -246,7 +246,10 @@ def test_a_dry_run_names_the_images_of_confidence_and_robustness(
     ("line", "message"),
     [
         ("", "the following arguments are required: -o/--output"),
-        ("-o d --format tfite", "'tfite' is not one of tflite, onnx, c, tflm, web; did you mean tflite?"),
+        (
+            "-o d --format tfite",
+            "'tfite' is not one of tflite, onnx, c, tflm, web; did you mean tflite?",
+        ),
         (
             "-o d --quantize none,int4",
             "'int4' is not one of none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8; did you mean int8?",

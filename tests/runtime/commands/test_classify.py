@@ -53,6 +53,7 @@ def recipe(**changes: Any) -> ClassifyRecipe:
     return ClassifyRecipe(
         **{
             "inputs": ("a.png",),
+            "null": False,
             "model": None,
             "contract": None,
             "top_k": 1,
@@ -81,6 +82,7 @@ def recipe(**changes: Any) -> ClassifyRecipe:
         ),
         (["a.png", "-k", "3", "--threads", "2", "-q"], recipe(top_k=3, threads=2, verbosity=-1)),
         (["a.png", "-v"], recipe(verbosity=1)),
+        (["-", "-0", "--jsonl"], recipe(inputs=("-",), null=True, output="jsonl")),
     ],
 )
 def test_a_command_line_is_a_recipe(argv: list[str], expected: ClassifyRecipe) -> None:
@@ -92,6 +94,9 @@ def test_a_command_line_is_a_recipe(argv: list[str], expected: ClassifyRecipe) -
     [
         ([], "the following arguments are required: IMAGE"),
         (["a.png", "-k", "0"], "'0' is not a whole number above zero"),
+        (["a.png", "-k", "9" * 5000], f"'{'9' * 37}...' is not a whole number above zero"),
+        (["a.png", "--threads", "257"], "'257' is too large, expected at most 256"),
+        (["a.png", "--threads", "3000000000"], "'3000000000' is too large, expected at most 256"),
         (
             ["a.png", "--runtime", "onx"],
             "'onx' is not one of auto, tflite, onnx; did you mean onnx?",
@@ -191,7 +196,7 @@ def test_json_to_a_place_that_takes_no_file_is_an_error(tflite_model: Path, fold
     found = classify("red.png", "-m", tflite_model, "--json=notes.txt/out.json", cwd=folder)
     assert found.returncode == 3
     assert json.loads(found.stdout)["error"]["message"] == (
-        "notes.txt/out.json: cannot be written: File exists."
+        "notes.txt/out.json: cannot be written: Not a directory."
     )
 
 
@@ -228,6 +233,114 @@ def test_a_failure_in_a_json_batch_is_an_object_in_its_place(
         },
     }
     assert results[1]["label"] == "red"
+
+
+def test_odd_paths_fail_alone_and_the_others_are_answered(tflite_model: Path, folder: Path) -> None:
+    """``Path.is_dir`` raises for a name of over 255 bytes; scandir for the empty name."""
+    found = classify("x" * 300 + ".png", "", "red.png", "-m", tflite_model, "-q", cwd=folder)
+    assert found.returncode == 3
+    assert [line.split()[:2] for line in found.stdout.splitlines()] == [["red.png", "red"]]
+    assert found.stderr.splitlines() == [
+        f"cifar-classify: {'x' * 300}.png: cannot be read: File name too long. Check the path.",
+        "cifar-classify: an empty name is no image. Give the path of an image.",
+    ]
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_that_cannot_be_listed_fails_alone(tflite_model: Path, folder: Path) -> None:
+    (folder / "inner").chmod(0)
+    found = classify("inner", "red.png", "-m", tflite_model, "-q", cwd=folder)
+    (folder / "inner").chmod(0o700)
+    assert (found.returncode, found.stdout.split()[:2]) == (3, ["red.png", "red"])
+    assert found.stderr == (
+        "cifar-classify: inner: cannot be listed: Permission denied. "
+        "Check the path and its permissions.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        (["-m", "m" * 300 + ".tflite"], 4),
+        (["-m", "foreign.tflite", "--contract", "c" * 300 + ".json"], 4),
+        (["--json", "j" * 300 + ".json"], 3),
+    ],
+)
+def test_names_that_are_too_long_are_refused_in_words(
+    tflite_model: Path, folder: Path, arguments: list[str], exit_code: int
+) -> None:
+    (folder / "foreign.tflite").write_bytes(tflite_model.read_bytes())
+    found = classify("red.png", *arguments, cwd=folder)
+    assert found.returncode == exit_code
+    assert "File name too long" in found.stdout + found.stderr
+
+
+def test_litter_is_passed_over_and_undecodable_pictures_are_named(
+    tflite_model: Path, folder: Path
+) -> None:
+    (folder / "._red.png").write_bytes(b"\0\5\x16\7")  # what macOS leaves on other file systems
+    (folder / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    found = classify(folder, "-m", tflite_model, "--jsonl")
+    lines = [json.loads(line) for line in found.stdout.splitlines()]
+    assert found.returncode == 3
+    assert [Path(line["image"]).name for line in lines] == ["IMG_1.HEIC", *COLOURS]
+    assert "is not an image of a known format" in lines[0]["error"]["message"]
+
+
+def test_answers_leave_before_the_list_on_stdin_ends(tflite_model: Path, folder: Path) -> None:
+    arguments = [SCRIPT, "-", "-m", str(tflite_model), "--jsonl"]
+    with subprocess.Popen(
+        arguments, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for name in ("red.png", "none.png", "blue.png"):
+            process.stdin.write(f"{name}\n".encode())
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            assert answer["image"] == name
+            assert answer.get("label", "") in ("red", "blue", "")
+        process.stdin.close()
+        assert process.wait(timeout=60) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin"),
+    [
+        (["-0"], b"green.png\0two\nlines.png\0"),
+        (["--null"], b"green.png\0two\nlines.png"),
+    ],
+)
+def test_nul_separates_names_that_hold_line_breaks(
+    tflite_model: Path, folder: Path, arguments: list[str], stdin: bytes
+) -> None:
+    (folder / "red.png").rename(folder / "two\nlines.png")
+    found = classify("-", *arguments, "-m", tflite_model, "--jsonl", stdin=stdin, cwd=folder)
+    lines = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [(line["image"], line["label"]) for line in lines] == [
+        ("green.png", "green"),
+        ("two\nlines.png", "red"),
+    ]
+
+
+def test_a_list_with_a_byte_order_mark_and_carriage_returns(
+    tflite_model: Path, folder: Path
+) -> None:
+    found = classify(
+        "-", "-m", tflite_model, "-q", stdin=b"\xef\xbb\xbfgreen.png\r\nred.png\r\n", cwd=folder
+    )
+    assert [line.split()[:2] for line in found.stdout.splitlines()] == [
+        ["green.png", "green"],
+        ["red.png", "red"],
+    ]
+
+
+def test_a_list_without_an_end_is_refused(tflite_model: Path) -> None:
+    found = classify("-", "-m", tflite_model, "--jsonl", stdin=b"x" * 200_000)
+    assert found.returncode == 3
+    assert json.loads(found.stdout)["error"]["message"] == (
+        "stdin: a path is longer than 65536 bytes."
+    )
 
 
 def test_one_failing_image_is_one_line(tflite_model: Path, folder: Path) -> None:

@@ -72,6 +72,17 @@ def test_a_bug_is_exit_code_one_without_a_traceback(capsys: pytest.CaptureFixtur
     )
 
 
+def test_a_foreign_exception_is_never_printed_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """An interpreter once put half a megabyte of the model into its message."""
+    message = "bad\n\x1b[31m " + "x" * 500_000
+    assert execute("cifar-x", raiser(RuntimeError(message)), argv=[]) == 1
+    err = capsys.readouterr().err
+    assert err == (
+        f"cifar-x: unexpected RuntimeError: bad \\x1b[31m {'x' * 284}.... "
+        "Run again with -v and report it.\n"
+    )
+
+
 def test_a_bug_keeps_its_traceback_with_v(capsys: pytest.CaptureFixture[str]) -> None:
     assert execute("cifar-x", raiser(ZeroDivisionError("by zero")), argv=["-v"]) == 1
     assert "Traceback (most recent call last)" in capsys.readouterr().err

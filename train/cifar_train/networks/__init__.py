@@ -6,6 +6,7 @@ The names and what builds them stand here together. Importing this module import
 from typing import TYPE_CHECKING, Any, Literal
 
 from cifar_runtime.errors import UsageError, not_one_of
+from cifar_runtime.plain_text import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,7 @@ def build(
         return builders[architecture](input_shape, Head(num_classes=num_classes, output=output))
     except ValueError as cause:
         raise UsageError(
-            f"{architecture} cannot be built for images of {input_shape}: {cause}.",
+            f"{architecture} cannot be built for images of {input_shape}: {reason_of(cause)}.",
             hint="Choose another architecture, or larger images.",
         ) from cause
 

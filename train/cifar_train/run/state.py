@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cifar_runtime.documents import from_document, to_document
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import write_atomically
+from cifar_runtime.plain_text import reason_of
 from cifar_train.recipe import TrainRecipe, recipe_from_json
 
 SCHEMA = "cifar-edge/train-state/1"
@@ -108,7 +109,7 @@ def load_state(folder: Path) -> RunState:
         return RunState(recipe=recipe_from_json(document["recipe"]), epochs=epochs)
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise InputError(
-            f"{path}: no run can be resumed from it: {cause}.",
+            f"{path}: no run can be resumed from it: {reason_of(cause)}.",
             hint="Give the folder of a started run, or train anew.",
         ) from cause
 
@@ -126,7 +127,7 @@ def load_variables(folder: Path, epoch: Epoch) -> Variables:
             return dict(archive)
     except (OSError, ValueError, zipfile.BadZipFile) as cause:
         raise InputError(
-            f"{path}: cannot be read: {cause}.", hint="Train anew with --force."
+            f"{path}: cannot be read: {reason_of(cause)}.", hint="Train anew with --force."
         ) from cause
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cifar_bench.commands.bench import Invocation, parse
+from cifar_bench.commands.bench import Invocation, main, parse
 from cifar_bench.recipe import QUICK, BenchRecipe, Effort
 from cifar_bench.results.report import report_from_text
 from cifar_runtime.errors import UsageError
@@ -160,6 +160,27 @@ def test_failures_end_with_their_documented_exit_code_in_one_line(
     assert (ended.returncode, ended.stdout) == (code, "")
     assert message in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("capsys")
+def test_a_page_that_cannot_be_drawn_is_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.setattr("cifar_bench.benchmark.bench", None)  # calling it would be exit 1
+    assert main(["--quick", "--html", str(tmp_path / "page.html")]) == 6
+
+
+def test_a_page_that_fails_costs_no_measurement(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cifar_bench.page.page.html_page", None)
+    report = Path(__file__).parents[4] / "benchmarks" / "reports" / "shipped.json"
+    saved, page = tmp_path / "r.json", tmp_path / "page.html"
+    arguments = ["--from-report", report, "--json", saved, "--html", page]
+    assert main([str(word) for word in arguments]) == 1
+    assert report_from_text(saved.read_text("utf-8"), origin="r.json").models
+    assert "edge-s" in capsys.readouterr().out
 
 
 def test_a_model_whose_bytes_changed_is_exit_4(tiny_onnx: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from cifar_bench.results.report import Report
 from cifar_bench.results.timings import Throughput
 from cifar_bench.tables.plain import markdown_table, plain_table
-from cifar_eval.formatting import microseconds, percent
+from cifar_eval.formatting import markdown_rows, microseconds, percent
 
 PLAIN = """\
 Accuracy: percent, split test-sample, 1,000 images.
@@ -175,3 +175,8 @@ def test_microseconds_have_three_significant_digits(duration_ns: int, text: str)
 )
 def test_percent_has_two_decimals_and_no_minus_zero(share: float, text: str) -> None:
     assert percent(share) == text
+
+
+def test_a_name_is_no_html_and_no_column_in_markdown() -> None:
+    rows = markdown_rows(["model", "top-1"], [["<script>a|b</script>\x1b[2J", "90.00"]])
+    assert rows[2] == "| &lt;script>a\\|b&lt;/script>\\x1b[2J | 90.00 |"

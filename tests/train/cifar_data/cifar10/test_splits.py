@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,22 @@ def test_a_runtime_only_install_is_told_what_to_install(monkeypatch: pytest.Monk
     assert str(caught.value) == (
         "the user's cache folder, where CIFAR-10 is kept, needs platformdirs, which is not installed. "
         "pip install 'cifar-edge[train]' (or, to measure only, 'cifar-edge[bench]')"
+    )
+
+
+def test_without_a_home_nothing_is_stored_and_the_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container with an unknown user: the shipped samples serve, and cifar-data says what to set."""
+    for name in ("CIFAR_EDGE_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # raises KeyError, as for an unknown user
+    assert not is_available()
+    with pytest.raises(InputError) as caught:
+        open_split("test")
+    assert str(caught.value) == (
+        "the user's cache folder, where CIFAR-10 is kept, is unknown: there is no home folder. "
+        "Set CIFAR_EDGE_CACHE to a folder, or HOME."
     )
 
 
