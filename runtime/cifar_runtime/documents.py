@@ -31,6 +31,9 @@ _Kind = TypeVar("_Kind")
 INLINED: Mapping[str, Any] = types.MappingProxyType({"inlined": True})
 """Metadata of a dataclass' field that is a dataclass itself: its fields are written and read in its place."""
 
+OMITTED: Mapping[str, Any] = types.MappingProxyType({"omitted": True})
+"""Metadata of a dataclass' field with a default that documents do not hold."""
+
 
 @overload
 def to_document(
@@ -57,6 +60,8 @@ def to_document(value: Any, *derived: str, before: str | None = None) -> Any:
     for field in dataclasses.fields(value):
         if field.name == before:
             document |= _attributes(value, derived)
+        if field.metadata.get("omitted"):
+            continue
         written = _written(getattr(value, field.name))
         document |= written if _is_inlined(field) else {field.name: written}
     return document if before else document | _attributes(value, derived)

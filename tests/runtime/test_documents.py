@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from cifar_runtime.documents import INLINED, from_document, to_document
+from cifar_runtime.documents import INLINED, OMITTED, from_document, to_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,3 +117,16 @@ def test_what_a_field_does_not_hold_is_refused_by_name(
 ) -> None:
     with pytest.raises(error, match=message):
         from_document(Outer, {**DOCUMENT, **changes})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A value with something that no document holds."""
+
+    name: str
+    data: memoryview | None = field(default=None, metadata=OMITTED)
+
+
+def test_an_omitted_field_is_neither_written_nor_asked_for() -> None:
+    assert to_document(Holder(name="n", data=memoryview(b"x"))) == {"name": "n"}
+    assert from_document(Holder, {"name": "n"}) == Holder(name="n")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from cifar_runtime.documents import OMITTED
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat, load
 
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
@@ -38,7 +39,7 @@ class GraphTensor:
     scales: tuple[float, ...] = ()
     zero_points: tuple[int, ...] = ()
     axis: int | None = None
-    constant: memoryview | None = field(default=None, compare=False, repr=False)
+    constant: memoryview | None = field(default=None, compare=False, repr=False, metadata=OMITTED)
 
     @property
     def num_elements(self) -> int | None:
