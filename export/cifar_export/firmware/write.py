@@ -26,6 +26,7 @@ from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.golden import golden_from_card
 
 Engine = Literal["c", "tflm"]
+_ONLY_THE_OTHER_WRITES = {"c": "resolver.h", "tflm": "self_test.c"}
 _BOARD_FILES = ("board.c", "board.ld", "mps2.ld", "mps3.ld", "Makefile")
 _TEMPLATES = ("self_test.c", "self_test.h", *(f"boards/{name}" for name in _BOARD_FILES))
 
@@ -71,7 +72,7 @@ def write_firmware(model: Path, folder: Path, *, engine: Engine) -> FirmwareRepo
         ArtefactError: the model is damaged, not int8, has no golden vectors, or has an operator that
             the engine does not compute; the message names it.
         MissingDependencyError: engine ``tflm`` without tflite-micro.
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, or holds the other engine's firmware.
     """
     artefact = open_artefact(model)
     if artefact.format != "tflite" or artefact.contract.input.dtype != "int8":
@@ -79,6 +80,12 @@ def write_firmware(model: Path, folder: Path, *, engine: Engine) -> FirmwareRepo
             f"{model}: is {artefact.format} with {artefact.contract.input.dtype} input, "
             "expected an int8 .tflite file.",
             hint="Export it with cifar-export --format int8.",
+        )
+    other = folder / _ONLY_THE_OTHER_WRITES[engine]
+    if other.exists():
+        raise InputError(
+            f"{other}: is of the other engine's firmware, expected a folder without it.",
+            hint="Remove the folder, or give another.",
         )
     files, report = (_c_firmware if engine == "c" else _tflm_firmware)(artefact)
     _write(folder, files)

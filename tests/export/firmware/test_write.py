@@ -148,6 +148,14 @@ def test_another_file_than_int8_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_with_the_other_engines_firmware_is_refused(
+    written: tuple[Path, FirmwareReport],
+) -> None:
+    """Its files would be compiled with ours by ``cc *.c``."""
+    with pytest.raises(InputError, match=r"self_test\.c: is of the other engine's firmware"):
+        write_firmware(EDGE_S, written[0], engine="tflm")
+
+
 def test_a_folder_that_cannot_be_made_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
