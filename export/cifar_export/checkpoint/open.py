@@ -11,6 +11,7 @@ from cifar_eval.models.keras_archive import (
     read_checkpoint,
 )
 from cifar_export.streams import quiet_conversion
+from cifar_export.trace import functional_from
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import read_once
 
@@ -65,7 +66,7 @@ def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
     sha256 = hashlib.sha256(data).hexdigest()
     return Checkpoint(
         path=path,
-        model=model,
+        model=_of_bare_tensors(model),
         sha256=sha256,
         image_shape=image_shape,
         num_classes=num_classes,
@@ -123,6 +124,16 @@ def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
             hint="Export a classifier of single images.",
         )
     return _image_shape(inputs[0], path), _num_classes(outputs[0], path)
+
+
+def _of_bare_tensors(model: Any) -> Any:
+    """The model, or one of the same layers where it takes or returns a list or a dictionary of one tensor."""
+    import keras
+
+    if isinstance(model, keras.Sequential):
+        return model
+    is_bare = all(isinstance(end, keras.KerasTensor) for end in (model.input, model.output))
+    return model if is_bare else functional_from(model)
 
 
 def _layer_names(tensors: Iterable[Any]) -> str:

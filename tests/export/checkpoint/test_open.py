@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cifar_export.checkpoint.open import open_checkpoint
@@ -16,6 +17,25 @@ Save = Callable[[Any, Path], None]
 def test_a_good_checkpoint_opens(checkpoint: Path) -> None:
     opened = open_checkpoint(checkpoint)
     assert (opened.name, opened.image_shape, opened.num_classes) == ("small", (32, 32, 3), 10)
+
+
+@pytest.mark.parametrize("ends", ["list", "dict"])
+def test_a_model_of_named_or_listed_tensors_takes_and_gives_bare_ones(
+    ends: str, save: Save, tmp_path: Path
+) -> None:
+    import keras
+
+    image = keras.Input((8, 8, 3), name="image")
+    scores = keras.layers.Dense(2)(keras.layers.Flatten()(image))
+    model = (
+        keras.Model([image], [scores])
+        if ends == "list"
+        else keras.Model({"image": image}, {"scores": scores})
+    )
+    save(model, tmp_path / "named.keras")
+    opened = open_checkpoint(tmp_path / "named.keras").model
+    found = opened.predict_on_batch(np.ones((3, 8, 8, 3), np.float32))
+    assert found.shape == (3, 2)
 
 
 @pytest.mark.parametrize("name", ["model.h5", "model.pkl"])
