@@ -10,8 +10,8 @@ from typing import Any
 from cifar_eval.models.keras_archive import (
     read_checkpoint,
 )
+from cifar_export.keras_graph.trace import functional_from
 from cifar_export.streams import quiet_conversion
-from cifar_export.trace import functional_from
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import read_once
 
