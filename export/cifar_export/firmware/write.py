@@ -10,7 +10,7 @@ from cifar_export.firmware.c_text import template
 from cifar_export.firmware.contract_header import contract_header
 from cifar_export.firmware.emit import model_header, model_source
 from cifar_export.firmware.golden_vectors import (
-    check_decisions,
+    compare_with_card,
     golden_files,
     golden_inputs,
     operator_checksums,
@@ -43,6 +43,7 @@ class FirmwareReport:
         arena_lower_bound: bytes alive at the busiest step; None for ``tflm``.
         constant_bytes: weights, biases, factors and tables in flash; for ``tflm`` the whole model.
         num_vectors: golden vectors in the self-test.
+        decisions_kept: of them, those that are decided as the card says, which LiteRT did.
         max_error: largest difference of their scores from the card's, in real units.
     """
 
@@ -53,6 +54,7 @@ class FirmwareReport:
     arena_lower_bound: int | None
     constant_bytes: int
     num_vectors: int
+    decisions_kept: int
     max_error: float
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def _c_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareReport]:
     golden = golden_from_card(artefact.card)
     inputs = golden_inputs(artefact, golden)
     scores = simulate(network, inputs)
-    max_error = check_decisions(artefact, golden, scores)
+    kept, max_error = compare_with_card(artefact, golden, scores)
     title = _title(artefact, "C99")
     files = {
         "model.c": model_source(network, arena, title=title),
@@ -115,6 +117,7 @@ def _c_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareReport]:
         arena_lower_bound=arena.lower_bound,
         constant_bytes=sum(map(constant_bytes, network.operators)),
         num_vectors=len(golden.images),
+        decisions_kept=kept,
         max_error=max_error,
     )
 
@@ -124,7 +127,7 @@ def _tflm_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareRepor
     data = model_without_card(artefact.data)
     inputs = golden_inputs(artefact, golden)
     scores = run_tflm(data, inputs)
-    max_error = check_decisions(artefact, golden, scores)
+    kept, max_error = compare_with_card(artefact, golden, scores)
     arena_bytes = measure_arena(data, inputs[0])
     operators = tuple(tflite_graph(data).operator_counts)
     files = {
@@ -140,6 +143,7 @@ def _tflm_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareRepor
         arena_lower_bound=None,
         constant_bytes=len(data),
         num_vectors=len(golden.images),
+        decisions_kept=kept,
         max_error=max_error,
     )
 
