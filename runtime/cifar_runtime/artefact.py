@@ -40,7 +40,7 @@ class Artefact:
         contract: how to feed it and read its answer.
         card: the whole card as JSON data.
         foreign: whether the user gave the contract, so that nothing vouches for the file: a
-            session first runs it in a child process (see ``sessions.isolation``).
+            session runs it in a child process (see ``sessions.isolation``).
 
     Example:
         >>> from cifar_runtime import open_artefact

@@ -6,10 +6,12 @@ or a folder without permission: what cannot be looked at is refused when it is r
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from cifar_runtime.errors import ArtefactError, InputError
+from cifar_runtime.errors import ArtefactError, CifarEdgeError, InputError
+from cifar_runtime.plain_text import reason_of
 
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 MAX_NAME_BYTES = 255  # of a file, on every file system in use
@@ -49,6 +51,30 @@ def read_once(
     if len(data) > max_bytes:
         raise too_large
     return data
+
+
+@contextmanager
+def archive_boundary(
+    what: str, *, error: type[ArtefactError] | type[InputError], hint: str
+) -> Iterator[None]:
+    """Turns whatever reading a damaged archive raises into ``error``: ``what`` and the reason.
+
+    zipfile, zlib, json and NumPy raise a dozen classes on flipped bytes, tokenize's among them. Our own errors pass.
+
+    Args:
+        what: the path and what it is not, without a full stop.
+        error: the class to raise.
+        hint: what the user can do.
+
+    Raises:
+        ArtefactError | InputError: the body failed.
+    """
+    try:
+        yield
+    except CifarEdgeError:
+        raise
+    except Exception as cause:
+        raise error(f"{what}: {reason_of(cause)}.", hint=hint) from cause
 
 
 def exists(path: str | Path) -> bool:

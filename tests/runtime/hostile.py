@@ -466,6 +466,8 @@ def _foreign_onnx() -> Iterator[Case]:
     for name, says, data in (
         ("onnx-loop-forever", "processor time", lambda: _onnx(_endless_loop)),
         ("onnx-allocates-4-gb", "", lambda: _onnx(_huge_constant)),
+        ("onnx-loops-on-this-picture", "running it on a picture", lambda: _onnx(_picky_loop)),
+        ("onnx-allocates-on-this-picture", "", lambda: _onnx(_picky_constant)),
         ("onnx-weights-in-etc-passwd", "keeps weights in other files", lambda: _onnx(_external)),
         ("onnx-unknown-operator", "onnxruntime cannot open it", lambda: _onnx(_unknown)),
         ("onnx-scores-of-nan", "not finite numbers", lambda: _onnx(_nan)),
@@ -537,6 +539,36 @@ def _huge_constant(model: Any) -> None:
     model.graph.node.insert(1, helper.make_node("ReduceSum", ["zeros"], ["sum"], keepdims=0))
     model.graph.node.append(helper.make_node("Add", ["product", "sum"], ["scores"]))
     model.graph.node[3].output[0] = "product"
+
+
+def _picky_loop(model: Any) -> None:
+    """Endless for good.png alone, whose largest value is 200: a first picture of noise shows nothing."""
+    _endless_loop(model)
+    loop = next(node for node in model.graph.node if node.op_type == "Loop")
+    loop.input[0] = "many"
+    _multiply_if_good(model, 2**60)
+
+
+def _picky_constant(model: Any) -> None:
+    _huge_constant(model)
+    next(one for one in model.graph.node if one.op_type == "ConstantOfShape").input[0] = "many"
+    _multiply_if_good(model, 10**9, shape=(1,))
+
+
+def _multiply_if_good(model: Any, number: int, shape: tuple[int, ...] = ()) -> None:
+    """Puts nodes in front whose output ``many`` is ``number`` for good.png and 0 for other pictures."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(200), "two-hundred"))
+    model.graph.initializer.append(numpy_helper.from_array(np.full(shape, number), "number"))
+    nodes = (
+        helper.make_node("ReduceMax", ["image"], ["largest"], keepdims=0),
+        helper.make_node("Equal", ["largest", "two-hundred"], ["is-good"]),
+        helper.make_node("Cast", ["is-good"], ["one"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["one", "number"], ["many"]),
+    )
+    for position, node in enumerate(nodes):
+        model.graph.node.insert(position, node)
 
 
 def _external(model: Any) -> None:

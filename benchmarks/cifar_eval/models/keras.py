@@ -4,12 +4,9 @@ It reads ``.keras`` files only: an ``.h5`` or a pickle can run code when it is o
 """
 
 import hashlib
-import io
-import json
 import os
 import sys
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +18,7 @@ from numpy.typing import NDArray
 from cifar_eval.models.keras_archive import (
     FUNCTION_MODULES,
     read_checkpoint,
+    read_config,
     refuse_custom_objects,
     serialized_objects,
 )
@@ -266,9 +264,7 @@ def _refuse_custom_functions(data: bytes, *, path: Path) -> None:
     """
     import keras
 
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        config = json.loads(archive.read("config.json"))
-    for item, name in serialized_objects(config):
+    for item, name in serialized_objects(read_config(data, path=path)):
         function = item.get("config")
         if item["class_name"] != "function" or not isinstance(function, str):
             continue

@@ -3,14 +3,12 @@
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.files import MAX_MODEL_BYTES, read_once
-from cifar_runtime.plain_text import reason_of
+from cifar_runtime.files import MAX_MODEL_BYTES, archive_boundary, read_once
 
 # Where Keras looks for a function that a configuration names. Source: keras 3.15, serialization_lib.BUILTIN_MODULES.
 FUNCTION_MODULES = (
@@ -32,15 +30,7 @@ def refuse_custom_objects(data: bytes, *, path: Path) -> None:
     Raises:
         ArtefactError: a class from elsewhere is needed, or the configuration cannot be read.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (KeyError, ValueError, RecursionError, zipfile.BadZipFile, zlib.error) as cause:
-        raise ArtefactError(
-            f"{path}: has no readable config.json: {reason_of(cause)}.",
-            hint="Save the model again.",
-        ) from cause
-    for item, name in serialized_objects(config):
+    for item, name in serialized_objects(read_config(data, path=path)):
         module = item["module"]
         if item["class_name"] == "Lambda":
             raise ArtefactError(
@@ -55,6 +45,20 @@ def refuse_custom_objects(data: bytes, *, path: Path) -> None:
             "expected built-in layers only.",
             hint="Build the model from Keras layers and save it again.",
         )
+
+
+def read_config(data: bytes, *, path: Path) -> Any:
+    """The configuration in a .keras file, as JSON data.
+
+    Raises:
+        ArtefactError: it is missing or damaged.
+    """
+    what = f"{path}: has no readable config.json"
+    with (
+        archive_boundary(what, error=ArtefactError, hint="Save the model again."),
+        zipfile.ZipFile(io.BytesIO(data)) as archive,
+    ):
+        return json.loads(archive.read("config.json"))
 
 
 def serialized_objects(root: Any) -> Iterator[tuple[dict[str, Any], object]]:
@@ -88,13 +92,12 @@ def read_checkpoint(path: Path) -> bytes:
             hint="Save the model with model.save('NAME.keras').",
         )
     data = read_once(path, max_bytes=MAX_MODEL_BYTES, error=ArtefactError)
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked_bytes = sum(member.file_size for member in archive.infolist())
-    except zipfile.BadZipFile as error:
-        raise ArtefactError(
-            f"{path}: is not a Keras archive: {reason_of(error)}.", hint="Save the model again."
-        ) from error
+    what = f"{path}: is not a Keras archive"
+    with (
+        archive_boundary(what, error=ArtefactError, hint="Save the model again."),
+        zipfile.ZipFile(io.BytesIO(data)) as archive,
+    ):
+        unpacked_bytes = sum(member.file_size for member in archive.infolist())
     if unpacked_bytes > MAX_UNPACKED_BYTES:
         raise ArtefactError(
             f"{path}: unpacks to {unpacked_bytes} bytes, expected at most {MAX_UNPACKED_BYTES}.",

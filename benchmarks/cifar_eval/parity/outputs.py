@@ -7,7 +7,6 @@ apart.
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +20,7 @@ from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.contract import ScoreKind
 from cifar_runtime.documents import INLINED, from_document, to_document
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import MAX_MODEL_BYTES, read_once
-from cifar_runtime.plain_text import reason_of
+from cifar_runtime.files import MAX_MODEL_BYTES, archive_boundary, read_once
 
 OUTPUTS_SCHEMA = "cifar-edge/outputs/1"
 
@@ -103,23 +101,16 @@ def read_outputs(path: Path) -> Outputs:
         InputError: the file is missing, not such a file, or contradicts itself.
     """
     data = read_once(path, max_bytes=MAX_MODEL_BYTES, error=InputError)
-    try:
+    with archive_boundary(
+        f"{path}: is not a file of saved outputs",
+        error=InputError,
+        hint="Save them again with cifar-parity --save-outputs FILE.npz.",
+    ):
         _check_members(data)
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             header = json.loads(str(archive["header"]))
             labels, scores = archive["labels"], archive["scores"]
         return _from_parts(header, labels, scores)
-    except (KeyError, TypeError, ValueError, AttributeError, OSError, EOFError) as error:
-        raise _unusable(path, error) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise _unusable(path, error) from error
-
-
-def _unusable(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"{path}: is not a file of saved outputs: {reason_of(error)}.",
-        hint="Save them again with cifar-parity --save-outputs FILE.npz.",
-    )
 
 
 def _check_members(data: bytes) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from cifar_runtime.artefact import MAX_CARD_BYTES, card_in_force, card_path, open_artefact
 from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once, write_atomically
+from cifar_runtime.interruption import check_interrupted
 
 
 class DifferentArtefactError(ArtefactError):
@@ -60,8 +61,10 @@ def publish(staged: Path, target: Path, *, force: bool) -> None:
         ArtefactError: the staged pair does not open.
         DifferentArtefactError: a different model is there and ``force`` is not set.
         InputError: the folder cannot be written.
+        KeyboardInterrupt: Ctrl-C was pressed, whatever became of it.
     """
     data = open_artefact(staged).data
+    check_interrupted()  # a converter may have swallowed Ctrl-C
     with _locked(target.parent), _writing(target, "written"):
         former = _model_bytes(target)
         if former is not None and former != data and not force:

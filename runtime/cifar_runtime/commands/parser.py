@@ -20,6 +20,7 @@ from cifar_runtime.errors import (
     not_one_of,
 )
 from cifar_runtime.formats.known_formats import MAX_THREADS
+from cifar_runtime.interruption import check_interrupted, interrupted, listening
 
 ERROR_SCHEMA = "cifar-edge/error/1"
 MAX_NUMBER = 2**31 - 1  # what every library that gets one of these can count
@@ -138,7 +139,8 @@ def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> 
     set_up_streams()
     _show_own_warnings(program)
     try:
-        code = _code_of(program, action, argv)
+        with listening():
+            code = _code_of(program, action, argv)
         sys.stdout.flush()
     except BrokenPipeError:
         discard_stdout()  # the reader has left (| head -1)
@@ -155,28 +157,33 @@ def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> 
 
 def _code_of(program: str, action: Callable[[], int], argv: Sequence[str]) -> int:
     """As :func:`execute`; it raises only what writing to stdout raises."""
-    as_json = any(arg.split("=")[0] in ("--json", "--jsonl") for arg in argv)
     try:
-        return action()
-    except CifarEdgeError as error:
-        _report(program, error, as_json=as_json)
-        return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write(f"{program}: interrupted\n")
-        return INTERRUPTED_EXIT_CODE
-    except (BrokenPipeError, StdoutError):
-        raise
-    except OSError as error:
-        _report(program, _unusable(error), as_json=as_json)
-        return InputError.exit_code
-    except Exception as error:  # noqa: BLE001 - the one boundary where a bug becomes exit code 1
+        code = action()
+        check_interrupted()
+    except BaseException as error:  # noqa: BLE001 - SystemExit is raised again
+        if interrupted() or isinstance(error, KeyboardInterrupt):  # what else it led to is no news
+            sys.stderr.write(f"{program}: interrupted\n")
+            return INTERRUPTED_EXIT_CODE
+        return _code_of_error(program, error, argv)
+    return code
+
+
+def _code_of_error(program: str, error: BaseException, argv: Sequence[str]) -> int:
+    if isinstance(error, (BrokenPipeError, StdoutError)) or not isinstance(error, Exception):
+        raise error
+    if isinstance(error, CifarEdgeError):
+        told = error
+    elif isinstance(error, OSError):
+        told = _unusable(error)
+    else:  # the one boundary where a bug becomes exit code 1
+        told = _unexpected(error)
         if "-v" in argv or "--verbose" in argv:
             import traceback
 
-            traceback.print_exc()
-        unexpected = _unexpected(error)
-        _report(program, unexpected, as_json=as_json)
-        return unexpected.exit_code
+            traceback.print_exception(error)
+    as_json = any(arg.split("=")[0] in ("--json", "--jsonl") for arg in argv)
+    _report(program, told, as_json=as_json)
+    return told.exit_code
 
 
 def _unusable(error: OSError) -> InputError:

@@ -76,7 +76,9 @@ def write_result_file(path: "str | Path", data: str | bytes) -> None:
     from pathlib import Path  # after --help has left
 
     from cifar_runtime.files import write_atomically
+    from cifar_runtime.interruption import check_interrupted
 
+    check_interrupted()
     try:
         write_atomically(
             Path(path), data.encode(errors="backslashreplace") if isinstance(data, str) else data

@@ -27,7 +27,7 @@ def open_session(
 ) -> Session:
     """An open session for the artefact, in the interpreter of its format.
 
-    A foreign model first runs in a child process (see ``isolation``).
+    A foreign model runs in a child process (see ``isolation``).
 
     Args:
         artefact: the model to run.
@@ -46,9 +46,9 @@ def open_session(
             f"threads is {threads}, expected 1 to {MAX_THREADS}.", hint="Give threads=1."
         )
     if artefact.foreign:
-        from cifar_runtime.sessions.isolation import run_in_subprocess
+        from cifar_runtime.sessions.isolation import IsolatedSession
 
-        run_in_subprocess(artefact, threads=threads, options=options)
+        return IsolatedSession(artefact, threads=threads, options=options)
     session_class: Callable[..., Session] = load(KNOWN_FORMATS[artefact.format].session)
     return session_class(artefact, threads=threads, options=options)
 

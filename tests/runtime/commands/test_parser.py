@@ -2,9 +2,12 @@
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -91,6 +94,49 @@ def test_a_bug_keeps_its_traceback_with_v(capsys: pytest.CaptureFixture[str]) ->
 def test_an_interruption_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert execute("cifar-x", raiser(KeyboardInterrupt()), argv=[]) == 130
     assert capsys.readouterr().err == "cifar-x: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["return 0", "raise ImportError('partially initialized module')", "raise KeyboardInterrupt"],
+)
+def test_an_interruption_that_a_library_swallowed_is_one_all_the_same(
+    after: str, tmp_path: Path
+) -> None:
+    """C++ callbacks eat KeyboardInterrupt: the command then ran on and published, or ended as exit 1."""
+    program = f"""
+import os, signal, sys
+from cifar_runtime.commands.parser import execute
+from cifar_runtime.commands.result_file import write_result_file
+def action():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(10_000_000): pass
+    except KeyboardInterrupt:
+        pass
+    if sys.argv[1] == "publish": write_result_file("result.json", "{{}}")
+    {after}
+raise SystemExit(execute("cifar-x", action, argv=[]))
+"""
+    for publishes in ("publish", "no"):
+        found = subprocess.run(
+            [sys.executable, "-c", program, publishes],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (found.returncode, found.stderr) == (130, "cifar-x: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """As in a script's background job."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert execute("cifar-x", lambda: os.kill(os.getpid(), signal.SIGINT) or 0, argv=[]) == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("code", [0, 3, 5])

@@ -1,5 +1,6 @@
 """Models from elsewhere: run with the contract that the user states, tried in a child process first."""
 
+import gc
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from cifar_runtime.classifier import Classifier
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.sessions import isolation
 from cifar_runtime.sessions.base import SessionOptions
+from cifar_runtime.sessions.isolation import IsolatedSession
 from cifar_runtime.sessions.open import open_session
 from cifar_runtime.user_contract import built_in_names
 
@@ -137,7 +139,7 @@ def test_the_trial_sets_its_interpreter_up_as_the_caller_does(
     foreign: Path, contract: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake, seen = tmp_path / "python", tmp_path / "header.json"
-    fake.write_text(f"#!/bin/sh\nhead -n 1 > {seen}\ncat > /dev/null\n")
+    fake.write_text(f"#!/bin/sh\nhead -n 1 > {seen}\necho ok\n")
     fake.chmod(0o755)
     monkeypatch.setattr(isolation.sys, "executable", str(fake))
     options = SessionOptions(xnnpack=False, graph_optimization="basic")
@@ -147,6 +149,59 @@ def test_the_trial_sets_its_interpreter_up_as_the_caller_does(
     assert header["threads"] == 2
     monkeypatch.undo()
     open_session(open_artefact(foreign, contract=contract), options=options).close()
+
+
+def test_a_foreign_model_stays_in_the_child_for_every_picture(
+    foreign: Path, contract: Path
+) -> None:
+    session = open_session(open_artefact(foreign, contract=contract))
+    assert isinstance(session, IsolatedSession)
+    dtype = "int8" if foreign.suffix == ".tflite" else "float32"
+    batch = np.random.default_rng(2).integers(0, 100, (130, 6, 8, 3)).astype(dtype)  # 64 + 64 + 2
+    one_by_one = [session.run(batch[row : row + 1]) for row in range(len(batch))]
+    assert (session.run(batch) == np.concatenate(one_by_one)).all()
+    assert session.run(batch[:0]).shape == (0, 3)
+    session.close()
+    session.close()
+    with pytest.raises(UsageError, match="the session is closed"):
+        session.run(batch)
+
+
+def test_a_child_that_fails_later_fails_in_words_each_time(
+    foreign: Path, contract: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the first picture is answered and the second ends the child."""
+    fake = foreign.parent / "fake-python"
+    fake.write_text("#!/bin/sh\nhead -n 1 > /dev/null\necho ok\nsleep 0.3\nkill -PROF $$\n")
+    fake.chmod(0o700)
+    monkeypatch.setattr(isolation.sys, "executable", str(fake))
+    classifier = Classifier(foreign, contract=contract)
+    for _ in range(2):
+        with pytest.raises(ArtefactError) as caught:
+            classifier.scores(np.zeros((1, 6, 8, 3), np.uint8))
+        assert str(caught.value) == (
+            f"{foreign}: running it on a picture, in a process of its own, took more than 0.8 s of "
+            "processor time. Do not use this file, or convert the model again from its source."
+        )
+
+
+def test_no_child_outlives_its_session(foreign: Path, contract: Path) -> None:
+    session = open_session(open_artefact(foreign, contract=contract))
+    process = session._child._process  # type: ignore[attr-defined]
+    assert process.poll() is None
+    del session
+    gc.collect()
+    assert process.returncode is not None
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux")
+def test_the_open_model_can_open_no_file_and_no_socket(foreign: Path, contract: Path) -> None:
+    session = open_session(open_artefact(foreign, contract=contract))
+    process = session._child._process  # type: ignore[attr-defined]
+    limits = Path(f"/proc/{process.pid}/limits").read_text().splitlines()
+    session.close()
+    (line,) = (line for line in limits if line.startswith("Max open files"))
+    assert line.split()[3:5] == ["0", "0"]
 
 
 def test_artefacts_of_ours_need_no_trial(any_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

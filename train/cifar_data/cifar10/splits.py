@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError, MissingDependencyError
-from cifar_runtime.files import is_file
+from cifar_runtime.files import archive_boundary, is_file
 from cifar_runtime.plain_text import reason_of
 
 StoredSplit = Literal["train", "validation", "test", "official-train"]
@@ -116,14 +116,13 @@ def load_official(part: Literal["train", "test"]) -> Split:
     """
     dataset_record()
     folder = dataset_folder()
-    try:
+    with archive_boundary(
+        f"{folder}: the stored {part} files cannot be read",
+        error=InputError,
+        hint="Run cifar-data fetch --force.",
+    ):
         images = np.load(folder / f"{part}_images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(folder / f"{part}_labels.npy", allow_pickle=False)
-    except (OSError, ValueError) as cause:
-        raise InputError(
-            f"{folder}: the stored {part} files cannot be read: {reason_of(cause)}.",
-            hint="Run cifar-data fetch --force.",
-        ) from cause
     name = "official-train" if part == "train" else "test"
     return Split(
         name=name,

@@ -5,7 +5,6 @@ A run folder holds ``state.json`` (recipe, finished epochs, which checkpoints co
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from cifar_runtime.documents import from_document, to_document
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import write_atomically
+from cifar_runtime.files import archive_boundary, write_atomically
 from cifar_runtime.plain_text import reason_of
 from cifar_train.recipe import TrainRecipe, recipe_from_json
 
@@ -121,14 +120,13 @@ def load_variables(folder: Path, epoch: Epoch) -> Variables:
         InputError: the checkpoint is missing or damaged.
     """
     path = checkpoint_path(folder, epoch.number)
-    try:
-        # From bytes: given a path, NumPy leaves a damaged file open.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            return dict(archive)
-    except (OSError, ValueError, zipfile.BadZipFile) as cause:
-        raise InputError(
-            f"{path}: cannot be read: {reason_of(cause)}.", hint="Train anew with --force."
-        ) from cause
+    what = f"{path}: cannot be read"
+    # From bytes: given a path, NumPy leaves a damaged file open.
+    with (
+        archive_boundary(what, error=InputError, hint="Train anew with --force."),
+        np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive,
+    ):
+        return dict(archive)
 
 
 def checkpoint_path(folder: Path, number: int) -> Path:

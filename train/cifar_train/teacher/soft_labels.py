@@ -135,7 +135,7 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         recorded, ids_sha256 = card["sha256"], card["ids_sha256"]
         log_probabilities = np.load(io.BytesIO(data), allow_pickle=False)
-    except (OSError, ValueError, KeyError, TypeError) as cause:
+    except Exception as cause:  # on a damaged header NumPy raises tokenize's errors too
         raise InputError(
             f"{path}: soft labels cannot be read: {json_error_reason(cause)}.",
             hint="Run cifar-soft-labels again.",

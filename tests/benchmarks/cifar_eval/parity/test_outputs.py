@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -164,3 +165,14 @@ def test_a_damaged_member_is_refused(outputs: Outputs, tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     with pytest.raises(InputError, match="is not a file of saved outputs"):
         read_outputs(path)
+
+
+def test_every_flipped_byte_is_read_or_refused(outputs: Outputs, tmp_path: Path) -> None:
+    """Flips in the ZIP's own fields once ended as EOFError, NotImplementedError or TokenError, exit code 1."""
+    data, path = outputs.to_bytes(), tmp_path / "o.npz"
+    for position in range(len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 0xFF
+        path.write_bytes(damaged)
+        with suppress(InputError):
+            read_outputs(path)
