@@ -10,6 +10,8 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 $(VENV)/installed: pyproject.toml runtime/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "make: $(PYTHON) is not Python 3.11, 3.12 or 3.13, which TensorFlow needs: run make PYTHON=python3.13"; exit 2; }
+	@echo "make: installing TensorFlow, LiteRT, onnxruntime and what they need into $(VENV): about 2.6 GB, once;"
+	@echo "make: pip prints nothing until it is done, some minutes on a fast connection"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
 	$(PIP) --editable runtime --editable '.[all]'
