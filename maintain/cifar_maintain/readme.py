@@ -8,7 +8,7 @@ whose cards are ``docs/runs/NAME-seed-*/card.json``, with the ``parity-int8.json
 ``<!-- recipes: all -->`` one of what each recipe's runs cost and reached, ``<!-- family: NAME -->`` the report's int8
 .tflite files beside MLPerf Tiny's references, ``<!-- why: NAME -->`` the report's sentence on int8,
 ``<!-- picture: NAME-latency -->`` (or ``-size``, ``-macs``, ``-roofline``, ``-spread``) a link to that figure, which is
-drawn to ``docs/pictures``; of ``NAME-int8`` the figure shows int8 .tflite files only. ``docs/models`` holds a page a
+drawn to ``docs/pictures``, and ``NAME-family`` the picture of the models of ``family``. ``docs/models`` holds a page a
 shipped model (see ``model_pages``). Nothing is measured here, and nothing is typed by hand.
 """
 
@@ -18,7 +18,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,6 @@ EXCERPTS: Mapping[str, tuple[str, str]] = {
     )
 }
 """Which command an excerpt shows, and which lines of its output: those that begin so."""
-_ONLY_INT8 = "-int8"
 _KINDS = "table|output|excerpt|runs|recipes|family|why|picture"
 _OPENING = re.compile(rf"^<!-- (?:{_KINDS}): .*-->$", re.MULTILINE)
 _BLOCK = re.compile(
@@ -245,36 +244,32 @@ def _picture(folder: Path, name: str) -> tuple[str, str]:
     Raises:
         InputError: the name ends in no figure's name, or the report has nothing to draw in it.
     """
-    from cifar_bench.figures.catalogue import FIGURES
-    from cifar_bench.figures.figure import README_WIDTH
     from cifar_bench.figures.svg import standalone
+    from cifar_maintain.family_figure import TITLE, family_figure
 
     report_name, _, figure = name.rpartition("-")
-    if figure not in FIGURES:
-        raise InputError(
-            f"picture {name!r} ends in no figure's name.",
-            hint=f"Write NAME- and one of {', '.join(FIGURES)}.",
-        )
-    report = _report(folder, report_name.removesuffix(_ONLY_INT8))
-    if report_name.endswith(_ONLY_INT8):
-        report = _int8_only(report)
-    markup = FIGURES[figure].draw(report, width=README_WIDTH)
+    family = figure == "family"
+    title, draw = (TITLE, family_figure) if family else _figure(name, figure)
+    markup = draw(_report(folder, report_name))
     if markup is None:
         raise InputError(
             f"{report_name}.json: holds nothing to draw as {figure}.",
             hint="Measure again with cifar-bench --json FILE.",
         )
-    return standalone(markup), FIGURES[figure].title
+    return standalone(markup), title
 
 
-def _int8_only(report: "Report") -> "Report":
-    """The report's int8 .tflite files, ours and MLPerf Tiny's."""
-    models = tuple(
-        model
-        for model in report.models
-        if model.cost.precision == "int8" and model.model_file.format == "tflite"
-    )
-    return replace(report, models=models, reference=None)
+def _figure(name: str, figure: str) -> "tuple[str, Callable[[Report], str | None]]":
+    """The title of a figure, and what draws it of a report."""
+    from cifar_bench.figures.catalogue import FIGURES
+    from cifar_bench.figures.figure import README_WIDTH
+
+    if figure not in FIGURES:
+        raise InputError(
+            f"picture {name!r} ends in no figure's name.",
+            hint=f"Write NAME- and one of {', '.join(FIGURES)} or family.",
+        )
+    return FIGURES[figure].title, partial(FIGURES[figure].draw, width=README_WIDTH)
 
 
 def _link(path: Path, page: Path) -> str:
