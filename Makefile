@@ -72,7 +72,7 @@ web: $(VENV)/installed
 	print(f"{site.folder}: {len(site.files)} files, {site.size_bytes:,} bytes, for {site.model} with {site.engine[0]} {site.engine[1]}")'
 	@echo "next: $(BIN)/python -m http.server --directory .web"
 
-# Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs, and docs/api.md from the docstrings.
+# Draws the tables, pictures and command outputs of README and docs again, from benchmarks/reports and docs/outputs, and docs/api.md from the docstrings.
 readme: $(VENV)/installed
 	$(BIN)/python -m cifar_maintain.readme
 	$(BIN)/python -m cifar_maintain.api_page
