@@ -10,6 +10,8 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 $(VENV)/installed: pyproject.toml runtime/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "make: $(PYTHON) is not Python 3.11, 3.12 or 3.13, which TensorFlow needs: run make PYTHON=python3.13"; exit 2; }
+	@echo "make: installing TensorFlow, LiteRT, onnxruntime and what they need into $(VENV): about 2.6 GB, once;"
+	@echo "make: pip prints nothing until it is done, some minutes on a fast connection"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
 	$(PIP) --editable runtime --editable '.[all]'
@@ -70,7 +72,7 @@ web: $(VENV)/installed
 	print(f"{site.folder}: {len(site.files)} files, {site.size_bytes:,} bytes, for {site.model} with {site.engine[0]} {site.engine[1]}")'
 	@echo "next: $(BIN)/python -m http.server --directory .web"
 
-# Draws README's tables, pictures and command outputs again, from benchmarks/reports and docs/outputs, and docs/api.md from the docstrings.
+# Draws the tables, pictures and command outputs of README and docs again, from benchmarks/reports and docs/outputs, and docs/api.md from the docstrings.
 readme: $(VENV)/installed
 	$(BIN)/python -m cifar_maintain.readme
 	$(BIN)/python -m cifar_maintain.api_page

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the commands whose output README shows, and keeps what they print in docs/outputs; then run: make readme.
+# Runs the commands whose output README and docs show, and keeps what they print in docs/outputs; then run: make readme.
 # Models given as arguments are measured beside ours, fed with raw pixels 0..255: MLPerf Tiny's reference models, say.
 # The training runs' outputs (train-*.txt) are kept by docs/record-run.sh. Run it on a machine that has nothing else to do.
 set -euo pipefail
@@ -34,6 +34,8 @@ cifar-bench "$folder"/edge-s-float32.{tflite,onnx} runtime/cifar_runtime/models/
   --against train/cifar_data/checkpoints/edge-s.keras --against=models/{edge-m,resnet8,seed-cnn,notebook}.keras \
   --split test --threads 1,2 --json benchmarks/reports/shipped.json
 record info cifar-info "$folder/edge-s-int8.tflite" --self-test
+cifar-export models/notebook.keras --quantize none --eval-split test-sample -o "$folder"
+record parity-failed cifar-parity models/notebook.keras "$folder"/notebook-{float32,int8}.tflite --min-agreement 99% || true # exit code 5
 record parity cifar-parity train/cifar_data/checkpoints/edge-s.keras "$folder"/edge-s-int8.{tflite,onnx} --split test
 # Pictures from outside CIFAR-10 (scikit-image's cat, moon and grass), classified by the wheel alone in an environment of its own.
 python -m build --wheel --outdir "$folder/wheel" . >"$folder/build.log"

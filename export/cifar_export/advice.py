@@ -93,14 +93,14 @@ def command(recipe: ExportRecipe) -> str:
 
 
 def arguments(recipe: ExportRecipe) -> list[str]:
-    """The command line of the recipe, without what is default."""
+    """The command line of the recipe, without what is default; the precisions are always named."""
     default = ExportRecipe(
         source=SourceRecipe(checkpoint=recipe.source.checkpoint), publish=recipe.publish
     )
     formats = (*recipe.formats, *recipe.publish.deliveries)
     listed = {
         "--format": ",".join(formats) if formats != default.formats else None,
-        "--quantize": ",".join(recipe.quantize) if recipe.quantize != default.quantize else None,
+        "--quantize": ",".join(recipe.quantize),
     }
     changed = {
         flag: value

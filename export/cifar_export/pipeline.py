@@ -45,6 +45,7 @@ from cifar_export.stages.source import open_source
 from cifar_export.stages.staged import Request, Staged, seal, stage
 from cifar_export.targets.known_targets import TARGETS, Key
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.install_hints import install_hint
 
 Progress = Callable[[str], None]
 
@@ -153,7 +154,7 @@ def check_installed(recipe: ExportRecipe) -> None:
             if importlib.util.find_spec(package) is None:
                 raise MissingDependencyError(
                     f"--format {key[0]} needs {package}, which is not installed.",
-                    hint="pip install 'cifar-edge[export]'",
+                    hint=install_hint("export"),
                 )
 
 

@@ -301,7 +301,7 @@ class ExportRecipe:
     source: SourceRecipe
     publish: PublishOptions
     formats: tuple[ModelFormat, ...] = ("tflite",)
-    quantize: tuple[Quantize, ...] = ("none",)
+    quantize: tuple[Quantize, ...] = ("int8",)
     calibration: CalibrationRecipe = CalibrationRecipe()
     qat: QatRecipe | None = None
     gate: GateRecipe = GateRecipe()

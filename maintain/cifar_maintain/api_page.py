@@ -83,6 +83,7 @@ def _signature(name: str, item: Any) -> str:
         text = str(inspect.signature(item))
     except ValueError:
         return ""
+    text = re.sub(r"<function .*? at 0x[0-9a-f]+>", "...", text)
     text = (
         re.sub(r"(?:[A-Za-z_]\w*\.)+(?=[A-Z_a-z]\w*)", "", text).replace("'", "").replace('"', "")
     )

@@ -20,11 +20,7 @@ def family_table(report: Report) -> str:
     Raises:
         InputError: the report holds no IC01 to compare with, or not all test images.
     """
-    models = [
-        model
-        for model in report.models
-        if model.cost.precision == "int8" and model.model_file.format == "tflite"
-    ]
+    models = int8_tflite_models(report)
     known = {reference.sha256: reference.name for reference in MLPERF_TINY if reference.sha256}
     yardstick = next(
         (model for model in models if known.get(model.model_file.sha256) == _YARDSTICK), None
@@ -48,13 +44,27 @@ def family_table(report: Report) -> str:
     return "\n".join([*markdown_rows(_HEADER, ordered), "", _caption(yardstick)]) + "\n"
 
 
+def int8_tflite_models(report: Report) -> list[ModelReport]:
+    """The report's int8 .tflite files, ours and others'."""
+    return [
+        model
+        for model in report.models
+        if model.cost.precision == "int8" and model.model_file.format == "tflite"
+    ]
+
+
+def short_name(model: ModelReport) -> str:
+    """An int8 .tflite file as a reader knows it: ours by its network, a reference by MLPerf Tiny's word."""
+    known = {reference.sha256: reference.name for reference in MLPERF_TINY if reference.sha256}
+    reference = known.get(model.model_file.sha256)
+    return reference_name(reference) if reference else model.model_file.file.removesuffix(_SUFFIX)
+
+
 def _row(model: ModelReport, known_as: str | None, unit: int) -> list[str]:
     low, high = model.accuracy.interval
     macs, median = model.cost.macs, model.latency.median_ns
     return [
-        _reference_name(known_as)
-        if known_as
-        else f"**{model.model_file.file.removesuffix(_SUFFIX)}**",
+        short_name(model) if known_as else f"**{short_name(model)}**",
         f"{percent(model.accuracy.value)} ({percent(low)} to {percent(high)})",
         NOT_APPLICABLE if macs is None else f"{macs / 1e6:.2f}",
         f"{model.model_file.size_bytes:,}",
@@ -66,7 +76,7 @@ def _row(model: ModelReport, known_as: str | None, unit: int) -> list[str]:
 def _published_row(reference: PublishedModel) -> list[str]:
     low, high = Accuracy(correct=reference.correct, seen=TEST_IMAGES, split="test").interval
     return [
-        f"{_reference_name(reference.name)}, published",
+        f"{reference_name(reference.name)}, published",
         f"{percent(reference.accuracy)} ({percent(low)} to {percent(high)})",
         f"{reference.macs / 1e6:.2f}",
         f"{reference.size_bytes:,}",
@@ -75,14 +85,14 @@ def _published_row(reference: PublishedModel) -> list[str]:
     ]
 
 
-def _reference_name(name: str) -> str:
+def reference_name(name: str) -> str:
+    """What a reader calls one of MLPerf Tiny's references, such as ``MLPerf Tiny IC01``."""
     return f"MLPerf Tiny {name.partition(' ')[0]}"
 
 
 def _caption(yardstick: ModelReport) -> str:
     return (
-        f"All {counted(TEST_IMAGES, 'test image')}, single view. Median of one inference in LiteRT, "
-        f"{counted(yardstick.latency.threads or 1, 'thread')}, all in one run; time: as a share of "
-        f"{_YARDSTICK}'s. edge-s is the file in the package, our others are what cifar-export makes of models/; they "
-        "carry their contract and golden pictures inside."
+        f"All {counted(TEST_IMAGES, 'test image')}, one view of each. Median of one inference in LiteRT, "
+        f"{counted(yardstick.latency.threads or 1, 'thread')}, all in one run; time: as a multiple of "
+        f"{_YARDSTICK}'s. edge-s is the file in the package, the others of ours are what cifar-export makes of models/."
     )

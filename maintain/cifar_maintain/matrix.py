@@ -227,7 +227,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         metavar="auto|test|test-sample",
         help="images to gate on (default: the test split when fetched, else the shipped 1,000)",
     )
-    add_document_option(parser, "--json", "the report, which README's table is drawn from, as JSON")
+    add_document_option(parser, "--json", "the report, which docs' table is drawn from, as JSON")
     options = parser.parse_args(argv)
     check_result_file(
         "--json", options.json, suffix=".json", program=_PROGRAM, operands="CHECKPOINT"

@@ -1,4 +1,4 @@
-"""Every export of one checkpoint with its verdict, as versioned JSON, and drawn as the table that README shows.
+"""Every export of one checkpoint with its verdict, as versioned JSON, and drawn as the table that the docs show.
 
 Pure: data in, text out; ``cifar_maintain.matrix`` makes the exports. Reading takes counts and limits only; gates and
 everything else derived are computed again, so an edited figure cannot survive.

@@ -1,13 +1,15 @@
-"""Regenerates what README.md shows of measurements and commands: ``python -m cifar_maintain.readme [--check]``.
+"""Regenerates what README and docs show of measurements and commands: ``python -m cifar_maintain.readme [--check]``.
 
-Between ``<!-- table: NAME -->`` and ``<!-- /table -->`` stands the Markdown table of
+The pages are listed in ``PAGES``. Between ``<!-- table: NAME -->`` and ``<!-- /table -->`` stands the Markdown table of
 ``benchmarks/reports/NAME.json``; between ``<!-- output: NAME -->`` and ``<!-- /output -->``, as a code block,
-what a command printed, from ``docs/outputs/NAME.txt``. ``<!-- runs: NAME -->`` holds a table of the training runs
+what a command printed, from ``docs/outputs/NAME.txt``, of which ``<!-- excerpt: NAME -->`` shows the lines that
+``EXCERPTS`` picks. ``<!-- runs: NAME -->`` holds a table of the training runs
 whose cards are ``docs/runs/NAME-seed-*/card.json``, with the ``parity-int8.json`` beside them,
 ``<!-- recipes: all -->`` one of what each recipe's runs cost and reached, ``<!-- family: NAME -->`` the report's int8
 .tflite files beside MLPerf Tiny's references, ``<!-- why: NAME -->`` the report's sentence on int8,
 ``<!-- picture: NAME-latency -->`` (or ``-size``, ``-macs``, ``-roofline``, ``-spread``) a link to that figure, which is
-drawn to ``docs/pictures``. Nothing is measured here, and nothing is typed by hand.
+drawn to ``docs/pictures``, and ``NAME-family`` the picture of the models of ``family``. ``docs/models`` holds a page a
+shipped model (see ``model_pages``). Nothing is measured here, and nothing is typed by hand.
 """
 
 import argparse
@@ -15,7 +17,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +30,24 @@ if TYPE_CHECKING:
     from cifar_maintain.training_table import TrainingRun
 
 _PROGRAM = "python -m cifar_maintain.readme"
-_KINDS = "table|output|runs|recipes|family|why|picture"
+PAGES = (
+    "README.md",
+    "docs/own-model.md",
+    "docs/int8-accuracy.md",
+    "docs/board.md",
+    "docs/benchmarks.md",
+    "docs/training.md",
+    "docs/ci.md",
+)
+"""Every page with markers but ``docs/phones.md``, which its own measurement draws."""
+EXCERPTS: Mapping[str, tuple[str, str]] = {
+    "demo": (
+        "make demo",
+        r"\.demo/|.*/(cat|dog)\.png|model +top-1|edge-s(-int8)? +\d\d\.\d\d |edge-s-int8: drop",
+    )
+}
+"""Which command an excerpt shows, and which lines of its output: those that begin so."""
+_KINDS = "table|output|excerpt|runs|recipes|family|why|picture"
 _OPENING = re.compile(rf"^<!-- (?:{_KINDS}): .*-->$", re.MULTILINE)
 _BLOCK = re.compile(
     rf"^<!-- (?P<kind>{_KINDS}): (?P<name>[a-z0-9][a-z0-9-]*) -->\n(?P<body>.*?)^<!-- /(?P=kind) -->$",
@@ -36,10 +56,10 @@ _BLOCK = re.compile(
 
 
 def with_blocks(text: str, block: Callable[[str, str], str]) -> str:
-    """The README's text with everything between markers replaced.
+    """A page's text with everything between markers replaced.
 
     Args:
-        text: the README.
+        text: the page.
         block: gives the Markdown of a kind (such as ``table``) and a name, with a last newline.
 
     Raises:
@@ -64,9 +84,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog=_PROGRAM,
-        description="Regenerate the tables, command outputs and pictures in README.md.",
+        description="Regenerate the tables, command outputs and pictures in README.md and docs.",
     )
-    parser.add_argument("--readme", type=Path, default=Path("README.md"), metavar="FILE")
+    parser.add_argument(
+        "pages",
+        nargs="*",
+        type=Path,
+        metavar="PAGE",
+        help="pages with markers (default: README, docs and the models' pages)",
+    )
     parser.add_argument(
         "--reports", type=Path, default=Path("benchmarks/reports"), metavar="FOLDER"
     )
@@ -83,7 +109,7 @@ def _run(arguments: argparse.Namespace) -> int:
     files = _generated(arguments)
     stale = [path for path, text in files.items() if not path.exists() or _read(path) != text]
     if not stale:
-        sys.stdout.write(f"{arguments.readme}: is up to date\n")
+        sys.stdout.write(f"{len(files)} files are up to date\n")
     elif arguments.check:
         raise GateError(
             f"{', '.join(map(str, stale))}: is not what the reports and outputs give.",
@@ -96,16 +122,29 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _generated(arguments: argparse.Namespace) -> dict[Path, str]:
-    """The README and its pictures as they should be, by path."""
+    """Every page and picture as it should be, by path."""
+    files: dict[Path, str] = {}
+    for page in arguments.pages or map(Path, PAGES):
+        files |= _page(page, arguments)
+    if not arguments.pages:
+        from cifar_maintain.model_pages import model_pages
+
+        files |= model_pages(Path("models"), Path("docs/models"))
+    return files
+
+
+def _page(page: Path, arguments: argparse.Namespace) -> dict[Path, str]:
+    """One page and the pictures that it shows."""
     pictures: dict[Path, str] = {}
 
     def picture(name: str) -> str:
         path = arguments.pictures / f"{name}.svg"
         pictures[path], title = _picture(arguments.reports, name)
-        return f"![{title}]({_link(path, arguments.readme)})\n"
+        return f"![{title}]({_link(path, page)})\n"
 
     drawn: dict[str, Callable[[str], str]] = {
         "output": lambda name: _output(arguments.outputs / f"{name}.txt"),
+        "excerpt": lambda name: _excerpt(arguments.outputs / f"{name}.txt", name),
         "runs": lambda name: _runs(arguments.runs, name),
         "recipes": lambda _: _recipes(arguments.runs),
         "picture": picture,
@@ -113,8 +152,8 @@ def _generated(arguments: argparse.Namespace) -> dict[Path, str]:
         "family": lambda name: _family(_report(arguments.reports, name)),
         "why": lambda name: _why(_report(arguments.reports, name)),
     }
-    text = with_blocks(_read(arguments.readme), lambda kind, name: drawn[kind](name))
-    return {arguments.readme: text, **pictures}
+    text = with_blocks(_read(page), lambda kind, name: drawn[kind](name))
+    return {page: text, **pictures}
 
 
 def _filled(found: re.Match[str], block: Callable[[str, str], str]) -> str:
@@ -132,16 +171,34 @@ def _table(folder: Path, name: str) -> str:
     from cifar_bench.results.report import report_from_text
     from cifar_bench.tables.plain import markdown_table
     from cifar_maintain.matrix_report import MATRIX_SCHEMA, markdown_matrix, matrix_from_text
+    from cifar_maintain.textbook import TEXTBOOK_SCHEMA, textbook_table
 
     path = folder / f"{name}.json"
     text = _read(path)
     if f'"{MATRIX_SCHEMA}"' in text:
         return markdown_matrix(matrix_from_text(text, origin=str(path)))
+    if f'"{TEXTBOOK_SCHEMA}"' in text:
+        return textbook_table(text, origin=str(path))
     return markdown_table(report_from_text(text, origin=str(path)))
 
 
 def _output(path: Path) -> str:
     return f"```console\n{_read(path).rstrip()}\n```\n"
+
+
+def _excerpt(path: Path, name: str) -> str:
+    """The lines of an output that tell what it is about.
+
+    Raises:
+        InputError: nothing says which lines those are.
+    """
+    if name not in EXCERPTS:
+        raise InputError(
+            f"excerpt {name!r} has no lines to pick.", hint=f"One of: {', '.join(EXCERPTS)}."
+        )
+    command, shown = EXCERPTS[name]
+    lines = [line for line in _read(path).splitlines() if re.match(shown, line)]
+    return "\n".join(["```console", f"$ {command}", *lines, "```", ""])
 
 
 def _family(report: "Report") -> str:
@@ -187,28 +244,37 @@ def _picture(folder: Path, name: str) -> tuple[str, str]:
     Raises:
         InputError: the name ends in no figure's name, or the report has nothing to draw in it.
     """
-    from cifar_bench.figures.catalogue import FIGURES
-    from cifar_bench.figures.figure import README_WIDTH
     from cifar_bench.figures.svg import standalone
+    from cifar_maintain.family_figure import TITLE, family_figure
 
     report_name, _, figure = name.rpartition("-")
-    if figure not in FIGURES:
-        raise InputError(
-            f"picture {name!r} ends in no figure's name.",
-            hint=f"Write NAME- and one of {', '.join(FIGURES)}.",
-        )
-    markup = FIGURES[figure].draw(_report(folder, report_name), width=README_WIDTH)
+    family = figure == "family"
+    title, draw = (TITLE, family_figure) if family else _figure(name, figure)
+    markup = draw(_report(folder, report_name))
     if markup is None:
         raise InputError(
             f"{report_name}.json: holds nothing to draw as {figure}.",
             hint="Measure again with cifar-bench --json FILE.",
         )
-    return standalone(markup), FIGURES[figure].title
+    return standalone(markup), title
 
 
-def _link(path: Path, readme: Path) -> str:
-    """The path as seen from the README."""
-    return Path(os.path.relpath(path, readme.parent)).as_posix()
+def _figure(name: str, figure: str) -> "tuple[str, Callable[[Report], str | None]]":
+    """The title of a figure, and what draws it of a report."""
+    from cifar_bench.figures.catalogue import FIGURES
+    from cifar_bench.figures.figure import README_WIDTH
+
+    if figure not in FIGURES:
+        raise InputError(
+            f"picture {name!r} ends in no figure's name.",
+            hint=f"Write NAME- and one of {', '.join(FIGURES)} or family.",
+        )
+    return FIGURES[figure].title, partial(FIGURES[figure].draw, width=README_WIDTH)
+
+
+def _link(path: Path, page: Path) -> str:
+    """The path as seen from a page."""
+    return Path(os.path.relpath(path, page.parent)).as_posix()
 
 
 def _read(path: Path) -> str:

@@ -100,7 +100,7 @@ def not_one_of(text: str, choices: Iterable[str]) -> str:
 
     known = list(choices)
     closest = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
-    suggestion = f"; did you mean {closest[0]}?" if closest else ""
+    suggestion = f" (did you mean {closest[0]}?)" if closest else ""
     return f"'{text}' is not one of {', '.join(known)}{suggestion}"
 
 

@@ -3,6 +3,7 @@
 Nothing here runs a model but :func:`self_test`; nothing prints (see ``commands.info``).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,26 @@ def self_test(model: str | Path, *, contract: str | Path | None = None) -> Repla
         return replay(classifier)
     finally:
         classifier.session.close()
+
+
+def without_bulk(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What :meth:`ModelInfo.to_json` gives, with counts in place of pictures, ids and the scales of channels."""
+    card, content = dict(document["card"]), document["content"]
+    if golden := card.get("golden_vectors"):
+        kept = {name: golden[name] for name in ("tolerance", "shape") if name in golden}
+        card["golden_vectors"] = {"count": len(golden["images"]), **kept}
+    if (provenance := card.get("provenance")) and (images := provenance.get("calibration")):
+        short = {name: value for name, value in images.items() if name != "ids"}
+        card["provenance"] = {**provenance, "calibration": short}
+    tensors = [_short_tensor(tensor) for tensor in content["tensors"]]
+    return {**document, "card": card, "content": {**content, "tensors": tensors}}
+
+
+def _short_tensor(tensor: Mapping[str, Any]) -> dict[str, Any]:
+    if len(tensor["scales"]) <= 1:
+        return dict(tensor)
+    short = {name: tensor[name] for name in tensor if name not in ("scales", "zero_points")}
+    return {**short, "num_scales": len(tensor["scales"])}
 
 
 def content_to_json(graph: Graph) -> dict[str, Any]:

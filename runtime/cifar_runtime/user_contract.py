@@ -103,9 +103,8 @@ def _location(contract: str | Path) -> Path:
     if str(contract) in names:
         return _FOLDER / f"{contract}.json"
     if Path(contract).suffix != ".json":
-        refusal = not_one_of(str(contract), names)
         raise UsageError(
-            f"--contract: {refusal}{'' if refusal.endswith('?') else '.'}",
+            f"--contract: {not_one_of(str(contract), names)}.",
             hint="Give one of them, or a .json file with a contract.",
         )
     return Path(contract)

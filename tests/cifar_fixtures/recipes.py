@@ -26,7 +26,8 @@ _PREFIXES = ("calibration_", "eval_")
 
 
 def export_recipe(*, checkpoint: Path | str, output: Path | str, **options: Any) -> ExportRecipe:
-    """The recipe with these options, named as on the command line."""
+    """The recipe with these options, named as on the command line; float32 where no precision is given."""
+    options = {"quantize": ("none",), **options}
     parts, others = _by_part({"checkpoint": checkpoint, "output": output, **options})
     return ExportRecipe(
         source=SourceRecipe(**parts["source"]),

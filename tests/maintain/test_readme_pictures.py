@@ -21,40 +21,39 @@ README = """\
 
 
 @pytest.fixture
-def house(tmp_path: Path, report: Report) -> list[str]:
-    """A README and its one report; returns the arguments that name them."""
+def page(tmp_path: Path, report: Report) -> list[str]:
+    """A page and its one report; returns the arguments that name them."""
     (tmp_path / "README.md").write_text(README)
     (tmp_path / "demo.json").write_text(report.to_text())
     pictures = tmp_path / "docs" / "pictures"
-    named = {"--readme": tmp_path / "README.md", "--reports": tmp_path, "--pictures": pictures}
-    return [str(word) for pair in named.items() for word in pair]
+    return [str(tmp_path / "README.md"), "--reports", str(tmp_path), "--pictures", str(pictures)]
 
 
-def test_pictures_are_drawn_and_linked(house: list[str], report: Report, tmp_path: Path) -> None:
-    assert main(house) == 0
+def test_pictures_are_drawn_and_linked(page: list[str], report: Report, tmp_path: Path) -> None:
+    assert main(page) == 0
     text = (tmp_path / "README.md").read_text()
     assert "![Top-1 accuracy against median latency](docs/pictures/demo-latency.svg)\n" in text
     assert f"<!-- why: demo -->\n{report.why_int8}\n<!-- /why -->" in text
     picture = tmp_path / "docs" / "pictures" / "demo-latency.svg"
     root = ElementTree.fromstring(picture.read_text())  # noqa: S314 - what we have just drawn
     assert "seed-cnn-int8" in "".join(root.itertext())
-    assert main([*house, "--check"]) == 0
+    assert main([*page, "--check"]) == 0
 
 
 def test_check_fails_on_a_picture_of_an_older_report_and_changes_nothing(
-    house: list[str], report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    page: list[str], report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(house) == 0
+    assert main(page) == 0
     picture = tmp_path / "docs" / "pictures" / "demo-latency.svg"
     before = picture.read_text()
     renamed = replace(report.models[1], name="renamed")
     newer = replace(report, models=(report.models[0], renamed, report.models[2]))
     (tmp_path / "demo.json").write_text(newer.to_text())
     capsys.readouterr()
-    assert main([*house, "--check"]) == 5
+    assert main([*page, "--check"]) == 5
     assert picture.read_text() == before
     assert f"{picture}" in capsys.readouterr().err
-    assert main(house) == 0
+    assert main(page) == 0
     assert "renamed" in picture.read_text()
 
 
@@ -68,12 +67,12 @@ def test_check_fails_on_a_picture_of_an_older_report_and_changes_nothing(
 def test_a_picture_that_cannot_be_drawn_is_an_input_error(
     name: str,
     message: str,
-    house: list[str],
+    page: list[str],
     report: Report,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "README.md").write_text(f"<!-- picture: {name} -->\n<!-- /picture -->\n")
     (tmp_path / "demo.json").write_text(replace(report, roofline=None).to_text())
-    assert main(house) == 3
+    assert main(page) == 3
     assert message in capsys.readouterr().err

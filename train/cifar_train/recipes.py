@@ -1,6 +1,6 @@
 """The recipes that ship: each is one documented experiment, with what it costs and what it reached.
 
-``cifar-train --recipe NAME --seed N --final`` makes one seed; README's tables have each. Percentages are of the 5,000
+``cifar-train --recipe NAME --seed N --final`` makes one seed; docs/training.md has each. Percentages are of the 5,000
 validation images, then of all 10,000 test images, the mean first, then lowest to highest. Two kinds of machine measured
 them: "AVX2", two cores in float32, and "BF16", one core with AVX-512 BF16 in mixed bfloat16, busy on the other.
 """

@@ -24,6 +24,7 @@ from cifar_bench.results.report import Report
 from cifar_bench.results.steadiness import busy_sentence, unsteady_medians
 from cifar_eval.formatting import counted, microseconds, percent, training_notes
 from cifar_runtime.errors import MissingDependencyError
+from cifar_runtime.install_hints import install_hint
 
 if TYPE_CHECKING:
     import jinja2
@@ -163,7 +164,7 @@ def _environment() -> "jinja2.Environment":
     except ImportError as error:
         raise MissingDependencyError(
             "jinja2 is not installed, the HTML page takes it.",
-            hint="Run: pip install 'cifar-edge[bench]'.",
+            hint=install_hint("bench"),
         ) from error
     folder = resources.files("cifar_bench") / "templates"
     sources = {_TEMPLATE: (folder / _TEMPLATE).read_text("utf-8")}

@@ -40,6 +40,7 @@ _ERRORS: Mapping[str, type[CifarEdgeError]] = {
 _SSH_FAILED = 255  # Source: ssh(1), EXIT STATUS.
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # Source: POSIX.1-2017, Shell Command Language, 2.8.2.
 _NOT_INSTALLED, _OTHER_VERSION = 61, 62
+_INSTALL_THERE = "Copy this checkout there and run pip install ./runtime '.[bench]'"
 # One line without single quotes, for whatever shell the user has there.
 _BOOTSTRAP = (
     "import sys, importlib.util as u; "
@@ -172,14 +173,13 @@ def _failure(target: Target, outcome: _Outcome) -> CifarEdgeError:
         case int(status) if status == _NOT_INSTALLED:
             return MissingDependencyError(
                 f"{where}: cifar-edge is not installed for its {target.python}.",
-                hint=f"pip install 'cifar-edge[bench]=={__version__}' there, or name the "
-                "environment that has it: --target-python PATH.",
+                hint=f"{_INSTALL_THERE}, or name the environment that has it: --target-python PATH.",
             )
         case int(status) if status == _OTHER_VERSION:
             return MissingDependencyError(
                 f"{where}: has cifar-edge {outcome.answer.decode(errors='replace').strip()}, "
                 f"expected {__version__} as here.",
-                hint=f"pip install 'cifar-edge[bench]=={__version__}' there.",
+                hint=f"{_INSTALL_THERE}.",
             )
     return CifarEdgeError(
         f"{where}: the run there ended with status {outcome.status}"

@@ -14,6 +14,7 @@ from cifar_eval.layers.layer_errors import Layer
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import reason_of
 from cifar_runtime.preprocess import input_table
 from cifar_runtime.sessions.interpreters import import_onnxruntime
@@ -193,7 +194,7 @@ def _imported(artefact: Artefact) -> Any:
     except ImportError as error:
         raise MissingDependencyError(
             f"{artefact.path}: reading its layers needs onnx and onnxruntime: {reason_of(error)}.",
-            hint="Run: pip install 'cifar-edge[export]'",
+            hint=install_hint("export"),
         ) from error
     return onnx
 

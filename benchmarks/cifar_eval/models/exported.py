@@ -13,6 +13,7 @@ from cifar_runtime.artefact import Artefact, card_path, open_artefact
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import exists
+from cifar_runtime.formats.known_formats import SUFFIXES, format_from_suffix
 from cifar_runtime.preprocess import input_table
 from cifar_runtime.scores import dequantize, probabilities_from_scores
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
@@ -118,6 +119,11 @@ def open_measured(model: Path, *, contract: str | None) -> Artefact:
     Raises:
         ArtefactError: the model or its card cannot be used.
     """
+    if format_from_suffix(model.suffix) is None:
+        raise ArtefactError(
+            f"{model}: is not a model this runs, expected a .keras, {' or '.join(SUFFIXES)} file.",
+            hint="Check the name, or convert a Keras checkpoint with cifar-export.",
+        )
     return open_artefact(model, contract=None if exists(card_path(model)) else contract)
 
 

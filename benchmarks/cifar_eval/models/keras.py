@@ -24,6 +24,7 @@ from cifar_eval.models.keras_archive import (
 )
 from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
+from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import reason_of, shortened
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
@@ -246,7 +247,7 @@ def imported_keras(backend: str | None = None) -> ModuleType:
     except ImportError as error:
         raise MissingDependencyError(
             f"opening a Keras checkpoint needs keras and its backend: {reason_of(error)}.",
-            hint="Run: pip install 'cifar-edge[train]'",
+            hint=install_hint("train"),
         ) from error
     if backend is not None and keras.backend.backend() != backend:
         raise UsageError(

@@ -59,12 +59,11 @@ PROGRAM = "cifar-export"
 SCHEMA = "cifar-edge/export/1"
 PLAN_SCHEMA = "cifar-edge/export-plan/1"
 EXAMPLES = """\
-  cifar-export -o models                                   # the shipped checkpoint as float32 TFLite
-  cifar-export run/model.keras --quantize int8 -o models
-  cifar-export run/model.keras --format tflite,onnx --quantize none,int8 -o models --dry-run
-  cifar-export run/model.keras --quantize int8 --qat -o models
-  cifar-export mine.keras --labels labels.txt --input-range=-1..1 --calibration-data train \
-      --eval-data test --quantize int8 -o models
+  cifar-export                                             # the shipped checkpoint as int8 TFLite, in exported/
+  cifar-export run/model.keras -o models
+  cifar-export run/model.keras --format tflite,onnx --quantize none,int8 --dry-run
+  cifar-export run/model.keras --qat
+  cifar-export mine.keras --labels labels.txt --input-range=-1..1 --calibration-data train --eval-data test
 """
 
 
@@ -304,10 +303,10 @@ def _add_model_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--quantize",
         type=_several(get_args(Quantize), aliases=ALIASES),
-        default=("none",),
+        default=("int8",),
         metavar="none,int8",
         help="one or more of none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8 (tflite only); 8 "
-        "and w8a8 are int8, w8a16 is int16x8, w8a32 is dynamic (default: none, which is float32)",
+        "and w8a8 are int8, w8a16 is int16x8, w8a32 is dynamic (default: int8; none is float32)",
     )
     parser.add_argument(
         "--io",
@@ -340,7 +339,12 @@ def _add_model_arguments(parser: Parser) -> None:
         help="add a final softmax, or strip it (default: what the checkpoint returns)",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="the folder to publish into"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("exported"),
+        metavar="DIR",
+        help="the folder to publish into (default: exported)",
     )
 
 

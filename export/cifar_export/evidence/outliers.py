@@ -12,6 +12,7 @@ from PIL import Image
 
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import MissingDependencyError
+from cifar_runtime.install_hints import install_hint
 from cifar_runtime.preprocess import fit_picture
 
 NUM_IMAGES = 500
@@ -75,7 +76,7 @@ def photograph_outliers(contract: InputContract) -> Outliers:
     except ImportError as cause:
         raise MissingDependencyError(
             "--confidence needs scikit-learn for its photographs, which is not installed.",
-            hint="pip install 'cifar-edge[export]'",
+            hint=install_hint("export"),
         ) from cause
     photographs = datasets.load_sample_images().images
     tiles = [

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cifar_export.firmware.c_text import comment, numbers
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.formats.tflite_graph import tflite_graph
+from cifar_runtime.install_hints import install_hint
 from cifar_runtime.sessions.native_stderr import held_stderr
 
 _IDENTIFIER = b"TFL3"
@@ -90,7 +91,7 @@ def _interpreter(data: bytes) -> Any:
         raise MissingDependencyError(
             "the tflm engine asks TensorFlow Lite Micro for its scores and its arena, and "
             "tflite-micro is not installed.",
-            hint='Run pip install "cifar-edge[firmware]", or use the c engine.',
+            hint=f"{install_hint('firmware')}, or use the c engine.",
         ) from error
     said = bytearray()
     try:

@@ -67,7 +67,7 @@ def repository_files(artefacts: Sequence[Artefact]) -> dict[str, bytes]:
 
 def readme(artefacts: Sequence[Artefact]) -> str:
     """The model card: front matter for the hub, then what a reader wants to know."""
-    front = "".join(f"{line}\n" for line in _yaml(front_matter(artefacts)))
+    front = "".join(f"{line}\n" for line in yaml_lines(front_matter(artefacts)))
     return f"---\n{front}---\n\n" + "\n".join(_sections(artefacts))
 
 
@@ -76,7 +76,7 @@ def front_matter(artefacts: Sequence[Artefact]) -> dict[str, Any]:
     first = artefacts[0]
     libraries = list(dict.fromkeys(_LIBRARIES[artefact.format] for artefact in artefacts))
     return {
-        **_licence(first.card.get("licence")),
+        **licence_fields(first.card.get("licence")),
         "library_name": libraries[0],
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", *libraries, *_precisions(artefacts), "cifar-edge"],
@@ -88,7 +88,8 @@ def front_matter(artefacts: Sequence[Artefact]) -> dict[str, Any]:
     }
 
 
-def _licence(expression: str | None) -> dict[str, str]:
+def licence_fields(expression: str | None) -> dict[str, str]:
+    """The hub's fields for an SPDX expression; none for None."""
     if expression is None:
         return {}
     if expression in _HUB_LICENCES:
@@ -184,7 +185,7 @@ def _recipe(artefact: Artefact) -> Mapping[str, Any]:
     return recipe
 
 
-def _yaml(value: Any, indent: str = "") -> list[str]:
+def yaml_lines(value: Any, indent: str = "") -> list[str]:
     """A tree of dictionaries and lists as lines of YAML; strings and numbers as JSON, which YAML holds."""
     if isinstance(value, Mapping):
         entries = [(f"{key}:", child) for key, child in value.items()]
@@ -193,7 +194,7 @@ def _yaml(value: Any, indent: str = "") -> list[str]:
     lines: list[str] = []
     for start, child in entries:
         if isinstance(child, (Mapping, list)) and child:
-            lines += [f"{indent}{start}", *_yaml(child, f"{indent}  ")]
+            lines += [f"{indent}{start}", *yaml_lines(child, f"{indent}  ")]
         else:
             lines.append(f"{indent}{start} {json.dumps(child, ensure_ascii=False)}")
     return lines

@@ -27,6 +27,7 @@ from cifar_export.qat.task import QatTask
 from cifar_export.recipe import QatRecipe
 from cifar_export.scratch import scratch_folder
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.install_hints import install_hint
 
 _PACKAGES = ("tensorflow_model_optimization", "tf_keras")
 # The settings of each layer that tf_keras understands as Keras 3 does.
@@ -69,7 +70,7 @@ def train(
     if missing:
         raise MissingDependencyError(
             f"--qat-backend tfmot needs {missing[0]}, which is not installed.",
-            hint="pip install 'cifar-edge[qat]'",
+            hint=install_hint("qat"),
         )
     teacher, student = (
         adapted(functional_from(which), output_kind="logits") for which in (task.teacher, model)

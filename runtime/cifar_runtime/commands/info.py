@@ -42,6 +42,7 @@ class InfoRecipe:
         contract: for a model without a card, a built-in contract's name or a JSON file.
         self_test: replay the golden vectors.
         json: where the JSON document goes: None, ``-`` for stdout, or a file.
+        full: with pictures, ids and the scales of every channel in the JSON document.
         verbose: list every tensor with its quantization.
     """
 
@@ -49,6 +50,7 @@ class InfoRecipe:
     contract: str | None
     self_test: bool
     json: str | None
+    full: bool
     verbose: bool
 
 
@@ -73,6 +75,7 @@ def parse(argv: Sequence[str]) -> InfoRecipe:
         contract=options.contract,
         self_test=options.self_test,
         json=options.json,
+        full=options.full,
         verbose=options.verbose,
     )
 
@@ -107,6 +110,8 @@ def _parser() -> Parser:
     add_contract_option(parser)
     add("--self-test", action="store_true", help="replay the golden vectors: exit 0 or 5")
     add_document_option(parser, "--json", "one JSON document")
+    text = "with --json: the golden pictures, the calibration images' ids and every channel's scale too"
+    add("--full", action="store_true", help=text)
     add_verbose_option(parser, "the quantization of every tensor")
     return parser
 
@@ -120,7 +125,10 @@ def _print(info: "ModelInfo", recipe: InfoRecipe) -> None:
         return
     import json
 
-    write_document(recipe.json, json.dumps(info.to_json(), indent=1) + "\n")
+    from cifar_runtime.info import without_bulk
+
+    document = info.to_json() if recipe.full else without_bulk(info.to_json())
+    write_document(recipe.json, json.dumps(document, indent=1) + "\n")
 
 
 def _lines(info: "ModelInfo", *, verbose: bool) -> Iterator[str]:

@@ -57,7 +57,20 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: always.
         """
-        raise UsageError(f"{self.prog}: {message}.", hint=f"See {self.prog} --help.")
+        sentence = f"{message.rstrip('.')}{self._nearest_option(message)}"
+        raise UsageError(f"{self.prog}: {sentence}.", hint=f"See {self.prog} --help.")
+
+    def _nearest_option(self, message: str) -> str:
+        """A suggestion for the first option that argparse says it does not know; empty where nothing is near."""
+        import difflib
+
+        _, unknown, words = message.partition("unrecognized arguments: ")
+        wrong = next((word for word in words.split() if word.startswith("--")), None)
+        if not unknown or wrong is None:
+            return ""
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        near = difflib.get_close_matches(wrong.partition("=")[0], known, n=1, cutoff=0.7)
+        return f" (did you mean {near[0]}?)" if near else ""
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):

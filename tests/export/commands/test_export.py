@@ -12,7 +12,7 @@ from cifar_export import pipeline
 from cifar_export.advice import advice, arguments
 from cifar_export.commands.export import main, parse, recipe_from
 from cifar_export.deliver import deliver
-from cifar_export.recipe import ConfidenceRecipe, QatRecipe, RobustnessRecipe
+from cifar_export.recipe import ConfidenceRecipe, ExportRecipe, QatRecipe, RobustnessRecipe
 from cifar_export.result import ExportResult
 from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import UsageError
@@ -80,6 +80,7 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
 )
 def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> None:
     found = recipe_from(parse(["-o", "out", *line.split()]), checkpoint=Path("m.keras"))
+    changes = {"quantize": ("int8",), **changes}
     assert found == export_recipe(checkpoint=Path("m.keras"), output=Path("out"), **changes)  # type: ignore[arg-type]
     assert recipe_from(parse(arguments(found)), checkpoint=Path("m.keras")) == found
 
@@ -100,7 +101,7 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
             "--calibration-method out.",
         ),
         (
-            "--qat",
+            "--quantize none --qat",
             "QAT with --quantize none: it trains for int8, expected one of int8, int8-float-io, int8-uint8-io "
             "among them. Give --quantize int8, or leave --qat out.",
         ),
@@ -245,14 +246,15 @@ def test_a_dry_run_names_the_images_of_confidence_and_robustness(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "the following arguments are required: -o/--output"),
+        ("--quantise none", "--quantise (did you mean --quantize?)"),
         (
             "-o d --format tfite",
-            "'tfite' is not one of tflite, onnx, c, tflm, web; did you mean tflite?",
+            "'tfite' is not one of tflite, onnx, c, tflm, web (did you mean tflite?)",
         ),
         (
             "-o d --quantize none,int4",
-            "'int4' is not one of none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8; did you mean int8?",
+            "'int4' is not one of none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8 "
+            "(did you mean int8?)",
         ),
         ("-o d --max-accuracy-drop lots", "'lots' is not a share such as 0.005, 0.5% or 0.5pp"),
         ("-o d --coverage 95", "'95' is not a share such as 0.005, 0.5% or 0.5pp"),
@@ -275,7 +277,8 @@ def test_a_senseless_command_line_says_what_would_make_sense(line: str, message:
 def test_the_command_publishes_and_says_what_to_do_next(
     checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(checkpoint), "-o", str(tmp_path), "--eval-split", "test-sample"]) == 0
+    options = ["--quantize", "none", "-o", str(tmp_path), "--eval-split", "test-sample"]
+    assert main([str(checkpoint), *options]) == 0
     out, err = capfd.readouterr()
     result, following = out.splitlines()
     path = tmp_path / "small-float32.tflite"
@@ -288,8 +291,8 @@ def test_the_command_publishes_and_says_what_to_do_next(
 def test_json_is_the_only_thing_on_stdout(
     checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    line = [str(checkpoint), "-o", str(tmp_path), "--eval-split", "test-sample", "-q", "--json"]
-    assert main(line) == 0
+    line = [str(checkpoint), "-o", str(tmp_path), "--quantize", "none"]
+    assert main([*line, "--eval-split", "test-sample", "-q", "--json"]) == 0
     out, err = capfd.readouterr()
     document = json.loads(out)
     assert document["schema"] == "cifar-edge/export/1"
@@ -301,16 +304,8 @@ def test_json_to_a_file_leaves_the_table_on_stdout(
     checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "report.json"
-    line = [
-        str(checkpoint),
-        "-o",
-        str(tmp_path),
-        "--eval-split",
-        "test-sample",
-        "--json",
-        str(report),
-    ]
-    assert main(line) == 0
+    line = [str(checkpoint), "-o", str(tmp_path), "--quantize", "none"]
+    assert main([*line, "--eval-split", "test-sample", "--json", str(report)]) == 0
     assert json.loads(report.read_text())["artefacts"][0]["num_images"] == 1000
     assert "next: cifar-classify" in capfd.readouterr().out
 
@@ -341,11 +336,18 @@ def test_help_needs_neither_numpy_nor_tensorflow() -> None:
     assert "exit codes:" in done.stdout
 
 
+def test_without_options_the_file_is_int8_and_goes_to_exported() -> None:
+    recipe = recipe_from(parse(["m.keras"]), checkpoint=Path("m.keras"))
+    assert recipe.quantize == ExportRecipe(source=recipe.source, publish=recipe.publish).quantize
+    assert recipe.quantize == ("int8",)
+    assert recipe.publish.output == Path("exported")
+
+
 def test_io_chooses_the_int8_file_by_what_it_takes_and_gives() -> None:
     options = parse(["m.keras", "-o", "out", "--quantize", "none,int8", "--io", "uint8"])
     recipe = recipe_from(options, checkpoint=Path("m.keras"))
     assert recipe.quantize == ("none", "int8-uint8-io")
-    plain = parse(["m.keras", "-o", "out", "--io", "float"])
+    plain = parse(["m.keras", "-o", "out", "--quantize", "none", "--io", "float"])
     with pytest.raises(UsageError, match="--io float with --quantize none: it says what int8"):
         recipe_from(plain, checkpoint=Path("m.keras"))
 

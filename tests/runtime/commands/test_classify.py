@@ -99,7 +99,7 @@ def test_a_command_line_is_a_recipe(argv: list[str], expected: ClassifyRecipe) -
         (["a.png", "--threads", "3000000000"], "'3000000000' is too large, expected at most 256"),
         (
             ["a.png", "--runtime", "onx"],
-            "'onx' is not one of auto, tflite, onnx; did you mean onnx?",
+            "'onx' is not one of auto, tflite, onnx (did you mean onnx?)",
         ),
         (["a.png", "--json", "--jsonl"], "not allowed with argument --json"),
         (["a.png", "-q", "-v"], "not allowed with argument -q"),

@@ -72,13 +72,16 @@ def spoilt(tmp_path: Path) -> Path:
             {"model": Path("m.onnx"), "self_test": True, "verbose": True},
         ),
         (["m.onnx", "--json"], {"model": Path("m.onnx"), "json": "-"}),
+        (["--json", "--full"], {"json": "-", "full": True}),
         (["--json", "o.json"], {"json": "o.json"}),
         (["m.tflite", "--contract", "c"], {"model": Path("m.tflite"), "contract": "c"}),
     ],
 )
 def test_a_command_line_is_a_recipe(argv: list[str], changes: dict[str, Any]) -> None:
     plain: dict[str, Any] = {"model": None, "contract": None, "self_test": False}
-    assert parse(argv) == InfoRecipe(**{**plain, "json": None, "verbose": False, **changes})
+    assert parse(argv) == InfoRecipe(
+        **{**plain, "json": None, "full": False, "verbose": False, **changes}
+    )
 
 
 def test_json_never_writes_over_a_model() -> None:
@@ -167,12 +170,33 @@ def test_v_lists_every_tensor(model: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_json_holds_card_and_content(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(model), "--json", "--self-test"]) == 0
+    assert main([str(model), "--json", "--full", "--self-test"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "cifar-edge/info/1"
     assert document["card"] == json.loads(card_path(model).read_text())
     assert (document["content"]["parameters"], document["content"]["macs"]) == (1230, 64_056)
     assert document["self_test"]["num_vectors"] == 8
+
+
+def test_json_without_full_counts_what_is_long(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = json.loads(card_path(model).read_text())
+    assert main([str(model), "--json"]) == 0
+    short = json.loads(capsys.readouterr().out)
+    assert main([str(model), "--json", "--full"]) == 0
+    full = json.loads(capsys.readouterr().out)
+    golden = card["golden_vectors"]
+    expected = {"count": 8, "tolerance": golden["tolerance"], "shape": golden["shape"]}
+    assert short["card"]["golden_vectors"] == expected
+    assert "ids" not in short["card"]["provenance"]["calibration"]
+    for tensor, whole in zip(short["content"]["tensors"], full["content"]["tensors"], strict=True):
+        assert tensor["name"] == whole["name"]
+        if len(whole["scales"]) > 1:
+            assert (tensor["num_scales"], "scales" in tensor) == (len(whole["scales"]), False)
+        else:
+            assert tensor == whole
+    assert any("num_scales" in tensor for tensor in short["content"]["tensors"])
 
 
 def test_a_foreign_model_is_described_by_the_users_contract(

@@ -63,7 +63,7 @@ def test_an_option_is_read(
         (
             add_split,
             ["--split", "tets"],
-            "'tets' is not one of test-sample, test; did you mean test?",
+            "'tets' is not one of test-sample, test (did you mean test?)",
         ),
     ],
 )

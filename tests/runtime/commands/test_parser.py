@@ -165,7 +165,7 @@ def test_a_reader_that_leaves_ends_quietly() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("tflit", "'tflit' is not one of tflite, onnx; did you mean tflite?"),
+        ("tflit", "'tflit' is not one of tflite, onnx (did you mean tflite?)"),
         ("zzz", "'zzz' is not one of tflite, onnx"),
     ],
 )
@@ -214,6 +214,25 @@ def test_help_ends_with_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> No
     out = capsys.readouterr().out
     for line in ("examples:", "cifar-x y", "exit codes:", "130  interrupted"):
         assert line in out
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (["--topk", "3"], "unrecognized arguments: --topk (did you mean --top-k?)."),
+        (["--topk=3"], "unrecognized arguments: --topk=3 (did you mean --top-k?)."),
+        (["--zzz"], "unrecognized arguments: --zzz."),
+        (["--top-k"], "argument --top-k: expected one argument."),
+    ],
+)
+def test_a_mistyped_option_gets_the_nearest_one(line: list[str], sentence: str) -> None:
+    parser = Parser(prog="cifar-x", description="d")
+    parser.add_argument("image", nargs="*")
+    parser.add_argument("--top-k")
+    parser.add_argument("--threads")
+    with pytest.raises(UsageError) as caught:
+        parser.parse_args(line)
+    assert str(caught.value) == f"cifar-x: {sentence} See cifar-x --help."
 
 
 def test_a_parsing_mistake_is_a_usage_error() -> None:

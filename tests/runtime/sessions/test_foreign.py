@@ -76,8 +76,8 @@ def test_an_unknown_name_lists_those_that_exist(foreign: Path) -> None:
     with pytest.raises(UsageError) as caught:
         open_artefact(foreign, contract="cifar10-raw")
     assert str(caught.value) == (
-        "--contract: 'cifar10-raw' is not one of cifar10-raw255, cifar10-unit; did you mean "
-        "cifar10-raw255? Give one of them, or a .json file with a contract."
+        "--contract: 'cifar10-raw' is not one of cifar10-raw255, cifar10-unit (did you mean "
+        "cifar10-raw255?). Give one of them, or a .json file with a contract."
     )
     assert built_in_names() == ("cifar10-raw255", "cifar10-unit")
 

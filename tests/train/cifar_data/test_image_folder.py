@@ -86,7 +86,7 @@ def test_class_names_are_the_visible_folders_sorted(folder: Path) -> None:
     [
         (
             ("cat", "aunt"),
-            "{folder}: class folder 'ant' is not one of cat, aunt; did you mean aunt?. "
+            "{folder}: class folder 'ant' is not one of cat, aunt (did you mean aunt?). "
             "Name the folders like the model's labels.",
         ),
         (

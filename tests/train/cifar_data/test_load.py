@@ -19,7 +19,8 @@ def test_every_name_has_an_opener() -> None:
 
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(
-        UsageError, match=r"^split 'tset' is not one of test-sample, test, .*; did you mean test\?"
+        UsageError,
+        match=r"^split 'tset' is not one of test-sample, test, .* \(did you mean test\?\)",
     ):
         load_split("tset")  # type: ignore[arg-type]
 

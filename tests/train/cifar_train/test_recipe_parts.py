@@ -362,8 +362,8 @@ def test_the_teacher_and_the_event_file_are_options_of_the_run() -> None:
     [
         (
             ["--recipe", "notbook"],
-            "'notbook' is not one of notebook, seed-cnn, resnet8, edge-s, edge-m, teacher, quick; "
-            "did you mean notebook?",
+            "'notbook' is not one of notebook, seed-cnn, resnet8, edge-s, edge-m, teacher, quick "
+            "(did you mean notebook?)",
         ),
         (["--epochs", "0"], "'0' is not a whole number above zero"),
         (["--precision", "fp16"], "'fp16' is not one of float32, mixed_bfloat16, auto"),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError, MissingDependencyError
 from cifar_runtime.files import archive_boundary, is_file
+from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import reason_of
 
 StoredSplit = Literal["train", "validation", "test", "official-train"]
@@ -57,7 +58,7 @@ def cache_folder() -> Path:
     except ImportError as cause:
         raise MissingDependencyError(
             "the user's cache folder, where CIFAR-10 is kept, needs platformdirs, which is not installed.",
-            hint="pip install 'cifar-edge[train]' (or, to measure only, 'cifar-edge[bench]')",
+            hint=f"{install_hint('train')} (or, to measure only, '.[bench]')",
         ) from cause
     try:
         folder = Path(user_cache_dir("cifar-edge", appauthor=False)).expanduser()

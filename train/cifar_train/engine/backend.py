@@ -7,6 +7,7 @@ from typing import Literal
 
 from cifar_eval.models.keras import imported_keras
 from cifar_runtime.errors import MissingDependencyError, UsageError
+from cifar_runtime.install_hints import install_hint
 from cifar_train.recipe import Backend, Device, Precision
 
 ResolvedPrecision = Literal["float32", "mixed_bfloat16"]
@@ -27,7 +28,7 @@ def select_backend(backend: Backend, device: Device) -> None:
         if importlib.util.find_spec(package) is None:
             raise MissingDependencyError(
                 f"{package} is not installed.",
-                hint="pip install 'cifar-edge[train]'" + (" jax" if package == "jax" else ""),
+                hint=install_hint("train", *(["jax"] if package == "jax" else [])),
             )
     if device == "cpu" and backend == "jax":
         os.environ["JAX_PLATFORMS"] = "cpu"
@@ -35,10 +36,12 @@ def select_backend(backend: Backend, device: Device) -> None:
     if device == "cpu" and backend == "tensorflow":
         _hide_gpus_from_tensorflow()
     if device == "gpu" and not has_gpu(backend):
-        package = "'jax[cuda]'" if backend == "jax" else "'cifar-edge[train-gpu]'"
+        install = (
+            install_hint("train", "'jax[cuda]'") if backend == "jax" else install_hint("train-gpu")
+        )
         raise UsageError(
             f"--device gpu: the {backend} backend sees no GPU.",
-            hint=f"Use --device cpu, or install the backend with GPU support: pip install {package}",
+            hint=f"Use --device cpu, or install the backend with GPU support. {install}",
         )
 
 

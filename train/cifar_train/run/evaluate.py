@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cifar_data.split import Split
 from cifar_runtime.errors import MissingDependencyError
 from cifar_runtime.files import write_atomically
+from cifar_runtime.install_hints import install_hint
 from cifar_train.run.state import Epoch
 
 
@@ -65,7 +66,7 @@ def check_installed() -> None:
         if importlib.util.find_spec(package) is None:
             raise MissingDependencyError(
                 f"the evaluation at the end of a run needs {name}, which is not installed.",
-                hint="pip install 'cifar-edge[train]'",
+                hint=install_hint("train"),
             )
 
 

@@ -73,7 +73,7 @@ def test_the_reports_command_names_no_folder_of_this_machine() -> None:
         (
             ["--split", "tset"],
             "cifar-bench: argument --split: 'tset' is not one of test-sample, test, validation, train, "
-            "official-train; did you mean test?. See cifar-bench --help.",
+            "official-train (did you mean test?). See cifar-bench --help.",
         ),
         (
             ["--runs", "0"],

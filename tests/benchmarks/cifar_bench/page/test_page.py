@@ -174,7 +174,8 @@ def test_without_jinja2_the_error_is_the_pip_line(
     with pytest.raises(MissingDependencyError) as caught:
         html_page(report)
     assert str(caught.value) == (
-        "jinja2 is not installed, the HTML page takes it. Run: pip install 'cifar-edge[bench]'."
+        "jinja2 is not installed, the HTML page takes it. "
+        "In cifar-edge's checkout, run: pip install ./runtime '.[bench]'"
     )
 
 

@@ -330,7 +330,7 @@ def test_a_board_without_cifar_edge(board: Board, tiny_onnx: Path, bare_python: 
     assert (ended.returncode, ended.stdout) == (6, "")
     assert ended.stderr == (
         f"cifar-bench: ssh://localhost: cifar-edge is not installed for its {bare_python}. "
-        f"pip install 'cifar-edge[bench]=={__version__}' there, or name the environment that has "
+        "Copy this checkout there and run pip install ./runtime '.[bench]', or name the environment that has "
         "it: --target-python PATH.\n"
     )
 
@@ -341,7 +341,7 @@ def test_a_board_with_another_version(board: Board, tiny_onnx: Path, old_python:
     assert (ended.returncode, ended.stdout) == (6, "")
     assert ended.stderr == (
         f"cifar-bench: ssh://localhost: has cifar-edge 0.0.9, expected {__version__} as here. "
-        f"pip install 'cifar-edge[bench]=={__version__}' there.\n"
+        "Copy this checkout there and run pip install ./runtime '.[bench]'.\n"
     )
 
 

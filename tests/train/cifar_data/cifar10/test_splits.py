@@ -45,7 +45,7 @@ def test_a_runtime_only_install_is_told_what_to_install(monkeypatch: pytest.Monk
     assert caught.value.exit_code == 6
     assert str(caught.value) == (
         "the user's cache folder, where CIFAR-10 is kept, needs platformdirs, which is not installed. "
-        "pip install 'cifar-edge[train]' (or, to measure only, 'cifar-edge[bench]')"
+        "In cifar-edge's checkout, run: pip install ./runtime '.[train]' (or, to measure only, '.[bench]')"
     )
 
 

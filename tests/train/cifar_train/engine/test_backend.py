@@ -107,7 +107,8 @@ def test_a_gpu_that_is_not_there_is_refused(
     assert printed.out == ""
     assert printed.err == (
         "cifar-train: --device gpu: the tensorflow backend sees no GPU. "
-        "Use --device cpu, or install the backend with GPU support: pip install 'cifar-edge[train-gpu]'\n"
+        "Use --device cpu, or install the backend with GPU support. "
+        "In cifar-edge's checkout, run: pip install ./runtime '.[train-gpu]'\n"
     )
 
 
@@ -153,6 +154,6 @@ def test_what_the_end_of_a_run_needs_is_missed_before_it_begins(
     assert main(["-o", str(tmp_path / "run")]) == 6
     assert capsys.readouterr().err == (
         f"cifar-train: the evaluation at the end of a run needs {name}, which is not installed. "
-        "pip install 'cifar-edge[train]'\n"
+        "In cifar-edge's checkout, run: pip install ./runtime '.[train]'\n"
     )
     assert list(tmp_path.iterdir()) == []
