@@ -80,6 +80,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_evidence_arguments(parser)
     _add_output_arguments(parser)
     options = parser.parse_args(argv)
+    if options.output is None:
+        if options.checkpoint is None:
+            parser.error("the following arguments are required: -o/--output")
+        options.output = options.checkpoint.parent
     check_result_file(
         "--json", options.json, suffix=".json", program=PROGRAM, operands="CHECKPOINT"
     )
@@ -322,7 +326,11 @@ def _add_model_arguments(parser: Parser) -> None:
         help="add a final softmax, or strip it (default: what the checkpoint returns)",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="the folder to publish into"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="the folder to publish into (default: the checkpoint's)",
     )
 
 
