@@ -32,6 +32,12 @@ _PLAIN_OPTIONS = {
 }
 """Options whose value is one field, by the recipe's part and the field, in the order of the command line."""
 
+# For a checkpoint of the user's own pictures, which is calibrated and judged on the splits of its run.
+OWN_RUN_ADVICE = (
+    "Train on more pictures or for longer, export another precision, or accept it by --max-accuracy-drop and "
+    "--min-agreement."
+)
+
 
 def advice(
     recipe: ExportRecipe,

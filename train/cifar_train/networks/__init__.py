@@ -21,6 +21,7 @@ Architecture = Literal[
     "notebook",
     "seed-cnn",
     "resnet8",
+    "edge-xs",
     "edge-res-s",
     "edge-deep-s",
     "edge-mix-s",
@@ -30,6 +31,9 @@ Architecture = Literal[
     "edge-mb-m",
     "quick-res",
     "airbench",
+    "mobilenet-v2",
+    "mobilenet-v3-small",
+    "efficientnet-v2-b0",
 ]
 
 
@@ -56,13 +60,16 @@ def build(
         >>> build("quick-res", input_shape=(16, 24, 3), num_classes=5).output_shape
         (None, 5)
     """
-    from cifar_train.networks import airbench, edge, notebook
+    from functools import partial
+
+    from cifar_train.networks import airbench, backbones, edge, notebook
     from cifar_train.networks.blocks import Head
 
     builders: dict[Architecture, Callable[[Shape, Head], Any]] = {
         "notebook": notebook.notebook,
         "seed-cnn": notebook.seed_cnn,
         "resnet8": edge.resnet8,
+        "edge-xs": edge.edge_xs,
         "edge-res-s": edge.edge_res_s,
         "edge-deep-s": edge.edge_deep_s,
         "edge-mix-s": edge.edge_mix_s,
@@ -72,6 +79,7 @@ def build(
         "edge-mb-m": edge.edge_mb_m,
         "quick-res": edge.quick_res,
         "airbench": airbench.airbench,
+        **{name: partial(backbones.with_head, name) for name in backbones.BACKBONES},
     }
     if architecture not in builders:
         raise UsageError(
