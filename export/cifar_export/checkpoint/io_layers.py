@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from cifar_export.keras_graph.layer_copies import as_rescaling
+from cifar_export.keras_graph.inline import inlined
 from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
 from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import ArtefactError
@@ -21,7 +22,7 @@ def adapted(
     mapping: tuple[float, float] = RAW_PIXELS,
     output_kind: ScoreKind | None = None,
 ) -> Any:
-    """A copy of the model as one of raw pixels that returns scores of the wanted kind.
+    """A copy of the model as one of raw pixels that returns scores of the wanted kind, without models in it.
 
     Args:
         model: a Sequential or functional Keras model with one input and one output.
@@ -34,6 +35,7 @@ def adapted(
     """
     import keras
 
+    model = inlined(model)
     strips, appends = strips_softmax(model, output_kind), appends_softmax(model, output_kind)
     last = last_layer(model)
     scaled: list[Any] = []
@@ -79,7 +81,7 @@ def strips_softmax(model: Any, output_kind: ScoreKind | None) -> bool:
     """Whether scores of the wanted kind are what the model's last softmax takes.
 
     Raises:
-        ArtefactError: they are the logits of a model that ends in another activation, or in a model of its own.
+        ArtefactError: they are the logits of a model that ends in another activation.
     """
     if output_kind != "logits":
         return False
@@ -88,12 +90,6 @@ def strips_softmax(model: Any, output_kind: ScoreKind | None) -> bool:
         raise ArtefactError(
             f"{model.name}: its last layer '{last.name}' has the activation {activation}, "
             "expected a softmax to strip for logits.",
-            hint="Leave --output-kind out.",
-        )
-    if activation == "softmax" and getattr(last, "inputs", None):
-        raise ArtefactError(
-            f"{model.name}: its softmax is inside its last layer, the model '{last.name}', "
-            "expected a layer of its own to strip for logits.",
             hint="Leave --output-kind out.",
         )
     return activation == "softmax"

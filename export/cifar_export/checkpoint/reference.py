@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_eval.models.keras import scores_in_batches
-from cifar_export.checkpoint.io_layers import appends_softmax, last_layer, strips_softmax
+from cifar_export.checkpoint.io_layers import appends_softmax, strips_softmax
 from cifar_export.keras_graph.layer_copies import copied, take_state
-from cifar_export.keras_graph.trace import functional_from
+from cifar_export.keras_graph.trace import functional_from, has_graph
 from cifar_runtime.contract import ScoreKind
 
 
@@ -63,7 +63,9 @@ def without_softmax(model: Any) -> Any:
     functional = functional_from(model)
     last, node_index, _ = functional.outputs[0]._keras_history
     logits = last._inbound_nodes[node_index].input_tensors[0]
-    if getattr(last_layer(model), "weights", None):
+    if has_graph(last):
+        logits = without_softmax(last)(logits)
+    elif getattr(last, "weights", None):
         head = copied(last, use_bias=False)
         head.activation = keras.activations.linear
         logits = head(logits)

@@ -17,7 +17,7 @@ from cifar_export.int8.calibration import (
 )
 from cifar_export.int8.prepare import prepare
 from cifar_export.keras_graph.equivalence import Fed, Rewriting, check_same
-from cifar_export.keras_graph.fold import Folded, RescalingRule, fold
+from cifar_export.keras_graph.fold import LAYERS_INSIDE, Folded, RescalingRule, fold
 from cifar_export.qat.distil import qat_data, trained
 from cifar_export.qat.task import QatTask
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
@@ -136,6 +136,9 @@ def _prepared(plain: ReadyModel, source: Source, progress: Progress) -> ReadyMod
     result = prepare(plain.folded, plain.calibration_feed)
     num_folded = _batch_norms(source.adapted) - _batch_norms(plain.folded.model)
     progress(f"for int8: folded {num_folded} BatchNorms, {result.summary}")
+    for note in plain.folded.notes:
+        if note.action == LAYERS_INSIDE:
+            progress(f"warning: for int8, layers inside {note.layer} were not prepared")
     return replace(plain, folded=result.folded, preparation=result.report)
 
 
