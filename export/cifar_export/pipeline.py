@@ -9,6 +9,7 @@ import numpy as np
 
 from cifar_eval.formatting import counted
 from cifar_export.advice import OWN_RUN_ADVICE, advice
+from cifar_export.checkpoint.own_images import with_parts
 from cifar_export.deliver import deliver
 from cifar_export.evidence.gather import gather_evidence
 from cifar_export.evidence.verify import Verification
@@ -82,10 +83,11 @@ def export(
         ExportGateError: an artefact decides too differently; those that pass are published nevertheless.
         MissingDependencyError: a converter or interpreter is not installed.
     """
+    progress = progress or (lambda _: None)
+    recipe = with_parts(recipe, progress=progress)
     check_installed(recipe)
     if recipe.qat is not None:
         check_data_set()
-    progress = progress or (lambda _: None)
     source = open_source(recipe, progress)
     make_folder(recipe.publish.output)
     sweep(recipe.publish.output)

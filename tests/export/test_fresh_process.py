@@ -84,6 +84,7 @@ def nested(x: Any, layers: Any, ops: Any) -> Any:
     again = block(8)
     x = block(3)(layers.Rescaling(1 / 128, offset=-1.0)(augmentation(x)))
     x = ops.add(again(x), again(layers.ReLU()(x)))
+    x = layers.BatchNormalization(momentum=0.0)(x)
     return layers.Dense(10, activation="softmax")(layers.Flatten()(layers.MaxPooling2D(8)(x)))
 
 

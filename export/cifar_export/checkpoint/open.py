@@ -11,10 +11,13 @@ from cifar_eval.models.keras_archive import (
     read_checkpoint,
 )
 from cifar_export.keras_graph.trace import functional_from
+from cifar_export.checkpoint.io_layers import last_activation
 from cifar_export.streams import quiet_conversion
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import read_once
 
+# Keras' activations whose values say nothing of one another.
+_INDEPENDENT = ("sigmoid", "hard_sigmoid")
 _MAX_CARD_BYTES = 16 * 1024 * 1024
 
 
@@ -27,7 +30,7 @@ class Checkpoint:
         model: the Keras model as it was loaded, which nothing changes: one image in, one row of scores out.
         sha256: of the file.
         image_shape: (height, width, 3) of its input.
-        num_classes: scores per image.
+        num_classes: classes, which is scores per image; two where the model gives one of two alone.
         training_card: what training wrote beside the file, or None.
     """
 
@@ -123,7 +126,7 @@ def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
             f"({_layer_names(model.outputs)}), expected one of each.",
             hint="Export a classifier of single images.",
         )
-    return _image_shape(inputs[0], path), _num_classes(outputs[0], path)
+    return _image_shape(inputs[0], path), _num_classes(model, outputs[0], path)
 
 
 def _of_bare_tensors(model: Any) -> Any:
@@ -150,7 +153,23 @@ def _image_shape(shape: tuple[int | None, ...], path: Path) -> tuple[int, int, i
     return int(shape[1] or 0), int(shape[2] or 0), 3
 
 
-def _num_classes(shape: tuple[int | None, ...], path: Path) -> int:
+def _num_classes(model: Any, shape: tuple[int | None, ...], path: Path) -> int:
+    activation = last_activation(model)
+    if len(shape) == 2 and shape[1] == 1 and activation == "sigmoid":
+        return 2
+    if len(shape) == 2 and shape[1] == 1:
+        raise ArtefactError(
+            f"{path}: gives one number without a sigmoid, expected a score for each class: it is a regression, or the "
+            "logit of two classes.",
+            hint="For two classes, save keras.Sequential([model, keras.layers.Activation('sigmoid')]) and export that.",
+        )
+    if activation in _INDEPENDENT:
+        raise ArtefactError(
+            f"{path}: ends in a {activation}, so that its {shape[-1]} scores are independent probabilities of labels "
+            "of which several may hold, expected a softmax or logits of classes of which one does.",
+            hint="Artefacts answer with one class. Train the model with a softmax, or export one label's score alone: "
+            "one sigmoid is read as two classes.",
+        )
     if len(shape) != 2 or shape[1] is None or shape[1] < 2:
         raise ArtefactError(
             f"{path}: its output has the shape {shape}, expected (any, classes) with two classes or more.",

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cifar_eval.models.keras import mapped_pixels
-from cifar_export.checkpoint.io_layers import RAW_PIXELS
+from cifar_eval.models.input_mapping import RAW_PIXELS, InputMapping
 from cifar_export.int8.calibration import (
     Calibration,
     RepresentativeDataset,
@@ -104,6 +103,8 @@ def calibration_images(source: Source, recipe: ExportRecipe) -> Calibration:
     """
     if recipe.calibration.data is None and source.pictures is not None:
         return calibration_from_pictures(recipe, source.pictures)
+    if source.calibration is not None:
+        return source.calibration
     found = load_calibration(recipe, source.pixels)
     if recipe.calibration.data is not None:
         images, name = np.asarray(source.split.images), source.split.name
@@ -120,12 +121,12 @@ def _folded(source: Source, rescaling: RescalingRule) -> Folded:
     images = source.compared_images
 
     def fed(folded: Folded) -> Fed:
-        mapping = (folded.multiplier, folded.offset)
-        return Fed(model=folded.model, inputs=mapped_pixels(images, mapping))
+        mapping = InputMapping(multiplier=folded.multiplier, offset=folded.offset)
+        return Fed(model=folded.model, inputs=mapping.inputs(images))
 
     folded = fold(source.adapted, rescaling=rescaling)
     check_same(
-        Fed(model=source.adapted, inputs=mapped_pixels(images, RAW_PIXELS)),
+        Fed(model=source.adapted, inputs=RAW_PIXELS.inputs(images)),
         fed(folded),
         Rewriting(step="folded", apply=lambda part: fed(fold(part, rescaling=rescaling))),
     )

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cifar_data import packaged
+from cifar_eval.models.input_mapping import RAW_PIXELS
 from cifar_export.checkpoint.io_layers import adapted
 from cifar_export.checkpoint.reference import reference_of
 from cifar_export.keras_graph.fold import LAYERS_INSIDE, fold
@@ -172,7 +173,7 @@ def test_logits_are_taken_from_a_softmax_in_an_inner_model(images: NDArray[np.fl
     model = keras.Model(inputs, inner(inputs))
     wanted = np.log(np.asarray(model(images), np.float64))
     pixels = images.astype(np.uint8)
-    judge = reference_of(model, mapping=(1.0, 0.0), output_kind="logits")
+    judge = reference_of(model, mapping=RAW_PIXELS, output_kind="logits")
     for found in (judge.scores(pixels), np.asarray(adapted(model, output_kind="logits")(images))):
         centred = found - found.mean(axis=1, keepdims=True)
         np.testing.assert_allclose(centred, wanted - wanted.mean(axis=1, keepdims=True), atol=1e-4)
