@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_runtime.errors import ArtefactError
+
 Channels = tuple[float, float, float]
 
 
@@ -40,6 +42,30 @@ class InputMapping:
             "offset": _listed(self.offset),
             "colour_order": "BGR" if self.is_bgr else "RGB",
         }
+
+
+def mapping_from_json(document: Mapping[str, Any]) -> InputMapping:
+    """The mapping that ``to_json`` wrote.
+
+    Raises:
+        ArtefactError: it is of another form.
+    """
+    try:
+        multiplier, offset = (_values(document[name]) for name in ("multiplier", "offset"))
+        is_bgr = {"RGB": False, "BGR": True}[document["colour_order"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(
+            f"the input mapping {document} is not one that cifar-export writes: {error!r}.",
+            hint="Export the model again with cifar-export.",
+        ) from error
+    return InputMapping(multiplier=multiplier, offset=offset, is_bgr=is_bgr)
+
+
+def _values(value: object) -> float | Channels:
+    if isinstance(value, list):
+        red, green, blue = (float(one) for one in value)
+        return red, green, blue
+    return float(value)  # type: ignore[arg-type]
 
 
 def _listed(value: float | Channels) -> float | list[float]:
