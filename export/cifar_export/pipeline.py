@@ -42,7 +42,7 @@ from cifar_export.stages.failure import (
 )
 from cifar_export.stages.layer_evidence import explain_layers, layers_sentence
 from cifar_export.stages.prepared import ReadyModel, calibration_images, ready_models
-from cifar_export.stages.source import open_source
+from cifar_export.stages.source import named_by_file, open_source
 from cifar_export.stages.staged import Request, Staged, seal, stage
 from cifar_export.targets.known_targets import TARGETS, Key
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
@@ -93,7 +93,8 @@ def export(
     sweep(recipe.publish.output)
     sweep(scratch_parent())
     request = Request(recipe=recipe, source=source)
-    ready = ready_models(source, recipe, progress)
+    with named_by_file(source.checkpoint):
+        ready = ready_models(source, recipe, progress)
     outcomes = [_export_one(request, key, ready[key[1]], progress) for key in recipe.pairs]
     results = tuple(
         deliver(one, recipe, progress) for one in outcomes if isinstance(one, ExportResult)
@@ -171,7 +172,8 @@ def _export_one(
     progress(f"converting to {key[0]}: {name}")
     with staging_folder(recipe.publish.output) as folder:
         try:
-            staged = stage(request, key, ready, folder)
+            with named_by_file(request.source.checkpoint):
+                staged = stage(request, key, ready, folder)
         except ArtefactError as error:
             if len(recipe.pairs) == 1:
                 raise

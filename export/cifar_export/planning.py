@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_export.checkpoint.images import halves_images
-from cifar_export.checkpoint.io_layers import adapted, output_kind_of
+from cifar_export.checkpoint.io_layers import adapted, is_one_probability, output_kind_of
 from cifar_export.checkpoint.own_images import with_parts
 from cifar_export.keras_graph.fold import fold
 from cifar_export.pipeline import check_installed
 from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, INTEGER_IO, ExportRecipe, Quantize
-from cifar_export.stages.source import open_declared
+from cifar_export.stages.source import named_by_file, open_declared
 from cifar_runtime.formats.known_formats import ModelFormat
 
 _RUN = "the run's"
@@ -77,14 +76,19 @@ def plan(
     opened = open_declared(recipe)
     checkpoint, statement, labels = opened.checkpoint, opened.declared, opened.labels
     owner = "CIFAR-10's" if opened.pictures is None else _RUN
-    model = adapted(
-        checkpoint.model, mapping=statement.mapping, output_kind=recipe.source.output_kind
+    with named_by_file(checkpoint):
+        model = adapted(
+            checkpoint.model, mapping=statement.mapping, output_kind=recipe.source.output_kind
+        )
+        stripped = fold(model, rescaling="strip")
+    height, width, channels = checkpoint.image_shape
+    is_two = is_one_probability(checkpoint.model)
+    shape, kind = (
+        f"{height}x{width}x{channels}",
+        "probabilities" if is_two else output_kind_of(model),
     )
-    stripped = fold(model, rescaling="strip")
     is_half = opened.pictures is None and halves_images(recipe, checkpoint, labels)
     calibrated_on = f"one half of {recipe.evaluation.data}" if is_half else f"{owner} train split"
-    height, width, channels = checkpoint.image_shape
-    shape, kind = f"{height}x{width}x{channels}", output_kind_of(model)
 
     def one(model_format: ModelFormat, quantize: Quantize) -> PlannedArtefact:
         name = recipe.name_of(checkpoint.name, quantize)

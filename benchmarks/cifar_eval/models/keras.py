@@ -5,6 +5,7 @@ It reads ``.keras`` files only: an ``.h5`` or a pickle can run code when it is o
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from cifar_eval.models.keras_archive import (
     read_config,
     refuse_custom_objects,
     serialized_objects,
+    without_compilation,
 )
 from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
@@ -30,6 +32,7 @@ from cifar_runtime.plain_text import reason_of, shortened
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 _BATCH_SIZE = 250
+_MAX_SEARCHED = 100_000
 
 
 class CheckpointModel:
@@ -180,11 +183,21 @@ def open_checkpoint(data: bytes, *, path: Path) -> Any:
             with filtered_native_stderr():  # the first variable looks for a GPU and says so
                 return keras.saving.load_model(copy, compile=False, safe_mode=True)
         except Exception as error:
-            reason = shortened(str(error).replace(f"{folder}{os.sep}", ""))
+            reason = _reason(str(error).replace(f"{folder}{os.sep}", ""))
             raise ArtefactError(
                 f"{path}: keras cannot open it: {reason}.".replace("..", "."),
                 hint="Save it with keras 3 and without custom objects.",
             ) from error
+
+
+def _reason(message: str) -> str:
+    """What Keras says, on one short line; of a layer's whole configuration it says what is wrong with that."""
+    text = " ".join(message[:_MAX_SEARCHED].split())
+    configured = re.search(r"class '?(\w+)'? using config=.*?'name': '([^']*)'", text)
+    said = text.rpartition("Exception encountered: ")[2]
+    if configured is None or said == text:
+        return shortened(message)
+    return shortened(f"layer '{configured[2]}' ({configured[1]}): {said}")
 
 
 def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
@@ -262,7 +275,7 @@ def _refuse_custom_functions(data: bytes, *, path: Path) -> None:
     """
     import keras
 
-    for item, name in serialized_objects(read_config(data, path=path)):
+    for item, name in serialized_objects(without_compilation(read_config(data, path=path))):
         function = item.get("config")
         if item["class_name"] != "function" or not isinstance(function, str):
             continue

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from cifar_eval.models.input_mapping import RAW_PIXELS, InputMapping
-from cifar_export.keras_graph.layer_copies import as_rescaling
 from cifar_export.keras_graph.inline import inlined
+from cifar_export.keras_graph.layer_copies import as_rescaling
 from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
 from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import ArtefactError
@@ -59,14 +59,21 @@ def adapted(
             return made.replayed()
         if is_one:
             return _two_probabilities(made)
-        if strips and not hasattr(made.copy, "activation"):
-            return made.args[0]
-        if strips:
-            made.copy.activation = keras.activations.linear
-        output = made.replayed()
-        return keras.layers.Softmax(name="stated_probabilities")(output) if appends else output
+        return _scores(made, strips=strips, appends=appends)
 
     return replay(functional_from(model), call)
+
+
+def _scores(made: LayerCall, *, strips: bool, appends: bool) -> Any:
+    """What the last call returns, without its softmax or with one."""
+    import keras
+
+    if strips and not hasattr(made.copy, "activation"):
+        return made.args[0]
+    if strips:
+        made.copy.activation = keras.activations.linear
+    output = made.replayed()
+    return keras.layers.Softmax(name="stated_probabilities")(output) if appends else output
 
 
 def _mapped(tensor: Any, mapping: InputMapping) -> Any:

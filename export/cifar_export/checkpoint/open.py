@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_eval.models.keras_archive import (
-    read_checkpoint,
-)
-from cifar_export.keras_graph.trace import functional_from
+from cifar_eval.models.keras_archive import compiled_loss, read_checkpoint, read_config
 from cifar_export.checkpoint.io_layers import last_activation
+from cifar_export.keras_graph.trace import functional_from
 from cifar_export.streams import quiet_conversion
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import read_once
 
 # Keras' activations whose values say nothing of one another.
 _INDEPENDENT = ("sigmoid", "hard_sigmoid")
+_REGRESSION_LOSSES = (
+    *("mse", "meansquarederror", "mae", "meanabsoluteerror", "msle", "meansquaredlogarithmicerror"),
+    *("mape", "meanabsolutepercentageerror", "huber", "logcosh"),
+)
 _MAX_CARD_BYTES = 16 * 1024 * 1024
 
 
@@ -31,6 +33,7 @@ class Checkpoint:
         sha256: of the file.
         image_shape: (height, width, 3) of its input.
         num_classes: classes, which is scores per image; two where the model gives one of two alone.
+        loss: the name of the loss that it was compiled with; None where it has none.
         training_card: what training wrote beside the file, or None.
     """
 
@@ -40,6 +43,7 @@ class Checkpoint:
     image_shape: tuple[int, int, int]
     num_classes: int
     training_card: Mapping[str, Any] | None
+    loss: str | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +78,23 @@ def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
         image_shape=image_shape,
         num_classes=num_classes,
         training_card=read_training_card(path, sha256=sha256),
+        loss=compiled_loss(read_config(data, path=path)),
     )
+
+
+def refuse_regression(checkpoint: Checkpoint) -> None:
+    """Asks about scores that were trained to be numbers: compiled with such a loss, and without an activation.
+
+    Raises:
+        ArtefactError: they were.
+    """
+    loss = (checkpoint.loss or "").lower().replace("_", "")
+    if loss in _REGRESSION_LOSSES and last_activation(checkpoint.model) == "linear":
+        raise ArtefactError(
+            f"{checkpoint.path}: ends without an activation and was compiled with the loss {checkpoint.loss}: its "
+            f"{checkpoint.num_classes} scores look like the numbers of a regression, expected a classifier.",
+            hint="If they are scores of classes, give --output-kind logits.",
+        )
 
 
 def read_training_card(path: Path, *, sha256: str) -> Mapping[str, Any] | None:

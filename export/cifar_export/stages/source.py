@@ -1,6 +1,7 @@
 """What all artefacts of one export share: the checkpoint, the images to judge on, and Keras' scores of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from cifar_export.checkpoint.images import (
     halves_images,
 )
 from cifar_export.checkpoint.io_layers import adapted
-from cifar_export.checkpoint.open import Checkpoint, open_checkpoint
+from cifar_export.checkpoint.open import Checkpoint, open_checkpoint, refuse_regression
 from cifar_export.checkpoint.own_images import halves
 from cifar_export.checkpoint.reference import Reference, reference_of
 from cifar_export.checkpoint.reference_check import check_reference, stated_accuracy
@@ -30,6 +31,7 @@ from cifar_export.int8.calibration import Calibration
 from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import InputContract
+from cifar_runtime.errors import ArtefactError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,24 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
     """
     progress(f"opening {recipe.source.checkpoint}")
     opened = open_declared(recipe)
+    with named_by_file(opened.checkpoint):
+        return _source(recipe, opened, progress)
+
+
+@contextmanager
+def named_by_file(checkpoint: Checkpoint) -> Iterator[None]:
+    """Lets errors that begin with the model's name, most often "functional", begin with its file's."""
+    try:
+        yield
+    except ArtefactError as error:
+        own = f"{checkpoint.model.name}: "
+        if type(error) is not ArtefactError or not error.message.startswith(own):
+            raise
+        what = error.message.removeprefix(own)
+        raise ArtefactError(f"{checkpoint.path.name}: {what}", hint=error.hint) from error
+
+
+def _source(recipe: ExportRecipe, opened: "Opened", progress: Callable[[str], None]) -> Source:
     checkpoint, declared, labels = opened.checkpoint, opened.declared, opened.labels
     if recipe.evaluation.data is not None:
         progress(f"classes in the order of the scores: {', '.join(labels)}")
@@ -153,6 +173,8 @@ def open_declared(recipe: ExportRecipe) -> Opened:
         UsageError: the contract is neither a built-in name nor a .json file, or nothing says what the model is of.
     """
     checkpoint = open_checkpoint(recipe.source.checkpoint, verbose=recipe.verbose)
+    if recipe.source.output_kind is None:
+        refuse_regression(checkpoint)
     declared = declared_contract(recipe, checkpoint)
     pictures = run_pictures(recipe, checkpoint)
     if pictures is not None:
