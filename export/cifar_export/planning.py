@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cifar_export.checkpoint.images import halves_images
 from cifar_export.checkpoint.io_layers import adapted, is_one_probability, output_kind_of
 from cifar_export.checkpoint.own_images import with_parts
 from cifar_export.keras_graph.fold import fold
