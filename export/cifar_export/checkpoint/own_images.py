@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from cifar_data.choose import stratified_sample
-from cifar_data.image_folder import class_names
+from cifar_data.image_folder import class_names, image_paths
 from cifar_data.split import Split
 from cifar_eval.formatting import counted
 from cifar_export.int8.calibration import Calibration, reaching_both_ends
 from cifar_export.recipe import CALIBRATED, ExportRecipe
 from cifar_runtime.errors import InputError
 from cifar_runtime.golden import MIN_VECTORS
-from cifar_runtime.image_files import image_files
 
 _TRAINING = "train"
 _HELD_OUT = ("test", "val", "validation", "valid")
@@ -90,9 +89,7 @@ def halves(split: Split, recipe: ExportRecipe, folder: Path) -> tuple[Split, Cal
     seed = recipe.calibration.seed
     chosen = others[stratified_sample(split.labels[others], count, seed=seed)]
     images, added = reaching_both_ends(np.asarray(split.images)[chosen])
-    paths = [
-        path for name in split.label_names for path in image_files(folder / name, recursive=True)
-    ]
+    paths = image_paths(folder, split.label_names)
     calibration = Calibration(
         images=images,
         source="folder",

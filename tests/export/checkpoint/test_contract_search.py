@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cifar_export.source import open_source
 from cifar_fixtures.recipes import export_recipe
 from PIL import Image
 
@@ -18,6 +17,7 @@ from cifar_eval.models.input_mapping import INPUT_MAPPINGS
 from cifar_export.pipeline import export
 from cifar_export.planning import plan
 from cifar_export.recipe import ExportRecipe
+from cifar_export.stages.source import open_source
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.errors import ArtefactError, InputError
