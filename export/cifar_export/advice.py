@@ -54,7 +54,9 @@ def advice(
         calibration_is_unlike: the images that set their ranges are of another kind than those compared on.
         folder_is_used_up: the calibration folder holds no images that were not used.
     """
-    if calibration_is_unlike and recipe.evaluation.data is not None:
+    trainable = tuple(precision for precision in dict.fromkeys(failed) if precision in TRAINABLE)
+    is_halved = bool(trainable) and recipe.calibration.data is None
+    if recipe.evaluation.data is not None and (calibration_is_unlike or is_halved):
         return "Give --calibration-data a few hundred typical training images."
     if calibration_is_unlike:
         calibrated = tuple(name for name in dict.fromkeys(failed) if name in CALIBRATED)
@@ -65,7 +67,6 @@ def advice(
             "Give --calibration-data a few hundred typical training images, or leave it out for "
             f"CIFAR-10's. Next: {command(own)}"
         )
-    trainable = tuple(precision for precision in dict.fromkeys(failed) if precision in TRAINABLE)
     if (
         trainable
         and recipe.qat is None

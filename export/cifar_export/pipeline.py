@@ -9,6 +9,7 @@ import numpy as np
 
 from cifar_eval.formatting import counted
 from cifar_export.advice import OWN_RUN_ADVICE, advice
+from cifar_export.checkpoint.own_images import with_parts
 from cifar_export.deliver import deliver
 from cifar_export.evidence.gather import gather_evidence
 from cifar_export.evidence.verify import Verification
@@ -41,7 +42,7 @@ from cifar_export.stages.failure import (
 )
 from cifar_export.stages.layer_evidence import explain_layers, layers_sentence
 from cifar_export.stages.prepared import ReadyModel, calibration_images, ready_models
-from cifar_export.stages.source import open_source
+from cifar_export.stages.source import named_by_file, open_source
 from cifar_export.stages.staged import Request, Staged, seal, stage
 from cifar_export.targets.known_targets import TARGETS, Key
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
@@ -82,16 +83,18 @@ def export(
         ExportGateError: an artefact decides too differently; those that pass are published nevertheless.
         MissingDependencyError: a converter or interpreter is not installed.
     """
+    progress = progress or (lambda _: None)
+    recipe = with_parts(recipe, progress=progress)
     check_installed(recipe)
     if recipe.qat is not None:
         check_data_set()
-    progress = progress or (lambda _: None)
     source = open_source(recipe, progress)
     make_folder(recipe.publish.output)
     sweep(recipe.publish.output)
     sweep(scratch_parent())
     request = Request(recipe=recipe, source=source)
-    ready = ready_models(source, recipe, progress)
+    with named_by_file(source.checkpoint):
+        ready = ready_models(source, recipe, progress)
     outcomes = [_export_one(request, key, ready[key[1]], progress) for key in recipe.pairs]
     results = tuple(
         deliver(one, recipe, progress) for one in outcomes if isinstance(one, ExportResult)
@@ -169,7 +172,8 @@ def _export_one(
     progress(f"converting to {key[0]}: {name}")
     with staging_folder(recipe.publish.output) as folder:
         try:
-            staged = stage(request, key, ready, folder)
+            with named_by_file(request.source.checkpoint):
+                staged = stage(request, key, ready, folder)
         except ArtefactError as error:
             if len(recipe.pairs) == 1:
                 raise

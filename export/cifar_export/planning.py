@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_export.checkpoint.io_layers import adapted, output_kind_of
+from cifar_export.checkpoint.images import halves_images
+from cifar_export.checkpoint.io_layers import adapted, is_one_probability, output_kind_of
+from cifar_export.checkpoint.own_images import with_parts
 from cifar_export.keras_graph.fold import fold
 from cifar_export.pipeline import check_installed
 from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, INTEGER_IO, ExportRecipe, Quantize
-from cifar_export.stages.source import open_declared
+from cifar_export.stages.source import named_by_file, open_declared
 from cifar_runtime.formats.known_formats import ModelFormat
 
 _RUN = "the run's"
@@ -66,19 +68,28 @@ def plan(
         MissingDependencyError: a converter or interpreter is not installed.
         UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
     """
+    progress = progress or (lambda _: None)
+    recipe = with_parts(recipe, progress=progress)
     check_installed(recipe)
     if recipe.qat is not None:
         check_data_set()
-    (progress or (lambda _: None))(f"opening {recipe.source.checkpoint}")
+    progress(f"opening {recipe.source.checkpoint}")
     opened = open_declared(recipe)
     checkpoint, statement, labels = opened.checkpoint, opened.declared, opened.labels
     owner = "CIFAR-10's" if opened.pictures is None else _RUN
-    model = adapted(
-        checkpoint.model, mapping=statement.mapping, output_kind=recipe.source.output_kind
-    )
-    stripped = fold(model, rescaling="strip")
+    with named_by_file(checkpoint):
+        model = adapted(
+            checkpoint.model, mapping=statement.mapping, output_kind=recipe.source.output_kind
+        )
+        stripped = fold(model, rescaling="strip")
     height, width, channels = checkpoint.image_shape
-    shape, kind = f"{height}x{width}x{channels}", output_kind_of(model)
+    is_two = is_one_probability(checkpoint.model)
+    shape, kind = (
+        f"{height}x{width}x{channels}",
+        "probabilities" if is_two else output_kind_of(model),
+    )
+    is_half = opened.pictures is None and halves_images(recipe, checkpoint, labels)
+    calibrated_on = f"one half of {recipe.evaluation.data}" if is_half else f"{owner} train split"
 
     def one(model_format: ModelFormat, quantize: Quantize) -> PlannedArtefact:
         name = recipe.name_of(checkpoint.name, quantize)
@@ -91,7 +102,7 @@ def plan(
             exists=path.exists(),
             takes=f"{dtype} {shape} RGB, {_mapping(*mapping, dtype=dtype)}",
             gives=f"{dtype} {kind} of {len(labels)} classes",
-            calibration=_calibration(recipe, owner) if quantize in CALIBRATED else None,
+            calibration=_calibration(recipe, calibrated_on) if quantize in CALIBRATED else None,
             training=_training(recipe) if recipe.trains(quantize) else None,
             confidence=_confidence(recipe, owner),
             robustness=_robustness(recipe, owner),
@@ -113,8 +124,8 @@ def _mapping(multiplier: float, offset: float, *, dtype: str) -> str:
     )
 
 
-def _calibration(recipe: ExportRecipe, owner: str) -> str:
-    source = recipe.calibration.data or f"{owner} train split"
+def _calibration(recipe: ExportRecipe, owned: str) -> str:
+    source = recipe.calibration.data or owned
     return f"{recipe.calibration.samples} images of {source}, {recipe.calibration.method}"
 
 

@@ -14,7 +14,7 @@ Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int8-uin
 Delivery = Literal["c", "tflm", "web"]
 EvalSplit = Literal["auto", "test", "test-sample"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy"]
-InputRange = Literal["0..255", "0..1", "-1..1"]
+InputRange = Literal["0..255", "0..1", "-1..1", "torch", "caffe"]
 QatBackend = Literal["keras", "tfmot"]
 
 # Other tools' words: weights of 8 bits, activations of 8, 16 or 32.
@@ -157,7 +157,8 @@ class SourceRecipe:
         contract: what declares the checkpoint's input mapping, resize filter, labels and calibrated confidence: a
             built-in contract's name, or a JSON file; None for the three fields that declare them one by one.
         labels: a file of class names, one a line, in the order of the scores; None for CIFAR-10's.
-        input_range: what the checkpoint takes for pixels 0..255; None for 0..255.
+        input_range: what the checkpoint takes for pixels 0..255, by the names of
+            :data:`cifar_eval.models.input_mapping.INPUT_MAPPINGS`; None for 0..255.
         output_kind: what the artefact returns; None for what the checkpoint does.
         resize_filter: how the runtime scales pictures to the input's size; None for antialiased bicubic: bilinear
             blurs the little that 32 pixels show, and lanczos rings around edges.

@@ -71,11 +71,29 @@ def named_like_ours(x: Any, layers: Any, ops: Any) -> Any:
     return layers.Dense(10)(layers.Flatten(name="pooling_joined")(x))
 
 
+def nested(x: Any, layers: Any, ops: Any) -> Any:
+    """Models of equal names inside, one of them shared, and separable convolutions."""
+    import keras
+
+    def block(channels: int) -> Any:
+        inputs = keras.Input((None, None, channels))
+        y = layers.SeparableConv2D(8, 3, padding="same", activation="relu", name="conv")(inputs)
+        return keras.Model(inputs, layers.BatchNormalization(momentum=0.0, name="norm")(y))
+
+    augmentation = keras.Sequential([keras.Input((32, 32, 3)), layers.RandomFlip()], name="conv")
+    again = block(8)
+    x = block(3)(layers.Rescaling(1 / 128, offset=-1.0)(augmentation(x)))
+    x = ops.add(again(x), again(layers.ReLU()(x)))
+    x = layers.BatchNormalization(momentum=0.0)(x)
+    return layers.Dense(10, activation="softmax")(layers.Flatten()(layers.MaxPooling2D(8)(x)))
+
+
 BUILDERS: dict[str, tuple[Callable[[Any, Any, Any], Any], tuple[str, ...]]] = {
     "newcomer's": (newcomers, ()),
     "residual": (residual, ()),
     "gated": (gated, ()),
     "operations": (operations, ()),
+    "nested": (nested, ()),
     "operations, logits of 0..1": (
         operations,
         ("--output-kind", "logits", "--input-range", "0..1"),
@@ -115,7 +133,8 @@ def test_a_model_is_exported_in_a_process_of_its_own(name: str, save: Save, tmp_
     assert ended.returncode == 0, ended.stderr
     images = packaged.test_sample().images[:64]
     is_unit = "0..1" in options
-    expected = np.asarray(model(images.astype(np.float32) / (255 if is_unit else 1)))
+    pixels = images.astype(np.float32) / (255 if is_unit else 1)
+    expected = np.asarray(model(pixels, training=False))
     for ending in NAMES:
         scores = Classifier(tmp_path / f"net-{ending}").scores(images)
         agreement = float((scores.argmax(axis=1) == expected.argmax(axis=1)).mean())

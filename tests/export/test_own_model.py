@@ -11,6 +11,7 @@ import pytest
 from cifar_fixtures.recipes import changed, export_recipe
 from PIL import Image
 
+from cifar_eval.models.input_mapping import INPUT_MAPPINGS
 from cifar_export.checkpoint.io_layers import adapted
 from cifar_export.pipeline import export
 from cifar_export.recipe import ExportRecipe
@@ -194,7 +195,6 @@ def test_the_built_in_contract_of_0_to_1_is_that_input_range(save: Save, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"labels": None}, UsageError, "without the order of its classes"),
         ({"eval_data": None}, UsageError, "there are no images to verify the export on"),
         ({"labels": Path("absent.txt")}, InputError, "absent.txt: cannot be read"),
     ],
@@ -227,17 +227,27 @@ def test_fewer_images_than_golden_vectors_are_refused(
         export(_recipe(mobilenet, folders, eval_data=tmp_path))
 
 
-def test_calibration_images_are_needed_for_int8(mobilenet: Path, folders: Path) -> None:
-    with pytest.raises(UsageError) as caught:
-        export(_recipe(mobilenet, folders, calibration_data=None, quantize=("int8",)))
-    assert str(caught.value) == (
-        f"{mobilenet}: int8 needs calibration images of this model's own kind, and CIFAR-10's are not. "
-        "Give --calibration-data DIR (training images)."
-    )
+def test_too_few_images_for_two_halves_are_refused(
+    mobilenet: Path, folders: Path, tmp_path: Path
+) -> None:
+    for name in LABELS:
+        shutil.copytree(
+            folders / "test" / name,
+            tmp_path / name,
+            ignore=lambda *_: ["0.png", *(f"{number}.png" for number in range(3, 8))],
+        )
+    with pytest.raises(
+        InputError, match=r"holds 10 images, of which .* Give --calibration-data DIR"
+    ):
+        export(
+            _recipe(
+                mobilenet, folders, eval_data=tmp_path, calibration_data=None, quantize=("int8",)
+            )
+        )
 
 
 @pytest.mark.parametrize("head", ["dense", "layer", "none"])
-@pytest.mark.parametrize("input_range", ["0..255", "0..1", "-1..1"])
+@pytest.mark.parametrize("input_range", ["0..255", "0..1", "-1..1", "torch", "caffe"])
 @pytest.mark.parametrize("kind", [None, "probabilities", "logits"])
 def test_an_adapted_model_computes_the_same(head: str, input_range: Any, kind: Any) -> None:
     import keras
@@ -253,11 +263,15 @@ def test_an_adapted_model_computes_the_same(head: str, input_range: Any, kind: A
     ]
     model = keras.Sequential([*parts, layers.Softmax()] if head == "layer" else parts)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.float32)
-    multiplier, offset = {"0..255": (1, 0), "0..1": (1 / 255, 0), "-1..1": (1 / 127.5, -1)}[
-        input_range
-    ]
-    given = np.asarray(model(pixels * multiplier + offset))
-    found = np.asarray(adapted(model, mapping=(multiplier, offset), output_kind=kind)(pixels))
+    modes = {"-1..1": "tf", "torch": "torch", "caffe": "caffe"}
+    inputs = pixels / (255 if input_range == "0..1" else 1)
+    if input_range in modes:
+        preprocess = keras.applications.imagenet_utils.preprocess_input
+        inputs = preprocess(pixels.copy(), mode=modes[input_range])
+    mapping = INPUT_MAPPINGS[input_range]
+    np.testing.assert_allclose(mapping.inputs(pixels.astype(np.uint8)), inputs, atol=2e-5)
+    given = np.asarray(model(inputs))
+    found = np.asarray(adapted(model, mapping=mapping, output_kind=kind)(pixels))
     is_softmax = {None: head != "none", "probabilities": True, "logits": False}[kind]
     assert np.allclose(found.sum(axis=1), 1) == is_softmax
     np.testing.assert_allclose(

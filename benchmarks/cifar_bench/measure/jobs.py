@@ -15,7 +15,9 @@ from cifar_data.choose import stratified_positions
 from cifar_data.image_folder import class_names, read_image_folder
 from cifar_data.load import load_split
 from cifar_data.split import Split
+from cifar_eval.models.checkpoint_mapping import checkpoint_mapping, refuse_unused_contract
 from cifar_eval.models.exported import open_measured
+from cifar_eval.models.input_mapping import RAW_PIXELS
 from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_eval.models.protocols import is_checkpoint
 from cifar_runtime.artefact import Artefact
@@ -51,7 +53,8 @@ def open_sources(recipe: BenchRecipe) -> Sources:
         ArtefactError: a model cannot be used.
         InputError: the images are missing, or do not decode.
         MissingDependencyError: no interpreter is installed.
-        UsageError: a folder of images, but no exported model that says how to fit them.
+        UsageError: a folder of images, but no exported model that says how to fit them, or a contract that no model
+            needs.
     """
     models = recipe.models or default_models()
     paths = tuple(dict.fromkeys(map(Path, (*recipe.against, *models))))
@@ -61,6 +64,7 @@ def open_sources(recipe: BenchRecipe) -> Sources:
             read_checkpoint(path)  # so that a wrong file is refused before anything long begins
         else:
             artefacts[path] = open_measured(path, contract=recipe.contract)
+    refuse_unused_contract(recipe.contract, artefacts.values())
     for artefact in artefacts.values():
         if artefact.foreign:
             run_in_subprocess(artefact, threads=recipe.threads[0])
@@ -87,6 +91,9 @@ def jobs_from_sources(sources: Sources, recipe: BenchRecipe, *, folder: Path) ->
             variant=variant,
             contract=recipe.contract,
             labels=evaluation.label_names,
+            mapping=RAW_PIXELS
+            if path in sources.artefacts
+            else checkpoint_mapping(path, sources.artefacts.values()),
             images=images,
             positions=positions,
         )

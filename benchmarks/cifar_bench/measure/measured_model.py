@@ -16,6 +16,7 @@ from cifar_bench.results.conditions import pinning
 from cifar_bench.results.cost import Cost, Delegation, OperatorTime
 from cifar_bench.results.timings import Startup
 from cifar_bench.variants import Variant
+from cifar_eval.models.input_mapping import InputMapping
 from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.documents import from_document
 
@@ -31,6 +32,7 @@ class Job:
         variant: how it is run.
         contract: of a model without a card.
         labels: class names, for a checkpoint, which holds none.
+        mapping: what a checkpoint takes for a pixel.
         images: a .npy file of the images to be scored, uint8, shape (n, height, width, 3).
         positions: those that latency is measured on.
     """
@@ -39,6 +41,7 @@ class Job:
     variant: Variant
     contract: str | None
     labels: tuple[str, ...]
+    mapping: InputMapping
     images: Path
     positions: tuple[int, ...]
 
@@ -137,6 +140,7 @@ class MeasuredModel:
             options=dict(job.variant.options),
             contract=job.contract,
             labels=list(job.labels),
+            mapping=job.mapping.to_json(),
             threads=threads,
             images=str(job.images),
             positions=list(job.positions),

@@ -23,6 +23,7 @@ from cifar_bench.measure.sampling import sample_calls, warm_up
 from cifar_bench.results.cost import profile_to_json
 from cifar_bench.results.timings import Startup
 from cifar_eval.models.exported import ExportedModel
+from cifar_eval.models.input_mapping import mapping_from_json
 from cifar_eval.models.keras import CheckpointModel, imported_keras
 from cifar_eval.models.protocols import BenchmarkFormat, BenchmarkModel
 from cifar_runtime.documents import to_document
@@ -179,7 +180,8 @@ def peak_rss_bytes() -> int | None:
 def _open_model(request: Mapping[str, Any]) -> BenchmarkModel:
     path, threads, options = Path(request["path"]), request["threads"], request["options"]
     if request["format"] == "keras":
-        return CheckpointModel(path, labels=request["labels"], threads=threads)
+        mapping = mapping_from_json(request["mapping"])
+        return CheckpointModel(path, labels=request["labels"], threads=threads, mapping=mapping)
     return ExportedModel(
         path,
         contract=request["contract"],

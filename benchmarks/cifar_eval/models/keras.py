@@ -5,6 +5,7 @@ It reads ``.keras`` files only: an ``.h5`` or a pickle can run code when it is o
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,12 +16,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_eval.models.input_mapping import RAW_PIXELS, InputMapping
 from cifar_eval.models.keras_archive import (
     FUNCTION_MODULES,
     read_checkpoint,
     read_config,
     refuse_custom_objects,
     serialized_objects,
+    without_compilation,
 )
 from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
@@ -29,12 +32,13 @@ from cifar_runtime.plain_text import reason_of, shortened
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 _BATCH_SIZE = 250
+_MAX_SEARCHED = 100_000
 
 
 class CheckpointModel:
-    """A Keras checkpoint that takes raw pixels: float32, 0..255, shape (n, height, width, 3).
+    """A Keras checkpoint that takes float32, shape (n, height, width, 3).
 
-    A checkpoint does not hold its label names, so the caller gives them.
+    A checkpoint does not hold its label names, nor what it takes for a pixel, so the caller gives both.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class CheckpointModel:
         *,
         labels: Sequence[str] | None = None,
         threads: int | None = None,
+        mapping: InputMapping = RAW_PIXELS,
     ) -> None:
         """Opens the checkpoint.
 
@@ -51,6 +56,7 @@ class CheckpointModel:
             labels: class names in the order of the scores; None numbers them.
             threads: threads one inference may use; holds for the whole process, and only when
                 TensorFlow has not started working yet (see ``threads``).
+            mapping: what it takes for a pixel.
 
         Raises:
             ArtefactError: not a .keras file, damaged, too large unpacked, or not an image
@@ -58,7 +64,7 @@ class CheckpointModel:
             MissingDependencyError: keras is not installed.
         """
         data = read_checkpoint(path)
-        self._threads = limit_threads(threads)
+        self._threads, self._mapping = limit_threads(threads), mapping
         self._model = open_checkpoint(data, path=path)
         self._image_shape, num_classes = _checked_shapes(self._model, path)
         self._labels = tuple(labels or (str(index) for index in range(num_classes)))
@@ -110,7 +116,7 @@ class CheckpointModel:
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Scores, float32, shape (n, num_classes), of images, uint8 RGB, shape (n, height, width, 3)."""
-        return scores_in_batches(self._model, images, mapping=(1.0, 0.0))
+        return scores_in_batches(self._model, images, mapping=self._mapping)
 
     def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         """The scores where every row is a distribution, else their softmax; float64."""
@@ -121,10 +127,10 @@ class CheckpointModel:
         return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
     def prepare(self, images: NDArray[np.uint8]) -> Any:
-        """The images as a float32 tensor, shape (n, height, width, 3)."""
+        """The images as a float32 tensor, shape (n, height, width, 3), of what the checkpoint takes."""
         import keras
 
-        return keras.ops.convert_to_tensor(images.astype(np.float32))
+        return keras.ops.convert_to_tensor(self._mapping.inputs(images))
 
     def infer(self, tensor: Any) -> Any:
         """The scores as a numpy array, so that asynchronous backends have finished."""
@@ -139,26 +145,20 @@ class CheckpointModel:
 
 
 def scores_in_batches(
-    model: Any, images: NDArray[np.uint8], *, mapping: tuple[float, float]
+    model: Any, images: NDArray[np.uint8], *, mapping: InputMapping
 ) -> NDArray[np.float32]:
     """A Keras model's scores, float32, shape (n, num_classes), of raw pixels.
 
     Args:
         model: takes float32, shape (n, height, width, 3).
         images: uint8 RGB, shape (n, height, width, 3), n above zero.
-        mapping: what the model takes for a pixel, 0..255: the pixel times the first, plus the second.
+        mapping: what the model takes for a pixel.
     """
     batches = [
-        model.predict_on_batch(mapped_pixels(images[start : start + _BATCH_SIZE], mapping))
+        model.predict_on_batch(mapping.inputs(images[start : start + _BATCH_SIZE]))
         for start in range(0, len(images), _BATCH_SIZE)
     ]
     return np.concatenate(batches).astype(np.float32, copy=False)
-
-
-def mapped_pixels(images: NDArray[np.uint8], mapping: tuple[float, float]) -> NDArray[np.float32]:
-    """The pixels times the first number of ``mapping``, plus the second, float32, of the images' shape."""
-    multiplier, offset = (np.float32(value) for value in mapping)
-    return np.asarray(images.astype(np.float32) * multiplier + offset)
 
 
 def open_checkpoint(data: bytes, *, path: Path) -> Any:
@@ -183,11 +183,21 @@ def open_checkpoint(data: bytes, *, path: Path) -> Any:
             with filtered_native_stderr():  # the first variable looks for a GPU and says so
                 return keras.saving.load_model(copy, compile=False, safe_mode=True)
         except Exception as error:
-            reason = shortened(str(error).replace(f"{folder}{os.sep}", ""))
+            reason = _reason(str(error).replace(f"{folder}{os.sep}", ""))
             raise ArtefactError(
                 f"{path}: keras cannot open it: {reason}.".replace("..", "."),
                 hint="Save it with keras 3 and without custom objects.",
             ) from error
+
+
+def _reason(message: str) -> str:
+    """What Keras says, on one short line; of a layer's whole configuration it says what is wrong with that."""
+    text = " ".join(message[:_MAX_SEARCHED].split())
+    configured = re.search(r"class '?(\w+)'? using config=.*?'name': '([^']*)'", text)
+    said = text.rpartition("Exception encountered: ")[2]
+    if configured is None or said == text:
+        return shortened(message)
+    return shortened(f"layer '{configured[2]}' ({configured[1]}): {said}")
 
 
 def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
@@ -265,7 +275,7 @@ def _refuse_custom_functions(data: bytes, *, path: Path) -> None:
     """
     import keras
 
-    for item, name in serialized_objects(read_config(data, path=path)):
+    for item, name in serialized_objects(without_compilation(read_config(data, path=path))):
         function = item.get("config")
         if item["class_name"] != "function" or not isinstance(function, str):
             continue

@@ -23,14 +23,15 @@ FUNCTION_MODULES = (
 
 
 def refuse_custom_objects(data: bytes, *, path: Path) -> None:
-    """Checks that a .keras file's configuration names Keras' own classes only.
+    """Checks that a .keras file's configuration names Keras' own classes only; what it was compiled with is not opened.
 
     Keras says the same, in two hundred lines and without the layer's name in front.
 
     Raises:
         ArtefactError: a class from elsewhere is needed, or the configuration cannot be read.
     """
-    for item, name in serialized_objects(read_config(data, path=path)):
+    config = without_compilation(read_config(data, path=path))
+    for item, name in serialized_objects(config):
         module = item["module"]
         if item["class_name"] == "Lambda":
             raise ArtefactError(
@@ -61,6 +62,22 @@ def read_config(data: bytes, *, path: Path) -> Any:
         return json.loads(archive.read("config.json"))
 
 
+def without_compilation(config: Any) -> Any:
+    """A configuration without loss, metrics and optimizer, which opening without compiling leaves alone."""
+    if not isinstance(config, dict):
+        return config
+    return {name: value for name, value in config.items() if name != "compile_config"}
+
+
+def compiled_loss(config: Any) -> str | None:
+    """The name of the loss that the model of a configuration was compiled with; None where it has none of one name."""
+    compilation = config.get("compile_config") if isinstance(config, dict) else None
+    loss = compilation.get("loss") if isinstance(compilation, dict) else None
+    if isinstance(loss, dict):
+        loss = loss.get("class_name")
+    return loss if isinstance(loss, str) else None
+
+
 def serialized_objects(root: Any) -> Iterator[tuple[dict[str, Any], object]]:
     """Every class that a Keras configuration names, outermost first, with the name of the layer it is or is in."""
     waiting: list[tuple[Any, object]] = [(root, None)]
@@ -89,7 +106,7 @@ def read_checkpoint(path: Path) -> bytes:
     if path.suffix != ".keras":
         raise ArtefactError(
             f"{path}: is not a .keras file; .h5 and pickle can run code when they are opened.",
-            hint="Save the model with model.save('NAME.keras').",
+            hint=_conversion(path),
         )
     data = read_once(path, max_bytes=MAX_MODEL_BYTES, error=ArtefactError)
     what = f"{path}: is not a Keras archive"
@@ -104,3 +121,27 @@ def read_checkpoint(path: Path) -> bytes:
             hint="Save the model without optimizer state, or get it from its source again.",
         )
     return data
+
+
+def _conversion(path: Path) -> str:
+    """What makes a .keras file of another file or folder, as a line to paste where there is one."""
+    if path.suffix in (".h5", ".hdf5"):
+        line = _resaving("keras.saving", path.name, f"{path.stem}.keras")
+        return f"If you trust it, run beside it: {line}"
+    if path.is_dir() and (path / "saved_model.pb").is_file():
+        lines = (
+            _resaving("tf_keras.models", path.name, f"{path.name}.h5"),
+            _resaving("keras.saving", f"{path.name}.h5", f"{path.name}.keras"),
+        )
+        return (
+            "It is a SavedModel. If Keras 2 made it and you trust it, run beside it, with tf_keras installed: "
+            f"{' && '.join(lines)}"
+        )
+    return "Save the model with model.save('NAME.keras')."
+
+
+def _resaving(module: str, source: str, target: str) -> str:
+    """The command that opens a model with this module and saves it as another file."""
+    root = module.partition(".")[0]
+    code = f"import {root}; {module}.load_model({source!r}, compile=False).save({target!r})"
+    return f'python -c "{code}"'

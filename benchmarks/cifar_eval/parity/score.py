@@ -11,6 +11,7 @@ from cifar_data.image_folder import class_names, read_image_folder
 from cifar_data.load import load_split
 from cifar_data.split import Split
 from cifar_eval.environment import read_environment
+from cifar_eval.models.checkpoint_mapping import checkpoint_mapping, refuse_unused_contract
 from cifar_eval.models.exported import ExportedModel, check_fits, distinct_names
 from cifar_eval.models.keras import CheckpointModel
 from cifar_eval.models.protocols import BenchmarkModel, is_checkpoint
@@ -41,12 +42,14 @@ def open_models(recipe: ParityRecipe) -> OpenModels:
         ArtefactError: a model cannot be used, or is made for other labels or sizes than the first.
         InputError: the images are missing, or do not decode.
         MissingDependencyError: keras or an interpreter is not installed.
+        UsageError: a contract was given that no model needs.
     """
     exported = {
         path: ExportedModel(path, contract=recipe.contract, threads=recipe.threads)
         for path in dict.fromkeys(recipe.models)
         if not is_checkpoint(path)
     }
+    refuse_unused_contract(recipe.contract, (model.artefact for model in exported.values()))
     if recipe.eval_data is None:
         evaluation = load_split(recipe.split, limit=recipe.limit)
         models = _models(recipe, exported, labels=evaluation.label_names)
@@ -102,11 +105,14 @@ def score_models(opened: OpenModels, *, progress: Progress | None = None) -> Out
 def _models(
     recipe: ParityRecipe, exported: Mapping[Path, ExportedModel], *, labels: tuple[str, ...]
 ) -> tuple[BenchmarkModel, ...]:
-    """The recipe's models in its order."""
+    """The recipe's models in its order; checkpoints take what the cards of their exports say."""
+    artefacts = [model.artefact for model in exported.values()]
     return tuple(
         exported[path]
         if path in exported
-        else CheckpointModel(path, labels=labels, threads=recipe.threads)
+        else CheckpointModel(
+            path, labels=labels, threads=recipe.threads, mapping=checkpoint_mapping(path, artefacts)
+        )
         for path in recipe.models
     )
 

@@ -1,21 +1,15 @@
 """What the user states of a checkpoint that it cannot tell itself: input mapping, resize filter, labels, confidence."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cifar_eval.models.input_mapping import INPUT_MAPPINGS, InputMapping
 from cifar_export.checkpoint.io_layers import output_kind_of
 from cifar_export.checkpoint.open import Checkpoint
-from cifar_export.recipe import ExportRecipe, InputRange
+from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import AbstentionScore, OutputContract, ResizeFilter, ScoreKind
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.user_contract import completed_contract, wrong_contract
 
-# What a pixel is multiplied by, and what is added then.
-_MAPPINGS: Mapping[InputRange, tuple[float, float]] = {
-    "0..255": (1.0, 0.0),
-    "0..1": (1 / 255, 0.0),
-    "-1..1": (1 / 127.5, -1.0),
-}
 _DEFAULT_FILTER: ResizeFilter = "bicubic"
 
 
@@ -24,7 +18,7 @@ class DeclaredContract:
     """What holds of the checkpoint as it was given.
 
     Attributes:
-        mapping: what it takes for a pixel, 0..255: the pixel times the first, plus the second.
+        mapping: what it takes for a pixel.
         resize_filter: how pictures are scaled to its input's size.
         labels: a name for each score; None where no contract states them.
         kind: what it returns; None where nothing states it.
@@ -33,7 +27,7 @@ class DeclaredContract:
         abstention_score: likewise.
     """
 
-    mapping: tuple[float, float]
+    mapping: InputMapping
     resize_filter: ResizeFilter
     labels: tuple[str, ...] | None = None
     kind: ScoreKind | None = None
@@ -51,7 +45,7 @@ def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredC
     """
     if recipe.source.contract is None:
         return DeclaredContract(
-            mapping=_MAPPINGS[recipe.source.input_range or "0..255"],
+            mapping=INPUT_MAPPINGS[recipe.source.input_range or "0..255"],
             resize_filter=recipe.source.resize_filter or _DEFAULT_FILTER,
         )
     plain = {"dtype": "float32", "scale": None, "zero_point": None}
@@ -77,7 +71,7 @@ def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredC
                 f"does not fit {checkpoint.path.name}: its {name} is {claim}, expected {fact}",
             )
     return DeclaredContract(
-        mapping=(image.multiplier, image.offset),
+        mapping=InputMapping(multiplier=image.multiplier, offset=image.offset),
         resize_filter=image.resize_filter,
         labels=contract.labels,
         kind=scores.kind,

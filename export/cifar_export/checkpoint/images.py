@@ -6,6 +6,7 @@ from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
 from cifar_data.image_folder import read_image_folder
 from cifar_data.split import Split
 from cifar_export.checkpoint.open import Checkpoint
+from cifar_export.checkpoint.own_images import folder_labels
 from cifar_export.recipe import CALIBRATED, ExportRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError, UsageError
@@ -18,7 +19,7 @@ _MAX_LABELS_BYTES = 1024 * 1024
 def class_labels(
     recipe: ExportRecipe, checkpoint: Checkpoint, *, stated: tuple[str, ...] | None
 ) -> tuple[str, ...]:
-    """One name for each score.
+    """One name for each score: what is stated, else the evaluation folder's classes, sorted, else CIFAR-10's.
 
     Args:
         recipe: names a file of labels, and images to verify on.
@@ -26,7 +27,7 @@ def class_labels(
         stated: what a contract says; None where there is none, or no contract.
 
     Raises:
-        InputError: the file of labels cannot be read or does not fit the model.
+        InputError: the file of labels cannot be read or does not fit the model, or the folder has other classes.
         UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
     """
     is_cifar10 = (checkpoint.image_shape, checkpoint.num_classes) == (IMAGE_SHAPE, len(LABELS))
@@ -34,7 +35,7 @@ def class_labels(
         raise UsageError(
             f"{checkpoint.path}: takes {checkpoint.image_shape} and gives {checkpoint.num_classes} scores, "
             f"not {IMAGE_SHAPE} and {len(LABELS)} as CIFAR-10, so there are no images to verify the export on.",
-            hint="Give --labels FILE (or --contract FILE) and --eval-data DIR (class folders).",
+            hint="Give --eval-data DIR (class folders), and --labels FILE if the scores are not in their sorted order.",
         )
     labels = (
         stated
@@ -45,29 +46,15 @@ def class_labels(
         _refuse_other_classes(recipe, labels)
         return labels
     if recipe.evaluation.data is not None:
-        raise UsageError(
-            f"{recipe.evaluation.data}: is given for evaluation without the order of its classes.",
-            hint=f"Give --labels FILE with {checkpoint.num_classes} names, one a line.",
-        )
+        return folder_labels(recipe.evaluation.data, num_classes=checkpoint.num_classes)
     return LABELS
 
 
-def refuse_foreign_calibration(
-    recipe: ExportRecipe, checkpoint: Checkpoint, labels: tuple[str, ...]
-) -> None:
-    """Checks that a model of other images is not calibrated on CIFAR-10's.
-
-    Raises:
-        UsageError: it would be.
-    """
+def halves_images(recipe: ExportRecipe, checkpoint: Checkpoint, labels: tuple[str, ...]) -> bool:
+    """Whether the evaluation folder has to give calibration images as well: CIFAR-10's are none of this model."""
     is_cifar10 = checkpoint.image_shape == IMAGE_SHAPE and labels == LABELS
-    calibrated = [precision for precision in recipe.quantize if precision in CALIBRATED]
-    if calibrated and recipe.calibration.data is None and not is_cifar10:
-        raise UsageError(
-            f"{checkpoint.path}: {calibrated[0]} needs calibration images of this model's own kind, and "
-            "CIFAR-10's are not.",
-            hint="Give --calibration-data DIR (training images).",
-        )
+    is_calibrated = bool(set(recipe.quantize) & set(CALIBRATED))
+    return is_calibrated and recipe.calibration.data is None and not is_cifar10
 
 
 def _refuse_other_classes(recipe: ExportRecipe, labels: tuple[str, ...]) -> None:

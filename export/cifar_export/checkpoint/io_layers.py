@@ -7,25 +7,27 @@ It is a copy; the model given is not changed.
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from cifar_eval.models.input_mapping import RAW_PIXELS, InputMapping
+from cifar_export.keras_graph.inline import inlined
 from cifar_export.keras_graph.layer_copies import as_rescaling
 from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
 from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import ArtefactError
 
-RAW_PIXELS = (1.0, 0.0)
-
 
 def adapted(
     model: Any,
     *,
-    mapping: tuple[float, float] = RAW_PIXELS,
+    mapping: InputMapping = RAW_PIXELS,
     output_kind: ScoreKind | None = None,
 ) -> Any:
-    """A copy of the model as one of raw pixels that returns scores of the wanted kind.
+    """A copy of the model as one of raw pixels that returns scores of the wanted kind, without models in it.
 
     Args:
         model: a Sequential or functional Keras model with one input and one output.
-        mapping: what it takes for a pixel, 0..255: the pixel times the first, plus the second.
+        mapping: what it takes for a pixel.
         output_kind: probabilities or logits; None for what it returns.
 
     Raises:
@@ -34,16 +36,16 @@ def adapted(
     """
     import keras
 
+    model = inlined(model)
     strips, appends = strips_softmax(model, output_kind), appends_softmax(model, output_kind)
-    last = last_layer(model)
+    last, is_one = last_layer(model), is_one_probability(model)
     scaled: list[Any] = []
 
     def pixels_mapped(tensor: Any) -> Any:
         if not isinstance(tensor, keras.KerasTensor) or not _is_input(tensor):
             return tensor
         if not scaled:
-            layer = keras.layers.Rescaling(mapping[0], offset=mapping[1], name="stated_input_range")
-            scaled.append(layer(tensor))
+            scaled.append(_mapped(tensor, mapping))
         return scaled[0]
 
     def call(made: LayerCall) -> Any:
@@ -55,19 +57,66 @@ def adapted(
             made = replace(made, copy=rescaling[0], args=(rescaling[1],))
         if made.original is not last:
             return made.replayed()
-        if strips and not hasattr(made.copy, "activation"):
-            return made.args[0]
-        if strips:
-            made.copy.activation = keras.activations.linear
-        output = made.replayed()
-        return keras.layers.Softmax(name="stated_probabilities")(output) if appends else output
+        if is_one:
+            return _two_probabilities(made)
+        return _scores(made, strips=strips, appends=appends)
 
     return replay(functional_from(model), call)
 
 
+def _scores(made: LayerCall, *, strips: bool, appends: bool) -> Any:
+    """What the last call returns, without its softmax or with one."""
+    import keras
+
+    if strips and not hasattr(made.copy, "activation"):
+        return made.args[0]
+    if strips:
+        made.copy.activation = keras.activations.linear
+    output = made.replayed()
+    return keras.layers.Softmax(name="stated_probabilities")(output) if appends else output
+
+
+def _mapped(tensor: Any, mapping: InputMapping) -> Any:
+    """What the model takes for raw pixels; a convolution of single pixels where channels change places."""
+    from keras import layers
+
+    name = "stated_input_range"
+    if not mapping.is_bgr:
+        return layers.Rescaling(mapping.multiplier, offset=mapping.offset, name=name)(tensor)
+    convolution = layers.Conv2D(3, 1, name=name)
+    output = convolution(tensor)
+    kernel = np.eye(3, dtype=np.float32)[::-1] * np.asarray(mapping.multiplier, np.float32)
+    offset = np.broadcast_to(np.asarray(mapping.offset, np.float32), 3)
+    convolution.set_weights([kernel[None, None], offset])
+    return output
+
+
 def output_kind_of(model: Any) -> ScoreKind:
     """What a model returns, judged by its last layer."""
-    return "probabilities" if _last_activation(model) == "softmax" else "logits"
+    is_softmax = last_activation(model) == "softmax"
+    return "probabilities" if is_softmax or is_one_probability(model) else "logits"
+
+
+def is_one_probability(model: Any) -> bool:
+    """Whether the model returns one number, a sigmoid: the probability of the second of two classes."""
+    return model.outputs[0].shape[-1] == 1 and last_activation(model) == "sigmoid"
+
+
+def _two_probabilities(made: LayerCall) -> Any:
+    """Those of both classes, in place of the call that returns the second one's."""
+    from keras import layers, ops
+
+    weights = [] if type(made.copy) is not layers.Dense else made.original.get_weights()
+    if not weights:
+        second = made.replayed()
+        return layers.Concatenate(name="stated_classes")([ops.subtract(1.0, second), second])
+    # sigmoid(x) is the second of softmax(0, x).
+    both = layers.Dense(2, "softmax", use_bias=made.copy.use_bias, name=made.original.name)
+    output = both(made.args[0])
+    both.set_weights(
+        [np.stack([np.zeros_like(part[..., 0]), part[..., 0]], -1) for part in weights]
+    )
+    return output
 
 
 def appends_softmax(model: Any, output_kind: ScoreKind | None) -> bool:
@@ -79,21 +128,15 @@ def strips_softmax(model: Any, output_kind: ScoreKind | None) -> bool:
     """Whether scores of the wanted kind are what the model's last softmax takes.
 
     Raises:
-        ArtefactError: they are the logits of a model that ends in another activation, or in a model of its own.
+        ArtefactError: they are the logits of a model that ends in another activation.
     """
     if output_kind != "logits":
         return False
-    last, activation = last_layer(model), _last_activation(model)
+    last, activation = last_layer(model), last_activation(model)
     if activation not in ("softmax", "linear"):
         raise ArtefactError(
             f"{model.name}: its last layer '{last.name}' has the activation {activation}, "
             "expected a softmax to strip for logits.",
-            hint="Leave --output-kind out.",
-        )
-    if activation == "softmax" and getattr(last, "inputs", None):
-        raise ArtefactError(
-            f"{model.name}: its softmax is inside its last layer, the model '{last.name}', "
-            "expected a layer of its own to strip for logits.",
             hint="Leave --output-kind out.",
         )
     return activation == "softmax"
@@ -104,12 +147,13 @@ def last_layer(model: Any) -> Any:
     return model.outputs[0]._keras_history.operation
 
 
-def _last_activation(model: Any) -> str:
+def last_activation(model: Any) -> str:
+    """The activation that makes the model's scores, by Keras' name; ``linear`` where there is none."""
     import keras
 
     layer = last_layer(model)
     if getattr(layer, "inputs", None):  # a model in the model
-        return _last_activation(layer)
+        return last_activation(layer)
     kind = type(layer).__name__.lower()
     if kind == "softmax":
         return "softmax"

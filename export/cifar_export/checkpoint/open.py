@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_eval.models.keras_archive import (
-    read_checkpoint,
-)
+from cifar_eval.models.keras_archive import compiled_loss, read_checkpoint, read_config
+from cifar_export.checkpoint.io_layers import last_activation
 from cifar_export.keras_graph.trace import functional_from
 from cifar_export.streams import quiet_conversion
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import read_once
 
+# Keras' activations whose values say nothing of one another.
+_INDEPENDENT = ("sigmoid", "hard_sigmoid")
+_REGRESSION_LOSSES = (
+    *("mse", "meansquarederror", "mae", "meanabsoluteerror", "msle", "meansquaredlogarithmicerror"),
+    *("mape", "meanabsolutepercentageerror", "huber", "logcosh"),
+)
 _MAX_CARD_BYTES = 16 * 1024 * 1024
 
 
@@ -27,7 +32,8 @@ class Checkpoint:
         model: the Keras model as it was loaded, which nothing changes: one image in, one row of scores out.
         sha256: of the file.
         image_shape: (height, width, 3) of its input.
-        num_classes: scores per image.
+        num_classes: classes, which is scores per image; two where the model gives one of two alone.
+        loss: the name of the loss that it was compiled with; None where it has none.
         training_card: what training wrote beside the file, or None.
     """
 
@@ -37,6 +43,7 @@ class Checkpoint:
     image_shape: tuple[int, int, int]
     num_classes: int
     training_card: Mapping[str, Any] | None
+    loss: str | None = None
 
     @property
     def name(self) -> str:
@@ -71,7 +78,23 @@ def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
         image_shape=image_shape,
         num_classes=num_classes,
         training_card=read_training_card(path, sha256=sha256),
+        loss=compiled_loss(read_config(data, path=path)),
     )
+
+
+def refuse_regression(checkpoint: Checkpoint) -> None:
+    """Asks about scores that were trained to be numbers: compiled with such a loss, and without an activation.
+
+    Raises:
+        ArtefactError: they were.
+    """
+    loss = (checkpoint.loss or "").lower().replace("_", "")
+    if loss in _REGRESSION_LOSSES and last_activation(checkpoint.model) == "linear":
+        raise ArtefactError(
+            f"{checkpoint.path}: ends without an activation and was compiled with the loss {checkpoint.loss}: its "
+            f"{checkpoint.num_classes} scores look like the numbers of a regression, expected a classifier.",
+            hint="If they are scores of classes, give --output-kind logits.",
+        )
 
 
 def read_training_card(path: Path, *, sha256: str) -> Mapping[str, Any] | None:
@@ -123,7 +146,7 @@ def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:
             f"({_layer_names(model.outputs)}), expected one of each.",
             hint="Export a classifier of single images.",
         )
-    return _image_shape(inputs[0], path), _num_classes(outputs[0], path)
+    return _image_shape(inputs[0], path), _num_classes(model, outputs[0], path)
 
 
 def _of_bare_tensors(model: Any) -> Any:
@@ -150,7 +173,23 @@ def _image_shape(shape: tuple[int | None, ...], path: Path) -> tuple[int, int, i
     return int(shape[1] or 0), int(shape[2] or 0), 3
 
 
-def _num_classes(shape: tuple[int | None, ...], path: Path) -> int:
+def _num_classes(model: Any, shape: tuple[int | None, ...], path: Path) -> int:
+    activation = last_activation(model)
+    if len(shape) == 2 and shape[1] == 1 and activation == "sigmoid":
+        return 2
+    if len(shape) == 2 and shape[1] == 1:
+        raise ArtefactError(
+            f"{path}: gives one number without a sigmoid, expected a score for each class: it is a regression, or the "
+            "logit of two classes.",
+            hint="For two classes, save keras.Sequential([model, keras.layers.Activation('sigmoid')]) and export that.",
+        )
+    if activation in _INDEPENDENT:
+        raise ArtefactError(
+            f"{path}: ends in a {activation}, so that its {shape[-1]} scores are independent probabilities of labels "
+            "of which several may hold, expected a softmax or logits of classes of which one does.",
+            hint="Artefacts answer with one class. Train the model with a softmax, or export one label's score alone: "
+            "one sigmoid is read as two classes.",
+        )
     if len(shape) != 2 or shape[1] is None or shape[1] < 2:
         raise ArtefactError(
             f"{path}: its output has the shape {shape}, expected (any, classes) with two classes or more.",

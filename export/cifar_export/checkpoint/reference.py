@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_eval.models.input_mapping import InputMapping
 from cifar_eval.models.keras import scores_in_batches
-from cifar_export.checkpoint.io_layers import appends_softmax, last_layer, strips_softmax
+from cifar_export.checkpoint.io_layers import appends_softmax, is_one_probability, strips_softmax
 from cifar_export.keras_graph.layer_copies import copied, take_state
-from cifar_export.keras_graph.trace import functional_from
+from cifar_export.keras_graph.trace import functional_from, has_graph
 from cifar_runtime.contract import ScoreKind
 
 
@@ -19,28 +20,30 @@ class Reference:
 
     Attributes:
         model: as loaded; for the logits of a softmax the same layer objects up to that softmax.
-        mapping: what it takes for a pixel, 0..255: the pixel times the first, plus the second.
+        mapping: what it takes for a pixel.
         appends_softmax: whether the scores are the softmax of what the model returns.
+        has_one_score: whether the model returns the second of two classes' probabilities alone.
     """
 
     model: Any
-    mapping: tuple[float, float]
+    mapping: InputMapping
     appends_softmax: bool
+    has_one_score: bool = False
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Scores, float32, shape (n, num_classes), of images, uint8 RGB, shape (n, height, width, 3)."""
         found = scores_in_batches(self.model, images, mapping=self.mapping)
+        if self.has_one_score:
+            return np.concatenate([1 - found, found], axis=1)
         return softmax(found) if self.appends_softmax else found
 
 
-def reference_of(
-    model: Any, *, mapping: tuple[float, float], output_kind: ScoreKind | None
-) -> Reference:
+def reference_of(model: Any, *, mapping: InputMapping, output_kind: ScoreKind | None) -> Reference:
     """The reference for exports of a loaded model.
 
     Args:
         model: a Sequential or functional Keras model with one input and one output.
-        mapping: what it takes for a pixel, 0..255: the pixel times the first, plus the second.
+        mapping: what it takes for a pixel.
         output_kind: probabilities or logits; None for what it returns.
 
     Raises:
@@ -50,6 +53,7 @@ def reference_of(
         model=without_softmax(model) if strips_softmax(model, output_kind) else model,
         mapping=mapping,
         appends_softmax=appends_softmax(model, output_kind),
+        has_one_score=is_one_probability(model),
     )
 
 
@@ -63,7 +67,9 @@ def without_softmax(model: Any) -> Any:
     functional = functional_from(model)
     last, node_index, _ = functional.outputs[0]._keras_history
     logits = last._inbound_nodes[node_index].input_tensors[0]
-    if getattr(last_layer(model), "weights", None):
+    if has_graph(last):
+        logits = without_softmax(last)(logits)
+    elif getattr(last, "weights", None):
         head = copied(last, use_bias=False)
         head.activation = keras.activations.linear
         logits = head(logits)

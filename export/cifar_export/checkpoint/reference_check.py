@@ -17,7 +17,6 @@ from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.errors import ArtefactError
 
-MIN_IMAGES = 500
 MAX_SHORTFALL = 0.10  # augmented or chosen images explain a point or two, never ten
 CHANCE_LEVEL = 0.01
 _SPLITS = ("test", "validation")
@@ -37,15 +36,14 @@ def check_reference(
         recipe: says how the checkpoint is fed, and on whose images it is measured.
         checkpoint: its card may state an accuracy.
         reference: its scores, float32, shape (n, num_classes).
-        split: the labelled images; fewer than ``MIN_IMAGES`` tell nothing.
+        split: the labelled images.
         progress: told when it decides no better than chance: random weights are a fair trial.
 
     Raises:
         ArtefactError: on CIFAR-10's images it is far less accurate than its card states.
     """
     seen = len(split.labels)
-    if seen < MIN_IMAGES:
-        return
+    _warn_of_few(recipe, split, progress)
     correct = int(np.count_nonzero(decisions(reference, split.labels) == split.labels))
     stated = stated_accuracy(checkpoint.training_card)
     if stated is None or recipe.evaluation.data is not None:
@@ -56,13 +54,30 @@ def check_reference(
             )
         return
     name, accuracy = stated
-    if correct / seen < accuracy - MAX_SHORTFALL:
+    is_beyond_chance = _upper_tail(seen - correct, seen, rate=1 - accuracy) <= CHANCE_LEVEL
+    if correct / seen < accuracy - MAX_SHORTFALL and is_beyond_chance:
         raise ArtefactError(
             f"{checkpoint.path}: has a top-1 accuracy of {correct / seen:.2%} on {seen} images of {split.name}, "
             f"expected about {accuracy:.2%}, which its training card states of {name}: it is fed wrongly, or is "
             "not the model of that card.",
             hint=f"Check {_flag(recipe)}, and leave it out for a model of raw pixels 0..255.",
         )
+
+
+def _warn_of_few(recipe: ExportRecipe, split: Split, progress: Callable[[str], None]) -> None:
+    """Says what so few images cannot prove, however alike the decisions are.
+
+    Source: with no loss among n, losses are rarer than 1 - 0.05 ** (1 / n) with 95 % confidence (exact binomial).
+    """
+    seen, limit = len(split.labels), recipe.gate.max_accuracy_drop
+    shown = 1 - 0.05 ** (1 / seen)
+    if shown <= limit or limit == 0:
+        return
+    needed = math.ceil(math.log(0.05) / math.log1p(-limit))
+    progress(
+        f"warning: {seen} images of {split.name} cannot prove a drop of {100 * limit:g} points or less: without one "
+        f"loss among them it may be {100 * shown:.2g} points; {needed} images could"
+    )
 
 
 def stated_accuracy(card: Mapping[str, Any] | None) -> tuple[str, float] | None:
@@ -85,15 +100,20 @@ def chance_p(correct: int, seen: int, num_classes: int) -> float:
         seen: images shown.
         num_classes: equally likely answers, two or more.
     """
-    rate = 1 / num_classes
-    counts = range(correct, seen + 1)
+    return _upper_tail(correct, seen, rate=1 / num_classes)
+
+
+def _upper_tail(successes: int, trials: int, *, rate: float) -> float:
+    """The probability of at least so many successes, each of this rate: the binomial distribution's."""
+    if rate <= 0:
+        return float(successes == 0)
     logs = (
-        math.lgamma(seen + 1)
+        math.lgamma(trials + 1)
         - math.lgamma(count + 1)
-        - math.lgamma(seen - count + 1)
+        - math.lgamma(trials - count + 1)
         + count * math.log(rate)
-        + (seen - count) * math.log1p(-rate)
-        for count in counts
+        + (trials - count) * math.log1p(-rate)
+        for count in range(successes, trials + 1)
     )
     return min(1.0, math.fsum(map(math.exp, logs)))
 

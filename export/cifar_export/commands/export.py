@@ -63,7 +63,8 @@ EXAMPLES = """\
   cifar-export run/model.keras -o models
   cifar-export run/model.keras --format tflite,onnx --quantize none,int8 --dry-run
   cifar-export run/model.keras --qat
-  cifar-export mine.keras --labels labels.txt --input-range=-1..1 --calibration-data train --eval-data test
+  cifar-export mine.keras --eval-data pictures             # class folders; or train/ and test/ with these
+  cifar-export mine.keras --labels labels.txt --input-range -1..1 --calibration-data train --eval-data test
 """
 
 
@@ -81,11 +82,22 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_gate_arguments(parser)
     _add_evidence_arguments(parser)
     _add_output_arguments(parser)
-    options = parser.parse_args(argv)
+    options = parser.parse_args(_with_range_attached(argv))
     check_result_file(
         "--json", options.json, suffix=".json", program=PROGRAM, operands="CHECKPOINT"
     )
     return options
+
+
+def _with_range_attached(argv: Sequence[str]) -> list[str]:
+    """The arguments with ``--input-range -1..1`` as one of them: alone, -1..1 is read as a flag."""
+    attached: list[str] = []
+    for argument in argv:
+        if argument.startswith("-1") and attached[-1:] == ["--input-range"]:
+            attached[-1] += f"={argument}"
+        else:
+            attached.append(argument)
+    return attached
 
 
 def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecipe:
@@ -324,13 +336,15 @@ def _add_model_arguments(parser: Parser) -> None:
         "--labels",
         type=Path,
         metavar="FILE",
-        help="class names, one a line, in the order of the scores (default: CIFAR-10's)",
+        help="class names, one a line, in the order of the scores (default: those of --eval-data, sorted as Keras "
+        "does, else CIFAR-10's)",
     )
     parser.add_argument(
         "--input-range",
         type=choice(get_args(InputRange)),
-        metavar="0..255|0..1|-1..1",
-        help="what the checkpoint takes for pixels 0 to 255 (default: 0..255)",
+        metavar="0..255|0..1|-1..1|torch|caffe",
+        help="what the checkpoint takes for pixels 0 to 255; torch and caffe are what keras.applications call so: "
+        "ImageNet's mean and deviation of 0..1, and its mean of 0..255 in BGR (default: 0..255)",
     )
     parser.add_argument(
         "--output-kind",
@@ -360,7 +374,8 @@ def _add_calibration_arguments(parser: Parser) -> None:
         "--calibration-data",
         type=Path,
         metavar="DIR",
-        help="a folder of such images, flat or one folder a class (default: CIFAR-10's train split)",
+        help="a folder of such images, flat or one folder a class (default: CIFAR-10's train split; for other images, "
+        "train beside or in --eval-data, else one half of that, by content)",
     )
     parser.add_argument(
         "--calibration-method",

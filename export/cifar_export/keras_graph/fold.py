@@ -24,9 +24,13 @@ from typing import Any, Literal
 import numpy as np
 
 from cifar_export.keras_graph.affine import Affine, Vector, affine_of
+from cifar_export.keras_graph.inline import hides_layers
 from cifar_export.keras_graph.linear import Linear, linear_from_layer
 from cifar_export.keras_graph.rewrite import Edit, SplitPooling, rewrite
 from cifar_export.keras_graph.trace import Call, Trace, functional_from, trace
+
+LAYERS_INSIDE = "the layers inside were not prepared"
+"""The note on a layer that is a model, or has layers, of which inlining could make none of the model's own."""
 
 RescalingRule = Literal["keep", "strip"]
 
@@ -161,6 +165,8 @@ class _Folding:
         state.owed, state.head, state.since = None, None, ()
 
     def _opaque(self, call: Call, *inputs: _State) -> _State:
+        if hides_layers(call.layer):
+            self._note(call, LAYERS_INSIDE)
         for state in inputs:
             self._settle(state)
         return _State(producer=call.index)

@@ -67,7 +67,7 @@ class LayerCall:
             ArtefactError: it cannot take that.
         """
         result = self.copy(*self.args, **self.kwargs)
-        if self.copy is not self.original and not _has_graph(self.original):
+        if self.copy is not self.original and not has_graph(self.original):
             take_state(self.original, self.copy)
         return result
 
@@ -147,13 +147,13 @@ def replay(
     def clone(layer: Any) -> Any:
         copy = layer
         if layers == "copies":
-            copy = _clone(layer, use_bias=id(layer) in with_bias)
+            copy = cloned(layer, use_bias=id(layer) in with_bias)
         originals[id(copy)] = layer
         return copy
 
     def call_clone(copy: Any, *args: Any, **kwargs: Any) -> Any:
         original = originals[id(copy)]
-        args, kwargs = _first_by_position(original, args, kwargs)
+        args, kwargs = first_by_position(original, args, kwargs)
         args, kwargs = keras.tree.map_structure(_constant, (args, kwargs))
         made = LayerCall(
             index=next(indices), original=original, copy=copy, args=args, kwargs=kwargs
@@ -164,14 +164,21 @@ def replay(
 
     return keras.models.clone_model(
         model,
-        input_tensors=keras.tree.map_structure(
-            lambda tensor: keras.Input(
-                batch_shape=(batch_size, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name
-            ),
-            model.input,
-        ),
+        input_tensors=fresh_inputs(model, batch_size=batch_size),
         clone_function=clone,
         call_function=call_clone,
+    )
+
+
+def fresh_inputs(model: Any, *, batch_size: int | None = None) -> Any:
+    """Inputs as a functional model has them, for another model; batch_size: None for any."""
+    import keras
+
+    return keras.tree.map_structure(
+        lambda tensor: keras.Input(
+            batch_shape=(batch_size, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name
+        ),
+        model.input,
     )
 
 
@@ -184,7 +191,7 @@ def _constant(value: Any) -> Any:
     return keras.ops.convert_to_numpy(value)
 
 
-def _first_by_position(
+def first_by_position(
     layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same arguments, the first one among ``args``; ``layer(inputs=x)`` gives it a name."""
@@ -199,16 +206,17 @@ def with_batch_size(model: Any, batch_size: int | None) -> Any:
     return replay(model, batch_size=batch_size)
 
 
-def _clone(layer: Any, *, use_bias: bool) -> Any:
+def cloned(layer: Any, *, use_bias: bool) -> Any:
     """A copy of a layer; one of a model in the model, with its weights, consists of such copies too."""
     import keras
 
-    if _has_graph(layer):
+    if has_graph(layer):
         return replay(functional_from(layer) if isinstance(layer, keras.Sequential) else layer)
     return copied(layer, use_bias=use_bias)
 
 
-def _has_graph(layer: Any) -> bool:
+def has_graph(layer: Any) -> bool:
+    """Whether a layer is a Sequential or functional model."""
     import keras
 
     return isinstance(layer, keras.Model) and bool(getattr(layer, "inputs", None))

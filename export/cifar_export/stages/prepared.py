@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cifar_eval.models.keras import mapped_pixels
-from cifar_export.checkpoint.io_layers import RAW_PIXELS
+from cifar_eval.models.input_mapping import RAW_PIXELS, InputMapping
 from cifar_export.int8.calibration import (
     Calibration,
     RepresentativeDataset,
@@ -17,7 +16,7 @@ from cifar_export.int8.calibration import (
 )
 from cifar_export.int8.prepare import prepare
 from cifar_export.keras_graph.equivalence import Fed, Rewriting, check_same
-from cifar_export.keras_graph.fold import Folded, RescalingRule, fold
+from cifar_export.keras_graph.fold import LAYERS_INSIDE, Folded, RescalingRule, fold
 from cifar_export.qat.distil import qat_data, trained
 from cifar_export.qat.task import QatTask
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
@@ -104,6 +103,8 @@ def calibration_images(source: Source, recipe: ExportRecipe) -> Calibration:
     """
     if recipe.calibration.data is None and source.pictures is not None:
         return calibration_from_pictures(recipe, source.pictures)
+    if source.calibration is not None:
+        return source.calibration
     found = load_calibration(recipe, source.pixels)
     if recipe.calibration.data is not None:
         images, name = np.asarray(source.split.images), source.split.name
@@ -120,12 +121,12 @@ def _folded(source: Source, rescaling: RescalingRule) -> Folded:
     images = source.compared_images
 
     def fed(folded: Folded) -> Fed:
-        mapping = (folded.multiplier, folded.offset)
-        return Fed(model=folded.model, inputs=mapped_pixels(images, mapping))
+        mapping = InputMapping(multiplier=folded.multiplier, offset=folded.offset)
+        return Fed(model=folded.model, inputs=mapping.inputs(images))
 
     folded = fold(source.adapted, rescaling=rescaling)
     check_same(
-        Fed(model=source.adapted, inputs=mapped_pixels(images, RAW_PIXELS)),
+        Fed(model=source.adapted, inputs=RAW_PIXELS.inputs(images)),
         fed(folded),
         Rewriting(step="folded", apply=lambda part: fed(fold(part, rescaling=rescaling))),
     )
@@ -136,6 +137,9 @@ def _prepared(plain: ReadyModel, source: Source, progress: Progress) -> ReadyMod
     result = prepare(plain.folded, plain.calibration_feed)
     num_folded = _batch_norms(source.adapted) - _batch_norms(plain.folded.model)
     progress(f"for int8: folded {num_folded} BatchNorms, {result.summary}")
+    for note in plain.folded.notes:
+        if note.action == LAYERS_INSIDE:
+            progress(f"warning: for int8, layers inside {note.layer} were not prepared")
     return replace(plain, folded=result.folded, preparation=result.report)
 
 

@@ -1,6 +1,7 @@
 """What all artefacts of one export share: the checkpoint, the images to judge on, and Keras' scores of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,23 +10,28 @@ from numpy.typing import NDArray
 
 from cifar_data.pictures.load import Pictures
 from cifar_data.split import Split
-from cifar_eval.models.keras import mapped_pixels
+from cifar_eval.formatting import counted
+from cifar_eval.models.input_mapping import RAW_PIXELS
+from cifar_export.checkpoint.contract_search import check_contract
 from cifar_export.checkpoint.declared import DeclaredContract, check_kind, declared_contract
 from cifar_export.checkpoint.images import (
     class_labels,
     evaluation_split,
-    refuse_foreign_calibration,
+    halves_images,
 )
-from cifar_export.checkpoint.io_layers import RAW_PIXELS, adapted
-from cifar_export.checkpoint.open import Checkpoint, open_checkpoint
+from cifar_export.checkpoint.io_layers import adapted
+from cifar_export.checkpoint.open import Checkpoint, open_checkpoint, refuse_regression
+from cifar_export.checkpoint.own_images import halves
 from cifar_export.checkpoint.reference import Reference, reference_of
-from cifar_export.checkpoint.reference_check import check_reference
+from cifar_export.checkpoint.reference_check import check_reference, stated_accuracy
 from cifar_export.checkpoint.run_pictures import run_pictures
 from cifar_export.contracts import output_contract, pixel_contract
 from cifar_export.evidence.gather import EvidenceImages, load_evidence_images
+from cifar_export.int8.calibration import Calibration
 from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import InputContract
+from cifar_runtime.errors import ArtefactError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,7 @@ class Source:
         reference: the checkpoint's scores of them, float32, shape (n, num_classes).
         evidence: the images of what else the card says.
         pictures: the user's own that the checkpoint was trained on; None for others.
+        calibration: the images that set ranges, where the folder of the split had to give them too.
     """
 
     checkpoint: Checkpoint
@@ -51,6 +58,7 @@ class Source:
     reference: NDArray[np.float32]
     evidence: EvidenceImages
     pictures: Pictures | None = None
+    calibration: Calibration | None = None
 
     @property
     def pixels(self) -> InputContract:
@@ -73,14 +81,40 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
     """
     progress(f"opening {recipe.source.checkpoint}")
     opened = open_declared(recipe)
+    with named_by_file(opened.checkpoint):
+        return _source(recipe, opened, progress)
+
+
+@contextmanager
+def named_by_file(checkpoint: Checkpoint) -> Iterator[None]:
+    """Lets errors that begin with the model's name, most often "functional", begin with its file's."""
+    try:
+        yield
+    except ArtefactError as error:
+        own = f"{checkpoint.model.name}: "
+        if type(error) is not ArtefactError or not error.message.startswith(own):
+            raise
+        what = error.message.removeprefix(own)
+        raise ArtefactError(f"{checkpoint.path.name}: {what}", hint=error.hint) from error
+
+
+def _source(recipe: ExportRecipe, opened: "Opened", progress: Callable[[str], None]) -> Source:
     checkpoint, declared, labels = opened.checkpoint, opened.declared, opened.labels
+    if recipe.evaluation.data is not None:
+        progress(f"classes in the order of the scores: {', '.join(labels)}")
     contract = pixel_contract(checkpoint.image_shape, declared.resize_filter)
-    pictures = opened.pictures
+    pictures, folder, calibration = opened.pictures, recipe.evaluation.data, None
     split = (
         evaluation_split(recipe, labels=labels, contract=contract)
         if pictures is None
         else pictures.splits["test"]
     )
+    if folder is not None and halves_images(recipe, checkpoint, labels):
+        split, calibration = halves(split, recipe, folder)
+        progress(
+            f"no --calibration-data: {counted(len(calibration.ids), 'image')} of {folder}, chosen by their content, "
+            f"set the ranges of int8, and the other {len(split.labels)} are measured on"
+        )
     judge = reference_of(
         checkpoint.model, mapping=declared.mapping, output_kind=recipe.source.output_kind
     )
@@ -89,6 +123,8 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
     check_kind(recipe, declared, found=output_contract(reference, None).kind)
     if recipe.confidence is not None or recipe.robustness is not None:
         progress("images for confidence and robustness")
+    if stated_accuracy(checkpoint.training_card) is None or folder is not None:
+        check_contract(recipe, checkpoint, judge, split, reference, progress=progress)
     check_reference(recipe, checkpoint, reference, split, progress=progress)
     evidence = load_evidence_images(
         recipe,
@@ -107,6 +143,7 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
         reference=reference,
         evidence=evidence,
         pictures=pictures,
+        calibration=calibration,
     )
 
 
@@ -136,6 +173,8 @@ def open_declared(recipe: ExportRecipe) -> Opened:
         UsageError: the contract is neither a built-in name nor a .json file, or nothing says what the model is of.
     """
     checkpoint = open_checkpoint(recipe.source.checkpoint, verbose=recipe.verbose)
+    if recipe.source.output_kind is None:
+        refuse_regression(checkpoint)
     declared = declared_contract(recipe, checkpoint)
     pictures = run_pictures(recipe, checkpoint)
     if pictures is not None:
@@ -143,7 +182,6 @@ def open_declared(recipe: ExportRecipe) -> Opened:
         labels = pictures.listing.labels
     else:
         labels = class_labels(recipe, checkpoint, stated=declared.labels)
-        refuse_foreign_calibration(recipe, checkpoint, labels)
     return Opened(checkpoint=checkpoint, declared=declared, labels=labels, pictures=pictures)
 
 
@@ -162,10 +200,10 @@ def _adapted(
     Raises:
         ArtefactError: it does not.
     """
-    pixels, mapping = mapped_pixels(images, RAW_PIXELS), reference.mapping
+    pixels, mapping = RAW_PIXELS.inputs(images), reference.mapping
     copy = adapted(checkpoint.model, mapping=mapping, output_kind=recipe.source.output_kind)
     check_same(
-        Fed(model=checkpoint.model, inputs=mapped_pixels(images, mapping)),
+        Fed(model=checkpoint.model, inputs=mapping.inputs(images)),
         Fed(model=copy, inputs=pixels),
         Rewriting(
             step="copied",

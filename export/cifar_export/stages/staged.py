@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cifar_eval.models.input_mapping import RAW_PIXELS
 from cifar_export.converted import Converted
 from cifar_export.evidence.gather import Evidence
 from cifar_export.evidence.verify import Verification
@@ -107,11 +108,14 @@ def _provenance(
     request: Request, staged: Staged, verification: Verification | None, evidence: Evidence | None
 ) -> dict[str, Any]:
     checkpoint, ready = request.source.checkpoint, staged.ready
+    mapping = request.source.declared.mapping
     return {
         "checkpoint": {
             "file": checkpoint.path.name,
             "sha256": checkpoint.sha256,
             "training": _without_curves(checkpoint.training_card),
+            # Only where it is another than raw pixels: the bytes of all others stay what they were.
+            **({} if mapping == RAW_PIXELS else {"input_mapping": mapping.to_json()}),
         },
         "recipe": request.recipe.to_json() | {"quantize": staged.key[1]},
         "calibration": None if ready.calibration is None else ready.calibration.to_json(),

@@ -71,11 +71,26 @@ def test_ten_points_below_the_training_card_is_refused(options: dict[str, Any], 
     )
 
 
-def test_less_than_ten_points_few_images_or_other_images_are_no_evidence() -> None:
+def test_few_images_are_judged_exactly() -> None:
+    """Of 15 images a model of 81.08 % decides 7 or fewer rightly once in 300 draws, 8 or fewer once in 70."""
+
+    def probability(at_most: int) -> float:
+        counts = range(at_most + 1)
+        return sum(
+            math.comb(15, count) * 0.8108**count * 0.1892 ** (15 - count) for count in counts
+        )
+
+    assert probability(7) < 0.01 < probability(8)
+    with pytest.raises(ArtefactError):
+        checked(7, 15, CARD)
+    (said,) = checked(8, 15, CARD)
+    assert said.startswith("warning: 15 images of test-sample cannot prove")
+
+
+def test_less_than_ten_points_or_other_images_are_no_evidence() -> None:
     assert checked(711, 1000, CARD) == []
     with pytest.raises(ArtefactError):
         checked(710, 1000, CARD)
-    assert checked(0, 499, CARD) == []
     assert checked(500, 1000, CARD, eval_data=Path("pets"), labels=Path("labels.txt")) == []
 
 
@@ -86,7 +101,16 @@ def test_without_a_card_chance_is_what_it_is_compared_with(card: dict[str, Any] 
         "trained, check --input-range"
     ]
     assert checked(200, 1000, card) == []
-    assert checked(0, 499, card) == []
+    unproven, chance = checked(3, 30, card)
+    assert unproven.startswith(
+        "warning: 30 images of test-sample cannot prove a drop of 0.5 points or less"
+    )
+    assert chance.startswith(
+        "warning: net.keras decides 3 of 30 images of test-sample rightly, no better than"
+    )
+    assert (
+        len(checked(9, 30, card)) == 1
+    )  # by chance 0.002 of all draws of 30 have that many or more
 
 
 def test_the_tail_is_that_of_exact_integers() -> None:

@@ -10,6 +10,7 @@ from cifar_fixtures.recipes import export_recipe
 from numpy.typing import NDArray
 
 from cifar_data import packaged
+from cifar_eval.models.input_mapping import RAW_PIXELS, InputMapping
 from cifar_export.checkpoint.io_layers import adapted
 from cifar_export.checkpoint.reference import reference_of, softmax
 from cifar_export.keras_graph import fold as folding
@@ -256,8 +257,8 @@ def test_a_layer_that_cannot_be_copied_is_named(
 
 def test_the_reference_has_the_layers_of_the_checkpoint_itself() -> None:
     model = classifier([])
-    whole = reference_of(model, mapping=(1.0, 0.0), output_kind=None)
-    logits = reference_of(model, mapping=(1.0, 0.0), output_kind="logits")
+    whole = reference_of(model, mapping=RAW_PIXELS, output_kind=None)
+    logits = reference_of(model, mapping=RAW_PIXELS, output_kind="logits")
     assert whole.model is model
     own = {id(layer) for layer in model.layers}
     others = [layer.name for layer in logits.model.layers if id(layer) not in own]
@@ -271,7 +272,9 @@ def test_the_reference_has_the_layers_of_the_checkpoint_itself() -> None:
 def test_the_reference_maps_pixels_and_appends_a_softmax_by_itself() -> None:
     model = classifier([], softmaxed=False)
     sample = packaged.test_sample().images[:8]
-    reference = reference_of(model, mapping=(1 / 255, -0.5), output_kind="probabilities")
+    reference = reference_of(
+        model, mapping=InputMapping(multiplier=1 / 255, offset=-0.5), output_kind="probabilities"
+    )
     expected = np.asarray(model(sample.astype(np.float32) / np.float32(255) - np.float32(0.5)))
     np.testing.assert_allclose(reference.scores(sample), softmax(expected), rtol=0, atol=1e-6)
     assert reference.model is model

@@ -1,7 +1,12 @@
 """Keras checkpoints: raw pixels in, and everything that is no safe image classifier refused."""
 
+import json
+import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +65,7 @@ def test_labels_must_be_as_many_as_scores(tiny_keras: Path) -> None:
         CheckpointModel(tiny_keras, labels=("cat", "dog"))
 
 
-@pytest.mark.parametrize("name", ["model.h5", "model.pkl", "model"])
+@pytest.mark.parametrize("name", ["model.pkl", "model"])
 def test_formats_that_can_run_code_are_refused_by_name(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     with pytest.raises(ArtefactError) as caught:
@@ -68,6 +73,72 @@ def test_formats_that_can_run_code_are_refused_by_name(name: str, tmp_path: Path
     assert str(caught.value) == (
         f"{path}: is not a .keras file; .h5 and pickle can run code when they are opened. "
         "Save the model with model.save('NAME.keras')."
+    )
+
+
+def conversion(path: Path) -> str:
+    """The shell commands in the refusal of a file or folder."""
+    with pytest.raises(ArtefactError) as caught:
+        read_checkpoint(path)
+    found = re.search(r"python -c .*", str(caught.value))
+    assert found is not None
+    return found[0].replace("python -c", f"{sys.executable} -c")
+
+
+@pytest.mark.parametrize("kind", ["h5", "hdf5", "saved model"])
+def test_the_refusal_of_an_older_format_says_what_converts_it(kind: str, tmp_path: Path) -> None:
+    """Its line is run, and gives the model's own scores."""
+    path = tmp_path / (f"old.{kind}" if kind != "saved model" else "old")
+    make = (
+        "import keras; m = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten(), "
+        f"keras.layers.Dense(2)]); m.save({str(path)!r})"
+    )
+    if kind == "saved model":
+        make = make.replace("import keras", "import tf_keras as keras")
+    images = "np.arange(48, dtype='float32').reshape(1, 4, 4, 3)"
+    show = "; import numpy as np; print([float(x) for x in np.asarray(m({}))[0]])"
+    expected = _printed(make + show.format(images))
+    line = conversion(path)
+    subprocess.run(line, shell=True, check=True, cwd=tmp_path, capture_output=True)  # noqa: S602 - as a user pastes it
+    opened = f"import keras; m = keras.saving.load_model({str(tmp_path / 'old.keras')!r})"
+    found = _printed(opened + show.format(images))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def _printed(code: str) -> list[float]:
+    """The numbers that a process of its own prints."""
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return [float(number) for number in json.loads(ended.stdout.splitlines()[-1])]
+
+
+def test_what_a_model_was_compiled_with_is_not_needed(tiny_keras: Path, tmp_path: Path) -> None:
+    import keras
+
+    class OwnLoss(keras.losses.Loss):  # type: ignore[misc]
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return keras.ops.mean(y_true - y_pred)
+
+    model = keras.saving.load_model(tiny_keras, compile=False)
+    model.compile(loss=OwnLoss(), optimizer="sgd")
+    model.save(tmp_path / "own.keras")
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    found = CheckpointModel(tmp_path / "own.keras").scores(images)
+    np.testing.assert_array_equal(found, CheckpointModel(tiny_keras).scores(images))
+
+
+def test_an_unknown_key_of_a_layer_is_named(tiny_keras: Path, tmp_path: Path) -> None:
+    path = tmp_path / "newer.keras"
+    with zipfile.ZipFile(tiny_keras) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "config.json":
+                data = data.replace(b'"units":', b'"from_the_future": 1, "units":')
+            target.writestr(name, data)
+    with pytest.raises(ArtefactError) as caught:
+        CheckpointModel(path)
+    assert re.match(
+        rf"{re.escape(str(path))}: keras cannot open it: layer '\w+' \(Dense\): .*from_the_future",
+        str(caught.value),
     )
 
 
