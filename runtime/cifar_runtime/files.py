@@ -14,6 +14,7 @@ from cifar_runtime.errors import ArtefactError, CifarEdgeError, InputError
 from cifar_runtime.plain_text import reason_of
 
 MAX_MODEL_BYTES = 512 * 1024 * 1024
+TEMPORARY_PREFIX = ".cifar-edge-"
 MAX_NAME_BYTES = 255  # of a file, on every file system in use
 
 
@@ -155,13 +156,17 @@ def write_atomically(path: Path, data: bytes) -> None:
 def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Like :func:`write_atomically`, for writers that want a path: ``write(temporary)``, rename.
 
-    The temporary name keeps the suffix of ``path``, since some writers choose a format by it.
+    The temporary name keeps the suffix of ``path``, since some writers choose a format by it. What a killed writer
+    left in the folder is swept.
     """
     import tempfile  # with shutil, which it imports, 8 ms that reading alone should not pay
 
+    from cifar_runtime.temporary_names import owned_prefix, sweep
+
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent, TEMPORARY_PREFIX)
     descriptor, name = tempfile.mkstemp(
-        prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent
+        prefix=owned_prefix(TEMPORARY_PREFIX), suffix=path.suffix, dir=path.parent
     )
     os.close(descriptor)
     temporary = Path(name)

@@ -134,6 +134,31 @@ def test_the_temporary_name_keeps_the_suffix(tmp_path: Path) -> None:
     assert seen[0].parent == tmp_path
 
 
+def test_what_a_killed_writer_left_is_swept_by_the_next(tmp_path: Path) -> None:
+    """After 445 kills 287 files of 803 MB lay there for ever."""
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from cifar_runtime.files import replace_atomically\n"
+        "replace_atomically(Path(sys.argv[1]), lambda temporary: os.kill(os.getpid(), 9))\n"
+    )
+    path = tmp_path / "x.json"
+    killed = subprocess.run([sys.executable, "-c", program, path], check=False)
+    (left,) = tmp_path.iterdir()
+    assert killed.returncode == -signal.SIGKILL
+    assert left.name.startswith(".cifar-edge-")
+    running: list[Path] = []
+
+    def write(temporary: Path) -> None:
+        write_atomically(path, b"one that writes meanwhile")
+        running.append(temporary)
+        assert temporary.exists()
+
+    replace_atomically(path, write)
+    assert list(tmp_path.iterdir()) == [path]
+    assert len(running) == 1
+
+
 def test_a_failing_writer_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"old")

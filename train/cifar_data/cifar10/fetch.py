@@ -18,6 +18,8 @@ from cifar_data.cifar10.binary_format import images_from_records, records_from_i
 from cifar_data.cifar10.sources import MEMBER_SHA256, Member, OnBytes, Progress, SourceName
 from cifar_data.cifar10.splits import (
     StoredSplit,
+    aside_folder,
+    bring_back,
     dataset_folder,
     dataset_record,
     is_available,
@@ -207,13 +209,13 @@ def _store(members: Iterator[Member], *, source: str) -> None:
 
 def _replace(target: Path, fresh: Path) -> None:
     """Moves ``fresh`` to ``target``; killed between the renames, :func:`_tidy_up` brings the old set back."""
-    aside = _aside(target)
+    aside = aside_folder(target)
     if target.exists():
         target.rename(aside)
     try:
         fresh.rename(target)
     except OSError:
-        _bring_back(target)
+        bring_back(target)
         raise
     shutil.rmtree(aside, ignore_errors=True)
 
@@ -221,25 +223,11 @@ def _replace(target: Path, fresh: Path) -> None:
 def _tidy_up() -> None:
     """Undoes what a killed fetch left: the old set stands aside, or a part of the new one is in the cache."""
     target = dataset_folder()
-    _bring_back(target)
+    bring_back(target)
     for part in target.parent.glob(f"{_PART_PREFIX}*"):
         # A younger one may belong to a fetch that runs now.
         if time.time() - part.stat().st_mtime > STALE_AFTER_S:
             shutil.rmtree(part, ignore_errors=True)
-
-
-def _bring_back(target: Path) -> None:
-    aside = _aside(target)
-    if not aside.exists():
-        return
-    if target.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-    else:
-        aside.rename(target)
-
-
-def _aside(target: Path) -> Path:
-    return target.with_name(f"{target.name}.replaced")
 
 
 def _write_part(

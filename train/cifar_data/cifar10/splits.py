@@ -5,6 +5,8 @@ The stored set is four ``.npy`` files that memory-map and one ``dataset.json`` t
 
 import json
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError, MissingDependencyError
-from cifar_runtime.files import archive_boundary, is_file
+from cifar_runtime.files import archive_boundary, exists, is_file
 from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import reason_of
 
@@ -75,10 +77,35 @@ def dataset_folder() -> Path:
     return cache_folder() / "cifar10"
 
 
+def aside_folder(target: Path) -> Path:
+    """Where the old set stands while a new one takes its place."""
+    return target.with_name(f"{target.name}.replaced")
+
+
+def bring_back(target: Path) -> None:
+    """Puts the old set back where a fetch was killed between its two renames, or clears it away after them."""
+    aside = aside_folder(target)
+    if not exists(aside):
+        return
+    if exists(target):
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        aside.rename(target)
+
+
+def _stored_folder() -> Path:
+    """The folder of the stored set, which comes back here when a fetch was killed while replacing it."""
+    folder = dataset_folder()
+    if not exists(folder):
+        with suppress(OSError):  # a cache that cannot be written, or another process was first
+            bring_back(folder)
+    return folder
+
+
 def is_available() -> bool:
     """Whether the full data set is stored on this machine."""
     try:
-        folder = dataset_folder()
+        folder = _stored_folder()
     except InputError:  # without a cache nothing is stored in it
         return False
     return all(is_file(folder / name) for name in STORED_FILES)
@@ -90,7 +117,7 @@ def dataset_record() -> dict[str, Any]:
     Raises:
         InputError: the set was not fetched, or its record cannot be read.
     """
-    path = dataset_folder() / "dataset.json"
+    path = _stored_folder() / "dataset.json"
     if not is_file(path):
         raise InputError(
             f"CIFAR-10 is not in {dataset_folder()}.",

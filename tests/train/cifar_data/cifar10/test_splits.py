@@ -14,6 +14,7 @@ from cifar_data import packaged
 from cifar_data.cifar10.fetch import describe, verify
 from cifar_data.cifar10.splits import (
     LABELS,
+    dataset_record,
     is_available,
     load_official,
     open_split,
@@ -47,6 +48,18 @@ def test_a_runtime_only_install_is_told_what_to_install(monkeypatch: pytest.Monk
         "the user's cache folder, where CIFAR-10 is kept, needs platformdirs, which is not installed. "
         "In cifar-edge's checkout, run: pip install ./runtime '.[train]' (or, to measure only, '.[bench]')"
     )
+
+
+def test_a_set_that_a_killed_fetch_put_aside_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old set was lost to every reader until the next fetch."""
+    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path))
+    aside = tmp_path / "cifar10.replaced"
+    aside.mkdir()
+    (aside / "dataset.json").write_text('{"source": "official"}')
+    assert dataset_record() == {"source": "official"}
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar10"]
 
 
 def test_without_a_home_nothing_is_stored_and_the_variable_is_named(
