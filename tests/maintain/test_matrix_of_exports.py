@@ -33,7 +33,7 @@ def recipe(checkpoint: Path, output: Path) -> ExportRecipe:
 def test_the_parts_are_the_whole_matrix(tmp_path: Path) -> None:
     parts = matrix._parts(recipe(Path("m.keras"), tmp_path), QatRecipe())
     pairs = [(*pair, part.qat is not None) for part in parts for pair in part.pairs]
-    assert len(pairs) == len(set(pairs)) == 13
+    assert len(pairs) == len(set(pairs)) == 15
     plain = {(fmt, precision, False) for fmt, all_ in RUNNABLE.items() for precision in all_}
     assert set(pairs) == plain | {("tflite", "int8", True), ("onnx", "int8", True)}
 

@@ -124,5 +124,5 @@ def test_readme_draws_it(matrix: MatrixReport, tmp_path: Path) -> None:
     page = tmp_path / "README.md"
     page.write_text("<!-- table: matrix -->\n<!-- /table -->\n")
     (tmp_path / "matrix.json").write_text(matrix.to_text())
-    assert readme.main(["--readme", str(page), "--reports", str(tmp_path)]) == 0
+    assert readme.main([str(page), "--reports", str(tmp_path)]) == 0
     assert markdown_matrix(matrix) in page.read_text()

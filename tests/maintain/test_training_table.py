@@ -179,7 +179,7 @@ def test_the_readme_draws_it_from_the_cards(tmp_path: Path) -> None:
     (folder / "parity-int8.json").write_text(json.dumps(int8(1, 0.59)))
     readme = tmp_path / "README.md"
     readme.write_text("<!-- runs: notebook -->\n<!-- /runs -->\n")
-    assert main(["--readme", str(readme), "--runs", str(tmp_path)]) == 0
+    assert main([str(readme), "--runs", str(tmp_path)]) == 0
     assert readme.read_text() == (
         "<!-- runs: notebook -->\n"
         + training_table(
