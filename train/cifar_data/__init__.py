@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from cifar_data.load import load_split as load_split
     from cifar_data.packaged import calibration_sample as calibration_sample
     from cifar_data.packaged import test_sample as test_sample
+    from cifar_data.pictures.load import Pictures as Pictures
+    from cifar_data.pictures.load import load_pictures as load_pictures
+    from cifar_data.pictures.load import picture_contract as picture_contract
     from cifar_data.split import Split as Split
 
 __getattr__, __dir__, __all__ = public_names(
@@ -29,6 +32,7 @@ __getattr__, __dir__, __all__ = public_names(
             "calibration_sample",
             "test_sample",
         ),
+        "pictures.load": ("Pictures", "load_pictures", "picture_contract"),
         "split": ("Split",),
     },
 )

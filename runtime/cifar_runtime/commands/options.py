@@ -11,6 +11,10 @@ from cifar_runtime.commands.result_file import STDOUT
 
 Options = argparse._ActionsContainer
 
+DEFAULT_SIZE = (96, 96)
+# As :data:`cifar_runtime.contract.ResizeFilter` has them, which is slower to import.
+RESIZE_FILTERS = ("bilinear", "bicubic", "lanczos")
+
 
 def add_document_option(options: Options, name: str, what: str) -> None:
     """Adds ``name [FILE]``, such as ``--json``: None when absent, ``-`` for stdout, or a file.
@@ -71,3 +75,30 @@ def add_seed_option(options: Options, what: str) -> None:
     """Adds ``--seed``; ``what`` is drawn from it."""
     text = f"of {what} (default: 0)"
     options.add_argument("--seed", type=whole_number, default=0, metavar="N", help=text)
+
+
+def add_picture_options(options: Options) -> None:
+    """Adds ``--size`` and ``--resize``, which are a contract's; None when absent, see DEFAULT_SIZE."""
+    options.add_argument(
+        "--size",
+        type=picture_size,
+        metavar="N|HxW",
+        help="pixels that the model sees, such as 96 or 64x96, height first (default: 96)",
+    )
+    options.add_argument(
+        "--resize",
+        type=choice(RESIZE_FILTERS),
+        metavar="|".join(RESIZE_FILTERS),
+        help="how pictures are scaled to that (default: bicubic)",
+    )
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """A parser type for (height, width), written ``96`` or ``64x96``; each is 16 to 1,024."""
+    height, _, width = text.lower().partition("x")
+    sizes = (height, width or height)
+    if not all(size.isdecimal() and 16 <= int(size) <= 1024 for size in sizes):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a size such as 96 or 64x96, of 16 to 1024 pixels"
+        )
+    return int(sizes[0]), int(sizes[1])

