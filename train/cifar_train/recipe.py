@@ -20,6 +20,9 @@ ValidationRule = Literal["validation split", "last fifth of official-train"]
 Flip = Literal["none", "random", "alternating"]
 Distribute = Literal["none", "devices", "workers"]
 Monitor = Literal["training loss", "validation accuracy"]
+Network = Literal["edge-xs", "edge-s", "edge-m"]
+AugmentationPreset = Literal["photographs", "no-flip", "none"]
+Sampling = Literal["every image once", "class-balanced"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +34,25 @@ class Augmentation:
         translate: shift by up to this many pixels along each axis; what enters is reflected.
         cutout: grey out a square of this side at a random place; 0 for none.
         mixup: mix pairs of images and their labels by a Beta(mixup, mixup) share; 0 for none.
+        zoom: enlarge so that up to this share of each side is cut off, by the nearest pixel; 0 for none.
     """
 
     flip: Flip
     translate: int
     cutout: int = 0
     mixup: float = 0.0
+    zoom: float = 0.0
 
     def __post_init__(self) -> None:
         if min(self.translate, self.cutout, self.mixup) < 0:
             raise UsageError(
                 f"translate {self.translate}, cutout {self.cutout} and mixup {self.mixup} augment nothing.",
                 hint="None of them may be negative; 0 leaves it out.",
+            )
+        if not 0 <= self.zoom < 1:
+            raise UsageError(
+                f"zoom {self.zoom} leaves nothing to see, expected 0 or more and below 1.",
+                hint="0.2 cuts off up to a fifth of each side.",
             )
 
 
@@ -116,6 +126,7 @@ class TrainRecipe:
         keep: whether the last epoch's weights are the result, or the best on validation accuracy.
         patience: stop after this many epochs without a better ``monitor``; None for never.
         monitor: what patience waits for: a lower training loss, or a higher validation accuracy.
+        sampling: what an epoch shows: every image once, or as many in all but of each class equally many.
         label_smoothing: share of each label that is spread over all classes.
         ema: weight of the past in a moving average of the weights, which is then what is validated and kept, with
             BatchNorm statistics estimated anew; None for the weights themselves.
@@ -145,6 +156,7 @@ class TrainRecipe:
     keep: Literal["last", "best"]
     patience: int | None
     monitor: Monitor = "training loss"
+    sampling: Sampling = "every image once"
     label_smoothing: float = 0.0
     ema: float | None = None
     distillation: Distillation | None = None

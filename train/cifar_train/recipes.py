@@ -5,9 +5,11 @@ validation images, then of all 10,000 test images, the mean first, then lowest t
 them: "AVX2", two cores in float32, and "BF16", one core with AVX-512 BF16 in mixed bfloat16, busy on the other.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from cifar_train.recipe import Augmentation, Distillation, TrainRecipe
+from cifar_train.networks import Architecture
+from cifar_train.recipe import Augmentation, Distillation, Network, TrainRecipe
 
 # The notebook, exactly: raw pixels, no augmentation, Keras' defaults for Adam, 20 % of the 50,000 official training
 # images (the last ones, as validation_split takes them) to validate, early stopping on the training loss, and float32
@@ -105,6 +107,13 @@ QUICK = replace(
     keep="last",
     ema=None,
 )
+
+# What --network names: the architectures of the recipes above, and the smallest, for pictures of one's own.
+NETWORKS: Mapping[Network, Architecture] = {
+    "edge-xs": "edge-xs",
+    "edge-s": EDGE_S.architecture,
+    "edge-m": EDGE_M.architecture,
+}
 
 RECIPES = {
     recipe.name: recipe for recipe in (NOTEBOOK, SEED_CNN, RESNET8, EDGE_S, EDGE_M, TEACHER, QUICK)

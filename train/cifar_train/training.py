@@ -5,7 +5,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from cifar_train.fit import (
 )
 from cifar_train.recipe import Distillation, RunOptions, TrainRecipe
 from cifar_train.recipes import RECIPES
+from cifar_train.run.class_report import class_report
 from cifar_train.run.evaluate import (
     Evaluation,
     check_installed,
@@ -67,6 +68,7 @@ def train(
     *,
     data: tuple[Split, Split] | None = None,
     test: Split | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Trains, evaluates and describes one model; the run folder then holds all of it. Prints nothing.
 
@@ -76,6 +78,8 @@ def train(
         watcher: sees batches and epochs; None for nobody.
         data: the images to train on and those to validate on, of any size and classes; None for CIFAR-10's.
         test: what a final run is judged on; None for CIFAR-10's test split. Other runs do not read it.
+        facts: what the card says of the images beside, its ``contract`` and ``pictures``, and then a report on each
+            class too; None for nothing.
 
     Raises:
         CifarEdgeError: see :func:`cifar_train.fit.fit`.
@@ -124,7 +128,10 @@ def train(
         model, state = fit(recipe, data, folder, recorder, resume=options.resume, teacher=teacher)
     judged = [validation, test or load_split("test")] if options.final else [validation]
     evaluations = tuple(evaluate(predict(model, split.images), split) for split in judged)
-    return _write_run(folder, model, state, data, evaluations, options.licence)
+    further: dict[str, Any] = {"licence": options.licence}
+    if facts is not None:
+        further |= {**facts, "report": {one.split: class_report(one) for one in evaluations}}
+    return _write_run(folder, model, state, data, evaluations, further)
 
 
 def _write_run(
@@ -133,7 +140,7 @@ def _write_run(
     state: RunState,
     data: tuple[Split, Split],
     evaluations: tuple[Evaluation, ...],
-    licence: str | None,
+    further: Mapping[str, Any],
 ) -> TrainResult:
     """Writes what a finished run leaves in its folder, the card last."""
     for evaluation in evaluations:
@@ -141,7 +148,7 @@ def _write_run(
     write_curves(folder, state.epochs)
     model_path = folder / "model.keras"
     replace_atomically(model_path, model.save)
-    card = {**_card(state, data, evaluations, model_path), "licence": licence}
+    card = {**_card(state, data, evaluations, model_path), **further}
     write_atomically(folder / "card.json", (json.dumps(card, indent=1) + "\n").encode())
     return TrainResult(model_path=model_path, card=card, evaluations=evaluations)
 

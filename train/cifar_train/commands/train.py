@@ -1,29 +1,39 @@
 """The command ``cifar-train``: one recipe, one run folder."""
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from cifar_runtime.commands.options import add_quiet_option, add_seed_option, add_verbose_option
+from cifar_runtime.commands.options import (
+    DEFAULT_SIZE,
+    add_picture_options,
+    add_quiet_option,
+    add_seed_option,
+    add_verbose_option,
+)
 from cifar_runtime.commands.parser import Parser, choice, execute, positive_int
 from cifar_runtime.commands.progress import ProgressLine
+from cifar_runtime.contract import ResizeFilter
 from cifar_runtime.errors import UsageError
 from cifar_train.networks import Architecture
 from cifar_train.recipe import (
+    AugmentationPreset,
     Backend,
     Device,
     Distribute,
     Fold,
+    Network,
     Precision,
     RunOptions,
     TrainRecipe,
 )
-from cifar_train.recipes import RECIPES
+from cifar_train.recipes import NETWORKS, RECIPES
 
 if TYPE_CHECKING:
     from cifar_train.run.state import Epoch, RunState
@@ -33,17 +43,48 @@ EXAMPLES = """\
   cifar-train --recipe edge-s -o runs/edge-s
   cifar-train --recipe notebook -o runs/notebook --seed 1 --final
   cifar-train --recipe edge-s -o runs/edge-s --resume
+  cifar-train --data photos -o runs/mine             # your own pictures, one folder a class
 """
 
 _NO_TEACHER = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureOptions:
+    """The user's own pictures, and what is trained on them.
+
+    Attributes:
+        source: a folder or a CSV file.
+        size: height and width that the model sees.
+        resize: how pictures are scaled to that.
+        network: how large a model.
+        augment: how pictures vary.
+        changed: takes the recipe for the pictures and gives it with what other options say instead.
+    """
+
+    source: Path
+    size: tuple[int, int]
+    resize: ResizeFilter
+    network: Network
+    augment: AugmentationPreset
+    changed: Callable[[TrainRecipe], TrainRecipe]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
-    """What the user asked for."""
+    """What the user asked for.
+
+    Attributes:
+        recipe: for CIFAR-10; not used with pictures.
+        options: where the run goes.
+        pictures: None for CIFAR-10.
+        quiet: no progress on stderr.
+        json: the card on stdout.
+    """
 
     recipe: TrainRecipe
     options: RunOptions
+    pictures: PictureOptions | None
     quiet: bool
     json: bool
 
@@ -51,13 +92,15 @@ class CommandLine:
 def parse(argv: Sequence[str]) -> CommandLine:
     """The command line as a recipe and options."""
     parser = Parser(
-        prog="cifar-train", description="Train a Keras classifier on CIFAR-10.", examples=EXAMPLES
+        prog="cifar-train",
+        description="Train a Keras classifier on CIFAR-10, or on your own pictures.",
+        examples=EXAMPLES,
     )
     add = parser.add_argument
+    _add_picture_options(parser)
     add(
         "--recipe",
         type=choice(list(RECIPES)),
-        default="edge-s",
         metavar="|".join(RECIPES),
         help="what to train, and how (default: edge-s)",
     )
@@ -132,11 +175,82 @@ def parse(argv: Sequence[str]) -> CommandLine:
     add("--json", action="store_true", help="print the card as one JSON document")
     add_quiet_option(parser)
     add_verbose_option(parser)
-    return _command_line(parser.parse_args(argv))
+    given = parser.parse_args(argv)
+    _check_options(parser, given)
+    return _command_line(given)
+
+
+def _add_picture_options(parser: Parser) -> None:
+    group = parser.add_argument_group("your own pictures")
+    group.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="one folder a class, train|val|test with these, or a CSV file of path,label",
+    )
+    group.add_argument(
+        "--network",
+        type=choice(list(NETWORKS)),
+        metavar="|".join(NETWORKS),
+        help="how large a model (default: edge-s)",
+    )
+    add_picture_options(group)
+    group.add_argument(
+        "--augment",
+        type=choice(get_args(AugmentationPreset)),
+        metavar="|".join(get_args(AugmentationPreset)),
+        help="how pictures vary while training; no-flip suits signs and letters (default: photographs)",
+    )
+
+
+def _check_options(parser: Parser, given: argparse.Namespace) -> None:
+    """Refuses options of CIFAR-10's recipes with pictures, and those of pictures without."""
+    of_pictures = ("network", "size", "resize", "augment")
+    of_recipes = ("recipe", "architecture", "teacher", "fold", "final")
+    for name in of_recipes if given.data else of_pictures:
+        if getattr(given, name):
+            other = "belongs to the recipes for CIFAR-10" if given.data else "needs --data FOLDER"
+            parser.error(f"--{name} {other}")
+    if given.data and given.distribute == "workers":
+        parser.error("--distribute workers belongs to the recipes for CIFAR-10")
 
 
 def _command_line(given: argparse.Namespace) -> CommandLine:
-    recipe = RECIPES[given.recipe]
+    recipe = _changed(RECIPES[given.recipe or "edge-s"], given)
+    if given.teacher == _NO_TEACHER:
+        recipe = replace(recipe, distillation=None)
+    name = "mine" if given.data else recipe.name
+    options = RunOptions(
+        folder=given.output or Path("runs") / name,
+        final=given.final,
+        resume=given.resume,
+        force=given.force,
+        licence=given.licence,
+        teacher=None if given.teacher in (None, _NO_TEACHER) else Path(given.teacher),
+        tensorboard=given.tensorboard,
+    )
+    return CommandLine(
+        recipe=recipe,
+        options=options,
+        pictures=_picture_options(given) if given.data else None,
+        quiet=given.quiet,
+        json=given.json,
+    )
+
+
+def _picture_options(given: argparse.Namespace) -> PictureOptions:
+    return PictureOptions(
+        source=given.data,
+        size=given.size or DEFAULT_SIZE,
+        resize=given.resize or "bicubic",
+        network=given.network or "edge-s",
+        augment=given.augment or "photographs",
+        changed=partial(_changed, given=given),
+    )
+
+
+def _changed(recipe: TrainRecipe, given: argparse.Namespace) -> TrainRecipe:
+    """The recipe with what the options say instead."""
     recipe = replace(
         recipe,
         epochs=given.epochs or recipe.epochs,
@@ -153,19 +267,7 @@ def _command_line(given: argparse.Namespace) -> CommandLine:
     )
     if given.patience is not None:
         recipe = replace(recipe, patience=given.patience, monitor="validation accuracy")
-    if given.teacher == _NO_TEACHER:
-        recipe = replace(recipe, distillation=None)
-    folder = given.output or Path("runs") / given.recipe
-    options = RunOptions(
-        folder=folder,
-        final=given.final,
-        resume=given.resume,
-        force=given.force,
-        licence=given.licence,
-        teacher=None if given.teacher in (None, _NO_TEACHER) else Path(given.teacher),
-        tensorboard=given.tensorboard,
-    )
-    return CommandLine(recipe=recipe, options=options, quiet=given.quiet, json=given.json)
+    return recipe
 
 
 def _fold(text: str) -> Fold:
@@ -186,19 +288,63 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     asked = parse(argv)
-    from cifar_train.training import train
+    if asked.pictures is not None:
+        result, notes = _train_on_pictures(asked, asked.pictures)
+    else:
+        from cifar_train.training import train
 
-    watcher = PrintingWatcher(asked.recipe.epochs, quiet=asked.quiet)
+        watcher = PrintingWatcher(asked.recipe.epochs, quiet=asked.quiet)
+        with _advice_on_interrupt(watcher, asked.options):
+            result, notes = train(asked.recipe, asked.options, watcher), ""
+    sys.stdout.write(
+        json.dumps(result.card, indent=1) + "\n" if asked.json else summary(result, notes)
+    )
+    return 0
+
+
+def _train_on_pictures(asked: CommandLine, given: PictureOptions) -> "tuple[TrainResult, str]":
+    """The trained run, and what it means in a sentence; what the folder holds is said before."""
+    import os
+
+    from cifar_data.pictures.load import load_pictures, picture_contract
+    from cifar_data.pictures.report import check_trainable, report_document, report_lines
+    from cifar_train.engine.backend import select_backend
+    from cifar_train.pictures import network_line, picture_recipe, train_on_pictures
+    from cifar_train.run.class_report import plain_sentence
+
+    line = ProgressLine("decoding", quiet=asked.quiet)
     try:
-        result = train(asked.recipe, asked.options, watcher)
+        pictures = load_pictures(
+            given.source,
+            picture_contract(given.size, given.resize),
+            processes=os.cpu_count() or 1,
+            on_done=line.update,
+        )
+    finally:
+        line.clear()
+    for sentence in report_lines(report_document(pictures)):
+        line.say(sentence)
+    check_trainable(pictures)
+    recipe = given.changed(picture_recipe(pictures, given.network, given.augment))
+    select_backend(recipe.backend, recipe.device)
+    line.say(network_line(recipe, pictures))
+    watcher = PrintingWatcher(recipe.epochs, quiet=asked.quiet)
+    with _advice_on_interrupt(watcher, asked.options):
+        result = train_on_pictures(recipe, asked.options, pictures, given.source, watcher)
+    return result, plain_sentence(result.evaluations[-1])
+
+
+@contextlib.contextmanager
+def _advice_on_interrupt(watcher: "PrintingWatcher", options: RunOptions) -> Iterator[None]:
+    """Says how to go on where the user interrupts a run that has finished an epoch."""
+    try:
+        yield
     except KeyboardInterrupt:
-        if asked.options.resume or watcher.has_finished_epoch:
+        if options.resume or watcher.has_finished_epoch:
             watcher.line.say(
                 "Finished epochs are safe; continue with the same command and --resume."
             )
         raise
-    sys.stdout.write(json.dumps(result.card, indent=1) + "\n" if asked.json else summary(result))
-    return 0
 
 
 class PrintingWatcher:
@@ -225,13 +371,15 @@ class PrintingWatcher:
         )
 
 
-def summary(result: "TrainResult") -> str:
-    """The result for a person: accuracy on every split that was read, files, and the next command."""
+def summary(result: "TrainResult", notes: str = "") -> str:
+    """The result for a person: accuracy on every split that was read, notes, files, and the next command."""
     lines = [f"{result.model_path}  (epoch {result.card['kept_epoch']} kept)"]
     for evaluation in result.evaluations:
         lines.append(
             f"  {evaluation.split}: {evaluation.correct} of {evaluation.seen} right, {evaluation.accuracy:.2%}"
         )
+    if notes:
+        lines.append(notes)
     lines.append(
         f"Next: cifar-export {result.model_path} --format tflite --quantize int8 -o {result.model_path.parent}"
     )

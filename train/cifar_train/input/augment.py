@@ -61,6 +61,9 @@ def draw_views(
     reach = augmentation.translate
     rows = np.arange(height) + generator.integers(-reach, reach, size=(count, 1), endpoint=True)
     columns = np.arange(width) + generator.integers(-reach, reach, size=(count, 1), endpoint=True)
+    if augmentation.zoom:
+        seen = 1 - augmentation.zoom * generator.random(size=(count, 1))
+        rows, columns = _zoomed(rows, height, seen), _zoomed(columns, width, seen)
     if augmentation.flip == "random":
         mirrored = np.less(generator.random(size=count), 0.5)
     if augmentation.flip != "none" and mirrored is not None:
@@ -108,6 +111,15 @@ def draw_mix(count: int, mixup: float, generator: np.random.Generator) -> Mix:
 def blend(values: NDArray[np.float32], mix: Mix) -> NDArray[np.float32]:
     """Pixels or targets of a batch, float32, blended with those of their partners."""
     return mix.share * values + (1 - mix.share) * values[mix.others]
+
+
+def _zoomed(
+    positions: NDArray[np.int64], size: int, seen: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Positions drawn together around the middle until they span ``seen``, shape (count, 1), of their side."""
+    middle = (size - 1) / 2
+    nearest: NDArray[np.int64] = np.rint(middle + (positions - middle) * seen).astype(np.int64)
+    return nearest
 
 
 def _draw_spans(

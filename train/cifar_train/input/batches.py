@@ -42,7 +42,7 @@ class Draw(NamedTuple):
 def batches(
     recipe: TrainRecipe, train: Split, epoch: int, *, teacher: Teacher | None = None
 ) -> Iterator[Batch]:
-    """One epoch of (pixels, targets), float32, every image once.
+    """One epoch of (pixels, targets), float32, every image once or the classes equally often.
 
     Shapes are (n, height, width, channels), in 0..255, and (n, num_classes); with a teacher, targets have its
     probabilities after those of the labels: shape (n, 2 * num_classes).
@@ -58,7 +58,7 @@ def batches(
 def draws(recipe: TrainRecipe, train: Split, epoch: int) -> Iterator[Draw]:
     """What is random about each batch of an epoch."""
     generator = np.random.default_rng([recipe.seed, epoch])
-    order = generator.permutation(len(train.labels))
+    order = _order(recipe, train, generator)
     flips = alternating_flips(len(order), epoch, seed=recipe.seed)
     _, height, width, _ = train.images.shape
     augmentation = recipe.augmentation
@@ -71,6 +71,21 @@ def draws(recipe: TrainRecipe, train: Split, epoch: int) -> Iterator[Draw]:
         if augmentation is not None and augmentation.mixup:
             mix = draw_mix(len(chosen), augmentation.mixup, generator)
         yield Draw(chosen=chosen.astype(np.int32), views=views, mix=mix)
+
+
+def _order(recipe: TrainRecipe, train: Split, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Positions of an epoch's images, as many as there are."""
+    count = len(train.labels)
+    if recipe.sampling == "every image once":
+        return generator.permutation(count)
+    classes = [np.flatnonzero(train.labels == label) for label in np.unique(train.labels)]
+    share = -(-count // len(classes))
+    # Each class in turns of all its images, so that none is repeated before the others were seen.
+    drawn = [
+        np.concatenate([generator.permutation(one) for _ in range(-(-share // len(one)))])[:share]
+        for one in classes
+    ]
+    return generator.permutation(np.concatenate(drawn))[:count]
 
 
 def batch_from_draw(images: NDArray[np.uint8], table: NDArray[np.float32], draw: Draw) -> Batch:

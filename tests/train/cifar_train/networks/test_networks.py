@@ -15,6 +15,7 @@ from cifar_train.networks import Architecture, set_initial_weights
 SIZES = {
     "notebook": (380_608, 17_937_664),
     "resnet8": (77_360, 12_501_632),
+    "edge-xs": (39_856, 4_341_136),
     "edge-res-s": (96_608, 10_986_032),
     "edge-deep-s": (91_264, 10_875_280),
     "edge-mix-s": (95_152, 10_887_808),

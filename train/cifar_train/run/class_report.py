@@ -1,0 +1,48 @@
+"""How evenly a model does over classes, and what so many test pictures can say: figures and one plain sentence."""
+
+from typing import Any
+
+import numpy as np
+
+from cifar_eval.intervals import wilson_interval
+from cifar_train.run.evaluate import Evaluation
+
+
+def class_report(evaluation: Evaluation) -> dict[str, Any]:
+    """Balanced accuracy, macro F1 and each class, as JSON-ready data; classes without a picture count nowhere.
+
+    Source: scikit-learn's user guide, "Balanced accuracy score" (the mean recall of the classes), "Multiclass and
+    multilabel classification" (macro averages).
+    """
+    seen = evaluation.confusion.sum(axis=1)
+    classes = {
+        name: {
+            "images": int(count),
+            "recall": evaluation.per_class[name]["recall"],
+            "precision": evaluation.per_class[name]["precision"],
+            "f1": evaluation.per_class[name]["f1-score"],
+        }
+        for name, count in zip(evaluation.label_names, seen, strict=True)
+        if count
+    }
+    return {
+        "balanced_accuracy": float(np.mean([one["recall"] for one in classes.values()])),
+        "macro_f1": float(np.mean([one["f1"] for one in classes.values()])),
+        "accuracy_interval_95": list(wilson_interval(evaluation.correct, evaluation.seen)),
+        "weakest_class": min(classes, key=lambda name: classes[name]["recall"]),
+        "classes": classes,
+    }
+
+
+def plain_sentence(evaluation: Evaluation) -> str:
+    """What the figures mean: how many pictures, the interval that they leave, and the weakest class."""
+    report = class_report(evaluation)
+    low, high = report["accuracy_interval_95"]
+    weakest = report["weakest_class"]
+    one = report["classes"][weakest]
+    right = round(one["recall"] * one["images"])
+    return (
+        f"Of {evaluation.seen:,} {evaluation.split} pictures {evaluation.correct:,} are right, so on pictures like "
+        f"these expect {low:.0%} to {high:.0%} (95 % interval); {4 * evaluation.seen:,} would halve that range. "
+        f"Weakest is {weakest}: {right} of {one['images']} right."
+    )
