@@ -137,7 +137,13 @@ def _failure_of(
         )
     return ExportGateError(
         " ".join(sentences),
-        hint=advice(recipe, failed, calibration_is_unlike=is_unlike, folder_is_used_up=is_used_up),
+        hint=advice(
+            recipe,
+            failed,
+            calibration_is_unlike=is_unlike,
+            folder_is_used_up=is_used_up,
+            is_own_run=request.source.pictures is not None and recipe.calibration.data is None,
+        ),
         results=results,
         failures=failures,
     )

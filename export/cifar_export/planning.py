@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cifar_export.checkpoint.images import class_labels, refuse_foreign_calibration
 from cifar_export.checkpoint.io_layers import adapted, output_kind_of
 from cifar_export.keras_graph.fold import fold
 from cifar_export.pipeline import check_installed
@@ -13,6 +12,8 @@ from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, INTEGER_IO, ExportRecipe, Quantize
 from cifar_export.stages.source import open_declared
 from cifar_runtime.formats.known_formats import ModelFormat
+
+_RUN = "the run's"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +70,9 @@ def plan(
     if recipe.qat is not None:
         check_data_set()
     (progress or (lambda _: None))(f"opening {recipe.source.checkpoint}")
-    checkpoint, statement = open_declared(recipe)
-    labels = class_labels(recipe, checkpoint, stated=statement.labels)
-    refuse_foreign_calibration(recipe, checkpoint, labels)
+    opened = open_declared(recipe)
+    checkpoint, statement, labels = opened.checkpoint, opened.declared, opened.labels
+    owner = "CIFAR-10's" if opened.pictures is None else _RUN
     model = adapted(
         checkpoint.model, mapping=statement.mapping, output_kind=recipe.source.output_kind
     )
@@ -90,10 +91,10 @@ def plan(
             exists=path.exists(),
             takes=f"{dtype} {shape} RGB, {_mapping(*mapping, dtype=dtype)}",
             gives=f"{dtype} {kind} of {len(labels)} classes",
-            calibration=_calibration(recipe) if quantize in CALIBRATED else None,
+            calibration=_calibration(recipe, owner) if quantize in CALIBRATED else None,
             training=_training(recipe) if recipe.trains(quantize) else None,
-            confidence=_confidence(recipe),
-            robustness=_robustness(recipe),
+            confidence=_confidence(recipe, owner),
+            robustness=_robustness(recipe, owner),
             max_accuracy_drop=limits.max_accuracy_drop,
             min_agreement=limits.min_agreement,
             min_accuracy=limits.min_accuracy,
@@ -112,8 +113,8 @@ def _mapping(multiplier: float, offset: float, *, dtype: str) -> str:
     )
 
 
-def _calibration(recipe: ExportRecipe) -> str:
-    source = recipe.calibration.data or "CIFAR-10's train split"
+def _calibration(recipe: ExportRecipe, owner: str) -> str:
+    source = recipe.calibration.data or f"{owner} train split"
     return f"{recipe.calibration.samples} images of {source}, {recipe.calibration.method}"
 
 
@@ -124,17 +125,18 @@ def _training(recipe: ExportRecipe) -> str:
     return f"{qat.backend}, {qat.steps} steps of {qat.batch_size} images of CIFAR-10's train split"
 
 
-def _confidence(recipe: ExportRecipe) -> str | None:
+def _confidence(recipe: ExportRecipe, owner: str) -> str | None:
     if recipe.confidence is None:
         return None
-    source = recipe.confidence.data or "CIFAR-10's validation split"
+    source = recipe.confidence.data or f"{owner} validation split"
     return f"fitted on {source}, {100 * recipe.confidence.coverage:g}% of it answered"
 
 
-def _robustness(recipe: ExportRecipe) -> str | None:
+def _robustness(recipe: ExportRecipe, owner: str) -> str | None:
     if recipe.robustness is None:
         return None
     if recipe.robustness.images is None:
         return "on the packaged sample"
-    source = recipe.evaluation.data or "CIFAR-10's validation split"
+    own = f"{owner} test split" if owner == _RUN else f"{owner} validation split"
+    source = recipe.evaluation.data or own
     return f"on {recipe.robustness.images} images of {source}"

@@ -66,7 +66,12 @@ class Confidence:
 
 
 def load_confidence_images(
-    recipe: ConfidenceRecipe, *, labels: tuple[str, ...], contract: InputContract, gate: Split
+    recipe: ConfidenceRecipe,
+    *,
+    labels: tuple[str, ...],
+    contract: InputContract,
+    gate: Split,
+    own: Split | None = None,
 ) -> ConfidenceImages:
     """The images of the recipe, told apart from those of the gate.
 
@@ -77,6 +82,7 @@ def load_confidence_images(
         labels: class names in the order of the scores.
         contract: how pictures are brought to the model's size.
         gate: the images that the gate measures.
+        own: what stands in for CIFAR-10's validation split; None for that.
 
     Raises:
         InputError: the data set was not fetched, the folder does not fit, or shares images with the gate.
@@ -84,6 +90,9 @@ def load_confidence_images(
     """
     made = made_outliers(contract)
     outliers = (*made, photograph_outliers(contract)) if labels == LABELS else made
+    if own is not None and recipe.data is None:
+        _check_halves(own.name, own.labels)
+        return ConfidenceImages(split=own, outliers=outliers)
     return ConfidenceImages(split=_fitting_split(recipe, labels, contract, gate), outliers=outliers)
 
 
@@ -184,14 +193,14 @@ def _fitting_split(
             f"({gate.name}), expected other ones.",
             hint="Give --confidence-data DIR images that --eval-data lacks.",
         )
-    _check_halves(recipe, np.asarray(split.labels))
+    _check_halves(str(recipe.data), np.asarray(split.labels))
     return split
 
 
-def _check_halves(recipe: ConfidenceRecipe, classes: NDArray[np.int64]) -> None:
+def _check_halves(name: str, classes: NDArray[np.int64]) -> None:
     if np.bincount(classes).max() < 2:
         raise InputError(
-            f"{recipe.data}: holds {len(classes)} images, none of them of the same class, expected two halves "
+            f"{name}: holds {len(classes)} images, none of them of the same class, expected two halves "
             "to fit on one and measure on the other.",
             hint="Give some hundred labelled images.",
         )

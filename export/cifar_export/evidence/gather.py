@@ -51,6 +51,7 @@ def load_evidence_images(
     contract: InputContract,
     gate: Split,
     reference: Score,
+    own: Split | None = None,
 ) -> EvidenceImages:
     """The images that the recipe's measurements need.
 
@@ -60,6 +61,7 @@ def load_evidence_images(
         contract: how pictures are brought to the model's size.
         gate: the images that the gate measures.
         reference: the checkpoint's scores of images.
+        own: validation images of the user's own, where the checkpoint was trained on such; None for CIFAR-10's.
 
     Raises:
         InputError: images are missing, or do not fit.
@@ -69,11 +71,16 @@ def load_evidence_images(
     return EvidenceImages(
         confidence=None
         if confidence is None
-        else load_confidence_images(confidence, labels=labels, contract=contract, gate=gate),
+        else load_confidence_images(
+            confidence, labels=labels, contract=contract, gate=gate, own=own
+        ),
         robustness=None
         if robustness is None
         else load_robustness_images(
-            robustness, gate=gate, is_folder=recipe.evaluation.data is not None, reference=reference
+            robustness,
+            gate=gate,
+            is_folder=own is not None or recipe.evaluation.data is not None,
+            reference=reference,
         ),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_data.choose import positions_among, stratified_sample
+from cifar_data.pictures.load import Pictures
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError
@@ -24,8 +25,8 @@ class Calibration:
 
     Attributes:
         images: uint8, shape (n, height, width, 3), RGB; 0 and 255 both occur.
-        source: ``train`` for CIFAR-10's train split, or ``folder``.
-        ids: positions in the official training order, or paths inside the folder.
+        source: ``train`` for the train split of CIFAR-10 or of the user's own pictures, or ``folder``.
+        ids: positions in the official training order, digests of pictures, or paths inside the folder.
         seed: of the choice.
         added: plain images added so that the ends of the pixel range are reached, by pixel value.
     """
@@ -82,6 +83,21 @@ def load_calibration(recipe: ExportRecipe, contract: InputContract) -> Calibrati
     if recipe.calibration.data is None:
         return _from_train(recipe.calibration.samples, recipe.calibration.seed)
     return _from_folder(recipe.calibration.data, recipe, contract)
+
+
+def calibration_from_pictures(recipe: ExportRecipe, pictures: Pictures) -> Calibration:
+    """The calibration images from the user's own that the checkpoint was trained on, named by their digests."""
+    split = pictures.splits["train"]
+    count = min(recipe.calibration.samples, len(split.labels))
+    chosen = stratified_sample(split.labels, count, seed=recipe.calibration.seed)
+    images, added = reaching_both_ends(np.asarray(split.images[chosen]))
+    return Calibration(
+        images=images,
+        source="train",
+        ids=tuple(str(pictures.decoded[at].sha256) for at in split.ids[chosen]),
+        seed=recipe.calibration.seed,
+        added=added,
+    )
 
 
 def refuse_judged_images(

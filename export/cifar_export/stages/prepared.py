@@ -11,6 +11,7 @@ from cifar_export.checkpoint.io_layers import RAW_PIXELS
 from cifar_export.int8.calibration import (
     Calibration,
     RepresentativeDataset,
+    calibration_from_pictures,
     load_calibration,
     refuse_judged_images,
 )
@@ -101,6 +102,8 @@ def calibration_images(source: Source, recipe: ExportRecipe) -> Calibration:
     Raises:
         InputError: they cannot be read, or one is among those to verify on.
     """
+    if recipe.calibration.data is None and source.pictures is not None:
+        return calibration_from_pictures(recipe, source.pictures)
     found = load_calibration(recipe, source.pixels)
     if recipe.calibration.data is not None:
         images, name = np.asarray(source.split.images), source.split.name

@@ -1,12 +1,13 @@
 """What all artefacts of one export share: the checkpoint, the images to judge on, and Keras' scores of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_data.pictures.load import Pictures
 from cifar_data.split import Split
 from cifar_eval.models.keras import mapped_pixels
 from cifar_export.checkpoint.declared import DeclaredContract, check_kind, declared_contract
@@ -19,6 +20,7 @@ from cifar_export.checkpoint.io_layers import RAW_PIXELS, adapted
 from cifar_export.checkpoint.open import Checkpoint, open_checkpoint
 from cifar_export.checkpoint.reference import Reference, reference_of
 from cifar_export.checkpoint.reference_check import check_reference
+from cifar_export.checkpoint.run_pictures import run_pictures
 from cifar_export.contracts import output_contract, pixel_contract
 from cifar_export.evidence.gather import EvidenceImages, load_evidence_images
 from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
@@ -38,6 +40,7 @@ class Source:
         split: the images to verify on.
         reference: the checkpoint's scores of them, float32, shape (n, num_classes).
         evidence: the images of what else the card says.
+        pictures: the user's own that the checkpoint was trained on; None for others.
     """
 
     checkpoint: Checkpoint
@@ -47,6 +50,7 @@ class Source:
     split: Split
     reference: NDArray[np.float32]
     evidence: EvidenceImages
+    pictures: Pictures | None = None
 
     @property
     def pixels(self) -> InputContract:
@@ -68,11 +72,15 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
         UsageError: the model is no CIFAR-10 classifier and nothing says what it is.
     """
     progress(f"opening {recipe.source.checkpoint}")
-    checkpoint, declared = open_declared(recipe)
-    labels = class_labels(recipe, checkpoint, stated=declared.labels)
-    refuse_foreign_calibration(recipe, checkpoint, labels)
+    opened = open_declared(recipe)
+    checkpoint, declared, labels = opened.checkpoint, opened.declared, opened.labels
     contract = pixel_contract(checkpoint.image_shape, declared.resize_filter)
-    split = evaluation_split(recipe, labels=labels, contract=contract)
+    pictures = opened.pictures
+    split = (
+        evaluation_split(recipe, labels=labels, contract=contract)
+        if pictures is None
+        else pictures.splits["test"]
+    )
     judge = reference_of(
         checkpoint.model, mapping=declared.mapping, output_kind=recipe.source.output_kind
     )
@@ -83,7 +91,12 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
         progress("images for confidence and robustness")
     check_reference(recipe, checkpoint, reference, split, progress=progress)
     evidence = load_evidence_images(
-        recipe, labels=labels, contract=contract, gate=split, reference=judge.scores
+        recipe,
+        labels=labels,
+        contract=contract,
+        gate=split,
+        reference=judge.scores,
+        own=None if pictures is None else pictures.splits["validation"],
     )
     return Source(
         checkpoint=checkpoint,
@@ -93,18 +106,45 @@ def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source
         split=split,
         reference=reference,
         evidence=evidence,
+        pictures=pictures,
     )
 
 
-def open_declared(recipe: ExportRecipe) -> tuple[Checkpoint, DeclaredContract]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A checkpoint, and what is known of it before any image is scored.
+
+    Attributes:
+        checkpoint: as it was loaded.
+        declared: what the user or its run declared of it.
+        labels: a name for each score.
+        pictures: the user's own that it was trained on; None for others.
+    """
+
+    checkpoint: Checkpoint
+    declared: DeclaredContract
+    labels: tuple[str, ...]
+    pictures: Pictures | None
+
+
+def open_declared(recipe: ExportRecipe) -> Opened:
     """The checkpoint as it was loaded, and what was declared of it.
 
     Raises:
         ArtefactError: the checkpoint or the contract cannot be used, or they do not fit.
-        UsageError: the contract is neither a built-in name nor a .json file.
+        InputError: the file of labels does not fit, or the pictures of its run are no longer there.
+        UsageError: the contract is neither a built-in name nor a .json file, or nothing says what the model is of.
     """
     checkpoint = open_checkpoint(recipe.source.checkpoint, verbose=recipe.verbose)
-    return checkpoint, declared_contract(recipe, checkpoint)
+    declared = declared_contract(recipe, checkpoint)
+    pictures = run_pictures(recipe, checkpoint)
+    if pictures is not None:
+        declared = replace(declared, resize_filter=pictures.contract.resize_filter)
+        labels = pictures.listing.labels
+    else:
+        labels = class_labels(recipe, checkpoint, stated=declared.labels)
+        refuse_foreign_calibration(recipe, checkpoint, labels)
+    return Opened(checkpoint=checkpoint, declared=declared, labels=labels, pictures=pictures)
 
 
 def compared_images(split: Split) -> NDArray[np.uint8]:
