@@ -32,6 +32,12 @@ _PLAIN_OPTIONS = {
 }
 """Options whose value is one field, by the recipe's part and the field, in the order of the command line."""
 
+# For a checkpoint of the user's own pictures, which is calibrated and judged on the splits of its run.
+OWN_RUN_ADVICE = (
+    "Train on more pictures or for longer, export another precision, or accept it by --max-accuracy-drop and "
+    "--min-agreement."
+)
+
 
 def advice(
     recipe: ExportRecipe,
@@ -39,7 +45,6 @@ def advice(
     *,
     calibration_is_unlike: bool = False,
     folder_is_used_up: bool = False,
-    is_own_run: bool = False,
 ) -> str:
     """What to do about an export some of whose artefacts failed their gate.
 
@@ -48,13 +53,7 @@ def advice(
         failed: their precisions.
         calibration_is_unlike: the images that set their ranges are of another kind than those compared on.
         folder_is_used_up: the calibration folder holds no images that were not used.
-        is_own_run: the checkpoint was trained on the user's own pictures, and is judged and calibrated on those.
     """
-    if is_own_run:
-        return (
-            "Train on more pictures or for longer, export another precision, or accept it by --max-accuracy-drop and "
-            "--min-agreement."
-        )
     if calibration_is_unlike and recipe.evaluation.data is not None:
         return "Give --calibration-data a few hundred typical training images."
     if calibration_is_unlike:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cifar_eval.formatting import counted
-from cifar_export.advice import advice
+from cifar_export.advice import OWN_RUN_ADVICE, advice
 from cifar_export.deliver import deliver
 from cifar_export.evidence.gather import gather_evidence
 from cifar_export.evidence.verify import Verification
@@ -137,13 +137,9 @@ def _failure_of(
         )
     return ExportGateError(
         " ".join(sentences),
-        hint=advice(
-            recipe,
-            failed,
-            calibration_is_unlike=is_unlike,
-            folder_is_used_up=is_used_up,
-            is_own_run=request.source.pictures is not None and recipe.calibration.data is None,
-        ),
+        hint=OWN_RUN_ADVICE
+        if request.source.pictures is not None and recipe.calibration.data is None
+        else advice(recipe, failed, calibration_is_unlike=is_unlike, folder_is_used_up=is_used_up),
         results=results,
         failures=failures,
     )
