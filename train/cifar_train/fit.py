@@ -34,6 +34,7 @@ from cifar_train.run.state import (
     save_state,
 )
 from cifar_train.teacher.distillation import Teacher, accuracy, distillation_loss
+from cifar_train.transfer import load_initial
 
 EVALUATION_BATCH_SIZE = 500
 STATISTICS_IMAGES = 5000
@@ -119,7 +120,7 @@ def fit(
     if not resume:
         forget_run(folder)
     with parallel.scope():
-        model = _compiled_model(recipe, train)
+        model = _compiled_model(recipe, train, folder)
         set_initial_weights(recipe.architecture, model, train.images)
         run = _Run(
             recipe=recipe,
@@ -204,7 +205,7 @@ def _resumed(recipe: TrainRecipe, folder: Path) -> RunState:
     return state
 
 
-def _compiled_model(recipe: TrainRecipe, train: Split) -> Any:
+def _compiled_model(recipe: TrainRecipe, train: Split, folder: Path) -> Any:
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
@@ -215,6 +216,8 @@ def _compiled_model(recipe: TrainRecipe, train: Split) -> Any:
         num_classes=train.num_classes,
         output="logits" if recipe.distillation else "probabilities",
     )
+    if recipe.initial_sha256 is not None:
+        load_initial(model, recipe, folder)
     if recipe.distribute == "workers":
         prepare_for_workers(model)
     steps = math.ceil(len(train.labels) / recipe.batch_size)

@@ -13,15 +13,18 @@ from cifar_data.pictures.load import Pictures
 from cifar_data.pictures.report import UNEQUAL, check_trainable
 from cifar_data.pictures.source_file import PictureSource, read_source, write_source
 from cifar_runtime.errors import UsageError
+from cifar_train.engine.backend import select_backend
 from cifar_train.fit import Watcher
 from cifar_train.networks import build
 from cifar_train.networks.count import multiply_accumulates
 from cifar_train.recipe import Augmentation, AugmentationPreset, Network, RunOptions, TrainRecipe
 from cifar_train.recipes import NETWORKS
 from cifar_train.training import TrainResult, train
+from cifar_train.transfer import begin_transfer
 
-_STEPS = 2_000
+_STEPS, _TUNING_STEPS = 2_000, 300
 _FEWEST_EPOCHS, _MOST_EPOCHS = 20, 100
+_FEWEST_TUNING_EPOCHS, _MOST_TUNING_EPOCHS = 5, 30
 _SMALL_BATCH, _BATCH = 32, 64
 # Of the same optimizer as the shipped recipes, whose rate is 0.2 for batches of 128.
 _RATE_AN_IMAGE = 0.2 / 128
@@ -68,12 +71,29 @@ def picture_recipe(
     )
 
 
+def fine_tuning_recipe(recipe: TrainRecipe) -> TrainRecipe:
+    """The recipe for a network that begins with a backbone's weights: low rates, about 300 steps in 5 to 30 epochs."""
+    epochs = min(
+        _MOST_TUNING_EPOCHS, max(_FEWEST_TUNING_EPOCHS, recipe.epochs * _TUNING_STEPS // _STEPS)
+    )
+    return replace(
+        recipe,
+        epochs=epochs,
+        optimizer="adamw",
+        learning_rate=1e-4,
+        weight_decay=0.05,
+        patience=max(3, epochs // 3),
+    )
+
+
 def train_on_pictures(
     recipe: TrainRecipe,
     options: RunOptions,
     pictures: Pictures,
     source: Path,
     watcher: Watcher | None = None,
+    *,
+    weights: str | None = None,
 ) -> TrainResult:
     """Trains on the train split, validates on the validation split, and reads the test split once, at the end.
 
@@ -83,9 +103,10 @@ def train_on_pictures(
         pictures: the splits.
         source: the folder or CSV file that they are of, for cifar-export on this machine.
         watcher: sees batches and epochs; None for nobody.
+        weights: what a backbone begins with, ``imagenet`` or the path of a weights file; None for fresh weights.
 
     Raises:
-        InputError: a class has no picture to train on.
+        InputError: a class has no picture to train on, or the weights cannot be had.
         UsageError: the run to resume was started on other pictures.
         CifarEdgeError: see :func:`cifar_train.training.train`.
     """
@@ -96,10 +117,14 @@ def train_on_pictures(
     )
     if options.resume:
         _check_same(folder, now)
-    # train refuses a folder that holds another run, whose file must stay.
-    if options.resume or options.force or not (folder / "state.json").exists():
-        write_source(folder, now)
     splits = pictures.splits
+    # train refuses a folder that holds another run, whose files must stay.
+    if options.resume or options.force or not (folder / "state.json").exists():
+        if weights is not None:
+            select_backend(recipe.backend, recipe.device)
+            resume = options.resume
+            recipe = begin_transfer(recipe, weights, splits["train"], folder, resume=resume)
+        write_source(folder, now)
     return train(
         recipe,
         replace(options, final=True),

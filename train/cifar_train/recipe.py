@@ -20,7 +20,9 @@ ValidationRule = Literal["validation split", "last fifth of official-train"]
 Flip = Literal["none", "random", "alternating"]
 Distribute = Literal["none", "devices", "workers"]
 Monitor = Literal["training loss", "validation accuracy"]
-Network = Literal["edge-xs", "edge-s", "edge-m"]
+Network = Literal[
+    "edge-xs", "edge-s", "edge-m", "mobilenet-v2", "mobilenet-v3-small", "efficientnet-v2-b0"
+]
 AugmentationPreset = Literal["photographs", "no-flip", "none"]
 Sampling = Literal["every image once", "class-balanced"]
 
@@ -132,6 +134,8 @@ class TrainRecipe:
             BatchNorm statistics estimated anew; None for the weights themselves.
         distillation: how a teacher's scores join the labels; None for labels alone.
         fold: training images to leave out; None for none.
+        initial_sha256: of the weights in the run folder that training begins with, BatchNorm then staying in inference
+            mode; None for fresh weights.
         seed: of the initial weights, the order, the augmentation and the dropout.
         backend: the Keras backend.
         device: where it runs.
@@ -161,6 +165,7 @@ class TrainRecipe:
     ema: float | None = None
     distillation: Distillation | None = None
     fold: Fold | None = None
+    initial_sha256: str | None = None
     seed: int = 0
     backend: Backend = "tensorflow"
     device: Device = "auto"

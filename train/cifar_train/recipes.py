@@ -108,11 +108,14 @@ QUICK = replace(
     ema=None,
 )
 
-# What --network names: the architectures of the recipes above, and the smallest, for pictures of one's own.
+# What --network names, for pictures of one's own: the architectures of the recipes above, the smallest, and backbones.
 NETWORKS: Mapping[Network, Architecture] = {
     "edge-xs": "edge-xs",
     "edge-s": EDGE_S.architecture,
     "edge-m": EDGE_M.architecture,
+    "mobilenet-v2": "mobilenet-v2",
+    "mobilenet-v3-small": "mobilenet-v3-small",
+    "efficientnet-v2-b0": "efficientnet-v2-b0",
 }
 
 RECIPES = {

@@ -22,6 +22,7 @@ from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.contract import ResizeFilter
 from cifar_runtime.errors import UsageError
 from cifar_train.networks import Architecture
+from cifar_train.networks.backbones import BACKBONES
 from cifar_train.recipe import (
     AugmentationPreset,
     Backend,
@@ -46,7 +47,7 @@ EXAMPLES = """\
   cifar-train --data photos -o runs/mine             # your own pictures, one folder a class
 """
 
-_NO_TEACHER = "none"
+_NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class PictureOptions:
         resize: how pictures are scaled to that.
         network: how large a model.
         augment: how pictures vary.
+        weights: what a backbone begins with, ``imagenet`` or a file's path; None for fresh weights.
         changed: takes the recipe for the pictures and gives it with what other options say instead.
     """
 
@@ -67,6 +69,7 @@ class PictureOptions:
     resize: ResizeFilter
     network: Network
     augment: AugmentationPreset
+    weights: str | None
     changed: Callable[[TrainRecipe], TrainRecipe]
 
 
@@ -192,7 +195,12 @@ def _add_picture_options(parser: Parser) -> None:
         "--network",
         type=choice(list(NETWORKS)),
         metavar="|".join(NETWORKS),
-        help="how large a model (default: edge-s)",
+        help="a network for devices, or one of Keras' backbones to train further (default: edge-s)",
+    )
+    group.add_argument(
+        "--weights",
+        metavar="imagenet|FILE|none",
+        help="what a backbone begins with: Keras' download, or a weights file without top (default: imagenet)",
     )
     add_picture_options(group)
     group.add_argument(
@@ -205,19 +213,21 @@ def _add_picture_options(parser: Parser) -> None:
 
 def _check_options(parser: Parser, given: argparse.Namespace) -> None:
     """Refuses options of CIFAR-10's recipes with pictures, and those of pictures without."""
-    of_pictures = ("network", "size", "resize", "augment")
+    of_pictures = ("network", "weights", "size", "resize", "augment")
     of_recipes = ("recipe", "architecture", "teacher", "fold", "final")
     for name in of_recipes if given.data else of_pictures:
         if getattr(given, name):
             other = "belongs to the recipes for CIFAR-10" if given.data else "needs --data FOLDER"
             parser.error(f"--{name} {other}")
+    if given.weights and given.network not in BACKBONES:
+        parser.error(f"--weights needs --network {'|'.join(BACKBONES)}")
     if given.data and given.distribute == "workers":
         parser.error("--distribute workers belongs to the recipes for CIFAR-10")
 
 
 def _command_line(given: argparse.Namespace) -> CommandLine:
     recipe = _changed(RECIPES[given.recipe or "edge-s"], given)
-    if given.teacher == _NO_TEACHER:
+    if given.teacher == _NONE:
         recipe = replace(recipe, distillation=None)
     name = "mine" if given.data else recipe.name
     options = RunOptions(
@@ -226,7 +236,7 @@ def _command_line(given: argparse.Namespace) -> CommandLine:
         resume=given.resume,
         force=given.force,
         licence=given.licence,
-        teacher=None if given.teacher in (None, _NO_TEACHER) else Path(given.teacher),
+        teacher=None if given.teacher in (None, _NONE) else Path(given.teacher),
         tensorboard=given.tensorboard,
     )
     return CommandLine(
@@ -245,8 +255,15 @@ def _picture_options(given: argparse.Namespace) -> PictureOptions:
         resize=given.resize or "bicubic",
         network=given.network or "edge-s",
         augment=given.augment or "photographs",
+        weights=_weights(given),
         changed=partial(_changed, given=given),
     )
+
+
+def _weights(given: argparse.Namespace) -> str | None:
+    if given.network not in BACKBONES or given.weights == _NONE:
+        return None
+    return given.weights or "imagenet"
 
 
 def _changed(recipe: TrainRecipe, given: argparse.Namespace) -> TrainRecipe:
@@ -309,7 +326,12 @@ def _train_on_pictures(asked: CommandLine, given: PictureOptions) -> "tuple[Trai
     from cifar_data.pictures.load import load_pictures, picture_contract
     from cifar_data.pictures.report import check_trainable, report_document, report_lines
     from cifar_train.engine.backend import select_backend
-    from cifar_train.pictures import network_line, picture_recipe, train_on_pictures
+    from cifar_train.pictures import (
+        fine_tuning_recipe,
+        network_line,
+        picture_recipe,
+        train_on_pictures,
+    )
     from cifar_train.run.class_report import plain_sentence
 
     line = ProgressLine("decoding", quiet=asked.quiet)
@@ -325,12 +347,15 @@ def _train_on_pictures(asked: CommandLine, given: PictureOptions) -> "tuple[Trai
     for sentence in report_lines(report_document(pictures)):
         line.say(sentence)
     check_trainable(pictures)
-    recipe = given.changed(picture_recipe(pictures, given.network, given.augment))
+    recipe = picture_recipe(pictures, given.network, given.augment)
+    recipe = given.changed(recipe if given.weights is None else fine_tuning_recipe(recipe))
     select_backend(recipe.backend, recipe.device)
     line.say(network_line(recipe, pictures))
     watcher = PrintingWatcher(recipe.epochs, quiet=asked.quiet)
     with _advice_on_interrupt(watcher, asked.options):
-        result = train_on_pictures(recipe, asked.options, pictures, given.source, watcher)
+        result = train_on_pictures(
+            recipe, asked.options, pictures, given.source, watcher, weights=given.weights
+        )
     return result, plain_sentence(result.evaluations[-1])
 
 

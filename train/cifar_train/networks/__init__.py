@@ -31,6 +31,9 @@ Architecture = Literal[
     "edge-mb-m",
     "quick-res",
     "airbench",
+    "mobilenet-v2",
+    "mobilenet-v3-small",
+    "efficientnet-v2-b0",
 ]
 
 
@@ -57,7 +60,9 @@ def build(
         >>> build("quick-res", input_shape=(16, 24, 3), num_classes=5).output_shape
         (None, 5)
     """
-    from cifar_train.networks import airbench, edge, notebook
+    from functools import partial
+
+    from cifar_train.networks import airbench, backbones, edge, notebook
     from cifar_train.networks.blocks import Head
 
     builders: dict[Architecture, Callable[[Shape, Head], Any]] = {
@@ -74,6 +79,7 @@ def build(
         "edge-mb-m": edge.edge_mb_m,
         "quick-res": edge.quick_res,
         "airbench": airbench.airbench,
+        **{name: partial(backbones.with_head, name) for name in backbones.BACKBONES},
     }
     if architecture not in builders:
         raise UsageError(
