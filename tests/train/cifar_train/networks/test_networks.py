@@ -10,6 +10,8 @@ from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import UsageError
 from cifar_train import networks
 from cifar_train.networks import Architecture, set_initial_weights
+from cifar_train.networks.backbones import BACKBONES
+from cifar_train.networks.count import multiply_accumulates
 
 # Weights and multiply-accumulates of convolutions and dense layers, counted from the lists of layers by another script.
 SIZES = {
@@ -53,7 +55,24 @@ def test_weights_and_macs_are_the_known_ones(name: Architecture) -> None:
 
 
 def test_every_network_is_named_here() -> None:
-    assert {*SIZES, "seed-cnn"} == set(get_args(Architecture))
+    assert {*SIZES, "seed-cnn", *BACKBONES} == set(get_args(Architecture))
+
+
+@pytest.mark.parametrize("name", ["edge-xs", "edge-mix-s", "edge-mix-m"])
+def test_larger_pictures_cost_one_to_four_times_as_much(name: Architecture) -> None:
+    """An edge network halves a picture until its shorter side is 32 to 63."""
+    model = networks.build(name, input_shape=(64, 64, 3), num_classes=10)
+    before = model.layers[2].output.shape[1]
+    assert before == 32
+    for size in ((63, 63), (64, 80), (96, 96)):
+        larger = networks.build(name, input_shape=(*size, 3), num_classes=10)
+        assert SIZES[name][1] < multiply_accumulates(larger) < 4.01 * SIZES[name][1]
+
+
+def test_edge_xs_keeps_its_promise() -> None:
+    model = build("edge-xs")
+    assert model.count_params() == 42_618  # of at most 50,000
+    assert multiply_accumulates(model) == SIZES["edge-xs"][1]  # of at most 5 million
 
 
 def test_edge_res_s_has_its_published_parameters() -> None:
