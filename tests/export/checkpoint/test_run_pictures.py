@@ -72,7 +72,7 @@ def test_the_runs_own_pictures_calibrate_and_judge(made: Path, run: Path) -> Non
     assert str(made) not in json.dumps(card)
 
 
-def test_what_the_run_does_not_prove_is_refused(made: Path, run: Path) -> None:
+def test_what_the_run_does_not_prove_is_refused(run: Path) -> None:
     checkpoint = open_checkpoint(run / "model.keras")
     recipe = recipe_of(run)
     assert run_pictures(recipe, checkpoint) is not None
