@@ -134,7 +134,17 @@ def test_no_caption_is_longer_than_300_characters() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["own-model", "int8-accuracy", "board", "benchmarks", "training", "ci", "report", "glossary"],
+    [
+        "own-pictures",
+        "own-model",
+        "int8-accuracy",
+        "board",
+        "benchmarks",
+        "training",
+        "ci",
+        "report",
+        "glossary",
+    ],
 )
 def test_every_page_opens_with_the_question_that_it_answers(page: str) -> None:
     _, first, *_ = (ROOT / "docs" / f"{page}.md").read_text("utf-8").split("\n\n")

@@ -3,7 +3,6 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +10,6 @@ from typing import Literal
 from cifar_data.image_folder import class_names
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import read_once
-from cifar_runtime.image import IMAGE_SUFFIXES
 from cifar_runtime.image_files import image_files
 
 Part = Literal["train", "validation", "test"]
@@ -51,7 +49,7 @@ class Listing:
         root: where the names of the pictures begin.
         labels: class names, sorted.
         files: the pictures, ordered by label, then by name.
-        ignored: how many other files lie beside them, by suffix.
+        ignored: how many pictures are of formats that this does not decode, by suffix.
     """
 
     name: str
@@ -89,36 +87,25 @@ def _from_folder(folder: Path) -> Listing:
 def _listing(root: Path, parents: dict[Path, Part | None]) -> Listing:
     """The pictures in the class folders of ``parents``."""
     labels = tuple(sorted({name for parent in parents for name in class_names(parent)}))
-    files = [
-        Found(name=path.relative_to(root).as_posix(), label=label, part=part)
+    walks = [
+        (image_files(parent / folder, recursive=True), label, part)
         for parent, part in parents.items()
         for label, folder in enumerate(labels)
-        for path in _pictures(parent / folder)
+        if (parent / folder).is_dir()
     ]
+    files = [
+        Found(name=Path(path).relative_to(root).as_posix(), label=label, part=part)
+        for walk, label, part in walks
+        for path in walk.images
+    ]
+    suffixes = Counter(Path(path).suffix.lower() for walk, *_ in walks for path in walk.undecodable)
     return Listing(
         name=root.resolve().name or "pictures",
         root=root,
         labels=labels,
         files=_in_order(files),
-        ignored=_ignored(parent / folder for parent in parents for folder in labels),
+        ignored=dict(sorted(suffixes.items())),
     )
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return [Path(name) for name in image_files(folder, recursive=True).images]
-
-
-def _ignored(folders: Iterator[Path]) -> dict[str, int]:
-    """How many files are no pictures by their suffix, by suffix."""
-    suffixes = [
-        path.suffix.lower() or path.name
-        for folder in folders
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not path.name.startswith(".")
-        and path.suffix.lower() not in IMAGE_SUFFIXES
-    ]
-    return dict(sorted(Counter(suffixes).items()))
 
 
 def _from_csv(path: Path) -> Listing:

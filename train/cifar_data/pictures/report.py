@@ -80,7 +80,7 @@ def remarks(document: dict[str, Any]) -> list[str]:
         _some("not used, a held-out picture looks the same in this size", document["look_alikes"]),
         _some("held out by hand, the class is small", document["lent"]),
         _some(
-            "no pictures by their suffix",
+            "formats that cannot be decoded, save these as JPEG or PNG",
             [f"{count} of {suffix}" for suffix, count in document["ignored"].items()],
         ),
         *_about_classes(document["classes"]),

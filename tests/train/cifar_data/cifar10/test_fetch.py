@@ -351,7 +351,11 @@ def test_a_wrong_folder_exits_3_and_says_why(
             2,
             "--from PATH and --source exclude each other",
         ),
-        (["fetsh"], 2, "'fetsh' is not one of fetch, verify, info (did you mean fetch?)"),
+        (
+            ["fetsh"],
+            2,
+            "'fetsh' is not one of fetch, verify, info, check, export (did you mean fetch?)",
+        ),
         ([], 2, "the following arguments are required"),
     ],
 )
