@@ -134,7 +134,7 @@ def _folded(source: Source, rescaling: RescalingRule) -> Folded:
 
 
 def _prepared(plain: ReadyModel, source: Source, progress: Progress) -> ReadyModel:
-    result = prepare(plain.folded, plain.calibration_feed)
+    result = prepare(plain.folded, plain.calibration_feed, source.compared_images)
     num_folded = _batch_norms(source.adapted) - _batch_norms(plain.folded.model)
     progress(f"for int8: folded {num_folded} BatchNorms, {result.summary}")
     for note in plain.folded.notes:

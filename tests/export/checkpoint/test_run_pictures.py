@@ -56,7 +56,16 @@ def recipe_of(run: Path) -> ExportRecipe:
 
 
 def test_the_runs_own_pictures_calibrate_and_judge(made: Path, run: Path) -> None:
-    argv = [str(run / "model.keras"), "-o", str(run), "--quantize", "int8", "--max-accuracy-drop", "10pp", "-q"]
+    argv = [
+        str(run / "model.keras"),
+        "-o",
+        str(run),
+        "--quantize",
+        "int8",
+        "--max-accuracy-drop",
+        "10pp",
+        "-q",
+    ]
     assert main([*argv, "--min-agreement", "0.8"]) == 0
     artefact = open_artefact(run / "model-int8.tflite")
     assert artefact.contract.labels == ("blue", "green", "red")

@@ -91,7 +91,7 @@ def test_preparing_for_int8_pools_globally_and_reports_it() -> None:
     from keras import layers
 
     folded = fold(network(layers.AveragePooling2D(8, name="mean")))
-    prepared = prepare(folded, FEED)
+    prepared = prepare(folded, FEED, IMAGES)
     assert prepared.report["pooled_globally"] == ["mean"]
     assert named(prepared.folded.model) == ["GlobalAveragePooling2D"]
 
