@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_eval.models.keras import mapped_pixels
+from cifar_eval.models.input_mapping import InputMapping
 from cifar_export.int8.bias_correction import correct_biases
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.equalize import equalize
@@ -58,7 +58,8 @@ def prepare(folded: Folded, feed: RepresentativeDataset, compared: NDArray[np.ui
     Raises:
         ArtefactError: a step that is exact on paper changed the scores.
     """
-    inputs = mapped_pixels(compared, (folded.multiplier, folded.offset))
+    mapping = InputMapping(multiplier=folded.multiplier, offset=folded.offset)
+    inputs = mapping.inputs(compared)
     model, report = folded.model, {}
     for name, rewriting, is_exact in _PASSES:
         result = rewriting(model, feed)
