@@ -15,7 +15,7 @@ jsonschema = pytest.importorskip("jsonschema")
 referencing = pytest.importorskip("referencing")
 SCHEMAS: dict[str, Any] = {
     path.name: json.loads(path.read_text())
-    for package in ("cifar_runtime", "cifar_bench", "cifar_export")
+    for package in ("cifar_runtime", "cifar_eval", "cifar_bench", "cifar_export")
     for path in (resources.files(package) / "schemas").iterdir()
     if path.name.endswith(".schema.json")
 }

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from cifar_eval.layers.onnx_layers import OnnxTrace
 from cifar_eval.models.exported import open_measured
 from cifar_eval.models.protocols import is_checkpoint
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.documents import to_document
+from cifar_runtime.documents import OMITTED, to_document
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 
 NUM_LAYER_IMAGES = 32
@@ -41,16 +41,16 @@ class Explanation:
         errors: by layer, worst first; None where they could not be compared.
         reason: why they could not; None where they could.
         next_commands: exports worth trying, the cheapest first, with words in capitals for the user's own files and
-            folders; empty where calibration had no part.
+            folders; empty where calibration had no part; no document holds them.
     """
 
     errors: LayerErrors | None
     reason: str | None
-    next_commands: tuple[str, ...]
+    next_commands: tuple[str, ...] = field(metadata=OMITTED)
 
     def to_json(self) -> dict[str, Any]:
-        """The layers as JSON-ready data; commands name folders of this machine and stay out."""
-        return {"errors": to_document(self.errors), "reason": self.reason}
+        """The layers as JSON-ready data."""
+        return to_document(self)
 
 
 def explain(
