@@ -7,11 +7,20 @@ from typing import get_args
 from cifar_bench.variants import variants_from_names
 from cifar_data.split_names import BenchSplit
 from cifar_runtime.errors import UsageError
+from cifar_runtime.formats.known_formats import MAX_THREADS
 
 
 def _check_positive(name: str, value: int) -> None:
     if value < 1:
         raise UsageError(f"{name} is {value}, expected 1 or more.", hint=f"Raise {name}.")
+
+
+def _check_threads(counts: tuple[int, ...]) -> None:
+    for count in counts:
+        if not 1 <= count <= MAX_THREADS:
+            raise UsageError(
+                f"threads is {count}, expected 1 to {MAX_THREADS}.", hint="Give a number of these."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +115,7 @@ class BenchRecipe:
             )
         if self.limit is not None:
             _check_positive("limit", self.limit)
-        for count in self.threads:
-            _check_positive("threads", count)
+        _check_threads(self.threads)
         if not self.threads or len(set(self.threads)) != len(self.threads):
             raise UsageError(
                 f"threads are {', '.join(map(str, self.threads)) or 'none'}, expected one or more "
