@@ -12,10 +12,13 @@ import pytest
 PUBLIC = {
     "cifar_data": {
         "FetchRecipe",
+        "Pictures",
         "Split",
         "calibration_sample",
         "fetch",
+        "load_pictures",
         "load_split",
+        "picture_contract",
         "read_image_folder",
         "test_sample",
     },

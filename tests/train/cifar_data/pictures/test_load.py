@@ -199,10 +199,13 @@ def test_the_report_names_what_is_odd(folder: Path, follows: Callable[[str, obje
     assert "cat has 19 pictures, dog 8: training draws each class equally often" in text
 
 
-def test_a_run_finds_its_pictures_again_and_notices_others(folder: Path, tmp_path: Path) -> None:
+def test_a_run_finds_its_pictures_again_and_notices_others(
+    folder: Path, tmp_path: Path, follows: Callable[[str, object], bool]
+) -> None:
     pictures = load_pictures(folder, CONTRACT)
     source = PictureSource(path=folder, contract=CONTRACT, splits=pictures.splits_document())
     write_source(tmp_path / "run", source)
+    assert follows("picture-source", json.loads((tmp_path / "run" / "data.json").read_text()))
     assert read_source(tmp_path / "run") == source
     assert load_source(source).splits_document() == source.splits
     for seed in range(100, 120):
