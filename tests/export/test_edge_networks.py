@@ -17,6 +17,7 @@ from cifar_runtime.formats.onnx_graph import onnx_graph
 from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_train import networks
 from cifar_train.networks import Architecture
+from cifar_train.networks.backbones import BACKBONES
 
 PEERS = Path(__file__).parents[2].parent / "shared" / "peers" / "mlperf-tiny"
 OPERATORS = {
@@ -29,13 +30,14 @@ OPERATORS = {
     "SOFTMAX",
 }
 ALWAYS = ("resnet8", "edge-mb-s")
-NOT_FOR_DEVICES = ("notebook", "seed-cnn", "airbench")
+# Keras' backbones have operators of their own, and are for larger pictures.
+OTHERS = ("notebook", "seed-cnn", "airbench", *BACKBONES)
 NAMES = [
     *ALWAYS,
     *(
         pytest.param(name, marks=pytest.mark.full_data)
         for name in get_args(Architecture)
-        if name not in (*ALWAYS, *NOT_FOR_DEVICES)
+        if name not in (*ALWAYS, *OTHERS)
     ),
 ]
 
