@@ -181,7 +181,7 @@ def test_the_card_holds_accuracy_under_corruptions_of_both_models(
 
     split = read_image_folder(folders / "test", labels=LABELS, contract=pixels(16), limit=12)
     images, classes = split.images, split.labels
-    keras_model = keras.saving.load_model(recipe.checkpoint)
+    keras_model = keras.saving.load_model(recipe.source.checkpoint)
     damaged = corrupted(images, "gaussian_noise", 2, seed=0)
     expected = keras_model.predict(damaged.astype(np.float32), verbose=0).argmax(axis=1)
     for result in results:
