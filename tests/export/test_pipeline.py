@@ -58,7 +58,7 @@ def test_every_pair_of_format_and_precision_is_published(
         "small-int8.onnx",
     ]
     cards = [card_path(result.path).name for result in results]
-    assert sorted(path.name for path in recipe.output.iterdir()) == sorted([*names, *cards])
+    assert sorted(path.name for path in recipe.publish.output.iterdir()) == sorted([*names, *cards])
 
 
 def test_artefacts_decide_like_keras(results: tuple[ExportResult, ...], small_model: Any) -> None:

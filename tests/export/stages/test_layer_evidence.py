@@ -51,7 +51,7 @@ def strict(checkpoint: Path, folder: Path, **parts: Any) -> ExportRecipe:
 def failed(recipe: ExportRecipe, name: str) -> tuple[ExportGateError, dict[str, Any]]:
     with pytest.raises(ExportGateError) as caught:
         export(recipe)
-    document = recipe.output / f"{name}.failed.parity.json"
+    document = recipe.publish.output / f"{name}.failed.parity.json"
     return caught.value, json.loads(document.read_text())
 
 
@@ -63,7 +63,7 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
     recipe = strict(checkpoint, tmp_path, formats=("tflite", "onnx"))
     with pytest.raises(ExportGateError) as caught:
         export(recipe)
-    assert sorted(path.name for path in recipe.output.iterdir()) == [
+    assert sorted(path.name for path in recipe.publish.output.iterdir()) == [
         "small-int8.onnx.failed.parity.json",
         "small-int8.tflite.failed.parity.json",
     ]
@@ -94,7 +94,7 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
         assert failure.layers.errors == expected
         assert expected.layers[0].sqnr_db is not None
         assert expected.layers[0].sqnr_db < 20  # so bad is a range of black
-        written = json.loads((recipe.output / f"{failure.name}.failed.parity.json").read_text())
+        written = json.loads((recipe.publish.output / f"{failure.name}.failed.parity.json").read_text())
         assert written["layers"] == json.loads(json.dumps(to_document(failure.layers)))
         worst = expected.layers[0]
         named = (
