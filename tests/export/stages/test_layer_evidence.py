@@ -94,7 +94,9 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
         assert failure.layers.errors == expected
         assert expected.layers[0].sqnr_db is not None
         assert expected.layers[0].sqnr_db < 20  # so bad is a range of black
-        written = json.loads((recipe.publish.output / f"{failure.name}.failed.parity.json").read_text())
+        written = json.loads(
+            (recipe.publish.output / f"{failure.name}.failed.parity.json").read_text()
+        )
         assert written["layers"] == json.loads(json.dumps(to_document(failure.layers)))
         worst = expected.layers[0]
         named = (
