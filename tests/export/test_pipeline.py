@@ -369,8 +369,8 @@ def test_a_model_of_another_size_needs_labels_and_images(save: Save, tmp_path: P
         export(export_recipe(checkpoint=path, output=tmp_path))
     assert str(caught.value) == (
         f"{path}: takes (96, 96, 3) and gives 5 scores, not (32, 32, 3) and 10 as CIFAR-10, so there "
-        "are no images to verify the export on. Give --labels FILE (or --contract FILE) and --eval-data "
-        "DIR (class folders)."
+        "are no images to verify the export on. Give --eval-data DIR (class folders), and --labels FILE if "
+        "the scores are not in their sorted order."
     )
 
 
