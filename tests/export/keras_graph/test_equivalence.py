@@ -213,7 +213,7 @@ def test_a_layer_whose_configuration_lacks_something_is_named(
     message = str(caught.value)
     assert caught.value.exit_code == 4
     assert message.startswith(
-        "net: copied for the export, it computes something else from layer 'leaky' (LeakyReLU) on: "
+        "net.keras: copied for the export, it computes something else from layer 'leaky' (LeakyReLU) on: "
         "the scores of 32 images are off by "
     )
     assert message.endswith(
@@ -236,7 +236,7 @@ def test_a_layer_that_folds_wrongly_is_named(
 
     monkeypatch.setattr(folding, "batch_norm_affine", without_variance)
     with pytest.raises(
-        ArtefactError, match=r"^net: folded for the export, .* from layer 'batch_norm'"
+        ArtefactError, match=r"^net\.keras: folded for the export, .* from layer 'batch_norm'"
     ):
         export(_recipe(path))
 

@@ -71,5 +71,5 @@ def test_the_layer_that_cannot_be_converted_is_named(
             )
         )
     assert caught.value.exit_code == 4
-    assert caught.value.message.startswith(f"odd: {message}")
+    assert caught.value.message.startswith(f"odd.keras: {message}")
     assert caught.value.hint
