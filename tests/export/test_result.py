@@ -55,7 +55,7 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports end as ``OUTCOMES`` says, without a checkpoint."""
 
     def open_source(_recipe: Any, _progress: Any) -> Any:
-        return SimpleNamespace(checkpoint=None)
+        return SimpleNamespace(checkpoint=None, pictures=None)
 
     monkeypatch.setattr(pipeline, "open_source", open_source)
     monkeypatch.setattr(pipeline, "ready_models", lambda *_: dict.fromkeys(OUTCOMES))
