@@ -2,18 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from cifar_export.recipe import DELIVERED_FROM, Delivery, ExportRecipe
 from cifar_export.result import ExportResult
+from cifar_export.targets.known_targets import Key
 
 Progress = Callable[[str], None]
 
 
-def deliver(result: ExportResult, recipe: ExportRecipe, progress: Progress) -> ExportResult:
+def deliver(
+    key: Key, result: ExportResult, recipe: ExportRecipe, progress: Progress
+) -> ExportResult:
     """The result, with a remark on each folder that was written beside the artefact.
 
     Args:
-        result: a published artefact.
+        key: the artefact's format and precision.
+        result: the published artefact.
         recipe: names the deliveries.
         progress: takes a sentence whenever one begins.
 
@@ -23,32 +28,29 @@ def deliver(result: ExportResult, recipe: ExportRecipe, progress: Progress) -> E
         MissingDependencyError: a package that a delivery needs is not installed.
     """
     for delivery in recipe.publish.deliveries:
-        model_format, quantize = DELIVERED_FROM[delivery]
-        if result.path.name.endswith(f"-{quantize}.{model_format}"):
+        if DELIVERED_FROM[delivery] == key:
             progress(f"writing {_WORDS[delivery]} of {result.path.name}")
-            result = replace(result, remarks=(*result.remarks, _WRITERS[delivery](result, recipe)))
+            folder = recipe.publish.output / f"{result.name}-{delivery}"
+            written = _written(delivery, result.path, folder, force=recipe.publish.force)
+            remark = f"{folder}: {_WORDS[delivery]}, {written}"
+            result = replace(result, remarks=(*result.remarks, remark))
     return result
 
 
-def _firmware(result: ExportResult, recipe: ExportRecipe, engine: Delivery) -> str:
+def _written(delivery: Delivery, model: Path, folder: Path, *, force: bool) -> str:
+    """What was written, in a few words."""
+    if delivery == "web":
+        from cifar_export.web.site import write_site
+
+        site = write_site(model, folder, force=force)
+        engine = " ".join(site.engine)
+        return f"{len(site.files)} files, {site.size_bytes:,} bytes, {engine}"
     from cifar_export.firmware.write import write_firmware
 
-    folder = recipe.publish.output / f"{result.name}-{engine}"
-    report = write_firmware(result.path, folder, engine="c" if engine == "c" else "tflm")
+    firmware = write_firmware(model, folder, engine=delivery)
     return (
-        f"{folder}: {_WORDS[engine]}, arena {report.arena_bytes:,} bytes, constants "
-        f"{report.constant_bytes:,} bytes, {report.num_vectors} golden vectors to replay"
-    )
-
-
-def _site(result: ExportResult, recipe: ExportRecipe) -> str:
-    from cifar_export.web.site import write_site
-
-    folder = recipe.publish.output / f"{result.name}-web"
-    report = write_site(result.path, folder, force=recipe.publish.force)
-    return (
-        f"{folder}: {_WORDS['web']}, {len(report.files)} files, {report.size_bytes:,} bytes, "
-        f"{report.engine[0]} {report.engine[1]}"
+        f"arena {firmware.arena_bytes:,} bytes, constants {firmware.constant_bytes:,} bytes, "
+        f"{firmware.num_vectors} golden vectors to replay"
     )
 
 
@@ -56,9 +58,4 @@ _WORDS: dict[Delivery, str] = {
     "c": "C99 without an interpreter",
     "tflm": "files for TensorFlow Lite Micro",
     "web": "a page that classifies in a browser",
-}
-_WRITERS: dict[Delivery, Callable[[ExportResult, ExportRecipe], str]] = {
-    "c": lambda result, recipe: _firmware(result, recipe, "c"),
-    "tflm": lambda result, recipe: _firmware(result, recipe, "tflm"),
-    "web": _site,
 }

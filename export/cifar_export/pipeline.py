@@ -97,7 +97,9 @@ def export(
         ready = ready_models(source, recipe, progress)
     outcomes = [_export_one(request, key, ready[key[1]], progress) for key in recipe.pairs]
     results = tuple(
-        deliver(one, recipe, progress) for one in outcomes if isinstance(one, ExportResult)
+        deliver(key, one, recipe, progress)
+        for key, one in zip(recipe.pairs, outcomes, strict=True)
+        if isinstance(one, ExportResult)
     )
     failures = tuple(one for one in outcomes if isinstance(one, ExportFailure))
     if failures:
