@@ -7,24 +7,10 @@ from cifar_export.converted import Quantization
 from cifar_runtime.contract import (
     InputContract,
     OutputContract,
-    ResizeFilter,
     ScoreKind,
 )
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.preprocess import input_table
-
-
-def pixel_contract(shape: tuple[int, int, int], resize_filter: ResizeFilter) -> InputContract:
-    """The contract of a float32 input of raw pixels."""
-    return InputContract(
-        shape=shape,
-        dtype="float32",
-        multiplier=1.0,
-        offset=0.0,
-        scale=None,
-        zero_point=None,
-        resize_filter=resize_filter,
-    )
 
 
 def quantized_contract(

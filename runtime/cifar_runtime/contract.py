@@ -156,6 +156,24 @@ class Contract:
         return asdict(self)
 
 
+def pixel_contract(shape: tuple[int, int, int], resize_filter: ResizeFilter) -> InputContract:
+    """The contract of a float32 input of raw pixels 0..255.
+
+    Args:
+        shape: (height, width, 3).
+        resize_filter: how pictures are brought to that size.
+    """
+    return InputContract(
+        shape=shape,
+        dtype="float32",
+        multiplier=1.0,
+        offset=0.0,
+        scale=None,
+        zero_point=None,
+        resize_filter=resize_filter,
+    )
+
+
 def contract_from_json(document: Mapping[str, Any]) -> Contract:
     """The contract that ``to_json`` wrote.
 

@@ -17,7 +17,7 @@ from cifar_eval.models.keras import CheckpointModel
 from cifar_eval.models.protocols import BenchmarkModel, is_checkpoint
 from cifar_eval.parity.outputs import Outputs, ScoredModel
 from cifar_eval.parity.recipe import ParityRecipe
-from cifar_runtime.contract import InputContract, ScoreKind
+from cifar_runtime.contract import InputContract, ScoreKind, pixel_contract
 
 Progress = Callable[[str], None]
 
@@ -121,15 +121,7 @@ def _contract(reference: BenchmarkModel, exported: Sequence[ExportedModel]) -> I
     """How a folder's pictures are brought to size: as the first exported model says, else bicubic."""
     if exported:
         return exported[0].contract.input
-    return InputContract(
-        shape=reference.image_shape,
-        dtype="float32",
-        multiplier=1.0,
-        offset=0.0,
-        scale=None,
-        zero_point=None,
-        resize_filter="bicubic",
-    )
+    return pixel_contract(reference.image_shape, "bicubic")
 
 
 def _score_kind(model: BenchmarkModel, scores: NDArray[np.float32]) -> ScoreKind:

@@ -25,12 +25,12 @@ from cifar_export.checkpoint.own_images import halves
 from cifar_export.checkpoint.reference import Reference, reference_of
 from cifar_export.checkpoint.reference_check import check_reference, stated_accuracy
 from cifar_export.checkpoint.run_pictures import run_pictures
-from cifar_export.contracts import output_contract, pixel_contract
+from cifar_export.contracts import output_contract
 from cifar_export.evidence.gather import EvidenceImages, load_evidence_images
 from cifar_export.int8.calibration import Calibration
 from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.recipe import ExportRecipe
-from cifar_runtime.contract import InputContract
+from cifar_runtime.contract import InputContract, pixel_contract
 from cifar_runtime.errors import ArtefactError
 
 

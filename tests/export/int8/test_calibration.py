@@ -10,10 +10,11 @@ from PIL import Image
 
 from cifar_data import packaged
 from cifar_data.choose import stratified_sample
-from cifar_export.contracts import pixel_contract, quantized_contract
+from cifar_export.contracts import quantized_contract
 from cifar_export.converted import Quantization
 from cifar_export.int8.calibration import load_calibration, reaching_both_ends, refuse_judged_images
 from cifar_export.recipe import ExportRecipe
+from cifar_runtime.contract import pixel_contract
 from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.preprocess import input_table
 

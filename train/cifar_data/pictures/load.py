@@ -13,7 +13,7 @@ from cifar_data.pictures.decode import Decoded
 from cifar_data.pictures.divide import PARTS, Division, divide
 from cifar_data.pictures.find import Listing, Part, find_pictures
 from cifar_data.split import Split
-from cifar_runtime.contract import InputContract, ResizeFilter
+from cifar_runtime.contract import InputContract, ResizeFilter, pixel_contract
 from cifar_runtime.errors import InputError
 
 
@@ -57,15 +57,7 @@ class Pictures:
 
 def picture_contract(size: tuple[int, int], resize_filter: ResizeFilter) -> InputContract:
     """How a picture becomes the raw pixels of a size, (height, width), that training sees."""
-    return InputContract(
-        shape=(*size, 3),
-        dtype="float32",
-        multiplier=1.0,
-        offset=0.0,
-        scale=None,
-        zero_point=None,
-        resize_filter=resize_filter,
-    )
+    return pixel_contract((*size, 3), resize_filter)
 
 
 def load_pictures(
