@@ -2,8 +2,9 @@
 
 import importlib.util
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from cifar_export.publish.publish import (
     write_document,
 )
 from cifar_export.qat.distil import check_data_set
-from cifar_export.recipe import CALIBRATED, ExportRecipe
+from cifar_export.recipe import CALIBRATED, ExportRecipe, OnnxActivations
 from cifar_export.result import (
     ExportConflictError,
     ExportFailure,
@@ -175,19 +176,40 @@ def _export_one(
     with staging_folder(recipe.publish.output) as folder:
         try:
             with named_by_file(request.source.checkpoint):
-                staged = stage(request, key, ready, folder)
+                staged, verification = _judged(request, key, ready, folder, progress)
         except ArtefactError as error:
             if len(recipe.pairs) == 1:
                 raise
             target = recipe.publish.output / f"{name}.{key[0]}"
             return conversion_failure(target, key, error, split=request.source.split.name)
-        verification = verified(request, staged)
-        if isinstance(verification, ArtefactError) or not verification.passed:
+        if not _passed(verification):
             return _failed(request, staged, verification, progress)
         if recipe.verbose and key[1] in CALIBRATED:
             layers = explain_layers(request, staged, progress)
             progress(layers_sentence(staged.path.name, layers))
         return _published(request, staged, verification)
+
+
+def _judged(
+    request: Request, key: Key, ready: ReadyModel, folder: Path, progress: Progress
+) -> tuple[Staged, Verification | ArtefactError]:
+    """The artefact in the folder, and how it decides: the last of the ways to make it, or the first that passes."""
+    ways: tuple[OnnxActivations, ...] = (request.recipe.onnx_activations,)
+    if key[0] == "onnx" and key[1] in CALIBRATED and ways == ("auto",):
+        ways = ("uint8", "int8")
+    for way in ways:
+        if way != ways[0]:
+            progress(f"{key[0]} {key[1]} misses its gate with {ways[0]} activations, trying {way}")
+        one = replace(request, recipe=replace(request.recipe, onnx_activations=way))
+        staged = stage(one, key, ready, folder)
+        verification = verified(one, staged)
+        if _passed(verification):
+            break
+    return staged, verification
+
+
+def _passed(verification: Verification | ArtefactError) -> TypeGuard[Verification]:
+    return isinstance(verification, Verification) and verification.passed
 
 
 def _failed(

@@ -14,6 +14,8 @@ Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int8-uin
 Delivery = Literal["c", "tflm", "web"]
 EvalSplit = Literal["auto", "test", "test-sample"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy"]
+Activations = Literal["uint8", "int8"]
+OnnxActivations = Literal["auto", "uint8", "int8"]
 InputRange = Literal["0..255", "0..1", "-1..1", "torch", "caffe"]
 QatBackend = Literal["keras", "tfmot"]
 
@@ -296,6 +298,8 @@ class ExportRecipe:
         evaluation: the images that this is measured on.
         confidence: how probabilities are calibrated, and when the artefact abstains; None for neither.
         robustness: which images are corrupted to see how accuracy holds; None for none.
+        onnx_activations: what lies between the layers of int8 ONNX models; ``auto`` is uint8, for which onnxruntime's
+            x86 kernels are made, and int8 where the gate is missed with it.
         verbose: pass the converters' messages on to stderr.
     """
 
@@ -309,11 +313,13 @@ class ExportRecipe:
     evaluation: EvaluationImages = EvaluationImages()
     confidence: ConfidenceRecipe | None = None
     robustness: RobustnessRecipe | None = None
+    onnx_activations: OnnxActivations = "auto"
     verbose: bool = False
 
     def __post_init__(self) -> None:
         _check_choices("format", self.formats, tuple(RUNNABLE))
         _check_choices("quantize", self.quantize, get_args(Quantize))
+        _check_choices("onnx activations", (self.onnx_activations,), get_args(OnnxActivations))
         self._check_pairs()
         self._check_deliveries()
         self._check_qat()

@@ -319,6 +319,26 @@ def test_a_model_that_fails_its_gate_is_not_published_and_the_others_are(
     assert not card_path(old).exists()
 
 
+def test_int8_onnx_that_misses_its_gate_is_tried_with_signed_activations(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    """A floor that nothing reaches: both ways are tried, in order, and the last is what is described."""
+    said: list[str] = []
+    recipe = export_recipe(
+        checkpoint=checkpoint,
+        output=tmp_path,
+        formats=("onnx",),
+        quantize=("int8",),
+        eval_split="test-sample",
+        min_accuracy=1.0,
+    )
+    with pytest.raises(ExportGateError):
+        export(recipe, progress=said.append)
+    assert "onnx int8 misses its gate with uint8 activations, trying int8" in said
+    failure = json.loads((tmp_path / "small-int8.onnx.failed.parity.json").read_text())
+    assert "S8S8" in failure["provenance"]["conversion"]["quantization"]
+
+
 def test_a_network_with_zero_padding_leaves_its_rescaling_to_the_contract(
     save: Save, tmp_path: Path
 ) -> None:

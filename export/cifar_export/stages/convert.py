@@ -35,6 +35,7 @@ def convert(ready: ReadyModel, key: Key, recipe: ExportRecipe) -> Converted:
                 feed=images,
                 model_name=recipe.source.checkpoint.stem,
                 method=recipe.calibration.method,
+                activations="int8" if recipe.onnx_activations == "int8" else "uint8",
                 verbose=recipe.verbose,
             )
         )

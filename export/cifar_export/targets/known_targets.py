@@ -7,9 +7,9 @@ from typing import Any
 
 from cifar_export.converted import Converted, IoType
 from cifar_export.int8.calibration import RepresentativeDataset
-from cifar_export.recipe import CalibrationMethod, Quantize
+from cifar_export.recipe import Activations, CalibrationMethod, Quantize
 from cifar_export.targets.onnx_float import onnx_float16, onnx_float32
-from cifar_export.targets.onnx_int8 import onnx_dynamic, onnx_int8
+from cifar_export.targets.onnx_int8 import StaticQuantization, onnx_dynamic, onnx_int8
 from cifar_export.targets.tflite import (
     tflite_dynamic,
     tflite_float16,
@@ -31,6 +31,7 @@ class Conversion:
         feed: calibration images as the model takes them; None for precisions that need none.
         model_name: for messages.
         method: how ranges follow from what calibration observed.
+        activations: of int8 ONNX models, between their layers.
         verbose: pass the converter's messages on to stderr.
     """
 
@@ -38,6 +39,7 @@ class Conversion:
     feed: RepresentativeDataset | None
     model_name: str
     method: CalibrationMethod = "minmax"
+    activations: Activations = "uint8"
     verbose: bool = False
 
     @property
@@ -99,9 +101,8 @@ def _onnx_int8(given: Conversion, *, io: IoType = "int8") -> Converted:
     return onnx_int8(
         _onnx_float32(given),
         given.calibration_feed,
+        StaticQuantization(io=io, method=given.method, activations=given.activations),
         model_name=given.model_name,
-        io=io,
-        method=given.method,
         verbose=given.verbose,
     )
 

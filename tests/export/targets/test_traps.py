@@ -115,7 +115,9 @@ def test_an_int8_onnx_file_survives_onnxruntimes_optimizers(
     io: IoType,
 ) -> None:
     """Trap 3: WeightBiasQuantization and U8S8 fusion change what a quantized graph computes."""
-    converted = static.onnx_int8(onnx_float32(folded), feed, model_name="small", io=io)
+    converted = static.onnx_int8(
+        onnx_float32(folded), feed, static.StaticQuantization(io=io), model_name="small"
+    )
     pixels = images.astype(np.int16) - 128 if io == "int8" else images
     batch = pixels.astype(io)
     found = _onnxruntime_scores(converted.data, batch)
@@ -131,7 +133,9 @@ def test_a_uint8_file_takes_raw_pixels_and_computes_what_the_int8_one_does(
     def converted(io: IoType) -> Converted:
         if model_format == "tflite":
             return tflite_int8(folded, feed, io=io)
-        return static.onnx_int8(onnx_float32(folded), feed, model_name="small", io=io)
+        return static.onnx_int8(
+            onnx_float32(folded), feed, static.StaticQuantization(io=io), model_name="small"
+        )
 
     inner, outer = converted("int8"), converted("uint8")
     for of_int8, of_uint8 in ((inner.input, outer.input), (inner.output, outer.output)):
@@ -156,11 +160,16 @@ def test_every_calibration_method_keeps_pixels_exact(
 ) -> None:
     """A clipped input range merges pixel values: a step must be a pixel, and the zero point -128."""
     floats = onnx_float32(folded)
-    converted = static.onnx_int8(floats, feed, model_name="small", method=method)
+    converted = static.onnx_int8(
+        floats, feed, static.StaticQuantization(method=method), model_name="small"
+    )
     assert converted.input is not None
     assert converted.input.scale == pytest.approx(1, rel=1e-6)
     assert converted.input.zero_point == -128
-    assert converted.conversion["quantization"] == f"QDQ, S8S8, per-channel, {method}"
+    assert (
+        converted.conversion["quantization"]
+        == f"QDQ, U8S8 within 16-bit sums, per-channel, {method}"
+    )
     found = _onnxruntime(converted.data, (images.astype(np.int16) - 128).astype(np.int8))
     assert (found == decisions).mean() >= 0.9
 
@@ -175,7 +184,9 @@ def test_cropped_pixels_stay_exact_too(
     random = np.random.default_rng(0)
     dense.set_weights([random.normal(size=shape) for shape in map(np.shape, dense.get_weights())])
     folded = fold(model).model
-    converted = static.onnx_int8(onnx_float32(folded), feed, model_name="cropped", method=method)
+    converted = static.onnx_int8(
+        onnx_float32(folded), feed, static.StaticQuantization(method=method), model_name="cropped"
+    )
     assert converted.input is not None
     assert (converted.input.scale, converted.input.zero_point) == (pytest.approx(1, rel=1e-6), -128)
     scores = _onnxruntime_scores(converted.data, (images.astype(np.int16) - 128).astype(np.int8))
@@ -188,10 +199,12 @@ def test_cropped_pixels_stay_exact_too(
 def test_a_float_io_onnx_file_is_quantized_before_anything_else(
     folded: Any, feed: RepresentativeDataset
 ) -> None:
-    """Behind the Transpose, onnxruntime fuses U8S8 products that saturate without VNNI: 82 % agreement."""
+    """Behind the Transpose, signed pixels went into U8S8 products that saturate without VNNI: 82 % agreement."""
     import onnx
 
-    converted = static.onnx_int8(onnx_float32(folded), feed, model_name="small", io="float32")
+    converted = static.onnx_int8(
+        onnx_float32(folded), feed, static.StaticQuantization(io="float32"), model_name="small"
+    )
     graph = onnx.load_model_from_string(converted.data).graph
     first = [node.op_type for node in graph.node if "image" in node.input]
     last = [node.op_type for node in graph.node if "scores" in node.output]
