@@ -46,6 +46,7 @@ IO_PRECISIONS: Mapping[str, Quantize] = {
     "uint8": "int8-uint8-io",
     "float": "int8-float-io",
 }
+MAX_GOLDEN = 256  # vectors in one artefact
 
 # What may change without a stated limit. float32 only reorders sums: single images of ten thousand. Half precision
 # turned 2 of 1,000 and 4 of 10,000.
@@ -271,16 +272,24 @@ class PublishOptions:
         force: replace a different artefact of the same name.
         deliveries: what is made of a published int8 artefact, in a folder beside it: ``c``, C99 without an
             interpreter; ``tflm``, files for TensorFlow Lite Micro; ``web``, a page that classifies in a browser.
+        golden: how many golden vectors an artefact carries, of whole pictures; None for eight, as fine as they can be
+            in a file of its weights, a tenth of them and 32 KiB.
     """
 
     output: Path
     force: bool = False
     deliveries: tuple[Delivery, ...] = ()
+    golden: int | None = None
 
     def __post_init__(self) -> None:
         _as_paths(self, "output")
         if self.deliveries:
             _check_choices("delivery", self.deliveries, get_args(Delivery))
+        if self.golden is not None and not 1 <= self.golden <= MAX_GOLDEN:
+            raise UsageError(
+                f"--golden {self.golden}: is no number of golden vectors, expected 1 to {MAX_GOLDEN}.",
+                hint="Eight are written without it.",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,6 +423,7 @@ class ExportRecipe:
             "min_agreement": self.gate.min_agreement,
             # Only where stated: the bytes of an artefact without a floor stay what they were.
             **({} if self.gate.min_accuracy is None else {"min_accuracy": self.gate.min_accuracy}),
+            **({} if self.publish.golden is None else {"golden": self.publish.golden}),
             "eval_split": self.evaluation.split,
             "confidence": None if self.confidence is None else self.confidence.to_json(),
             "robustness": None if self.robustness is None else self.robustness.to_json(),

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.golden_images import Grid, pack_images, unpack_images
 from cifar_runtime.plain_text import reason_of
 
 if TYPE_CHECKING:
     from cifar_runtime.classifier import Classifier
 
-MIN_VECTORS = 8
+MIN_VECTORS = 8  # as many as an export writes, unless it is asked for another number
 # XNNPACK and the reference kernels of LiteRT differ by up to five steps of an int8 output.
 INT8_TOLERANCE_STEPS = 5
 # Float kernels add in another order; half-precision arithmetic, where a device uses it, keeps 11 bits.
@@ -32,36 +33,41 @@ class GoldenVectors:
     """Inputs and the scores they must give.
 
     Attributes:
-        images: uint8, shape (n, height, width, 3), RGB, 0..255.
+        images: uint8, shape (n, height, width, channels), 0..255.
         float_scores: of the float model that the artefact was made from: float32, shape
             (n, num_classes), in real units.
         scores: of the artefact itself, same dtype and shape.
         tolerance: largest absolute difference of a score on another machine.
+        grid: rows and columns of the cells that the images are constant in, by which they are stored compressed;
+            None: each is stored as it is, as cards up to version 0.1 have them.
     """
 
     images: NDArray[np.uint8]
     float_scores: NDArray[np.float32]
     scores: NDArray[np.float32]
     tolerance: float
+    grid: Grid | None = None
 
     def __post_init__(self) -> None:
         count = len(self.images)
         shapes_fit = self.images.ndim == 4 and self.scores.ndim == 2 and len(self.scores) == count
-        if not shapes_fit or self.float_scores.shape != self.scores.shape or count < MIN_VECTORS:
+        if not shapes_fit or self.float_scores.shape != self.scores.shape or count == 0:
             raise _invalid(
                 f"shapes are {self.images.shape}, {self.float_scores.shape}, {self.scores.shape}",
-                f"one score for every class of each of {MIN_VECTORS} or more images",
+                "one score for every class of each of one image or more",
             )
         numbers = (self.float_scores, self.scores, np.asarray(self.tolerance))
         if not all(np.isfinite(array).all() for array in numbers) or not self.tolerance >= 0:
             raise _invalid("scores or tolerance are not numbers", "finite ones")
 
     def to_json(self) -> dict[str, Any]:
-        """The vectors as JSON-ready data, each image as base64 of its bytes."""
+        """The vectors as JSON-ready data, the images as text."""
         return {
             "tolerance": self.tolerance,
             "shape": list(self.images.shape[1:]),
-            "images": [base64.b64encode(image.tobytes()).decode() for image in self.images],
+            "images": _text_of(self.images)
+            if self.grid is None
+            else pack_images(self.images, self.grid),
             "float_scores": _lists_from_scores(self.float_scores),
             "scores": _lists_from_scores(self.scores),
         }
@@ -101,17 +107,19 @@ def golden_vectors(
     float_scores: NDArray[np.float32],
     own_scores: NDArray[np.float32],
     tolerance: float,
+    grid: Grid | None = None,
 ) -> GoldenVectors:
     """The golden vectors of an artefact, for its card; see :class:`GoldenVectors`.
 
     Raises:
-        ArtefactError: there are fewer than :data:`MIN_VECTORS`, or the scores are not numbers.
+        ArtefactError: there are none, or the scores are not numbers.
     """
     return GoldenVectors(
         images=np.ascontiguousarray(images),
         float_scores=float_scores,
         scores=own_scores,
         tolerance=tolerance,
+        grid=grid,
     )
 
 
@@ -135,13 +143,13 @@ def golden_from_card(card: Mapping[str, Any]) -> GoldenVectors:
             hint="Export the model again with cifar-export.",
         )
     try:
-        shape = tuple(document["shape"])
-        pixels = [base64.b64decode(text, validate=True) for text in document["images"]]
+        images, grid = _images_from(document["images"], tuple(document["shape"]))
         return GoldenVectors(
-            images=np.stack([np.frombuffer(image, np.uint8).reshape(shape) for image in pixels]),
+            images=images,
             float_scores=np.asarray(document["float_scores"], dtype=np.float32),
             scores=np.asarray(document["scores"], dtype=np.float32),
             tolerance=float(document["tolerance"]),
+            grid=grid,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _invalid(f"cannot be read: {reason_of(error)}", "what cifar-export wrote") from error
@@ -167,6 +175,20 @@ def replay(classifier: "Classifier") -> Replay:
         bit_exact=bool((found == golden.scores).all()),
         decisions_kept=int((found.argmax(axis=1) == golden.scores.argmax(axis=1)).sum()),
     )
+
+
+def _text_of(images: NDArray[np.uint8]) -> list[str]:
+    return [base64.b64encode(image.tobytes()).decode() for image in images]
+
+
+def _images_from(stored: Any, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], Grid | None]:
+    """The images of a card and the grid that they are stored on; None for a list of whole ones."""
+    if isinstance(stored, dict):
+        rows, columns = stored["grid"]
+        return unpack_images(stored, shape), (rows, columns)
+    pixels = [base64.b64decode(text, validate=True) for text in stored]
+    images = np.stack([np.frombuffer(image, np.uint8).reshape(shape) for image in pixels])
+    return images, None
 
 
 def _lists_from_scores(scores: NDArray[np.float32]) -> list[list[float]]:

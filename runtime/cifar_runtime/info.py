@@ -104,7 +104,7 @@ def without_bulk(document: Mapping[str, Any]) -> dict[str, Any]:
     card, content = dict(document["card"]), document["content"]
     if golden := card.get("golden_vectors"):
         kept = {name: golden[name] for name in ("tolerance", "shape") if name in golden}
-        card["golden_vectors"] = {"count": len(golden["images"]), **kept}
+        card["golden_vectors"] = {"count": len(golden["scores"]), **kept}
     if (provenance := card.get("provenance")) and (images := provenance.get("calibration")):
         short = {name: value for name, value in images.items() if name != "ids"}
         card["provenance"] = {**provenance, "calibration": short}

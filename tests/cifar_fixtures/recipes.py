@@ -17,7 +17,7 @@ _PARTS = {
     "source": (
         *("checkpoint", "contract", "labels", "input_range", "output_kind", "resize_filter"),
     ),
-    "publish": ("output", "force"),
+    "publish": ("output", "force", "golden"),
     "calibration": ("calibration_samples", "calibration_data", "calibration_method", "seed"),
     "gate": ("max_accuracy_drop", "min_agreement", "min_accuracy"),
     "evaluation": ("eval_split", "eval_data"),

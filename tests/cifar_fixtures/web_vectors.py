@@ -10,6 +10,7 @@ from PIL import Image
 
 from cifar_runtime.classifier import prediction_from_probabilities
 from cifar_runtime.contract import InputContract, OutputContract
+from cifar_runtime.golden_images import on_grid, pack_images
 from cifar_runtime.preprocess import centre_box, input_table
 from cifar_runtime.scores import (
     certainties_from_probabilities,
@@ -68,6 +69,7 @@ def vectors() -> dict[str, Any]:
         "tables": [_table(changes) for changes in _INPUTS],
         "predictions": [_prediction(changes, seed) for changes in _OUTPUTS for seed in range(6)],
         "over_white": _over_white(),
+        "golden": [_golden((32, 32), (32, 32)), _golden((7, 9), (3, 4))],
     }
 
 
@@ -139,6 +141,13 @@ def _over_white() -> dict[str, str]:
     white = Image.new("RGBA", (256, 256), (255, 255, 255, 255))
     laid = Image.alpha_composite(white, Image.fromarray(rgba)).convert("RGB")
     return {"rgba": _text(rgba), "rgb": _text(np.asarray(laid))}
+
+
+def _golden(size: tuple[int, int], grid: tuple[int, int]) -> dict[str, Any]:
+    cells = np.random.default_rng(3).integers(0, 256, (2, *grid, 3), dtype=np.uint8)
+    images = on_grid(cells, size)
+    golden = {"shape": [*size, 3], "images": pack_images(images, grid)}
+    return {"golden": golden, "images": [_text(image) for image in images]}
 
 
 def _text(pixels: NDArray[np.uint8]) -> str:

@@ -116,8 +116,6 @@ def test_the_card_says_where_everything_comes_from(
 def test_every_export_carries_its_contract_and_golden_vectors(
     results: tuple[ExportResult, ...], small_model: Any
 ) -> None:
-    sample = packaged.test_sample()
-    reference = small_model.predict(sample.images.astype(np.float32), verbose=0)
     for result in results:
         classifier = Classifier(result.path)
         card = classifier.artefact.card
@@ -125,12 +123,9 @@ def test_every_export_carries_its_contract_and_golden_vectors(
             document_of_card(card)
         )
         golden = golden_from_card(card)
-        positions = [
-            int(np.flatnonzero((sample.images == image).all(axis=(1, 2, 3)))[0])
-            for image in golden.images
-        ]
-        assert len(set(positions)) == 8
-        np.testing.assert_allclose(golden.float_scores, reference[positions], atol=1e-5)
+        assert len({image.tobytes() for image in golden.images}) == 8
+        reference = small_model.predict(golden.images.astype(np.float32), verbose=0)
+        np.testing.assert_allclose(golden.float_scores, reference, atol=1e-5)
         assert replay(classifier).bit_exact
         assert (card["licence"], card["golden_vectors"]["tolerance"]) == (
             None,

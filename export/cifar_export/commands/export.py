@@ -113,7 +113,10 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
             resize_filter=options.resize_filter,
         ),
         publish=PublishOptions(
-            output=options.output, force=options.force, deliveries=_deliveries(options.format)
+            output=options.output,
+            force=options.force,
+            deliveries=_deliveries(options.format),
+            golden=options.golden,
         ),
         formats=_model_formats(options.format),
         quantize=_with_io(options.quantize, options.io),
@@ -503,6 +506,13 @@ def _add_output_arguments(parser: Parser) -> None:
         help="export again in another process with another hash seed, and compare the bytes",
     )
     parser.add_argument("--force", action="store_true", help="replace a different artefact")
+    parser.add_argument(
+        "--golden",
+        type=positive_int,
+        metavar="N",
+        help="golden vectors for the self-test, of whole pictures (default: 8, coarse where the file would become "
+        "larger than its weights, a tenth of them and 32 KiB)",
+    )
     parser.add_argument(
         "--card-dir",
         type=Path,

@@ -11,10 +11,10 @@ from cifar_data.split import Split
 from cifar_eval.parity.counts import Parity, parity_from_scores
 from cifar_eval.parity.gate import Gate, judge
 from cifar_eval.parity.limits import Limits
+from cifar_export.evidence.golden import GoldenRequest, golden_of
 from cifar_runtime.classifier import Classifier
-from cifar_runtime.contract import OutputContract
 from cifar_runtime.documents import to_document
-from cifar_runtime.golden import MIN_VECTORS, GoldenVectors, golden_vectors, tolerance_of
+from cifar_runtime.golden import GoldenVectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Verification:
         parity: the paired counts.
         gates: the limits, applied.
         split: the name of the images' split.
-        golden: some of its images with both models' scores.
+        golden: some of its images, perhaps coarser, with both models' scores.
     """
 
     parity: Parity
@@ -50,7 +50,11 @@ class Verification:
 
 
 def verify(
-    path: Path, reference: NDArray[np.float32], split: Split, limits: Limits
+    path: Path,
+    reference: NDArray[np.float32],
+    split: Split,
+    limits: Limits,
+    golden: GoldenRequest,
 ) -> Verification:
     """The comparison of the artefact at ``path`` with its Keras model.
 
@@ -59,6 +63,7 @@ def verify(
         reference: the Keras model's scores of the split's images, float32, shape (n, num_classes).
         split: real images that calibration never saw.
         limits: what must hold.
+        golden: which golden vectors are wanted.
 
     Raises:
         ArtefactError: the runtime refuses the artefact, or its scores are not numbers.
@@ -66,28 +71,10 @@ def verify(
     classifier = Classifier(path)
     try:
         scores = classifier.scores(np.asarray(split.images))
+        vectors = golden_of(classifier, split, (reference, scores), golden)
     finally:
         classifier.session.close()
     parity = parity_from_scores(reference, scores, split.labels)
     return Verification(
-        parity=parity,
-        gates=judge(parity, limits),
-        split=split.name,
-        golden=_golden(reference, scores, split, classifier.artefact.contract.output),
-    )
-
-
-def _golden(
-    reference: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    split: Split,
-    output: OutputContract,
-) -> GoldenVectors:
-    """The vectors for the card, from images spread evenly over the split."""
-    positions = np.linspace(0, len(split.labels) - 1, MIN_VECTORS).round().astype(np.int64)
-    return golden_vectors(
-        np.asarray(split.images)[positions],
-        reference[positions],
-        scores[positions],
-        tolerance_of(output, scores[positions]),
+        parity=parity, gates=judge(parity, limits), split=split.name, golden=vectors
     )

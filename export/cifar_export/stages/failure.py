@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_eval.layers.explanation import Explanation
+from cifar_export.evidence.golden import golden_request
 from cifar_export.evidence.verify import Verification, verify
 from cifar_export.publish.publish import DifferentArtefactError
 from cifar_export.recipe import CALIBRATED, Quantize
@@ -27,7 +28,13 @@ def verified(request: Request, staged: Staged) -> Verification | ArtefactError:
     """
     recipe, source, quantize = request.recipe, request.source, staged.key[1]
     try:
-        return verify(staged.path, source.reference, source.split, recipe.gate.limits(quantize))
+        return verify(
+            staged.path,
+            source.reference,
+            source.split,
+            recipe.gate.limits(quantize),
+            golden_request(recipe, source.judge.scores),
+        )
     except ArtefactError as error:
         if recipe.calibration.data is None or quantize not in CALIBRATED:
             raise

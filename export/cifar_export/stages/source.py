@@ -27,6 +27,7 @@ from cifar_export.checkpoint.reference_check import check_reference, stated_accu
 from cifar_export.checkpoint.run_pictures import run_pictures
 from cifar_export.contracts import output_contract
 from cifar_export.evidence.gather import EvidenceImages, load_evidence_images
+from cifar_export.evidence.golden import check_count
 from cifar_export.int8.calibration import Calibration
 from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.recipe import ExportRecipe
@@ -44,7 +45,8 @@ class Source:
         declared: what the user declared of it.
         labels: a name for each score.
         split: the images to verify on.
-        reference: the checkpoint's scores of them, float32, shape (n, num_classes).
+        judge: what scores images as the checkpoint does.
+        reference: its scores of the split, float32, shape (n, num_classes).
         evidence: the images of what else the card says.
         pictures: the user's own that the checkpoint was trained on; None for others.
         calibration: the images that set ranges, where the folder of the split had to give them too.
@@ -55,6 +57,7 @@ class Source:
     declared: DeclaredContract
     labels: tuple[str, ...]
     split: Split
+    judge: Reference
     reference: NDArray[np.float32]
     evidence: EvidenceImages
     pictures: Pictures | None = None
@@ -115,6 +118,7 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Callable[[str], No
             f"no --calibration-data: {counted(len(calibration.ids), 'image')} of {folder}, chosen by their content, "
             f"set the ranges of int8, and the other {len(split.labels)} are measured on"
         )
+    check_count(recipe, split)
     judge = reference_of(
         checkpoint.model, mapping=declared.mapping, output_kind=recipe.source.output_kind
     )
@@ -140,6 +144,7 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Callable[[str], No
         declared=declared,
         labels=labels,
         split=split,
+        judge=judge,
         reference=reference,
         evidence=evidence,
         pictures=pictures,

@@ -194,7 +194,7 @@ def _provenance_lines(card: Mapping[str, Any]) -> Iterator[str]:
     golden = card.get("golden_vectors")
     if golden:
         yield (
-            f"golden      {len(golden['images'])} vectors, "
+            f"golden      {len(golden['scores'])} vectors, "
             f"scores within {golden['tolerance']:.3g} on other machines"
         )
 

@@ -1,9 +1,10 @@
 /** Rules for the page's JavaScript and for its tests: what a type checker does not see. */
 const BROWSER = [
-  ..."Blob ClipboardEvent DataTransfer DragEvent File HTMLButtonElement HTMLCanvasElement HTMLElement".split(" "),
-  ..."HTMLImageElement HTMLInputElement HTMLVideoElement ImageBitmap ImageData Intl MessageChannel".split(" "),
-  ..."OffscreenCanvas Request URL Worker addEventListener atob btoa caches createImageBitmap crypto".split(" "),
-  ..."document fetch globalThis location navigator performance postMessage requestAnimationFrame self".split(" "),
+  ..."Blob ClipboardEvent DataTransfer DecompressionStream DragEvent File HTMLButtonElement".split(" "),
+  ..."HTMLCanvasElement HTMLElement HTMLImageElement HTMLInputElement HTMLVideoElement ImageBitmap".split(" "),
+  ..."ImageData Intl MessageChannel OffscreenCanvas Request URL Worker addEventListener atob btoa caches".split(" "),
+  ..."createImageBitmap crypto document fetch globalThis location navigator performance postMessage".split(" "),
+  ..."requestAnimationFrame self".split(" "),
 ];
 
 export default [

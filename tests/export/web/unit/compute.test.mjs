@@ -5,6 +5,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 
 import { overWhite } from "../pages/app/decode.js";
+import { goldenImages } from "../pages/app/golden.js";
 import { centreBox, inputTable, lookUp, roundHalfEven } from "../pages/app/preprocess.js";
 import { resize } from "../pages/app/resize.js";
 import { certaintyOf, dequantize, predictionOf } from "../pages/app/scores.js";
@@ -62,4 +63,19 @@ test("scores, certainty and prediction are the runtime's", () => {
 test("every level under every alpha over white is Pillow's", () => {
   const { rgba, rgb } = vectors.over_white;
   assert.ok(Buffer.from(overWhite(new Uint8ClampedArray(bytes(rgba)))).equals(Buffer.from(bytes(rgb))));
+});
+
+for (const { golden, images } of vectors.golden) {
+  test(`golden pictures on a grid of ${golden.images.grid} unpack as in Python`, async () => {
+    assert.deepEqual(await goldenImages(golden), images.map(bytes));
+  });
+}
+
+test("a block of golden pictures that unpacks to another size is refused", async () => {
+  const [{ golden }] = vectors.golden;
+  for (const count of [1, 3]) {
+    const images = { ...golden.images, count };
+    await assert.rejects(goldenImages({ ...golden, images }), /do not unpack to/);
+  }
+  await assert.rejects(goldenImages({ ...golden, images: { ...golden.images, data: "AAAA" } }), /do not unpack to/);
 });

@@ -37,11 +37,13 @@ import { PageError } from "./errors.js";
 
 /** @typedef {{input: InputContract, output: OutputContract, labels: string[]}} Contract */
 
+/** @typedef {{encoding: string, count: number, grid: [number, number], data: string}} GoldenBlock */
+
 /**
  * @typedef {object} GoldenVectors
  * @property {number} tolerance
  * @property {[number, number, number]} shape
- * @property {string[]} images base64 of RGB bytes
+ * @property {string[] | GoldenBlock} images base64 of RGB bytes, one a picture or all in one block
  * @property {number[][]} scores
  */
 
@@ -77,7 +79,8 @@ export function checkedCard(card) {
   if (card?.schema !== CARD_SCHEMA) throw invalid("schema", card?.schema, `'${CARD_SCHEMA}'`);
   oneOf("model.format", card.model?.format, ["onnx", "tflite"]);
   checkContract(card.contract);
-  if (!Array.isArray(card.golden_vectors?.images)) {
+  const images = card.golden_vectors?.images;
+  if (!Array.isArray(images) && !Array.isArray(images?.grid)) {
     throw invalid("golden_vectors", card.golden_vectors, "pictures and their scores");
   }
   return card;

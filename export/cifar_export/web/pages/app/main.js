@@ -233,7 +233,7 @@ async function start() {
   showRows(page.selfTest, selfTestRows(result, digestChecked));
   if (!result.passed) throw new PageError(verdict(result), "");
   const desk = new Desk(classifier);
-  offerSamples(desk, goldenImages(card.golden_vectors));
+  offerSamples(desk, await goldenImages(card.golden_vectors));
   listen(desk);
   showVerdict("passed", verdict(result));
 }
