@@ -1,5 +1,7 @@
 """Contracts of checkpoints and of what is converted from them."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,14 +38,13 @@ def quantized_contract(
     is_close = (
         np.isclose(scale, multiplier, rtol=1e-3) and abs(grid_offset - offset) <= 0.51 * scale
     )
-    contract = InputContract(
-        shape=pixels.shape,
+    contract = replace(
+        pixels,
         dtype=quantization.dtype,
         multiplier=scale if is_close else multiplier,
         offset=grid_offset if is_close else offset,
         scale=scale,
         zero_point=zero_point,
-        resize_filter=pixels.resize_filter,
     )
     if not np.array_equal(input_table(contract), np.arange(lowest, lowest + 256)):
         raise ArtefactError(

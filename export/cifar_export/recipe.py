@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cifar_eval.parity.limits import Limits
-from cifar_runtime.contract import ResizeFilter, ScoreKind
+from cifar_runtime.contract import Resize, ResizeFilter, ScoreKind
 from cifar_runtime.errors import UsageError, not_one_of
 from cifar_runtime.formats.known_formats import ModelFormat
 
@@ -165,6 +165,7 @@ class SourceRecipe:
         output_kind: what the artefact returns; None for what the checkpoint does.
         resize_filter: how the runtime scales pictures to the input's size; None for antialiased bicubic: bilinear
             blurs the little that 32 pixels show, and lanczos rings around edges.
+        resize: how pictures get the input's aspect ratio; None for a centre crop.
     """
 
     checkpoint: Path
@@ -173,6 +174,7 @@ class SourceRecipe:
     input_range: InputRange | None = None
     output_kind: ScoreKind | None = None
     resize_filter: ResizeFilter | None = None
+    resize: Resize | None = None
 
     def __post_init__(self) -> None:
         _as_paths(self, "checkpoint", "labels")
@@ -180,7 +182,7 @@ class SourceRecipe:
             _check_choices("input range", (self.input_range,), get_args(InputRange))
         if self.output_kind is not None:
             _check_choices("output kind", (self.output_kind,), get_args(ScoreKind))
-        for name in ("labels", "input_range", "resize_filter"):
+        for name in ("labels", "input_range", "resize_filter", "resize"):
             if self.contract is not None and getattr(self, name) is not None:
                 flag = f"--{name.replace('_', '-')}"
                 raise UsageError(
@@ -428,6 +430,7 @@ class ExportRecipe:
             "confidence": None if self.confidence is None else self.confidence.to_json(),
             "robustness": None if self.robustness is None else self.robustness.to_json(),
             "resize_filter": self.source.resize_filter,
+            **({} if self.source.resize is None else {"resize": self.source.resize}),
         }
 
 

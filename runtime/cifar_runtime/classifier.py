@@ -112,7 +112,7 @@ class Classifier:
         """The model's scores in real units: float32, shape (n, num_classes), of the contract's kind.
 
         Args:
-            images: uint8, shape (n, height, width, 3) of the contract, RGB, 0..255.
+            images: uint8, shape (n, height, width, channels) of the contract, 0..255.
 
         Raises:
             InputError: the images have another shape or dtype.
@@ -139,7 +139,7 @@ class Classifier:
 
         Args:
             image: a path; a Pillow image of any mode; or RGB pixels, uint8, shape
-                (height, width, 3), 0..255.
+                (height, width, 3), 0..255; with as many channels as the model takes, too.
 
         Raises:
             InputError: the image cannot be read or is not a picture.
@@ -154,7 +154,7 @@ class Classifier:
         contract = self.artefact.contract
         pixels = np.empty((len(images), *contract.input.shape), dtype=np.uint8)
         for row, image in enumerate(images):
-            pixels[row] = fit_picture(_picture(image), contract.input)
+            pixels[row] = fit_picture(_picture(image, contract.input.shape[2]), contract.input)
         probabilities = probabilities_from_scores(self.scores(pixels), contract.output)
         abstained = np.zeros(len(images), dtype=bool)
         if contract.output.abstention_threshold is not None:
@@ -232,13 +232,15 @@ def prediction_from_probabilities(
     )
 
 
-def _picture(image: "str | Path | Image | NDArray[np.uint8]") -> "Image":
+def _picture(image: "str | Path | Image | NDArray[np.uint8]", channels: int) -> "Image":
+    """The picture as RGB, or with its transparency where the model takes that."""
+    keep_alpha = channels == 4
     if isinstance(image, (str, Path)):
-        return read_image(Path(image))
+        return read_image(Path(image), keep_alpha=keep_alpha)
     if isinstance(image, np.ndarray):
-        return picture_from_array(image, name="the array")
+        return picture_from_array(image, name="the array", channels=channels)
     if hasattr(image, "getexif"):  # a Pillow image, without importing Pillow to ask
-        return upright_rgb(image, name="the image")
+        return upright_rgb(image, name="the image", keep_alpha=keep_alpha)
     raise InputError(
         f"the image is a {type(image).__name__}, expected a path, a Pillow image or a uint8 array.",
         hint="Give one of these.",

@@ -15,10 +15,12 @@ from cifar_runtime.plain_text import reason_of, shortened
 TensorType = Literal["float32", "int8", "uint8"]
 ScoreKind = Literal["probabilities", "logits"]
 AbstentionScore = Literal["probability", "generalized-entropy"]
-ResizeFilter = Literal["bilinear", "bicubic", "lanczos"]
+ResizeFilter = Literal["bilinear", "bicubic", "lanczos", "bilinear-no-antialias"]
 Layout = Literal["NHWC"]
-ColourOrder = Literal["RGB"]
-Resize = Literal["centre-crop"]
+ColourOrder = Literal["RGB", "grey", "RGBA"]
+Resize = Literal["centre-crop", "stretch", "letterbox"]
+COLOUR_ORDERS: Mapping[int, ColourOrder] = {1: "grey", 3: "RGB", 4: "RGBA"}
+"""What the channels of an input are, by their number."""
 # Limits far outside of what any model needs: beyond them arithmetic in float32 loses its meaning.
 MAX_SIZE = 4096  # pixels along an axis of the input
 MAX_LABELS = 100_000
@@ -33,20 +35,22 @@ MAX_OFFSET = 1e9
 class InputContract:
     """How an image becomes the model's input tensor, shape (n, height, width, channels), NHWC.
 
-    A pixel (0..255, RGB) becomes ``real = pixel * multiplier + offset``. A quantized model then
+    A pixel (0..255) becomes ``real = pixel * multiplier + offset``. A quantized model then
     takes ``round(real / scale) + zero_point``, saturated to its dtype.
 
     Attributes:
-        shape: (height, width, channels); channels is 3.
+        shape: (height, width, channels); 3 channels, or 1 of grey, or 4 with transparency.
         dtype: element type of the tensor.
         multiplier: real units per pixel step.
         offset: real value of pixel 0.
         scale: real units per integer step; None for float32.
         zero_point: integer that stands for real 0; None for float32.
-        resize_filter: antialiased filter used after the centre crop to the input's aspect ratio.
+        resize_filter: how pixels are mixed: antialiased, as Pillow does it, or ``bilinear-no-antialias``, as Keras'
+            and TensorFlow's resizing does it unless asked otherwise.
         layout: order of the tensor's axes.
         colour_order: order of its channels.
-        resize: how a picture gets the input's aspect ratio.
+        resize: how a picture gets the input's aspect ratio: what does not fit is cut off (``centre-crop``), both sides
+            are scaled by themselves (``stretch``), or black bars are added (``letterbox``).
     """
 
     shape: tuple[int, int, int]
@@ -62,19 +66,26 @@ class InputContract:
 
     def __post_init__(self) -> None:
         sizes_are_whole = all(type(size) is int and 0 < size <= MAX_SIZE for size in self.shape)
-        if len(self.shape) != 3 or not sizes_are_whole or self.shape[2] != 3:
+        if len(self.shape) != 3 or not sizes_are_whole or self.shape[2] not in COLOUR_ORDERS:
             raise _invalid(
-                "input.shape", self.shape, f"(height, width, 3), all positive, at most {MAX_SIZE}"
+                *("input.shape", self.shape),
+                f"(height, width, channels) with 3, 1 or 4 channels, all positive, at most {MAX_SIZE}",
             )
         _check_numbers("input", self.multiplier, self.offset)
         _check_choice("input.resize_filter", self.resize_filter, get_args(ResizeFilter))
         _check_choice("input.layout", self.layout, get_args(Layout))
-        _check_choice("input.colour_order", self.colour_order, get_args(ColourOrder))
+        _check_choice("input.colour_order", self.colour_order, (COLOUR_ORDERS[self.shape[2]],))
         _check_choice("input.resize", self.resize, get_args(Resize))
         _check_range("input.multiplier", self.multiplier, MULTIPLIER_RANGE)
         if abs(self.offset) > MAX_OFFSET:
             raise _invalid("input.offset", self.offset, f"at most {MAX_OFFSET:g} on either side")
         _check_quantization("input", self.dtype, self.scale, self.zero_point)
+
+    @property
+    def filter_in_words(self) -> str:
+        """The filter for people, such as ``antialiased bicubic``."""
+        name, _, without = self.resize_filter.partition("-no-")
+        return f"{name} without antialiasing" if without else f"antialiased {name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,12 +167,15 @@ class Contract:
         return asdict(self)
 
 
-def pixel_contract(shape: tuple[int, int, int], resize_filter: ResizeFilter) -> InputContract:
+def pixel_contract(
+    shape: tuple[int, int, int], resize_filter: ResizeFilter, resize: Resize = "centre-crop"
+) -> InputContract:
     """The contract of a float32 input of raw pixels 0..255.
 
     Args:
-        shape: (height, width, 3).
+        shape: (height, width, channels).
         resize_filter: how pictures are brought to that size.
+        resize: how they get its aspect ratio.
     """
     return InputContract(
         shape=shape,
@@ -171,6 +185,8 @@ def pixel_contract(shape: tuple[int, int, int], resize_filter: ResizeFilter) -> 
         scale=None,
         zero_point=None,
         resize_filter=resize_filter,
+        colour_order=COLOUR_ORDERS.get(shape[2], "RGB"),
+        resize=resize,
     )
 
 
@@ -181,10 +197,10 @@ def contract_from_json(document: Mapping[str, Any]) -> Contract:
         ArtefactError: a field is missing, unknown, or of the wrong kind.
     """
     try:
+        shape = tuple(document["input"]["shape"])
+        order = COLOUR_ORDERS.get(shape[2], "RGB") if len(shape) == 3 else "RGB"
         return Contract(
-            input=InputContract(
-                **{**document["input"], "shape": tuple(document["input"]["shape"])}
-            ),
+            input=InputContract(**{"colour_order": order, **document["input"], "shape": shape}),
             output=OutputContract(**document["output"]),
             labels=_labels_from_json(document["labels"]),
         )

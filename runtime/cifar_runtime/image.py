@@ -67,23 +67,28 @@ def _renew_lock() -> None:
 in_forked_child(_renew_lock)
 
 
-def read_image(path: Path) -> "Image":
+def read_image(path: Path, *, keep_alpha: bool = False) -> "Image":
     """The upright RGB picture in the file at ``path``, a Pillow image of mode RGB.
+
+    Args:
+        path: of an image file.
+        keep_alpha: give mode RGBA instead, nothing laid over a background.
 
     Raises:
         InputError: the file is missing, not an image, damaged, too large, or of pixels whose range
             is not known.
     """
     data = read_once(path, max_bytes=MAX_IMAGE_BYTES, error=InputError)
-    return decode_image(data, name=str(path))
+    return decode_image(data, name=str(path), keep_alpha=keep_alpha)
 
 
-def decode_image(data: bytes, *, name: str) -> "Image":
+def decode_image(data: bytes, *, name: str, keep_alpha: bool = False) -> "Image":
     """The upright RGB picture in the bytes of an image file, a Pillow image of mode RGB.
 
     Args:
         data: a PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file.
         name: what to call it in error messages.
+        keep_alpha: as for :func:`read_image`.
 
     Raises:
         InputError: as :func:`read_image`.
@@ -98,10 +103,10 @@ def decode_image(data: bytes, *, name: str) -> "Image":
             f"{name}: is not a readable {image_format} image: {_reason(error)}.",
             hint="Check that the file is complete, or save it again as PNG.",
         ) from error
-    return upright_rgb(picture, name=name)
+    return upright_rgb(picture, name=name, keep_alpha=keep_alpha)
 
 
-def upright_rgb(picture: "Image", *, name: str) -> "Image":
+def upright_rgb(picture: "Image", *, name: str, keep_alpha: bool = False) -> "Image":
     """A Pillow image of any mode as its upright RGB picture; the given one is not changed.
 
     Raises:
@@ -109,7 +114,7 @@ def upright_rgb(picture: "Image", *, name: str) -> "Image":
     """
     _check_size(picture, name)
     try:
-        return _to_rgb(picture, name)
+        return _to_rgba(picture, name) if keep_alpha else _to_rgb(picture, name)
     except InputError:
         raise
     except Exception as error:  # as above: an image may be opened but not decoded yet
@@ -119,27 +124,35 @@ def upright_rgb(picture: "Image", *, name: str) -> "Image":
         ) from error
 
 
-def picture_from_array(pixels: NDArray[Any], *, name: str) -> "Image":
-    """An array of pixels as a Pillow image of mode RGB.
+def picture_from_array(pixels: NDArray[Any], *, name: str, channels: int = 3) -> "Image":
+    """An array of pixels as a Pillow image of mode RGB, or RGBA for four channels.
 
     Args:
-        pixels: uint8, shape (height, width, 3), RGB, 0..255.
+        pixels: uint8, shape (height, width, channels), 0..255; three channels are RGB, one is grey.
         name: what to call it in error messages.
+        channels: what the pixels may have besides three.
 
     Raises:
         InputError: the array has another dtype or shape, or no pixels, or too many.
     """
     from PIL import Image
 
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+    known = tuple(dict.fromkeys((3, channels)))
+    if (
+        pixels.dtype != np.uint8
+        or pixels.ndim != 3
+        or pixels.shape[2] not in known
+        or pixels.size == 0
+    ):
         raise InputError(
             f"{name}: is {pixels.dtype} of shape {pixels.shape}, "
-            "expected uint8 of shape (height, width, 3).",
+            f"expected uint8 of shape (height, width, {' or '.join(map(str, known))}).",
             hint="Give RGB pixels 0..255.",
         )
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    plain = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    picture = Image.fromarray(np.ascontiguousarray(plain))
     _check_size(picture, name)
-    return picture
+    return picture.convert("RGBA" if channels == 4 else "RGB")
 
 
 def _format_from_bytes(data: bytes, name: str) -> str:
@@ -237,6 +250,12 @@ def _to_rgb(picture: "Image", name: str) -> "Image":
     )
 
 
+def _to_rgba(picture: "Image", name: str) -> "Image":
+    if picture.mode not in _TRANSPARENT_MODES and "transparency" not in picture.info:
+        return _to_rgb(picture, name).convert("RGBA")
+    return _with_alpha(_upright(picture))
+
+
 def _is_sixteen_bit_grey(picture: "Image", name: str) -> bool:
     """Whether pixels are 0..65535; refuses what Pillow hands out like that but is not."""
     # Pillow scales a PGM of more than 8 bits to 0..65535, whatever its maximum is.
@@ -267,12 +286,16 @@ def _from_sixteen_bits(picture: "Image") -> "Image":
 def _over_background(picture: "Image") -> "Image":
     from PIL import Image
 
+    colours = _with_alpha(picture)
+    background = Image.new("RGBA", colours.size, (*BACKGROUND, 255))
+    return Image.alpha_composite(background, colours).convert("RGB")
+
+
+def _with_alpha(picture: "Image") -> "Image":
     # Pillow converts premultiplied colours only through their plain form.
     plain = {"La": "LA", "RGBa": "RGBA"}.get(picture.mode)
     picture = picture.convert(plain) if plain else picture
-    colours = picture.convert("RGBA")
-    background = Image.new("RGBA", colours.size, (*BACKGROUND, 255))
-    return Image.alpha_composite(background, colours).convert("RGB")
+    return picture.convert("RGBA")
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""Turns an upright RGB picture into a model's input tensor, exactly as its contract says.
+"""Turns a picture into a model's input tensor, exactly as its contract says.
 
-Two steps, usable apart: ``fit_picture`` (geometry, Pillow) and ``input_table`` (values, 256 of
-them, looked up). It never decodes files (see ``image``) and never runs a model.
+Two steps, usable apart: ``fit_picture`` (geometry) and ``input_table`` (values, 256 of them, looked up). It never
+decodes files (see ``fitted_image``) and never runs a model.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,27 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.contract import InputContract
+from cifar_runtime.resample import letterboxed, resized
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
 def fit_picture(picture: "Image", contract: InputContract) -> NDArray[np.uint8]:
-    """The picture in the model's size: uint8, shape (height, width, 3), RGB, 0..255.
+    """The picture in the model's size: uint8, shape (height, width, channels), 0..255.
 
-    The largest centred part with the model's aspect ratio is cut out, in whole pixels (an odd pixel
-    is left over at the right or at the bottom), and resized with the contract's filter,
-    antialiased. A picture that has the size already comes back pixel by pixel.
+    ``centre-crop`` cuts out the largest centred part with the model's aspect ratio, in whole pixels (an odd pixel is
+    left over at the right or at the bottom); ``letterbox`` takes the whole picture, as large as it fits, between black
+    bars; ``stretch`` takes it as it is. What was taken is resized with the contract's filter. A picture that has the
+    size already comes back pixel by pixel. Grey is the luma of ITU-R BT.601.
 
     Args:
-        picture: mode RGB, any size.
-        contract: gives the size and the filter.
+        picture: mode RGB, or RGBA for four channels; any size.
+        contract: gives the size, the rule and the filter.
     """
-    height, width, _ = contract.shape
-    cropped = picture.crop(centre_box(picture.size, (width, height)))
-    if cropped.size != (width, height):
-        cropped = cropped.resize((width, height), _resampling(contract.resize_filter))
-    return np.asarray(cropped, dtype=np.uint8)
+    height, width, channels = contract.shape
+    if channels != 3:
+        picture = picture.convert("L" if channels == 1 else "RGBA")
+    if contract.resize == "centre-crop":
+        picture = picture.crop(centre_box(picture.size, (width, height)))
+    fit = letterboxed if contract.resize == "letterbox" else resized
+    return fit(picture, (width, height), contract.resize_filter)
 
 
 def centre_box(size: tuple[int, int], aspect: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -67,13 +71,3 @@ def input_table(contract: InputContract) -> NDArray[Any]:
 
 def _divide_rounding(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
-
-
-def _resampling(name: str) -> Any:
-    from PIL.Image import Resampling
-
-    return {
-        "bilinear": Resampling.BILINEAR,
-        "bicubic": Resampling.BICUBIC,
-        "lanczos": Resampling.LANCZOS,
-    }[name]

@@ -9,9 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cifar_runtime.classifier import prediction_from_probabilities
-from cifar_runtime.contract import InputContract, OutputContract
+from cifar_runtime.contract import (
+    InputContract,
+    OutputContract,
+    Resize,
+    ResizeFilter,
+    pixel_contract,
+)
 from cifar_runtime.golden_images import on_grid, pack_images
-from cifar_runtime.preprocess import centre_box, input_table
+from cifar_runtime.preprocess import centre_box, fit_picture, input_table
 from cifar_runtime.scores import (
     certainties_from_probabilities,
     dequantize,
@@ -19,6 +25,7 @@ from cifar_runtime.scores import (
 )
 
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+FITTED: tuple[ResizeFilter, ...] = ("bilinear-no-antialias", "bicubic")
 _SIZES = (
     *(((1, 1), (32, 32)), ((7, 5), (32, 32)), ((33, 31), (32, 32)), ((32, 100), (32, 32))),
     *(
@@ -68,6 +75,12 @@ def vectors() -> dict[str, Any]:
         "boxes": _boxes(),
         "tables": [_table(changes) for changes in _INPUTS],
         "predictions": [_prediction(changes, seed) for changes in _OUTPUTS for seed in range(6)],
+        "fitted": [
+            _fitted(rule, name, *pair)
+            for rule, names in (("stretch", FITTED[:1]), ("letterbox", FITTED))
+            for name in names
+            for pair in _SIZES
+        ],
         "over_white": _over_white(),
         "golden": [_golden((32, 32), (32, 32)), _golden((7, 9), (3, 4))],
     }
@@ -86,6 +99,21 @@ def _resized(filter_name: str, size: tuple[int, int], target: tuple[int, int]) -
         "to": target,
         "pixels": _text(pixels),
         "resized": _text(resized),
+    }
+
+
+def _fitted(
+    rule: Resize, name: ResizeFilter, size: tuple[int, int], target: tuple[int, int]
+) -> dict[str, Any]:
+    contract = pixel_contract((target[1], target[0], 3), name, rule)
+    random = np.random.default_rng(sum(size))
+    pixels = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    fitted = fit_picture(Image.fromarray(pixels), contract)
+    return {
+        "contract": asdict(contract),
+        "from": size,
+        "pixels": _text(pixels),
+        "fitted": _text(fitted),
     }
 
 

@@ -70,7 +70,7 @@ def test_cards_fit(card: Path) -> None:
         (("model", "sha256"), "AB"),
         (("model", "size_bytes"), 0),
         (("contract", "labels"), ["one"]),
-        (("contract", "input", "shape"), [16, 16, 1]),
+        (("contract", "input", "shape"), [16, 16, 2]),
         (("contract", "input", "colour_order"), "BGR"),
         (("contract", "output", "scale"), 0),
         (("golden_vectors", "images"), []),

@@ -12,9 +12,8 @@ from cifar_data.split import Split
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import CifarEdgeWarning, InputError, not_one_of
 from cifar_runtime.files import is_folder, list_folder
-from cifar_runtime.image import read_image
+from cifar_runtime.fitted_image import read_fitted
 from cifar_runtime.image_files import image_files, is_litter
-from cifar_runtime.preprocess import fit_picture
 
 
 def class_names(folder: str | Path) -> tuple[str, ...]:
@@ -87,7 +86,7 @@ def read_image_folder(
     positions = stratified_positions(classes, min(limit or len(files), len(files)))
     images = np.empty((len(positions), *contract.shape), dtype=np.uint8)
     for row, position in enumerate(positions):
-        images[row] = fit_picture(read_image(files[position][0]), contract)
+        images[row] = read_fitted(files[position][0], contract)
     return Split(
         name=f"{name}[:{limit}]" if limit is not None and limit <= len(files) else name,
         images=images,

@@ -139,7 +139,11 @@ def picture_facts(pictures: Pictures) -> dict[str, Any]:
     """What a card says of the pictures: how they become a model's input, and digests; no names, no folders."""
     contract = pictures.contract
     return {
-        "contract": {"shape": list(contract.shape), "resize_filter": contract.resize_filter},
+        "contract": {
+            "shape": list(contract.shape),
+            "resize_filter": contract.resize_filter,
+            "resize": contract.resize,
+        },
         "pictures": {"splits": pictures.splits_document()},
     }
 

@@ -107,13 +107,12 @@ class Worker:
 
     def preprocess(self, request: Mapping[str, Any]) -> list[int]:
         """Nanoseconds from a picture's file to the input tensor, each time anew."""
-        from cifar_runtime.image import read_image
-        from cifar_runtime.preprocess import fit_picture
+        from cifar_runtime.fitted_image import read_fitted
 
         model = self._exported_model()
 
         def prepared(picture: Path) -> Any:
-            pixels = fit_picture(read_image(picture), model.contract.input)
+            pixels = read_fitted(picture, model.contract.input)
             return model.prepare(pixels[np.newaxis])
 
         pictures = [Path(request["picture"])]

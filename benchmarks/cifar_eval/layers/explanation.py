@@ -28,6 +28,7 @@ _REPEATED = (
     "input_range",
     "output_kind",
     "resize_filter",
+    "resize",
     "calibration_method",
     "seed",
 )

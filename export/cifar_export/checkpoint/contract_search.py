@@ -54,14 +54,24 @@ class Reading:
         return f"{100 * self.correct.mean():.1f} %"
 
     def beats(self, other: "Reading", *, tries: int) -> bool:
-        """Whether it decides more of the images rightly than another one, beyond chance, as one of so many tries.
+        """Whether it decides more of the images rightly than another one; see :func:`beats`."""
+        return beats(self.correct, other.correct, tries=tries)
 
-        Source: Q. McNemar, Note on the sampling error of the difference between correlated proportions,
-        Psychometrika 12 (1947); the exact binomial form.
-        """
-        losses = int(np.count_nonzero(other.correct & ~self.correct))
-        gains = int(np.count_nonzero(self.correct & ~other.correct))
-        return gains > losses and exact_mcnemar_p(losses, gains) * tries <= LEVEL
+
+def beats(correct: NDArray[np.bool_], other: NDArray[np.bool_], *, tries: int) -> bool:
+    """Whether more of the images are decided rightly than by another way, beyond chance, as one of so many tries.
+
+    Args:
+        correct: whether each image is decided rightly, shape (n,).
+        other: likewise by the other way.
+        tries: how many ways are tried.
+
+    Source: Q. McNemar, Note on the sampling error of the difference between correlated proportions,
+    Psychometrika 12 (1947); the exact binomial form.
+    """
+    losses = int(np.count_nonzero(other & ~correct))
+    gains = int(np.count_nonzero(correct & ~other))
+    return gains > losses and exact_mcnemar_p(losses, gains) * tries <= LEVEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

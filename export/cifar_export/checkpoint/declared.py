@@ -6,7 +6,13 @@ from cifar_eval.models.input_mapping import INPUT_MAPPINGS, InputMapping
 from cifar_export.checkpoint.io_layers import output_kind_of
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.recipe import ExportRecipe
-from cifar_runtime.contract import AbstentionScore, OutputContract, ResizeFilter, ScoreKind
+from cifar_runtime.contract import (
+    AbstentionScore,
+    OutputContract,
+    Resize,
+    ResizeFilter,
+    ScoreKind,
+)
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.user_contract import completed_contract, wrong_contract
 
@@ -20,6 +26,7 @@ class DeclaredContract:
     Attributes:
         mapping: what it takes for a pixel.
         resize_filter: how pictures are scaled to its input's size.
+        resize: how they get its aspect ratio.
         labels: a name for each score; None where no contract states them.
         kind: what it returns; None where nothing states it.
         temperature: see :class:`cifar_runtime.contract.OutputContract`.
@@ -29,6 +36,7 @@ class DeclaredContract:
 
     mapping: InputMapping
     resize_filter: ResizeFilter
+    resize: Resize = "centre-crop"
     labels: tuple[str, ...] | None = None
     kind: ScoreKind | None = None
     temperature: float | None = None
@@ -47,6 +55,7 @@ def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredC
         return DeclaredContract(
             mapping=INPUT_MAPPINGS[recipe.source.input_range or "0..255"],
             resize_filter=recipe.source.resize_filter or _DEFAULT_FILTER,
+            resize=recipe.source.resize or "centre-crop",
         )
     plain = {"dtype": "float32", "scale": None, "zero_point": None}
     contract = completed_contract(
@@ -73,6 +82,7 @@ def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredC
     return DeclaredContract(
         mapping=InputMapping(multiplier=image.multiplier, offset=image.offset),
         resize_filter=image.resize_filter,
+        resize=image.resize,
         labels=contract.labels,
         kind=scores.kind,
         temperature=scores.temperature,

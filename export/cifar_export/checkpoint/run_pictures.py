@@ -63,6 +63,12 @@ def _refuse_contradiction(recipe: ExportRecipe, card: Mapping[str, Any]) -> None
             f"--resize-filter {wanted}: {name} was trained on pictures scaled with {trained_with}, expected the same.",
             hint=f"Leave it out, or train with --resize {wanted}.",
         )
+    rule, wanted_rule = card["contract"].get("resize", "centre-crop"), recipe.source.resize
+    if wanted_rule not in (None, rule):
+        raise UsageError(
+            f"--resize {wanted_rule}: {name} was trained on pictures by the rule {rule}, expected the same.",
+            hint="Leave it out.",
+        )
     if recipe.qat is not None:
         raise UsageError(
             f"QAT trains on CIFAR-10's train split, but {name} was trained on other pictures.",

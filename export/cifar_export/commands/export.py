@@ -49,7 +49,7 @@ from cifar_runtime.commands.parser import (
     share,
 )
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_document
-from cifar_runtime.contract import ResizeFilter, ScoreKind
+from cifar_runtime.contract import Resize, ResizeFilter, ScoreKind
 from cifar_runtime.errors import CifarEdgeError, UsageError, not_one_of
 from cifar_runtime.formats.known_formats import ModelFormat
 
@@ -111,6 +111,7 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
             input_range=options.input_range,
             output_kind=options.output_kind,
             resize_filter=options.resize_filter,
+            resize=options.resize,
         ),
         publish=PublishOptions(
             output=options.output,
@@ -463,8 +464,15 @@ def _add_gate_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--resize-filter",
         type=choice(get_args(ResizeFilter)),
-        metavar="bilinear|bicubic|lanczos",
-        help="how the runtime will scale pictures to the input's size (default: bicubic)",
+        metavar="|".join(get_args(ResizeFilter)),
+        help="how the runtime will scale pictures to the input's size; the last as Keras does (default: bicubic)",
+    )
+    parser.add_argument(
+        "--resize",
+        type=choice(get_args(Resize)),
+        metavar="|".join(get_args(Resize)),
+        help="how pictures get the input's aspect ratio: cut, stretched or between black bars, as in training; what "
+        "fits the pictures of --eval-data clearly better is named (default: centre-crop)",
     )
 
 

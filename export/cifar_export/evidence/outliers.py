@@ -51,6 +51,7 @@ def made_outliers(contract: InputContract) -> tuple[Outliers, ...]:
     textures = np.stack(
         [makers[index % len(makers)](height, width, random) for index in range(NUM_IMAGES)]
     )
+    noise, textures = (_in_channels(images, contract) for images in (noise, textures))
     return (
         Outliers(
             source="noise",
@@ -63,6 +64,13 @@ def made_outliers(contract: InputContract) -> tuple[Outliers, ...]:
             images=textures,
         ),
     )
+
+
+def _in_channels(images: NDArray[np.uint8], contract: InputContract) -> NDArray[np.uint8]:
+    """RGB images of the model's size in its channels."""
+    if contract.shape[2] == 3:
+        return images
+    return np.stack([fit_picture(Image.fromarray(image), contract) for image in images])
 
 
 def photograph_outliers(contract: InputContract) -> Outliers:

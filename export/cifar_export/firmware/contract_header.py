@@ -2,6 +2,7 @@
 
 from cifar_export.firmware.c_text import comment, numbers, string
 from cifar_runtime.artefact import Artefact
+from cifar_runtime.contract import InputContract
 from cifar_runtime.preprocess import input_table
 
 
@@ -34,7 +35,6 @@ def contract_header(artefact: Artefact) -> str:
 
 def _words(artefact: Artefact) -> str:
     given, output = artefact.contract.input, artefact.contract.output
-    height, width, _ = given.shape
     rule = (
         "the largest score is the answer; of equal ones the first."
         if output.temperature is None
@@ -47,13 +47,32 @@ def _words(artefact: Artefact) -> str:
             f"What {artefact.name} expects and returns; made from {artefact.path.name},",
             f"sha256 {artefact.sha256}.",
             "",
-            f"Preprocessing: cut out the largest centred part of the picture that is {width} by {height} in aspect,",
-            f"resize it to {width} by {height} pixels ({given.resize_filter}, antialiased), order its bytes",
+            *_resizing(given),
             f"{given.colour_order}, row by row, and look each up in contract_input_table. The table holds",
             f"round((pixel * {given.multiplier!r} + {given.offset!r}) / {given.scale!r}) + {given.zero_point},",
             "halves to even, held in -128..127.",
             f"Scores are {output.kind}: {rule}",
         )
+    )
+
+
+def _resizing(given: InputContract) -> tuple[str, str]:
+    height, width, _ = given.shape
+    name, _, without = given.resize_filter.partition("-no-")
+    how = f"({name}, {'not antialiased' if without else 'antialiased'}), order its bytes"
+    if given.resize == "centre-crop":
+        return (
+            f"Preprocessing: cut out the largest centred part of the picture that is {width} by {height} in aspect,",
+            f"resize it to {width} by {height} pixels {how}",
+        )
+    if given.resize == "stretch":
+        return (
+            "Preprocessing: take the whole picture, each side scaled by itself,",
+            f"resize it to {width} by {height} pixels {how}",
+        )
+    return (
+        f"Preprocessing: scale the whole picture to fit {width} by {height} pixels, centre it between black bars,",
+        f"which are pixels 0 {how}",
     )
 
 

@@ -161,8 +161,7 @@ def _from_train(count: int, seed: int) -> Calibration:
 
 
 def _from_folder(folder: Path, recipe: ExportRecipe, contract: InputContract) -> Calibration:
-    from cifar_runtime.image import read_image
-    from cifar_runtime.preprocess import fit_picture
+    from cifar_runtime.fitted_image import read_fitted
 
     paths = _image_paths(folder)
     parents = {
@@ -174,9 +173,7 @@ def _from_folder(folder: Path, recipe: ExportRecipe, contract: InputContract) ->
         paths[position]
         for position in stratified_sample(classes, count, seed=recipe.calibration.seed)
     ]
-    images, added = reaching_both_ends(
-        np.stack([fit_picture(read_image(path), contract) for path in chosen])
-    )
+    images, added = reaching_both_ends(np.stack([read_fitted(path, contract) for path in chosen]))
     return Calibration(
         images=images,
         source="folder",

@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from cifar_export.publish.tflite_metadata import TfliteMetadata
-from cifar_runtime.contract import Contract, InputContract, OutputContract, contract_from_json
+from cifar_runtime.contract import (
+    ColourOrder,
+    Contract,
+    InputContract,
+    OutputContract,
+    contract_from_json,
+)
 
 # What WinML calls the real values that pixels 0 and 255 become.
 _NOMINAL_RANGES: Mapping[tuple[float, float], str] = {
@@ -19,6 +25,7 @@ _NOMINAL_RANGES: Mapping[tuple[float, float], str] = {
     (0.0, 1.0): "Normalized_0_1",
     (-1.0, 1.0): "Normalized_1_1",
 }
+_PIXEL_FORMATS: Mapping[ColourOrder, str | None] = {"RGB": "Rgb8", "grey": "Gray8", "RGBA": None}
 _DIGEST_DIGITS = 12
 
 
@@ -38,6 +45,7 @@ def tflite_metadata_of(document: Mapping[str, Any]) -> TfliteMetadata:
         author=None,
         licence=document["licence"],
         size=(height, width),
+        colour_order=contract.input.colour_order,
         input_description=_input_in_words(contract.input),
         mean=mean,
         std=std,
@@ -107,7 +115,7 @@ def _image_properties(contract: InputContract) -> dict[str, str | None]:
         lowest, highest = (0.0, 255.0) if contract.dtype == "uint8" else (-128.0, 127.0)
     ends = round(lowest, 6), round(highest, 6)
     return {
-        "Image.BitmapPixelFormat": "Rgb8",
+        "Image.BitmapPixelFormat": _PIXEL_FORMATS[contract.colour_order],
         "Image.ColorSpaceGamma": "SRGB",
         "Image.NominalPixelRange": _NOMINAL_RANGES.get(ends),
     }
@@ -115,10 +123,14 @@ def _image_properties(contract: InputContract) -> dict[str, str | None]:
 
 def _input_in_words(contract: InputContract) -> str:
     height, width, _ = contract.shape
-    return (
-        f"RGB picture: its centre, of the input's aspect ratio, resized to {width}x{height} "
-        f"({contract.resize_filter}, antialiased)."
-    )
+    rule = {
+        "centre-crop": ": its centre, of the input's aspect ratio, resized to",
+        "stretch": ": all of it, stretched to",
+        "letterbox": ": all of it, scaled to fit between black bars in",
+    }[contract.resize]
+    name, _, without = contract.resize_filter.partition("-no-")
+    aliasing = "not antialiased" if without else "antialiased"
+    return f"{contract.colour_order} picture{rule} {width}x{height} ({name}, {aliasing})."
 
 
 def _output_in_words(contract: OutputContract) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cifar_runtime.contract import ColourOrder
 from cifar_runtime.formats.flatbuffer import FlatBuffer, Table
 
 BUFFER_NAME = "TFLITE_METADATA"
@@ -27,7 +28,8 @@ _TENSOR_NAME, _TENSOR_DESCRIPTION, _TENSOR_CONTENT = 0, 1, 3
 _TENSOR_UNITS, _TENSOR_STATS, _TENSOR_FILES, _NUM_TENSOR = 4, 5, 6, 7
 _CONTENT_TYPE, _CONTENT, _NUM_CONTENT = 0, 1, 3
 _FEATURE_PROPERTIES, _IMAGE_PROPERTIES = 1, 2
-_IMAGE_COLOURS, _IMAGE_SIZE, _NUM_IMAGE, _RGB = 0, 1, 2, 1
+_IMAGE_COLOURS, _IMAGE_SIZE, _NUM_IMAGE = 0, 1, 2
+_COLOUR_SPACES: Mapping[ColourOrder, int] = {"RGBA": 0, "RGB": 1, "grey": 2}  # 0: unknown
 _WIDTH, _HEIGHT, _NUM_SIZE = 0, 1, 2
 _UNIT_TYPE, _UNIT, _NUM_UNIT = 0, 1, 2
 _NORMALIZATION, _THRESHOLDING = 1, 3
@@ -39,7 +41,7 @@ _FILE_NAME, _FILE_DESCRIPTION, _FILE_TYPE, _NUM_FILE, _TENSOR_AXIS_LABELS = 0, 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TfliteMetadata:
-    """What the metadata says of a classifier of RGB pictures.
+    """What the metadata says of a classifier of pictures.
 
     Attributes:
         name: of the model.
@@ -54,6 +56,7 @@ class TfliteMetadata:
         output_description: what the scores are.
         output_range: smallest and largest score in real units; None where they have no bounds.
         score_threshold: readers leave out a label that scores lower; None where none can be said.
+        colour_order: what the channels of a picture are.
         min_parser_version: the oldest parser that understands it.
     """
 
@@ -69,6 +72,7 @@ class TfliteMetadata:
     output_description: str
     output_range: tuple[float, float] | None
     score_threshold: float | None
+    colour_order: ColourOrder = "RGB"
     min_parser_version: str = MIN_PARSER_VERSION
 
 
@@ -112,9 +116,8 @@ def metadata_from_bytes(data: bytes) -> TfliteMetadata:
     model = FlatBuffer(data).root()
     subgraph = _only(model, _MODEL_SUBGRAPHS)
     taken, given = _only(subgraph, _SUBGRAPH_INPUTS), _only(subgraph, _SUBGRAPH_OUTPUTS)
-    size = _needed(
-        _needed(_needed(taken.table(_TENSOR_CONTENT)).table(_CONTENT)).table(_IMAGE_SIZE)
-    )
+    image = _needed(_needed(taken.table(_TENSOR_CONTENT)).table(_CONTENT))
+    size = _needed(image.table(_IMAGE_SIZE))
     normalization = _needed(_only(taken, _TENSOR_UNITS).table(_UNIT))
     (mean,), (std,) = normalization.vector(_MEAN, "f"), normalization.vector(_STD, "f")
     stats = given.table(_TENSOR_STATS)
@@ -134,14 +137,30 @@ def metadata_from_bytes(data: bytes) -> TfliteMetadata:
         if stats is None
         else (stats.vector(_MIN, "f")[0], stats.vector(_MAX, "f")[0]),
         score_threshold=units[0].number(_THRESHOLD, "f") if units else None,
+        colour_order=_colour_order(image.number(_IMAGE_COLOURS, "b")),
         min_parser_version=model.text(_MODEL_MIN_PARSER),
     )
+
+
+def _colour_order(code: int) -> ColourOrder:
+    named = (name for name, known in _COLOUR_SPACES.items() if known == code)
+    found = next(named, None)
+    if found is None:
+        raise ValueError(
+            f"its colour space is {code}, expected one of {tuple(_COLOUR_SPACES.values())}"
+        )
+    return found
 
 
 def _input_tensor(builder: Any, metadata: TfliteMetadata) -> int:
     height, width = metadata.size
     size = _table(builder, _NUM_SIZE, {}, {_WIDTH: ("Uint32", width), _HEIGHT: ("Uint32", height)})
-    image = _table(builder, _NUM_IMAGE, {_IMAGE_SIZE: size}, {_IMAGE_COLOURS: ("Int8", _RGB)})
+    image = _table(
+        builder,
+        _NUM_IMAGE,
+        {_IMAGE_SIZE: size},
+        {_IMAGE_COLOURS: ("Int8", _COLOUR_SPACES[metadata.colour_order])},
+    )
     normalization = _table(
         builder,
         _NUM_NORMALIZATION,

@@ -14,6 +14,7 @@ from cifar_eval.formatting import counted
 from cifar_eval.models.input_mapping import RAW_PIXELS
 from cifar_export.checkpoint.contract_search import check_contract
 from cifar_export.checkpoint.declared import DeclaredContract, check_kind, declared_contract
+from cifar_export.checkpoint.geometry_search import check_geometry
 from cifar_export.checkpoint.images import (
     class_labels,
     evaluation_split,
@@ -66,7 +67,8 @@ class Source:
     @property
     def pixels(self) -> InputContract:
         """The contract of a float32 input of raw pixels."""
-        return pixel_contract(self.checkpoint.image_shape, self.declared.resize_filter)
+        declared = self.declared
+        return pixel_contract(self.checkpoint.image_shape, declared.resize_filter, declared.resize)
 
     @property
     def compared_images(self) -> NDArray[np.uint8]:
@@ -105,7 +107,7 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Callable[[str], No
     checkpoint, declared, labels = opened.checkpoint, opened.declared, opened.labels
     if recipe.evaluation.data is not None:
         progress(f"classes in the order of the scores: {', '.join(labels)}")
-    contract = pixel_contract(checkpoint.image_shape, declared.resize_filter)
+    contract = pixel_contract(checkpoint.image_shape, declared.resize_filter, declared.resize)
     pictures, folder, calibration = opened.pictures, recipe.evaluation.data, None
     split = (
         evaluation_split(recipe, labels=labels, contract=contract)
@@ -129,6 +131,7 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Callable[[str], No
         progress("images for confidence and robustness")
     if stated_accuracy(checkpoint.training_card) is None or folder is not None:
         check_contract(recipe, checkpoint, judge, split, reference, progress=progress)
+        check_geometry(recipe, checkpoint, judge, split, contract, reference)
     check_reference(recipe, checkpoint, reference, split, progress=progress)
     evidence = load_evidence_images(
         recipe,
@@ -183,7 +186,8 @@ def open_declared(recipe: ExportRecipe) -> Opened:
     declared = declared_contract(recipe, checkpoint)
     pictures = run_pictures(recipe, checkpoint)
     if pictures is not None:
-        declared = replace(declared, resize_filter=pictures.contract.resize_filter)
+        trained = pictures.contract
+        declared = replace(declared, resize_filter=trained.resize_filter, resize=trained.resize)
         labels = pictures.listing.labels
     else:
         labels = class_labels(recipe, checkpoint, stated=declared.labels)

@@ -140,6 +140,12 @@ def _checked_engine(artefact: Artefact, choice: EngineChoice) -> Engine:
         )
     golden_from_card(artefact.card)  # the page answers only once it has replayed them
     contract = artefact.contract
+    if contract.input.colour_order != "RGB":
+        raise ArtefactError(
+            f"{artefact.path}: takes {contract.input.colour_order} pictures of {contract.input.shape[2]} channels, "
+            "expected RGB, which the page reads.",
+            hint="Export a model of RGB pictures, or classify with cifar-classify.",
+        )
     ends = {contract.input.dtype, contract.output.dtype}
     if engine.format == "tflite" and not ends <= set(_LITERT_ENDS):
         raise ArtefactError(

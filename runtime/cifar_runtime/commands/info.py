@@ -160,7 +160,7 @@ def _contract_lines(contract: "Contract") -> Iterator[str]:
         f"input       {image.dtype} {height}x{width}x{channels} {image.layout} {image.colour_order}, "
         f"real = pixel * {image.multiplier:.9g} + {image.offset:.9g}{_grid(image)}"
     )
-    yield f"            {image.resize}, then antialiased {image.resize_filter} to that size"
+    yield f"            {image.resize}, then {image.filter_in_words} to that size"
     yield f"output      {scores.kind}, {scores.dtype} of {len(contract.labels)}{_grid(scores)}"
     calibrated = {
         "temperature": scores.temperature,

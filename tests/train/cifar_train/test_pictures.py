@@ -64,7 +64,11 @@ def test_a_folder_becomes_a_run_that_describes_its_pictures(
     card = json.loads((run / "card.json").read_text())
     assert follows("train", card)
     assert card["labels"] == ["blue", "green", "red"]
-    assert card["contract"] == {"shape": [16, 24, 3], "resize_filter": "bicubic"}
+    assert card["contract"] == {
+        "shape": [16, 24, 3],
+        "resize_filter": "bicubic",
+        "resize": "centre-crop",
+    }
     splits = loaded(folder).splits_document()
     assert card["pictures"]["splits"] == splits
     assert card["recipe"]["sampling"] == "class-balanced"

@@ -6,8 +6,8 @@ import { test } from "node:test";
 
 import { overWhite } from "../pages/app/decode.js";
 import { goldenImages } from "../pages/app/golden.js";
-import { centreBox, inputTable, lookUp, roundHalfEven } from "../pages/app/preprocess.js";
-import { resize } from "../pages/app/resize.js";
+import { centreBox, fitPicture, inputTable, lookUp, seenBox } from "../pages/app/preprocess.js";
+import { resize, roundHalfEven } from "../pages/app/resize.js";
 import { certaintyOf, dequantize, predictionOf } from "../pages/app/scores.js";
 import { bytes, vectors } from "./vectors.mjs";
 
@@ -79,3 +79,12 @@ test("a block of golden pictures that unpacks to another size is refused", async
   }
   await assert.rejects(goldenImages({ ...golden, images: { ...golden.images, data: "AAAA" } }), /do not unpack to/);
 });
+
+for (const { contract, from, pixels, fitted } of vectors.fitted) {
+  const { resize: rule, resize_filter: filter, shape } = contract;
+  test(`${rule} with ${filter} from ${from} to ${shape} is as in Python`, () => {
+    const size = { width: from[0], height: from[1] };
+    assert.deepEqual(seenBox(size, contract), { left: 0, top: 0, ...size });
+    assert.deepEqual(fitPicture(bytes(pixels), size, contract), bytes(fitted));
+  });
+}

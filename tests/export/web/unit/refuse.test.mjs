@@ -39,7 +39,7 @@ const REFUSED = [
   ["another schema", (it) => (it.schema = "cifar-edge/artefact/2"), `schema is "cifar-edge/artefact/2"`],
   ["another layout", (it) => (it.contract.input.layout = "NCHW"), "layout is \"NCHW\", expected one of NHWC"],
   ["another colour order", (it) => (it.contract.input.colour_order = "BGR"), `colour_order is "BGR"`],
-  ["another geometry", (it) => (it.contract.input.resize = "letterbox"), `resize is "letterbox"`],
+  ["another geometry", (it) => (it.contract.input.resize = "pad"), `resize is "pad"`],
   ["an unknown filter", (it) => (it.contract.input.resize_filter = "area"), `resize_filter is "area"`],
   ["an unknown field", (it) => (it.contract.input.gamma = 2.2), "expected exactly shape, dtype"],
   ["a missing field", (it) => delete it.contract.output.temperature, "expected exactly kind, dtype"],

@@ -21,7 +21,7 @@ import { PageError } from "./errors.js";
  * @property {ResizeFilter} resize_filter
  * @property {"NHWC"} layout
  * @property {"RGB"} colour_order
- * @property {"centre-crop"} resize
+ * @property {"centre-crop" | "stretch" | "letterbox"} resize
  */
 
 /**
@@ -68,7 +68,7 @@ const OUTPUT_FIELDS = [
   ...["temperature", "abstention_threshold", "abstention_score"],
 ];
 const TENSOR_TYPES = ["float32", "int8", "uint8"];
-const RESIZE_FILTERS = ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"];
+const RESIZE_FILTERS = ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos", "bilinear-no-antialias"];
 
 /**
  * The card, once everything that this page relies on has been found in it.
@@ -111,7 +111,7 @@ function checkInput(input) {
   oneOf("contract.input.resize_filter", input.resize_filter, RESIZE_FILTERS);
   oneOf("contract.input.layout", input.layout, ["NHWC"]);
   oneOf("contract.input.colour_order", input.colour_order, ["RGB"]);
-  oneOf("contract.input.resize", input.resize, ["centre-crop"]);
+  oneOf("contract.input.resize", input.resize, ["centre-crop", "stretch", "letterbox"]);
   checkQuantization("contract.input", input);
 }
 

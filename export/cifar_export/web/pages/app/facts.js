@@ -7,6 +7,7 @@
 /** @typedef {import("./golden.js").Replay} Replay */
 /** @typedef {[string, string]} Row */
 
+const SEEN = { "centre-crop": "cut out of the centre", stretch: "stretched to it", letterbox: "between black bars" };
 const WHOLE = new Intl.NumberFormat("en");
 
 /**
@@ -64,8 +65,8 @@ export function contractRows(card) {
   const { input, output, labels } = card.contract;
   return [
     ["Labels", labels.length <= 12 ? labels.join(", ") : `${labels.length}: ${labels.slice(0, 8).join(", ")}, …`],
-    ["Input", `${input.shape[1]} × ${input.shape[0]} pixels, ${input.colour_order}, cut out of the centre`],
-    ["Resize", `${input.resize_filter}, antialiased, as Pillow does it`],
+    ["Input", `${input.shape[1]} × ${input.shape[0]} pixels, ${input.colour_order}, ${SEEN[input.resize]}`],
+    ["Resize", resizing(input.resize_filter)],
     ["Values", inputValues(input)],
     ["Output", outputValues(output)],
     ["Unsure", unsureRule(output)],
@@ -73,6 +74,12 @@ export function contractRows(card) {
     ["File", `${card.model.file}, ${WHOLE.format(card.model.size_bytes)} bytes`],
     ["SHA-256", `${card.model.sha256.slice(0, 16)}…`],
   ];
+}
+
+/** @param {InputContract["resize_filter"]} filter */
+function resizing(filter) {
+  const [name, without] = filter.split("-no-");
+  return without === undefined ? `${name}, antialiased, as Pillow does it` : `${name}, as TensorFlow does it`;
 }
 
 /** @param {InputContract} input */

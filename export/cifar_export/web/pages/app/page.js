@@ -131,7 +131,9 @@ export function showSeen({ pixels, size, box }, inputSize) {
   drawRgb(page.seenCanvas, pixels, inputSize);
   page.seen.hidden = false;
   const isWhole = box.width === inputSize.width && box.height === inputSize.height;
-  const origin = isWhole ? "as they are" : `made of the middle ${measures(box)} of ${measures(size)}`;
+  const isAll = box.width === size.width && box.height === size.height;
+  const seen = isAll ? `made of all ${measures(size)}` : `made of the middle ${measures(box)} of ${measures(size)}`;
+  const origin = isWhole ? "as they are" : seen;
   page.seenText.textContent = `What the model sees: ${measures(inputSize)} pixels, ${origin}.`;
   showBox(size, box);
 }

@@ -3,7 +3,7 @@
 
 import { decodeFile, pixelsOf } from "./decode.js";
 import { shownError } from "./errors.js";
-import { centreBox, fitPicture, inputSize } from "./preprocess.js";
+import { fitPicture, seenBox } from "./preprocess.js";
 
 /** @typedef {import("./contract.js").InputContract} InputContract */
 /** @typedef {{id: number, picture: Blob | ImageBitmap, name: string, contract: InputContract}} Job */
@@ -23,7 +23,7 @@ async function fitted({ picture, name, contract }) {
   const bitmap = picture instanceof Blob ? await decodeFile(picture, name) : picture;
   try {
     const size = { width: bitmap.width, height: bitmap.height };
-    const box = centreBox(size, inputSize(contract));
+    const box = seenBox(size, contract);
     const pixels = fitPicture(pixelsOf(bitmap, box), box, contract);
     return { pixels, size, box };
   } finally {

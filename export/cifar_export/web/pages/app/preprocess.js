@@ -5,7 +5,7 @@
  * Two steps, usable apart: `fitPicture` (geometry) and `inputTable` (256 values, looked up).
  */
 
-import { resize } from "./resize.js";
+import { letterboxed, resize, roundHalfEven } from "./resize.js";
 
 /** @typedef {import("./contract.js").InputContract} InputContract */
 /** @typedef {import("./resize.js").Size} Size */
@@ -37,14 +37,25 @@ export function inputSize(contract) {
 }
 
 /**
- * A picture that has the input's aspect ratio, in the input's size.
+ * The part of a picture that the model sees.
+ * @param {Size} size
+ * @param {InputContract} contract
+ * @returns {Box}
+ */
+export function seenBox(size, contract) {
+  return contract.resize === "centre-crop" ? centreBox(size, inputSize(contract)) : { left: 0, top: 0, ...size };
+}
+
+/**
+ * What the model sees of a picture, in the input's size.
  * @param {Uint8Array} pixels RGB, row by row
  * @param {Size} size
  * @param {InputContract} contract
  * @returns {Uint8Array}
  */
 export function fitPicture(pixels, size, contract) {
-  return resize(pixels, size, inputSize(contract), contract.resize_filter);
+  const fit = contract.resize === "letterbox" ? letterboxed : resize;
+  return fit(pixels, size, inputSize(contract), contract.resize_filter);
 }
 
 /**
@@ -73,14 +84,6 @@ export function lookUp(pixels, table) {
   const tensor = new /** @type {any} */ (table.constructor)(pixels.length);
   for (let at = 0; at < pixels.length; at += 1) tensor[at] = table[pixels[at]];
   return tensor;
-}
-
-/** @param {number} value */
-export function roundHalfEven(value) {
-  const below = Math.floor(value);
-  const rest = value - below;
-  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
-  return below % 2 === 0 ? below : below + 1;
 }
 
 /**

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Pillow's antialiased resize of 8-bit RGB pictures, bit for bit.
+ * Pillow's antialiased resize of 8-bit RGB pictures, bit for bit; and TensorFlow's bilinear one without antialiasing.
  *
  * Holds the six filters, the 22-bit fixed-point coefficients and the two passes. It never decodes, crops or
  * touches a canvas: a browser's own resize gives other pixels, and with them other labels.
@@ -10,7 +10,8 @@
  * 'Alex' Clark and contributors; MIT-CMU licence, in licences/pillow.txt.
  */
 
-/** @typedef {"nearest" | "box" | "bilinear" | "hamming" | "bicubic" | "lanczos"} ResizeFilter */
+/** @typedef {"nearest" | "box" | "bilinear" | "hamming" | "bicubic" | "lanczos"} PillowFilter */
+/** @typedef {PillowFilter | "bilinear-no-antialias"} ResizeFilter */
 /** @typedef {{width: number, height: number}} Size */
 
 /**
@@ -65,7 +66,7 @@ function lanczos(x) {
   return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0;
 }
 
-/** @type {Record<Exclude<ResizeFilter, "nearest">, {weight: (x: number) => number, support: number}>} */
+/** @type {Record<Exclude<PillowFilter, "nearest">, {weight: (x: number) => number, support: number}>} */
 const FILTERS = {
   box: { weight: box, support: 0.5 },
   bilinear: { weight: bilinear, support: 1 },
@@ -78,7 +79,7 @@ const FILTERS = {
  * Which inputs each output position mixes, and with which weights.
  * @param {number} inputs length of the axis before
  * @param {number} outputs length of the axis after
- * @param {Exclude<ResizeFilter, "nearest">} filter
+ * @param {Exclude<PillowFilter, "nearest">} filter
  * @returns {Kernel}
  */
 function kernelOf(inputs, outputs, filter) {
@@ -150,7 +151,7 @@ function clip8(level) {
  * @param {Uint8Array} pixels
  * @param {Size} from
  * @param {number} width
- * @param {Exclude<ResizeFilter, "nearest">} filter
+ * @param {Exclude<PillowFilter, "nearest">} filter
  */
 function mixColumns(pixels, from, width, filter) {
   const mixed = new Uint8Array(width * from.height * CHANNELS);
@@ -167,7 +168,7 @@ function mixColumns(pixels, from, width, filter) {
  * @param {Uint8Array} pixels
  * @param {Size} from
  * @param {number} height
- * @param {Exclude<ResizeFilter, "nearest">} filter
+ * @param {Exclude<PillowFilter, "nearest">} filter
  */
 function mixRows(pixels, from, height, filter) {
   const mixed = new Uint8Array(from.width * height * CHANNELS);
@@ -218,7 +219,7 @@ function nearest(pixels, from, to) {
 }
 
 /**
- * The picture in another size: RGB, 8 bits, row by row, as `PIL.Image.resize` gives it.
+ * The picture in another size: RGB, 8 bits, row by row, as `PIL.Image.resize` and TensorFlow give it.
  * @param {Uint8Array} pixels RGB, height * width * 3
  * @param {Size} from
  * @param {Size} to
@@ -227,6 +228,7 @@ function nearest(pixels, from, to) {
  */
 export function resize(pixels, from, to, filter) {
   if (from.width === to.width && from.height === to.height) return pixels.slice();
+  if (filter === "bilinear-no-antialias") return bilinearOfTensorFlow(pixels, from, to);
   if (filter === "nearest") return nearest(pixels, from, to);
   if (from.width === to.width) return mixRows(pixels, from, to.height, filter);
   if (from.height === to.height) return mixColumns(pixels, from, to.width, filter);
@@ -246,4 +248,109 @@ export function resize(pixels, from, to, filter) {
  */
 function rowsComeFirst(from, to) {
   return from.height > to.height && from.height - to.height > 2 * (from.width - to.width);
+}
+
+/**
+ * The whole picture as large as it fits, between black bars, as cifar_runtime.resample.letterboxed has it.
+ * @param {Uint8Array} pixels RGB, height * width * 3
+ * @param {Size} from
+ * @param {Size} to
+ * @param {ResizeFilter} filter
+ * @returns {Uint8Array}
+ */
+export function letterboxed(pixels, from, to, filter) {
+  const place = filter === "bilinear-no-antialias" ? placeOfTensorFlow : placeOfPillow;
+  const { left, top, ...inside } = place(from, to);
+  const inner = resize(pixels, from, inside, filter);
+  const whole = new Uint8Array(to.width * to.height * CHANNELS);
+  const line = inside.width * CHANNELS;
+  for (let row = 0; row < inside.height; row += 1) {
+    whole.set(inner.subarray(row * line, (row + 1) * line), ((top + row) * to.width + left) * CHANNELS);
+  }
+  return whole;
+}
+
+/**
+ * Where a picture lies in a target, in single precision. Source: TensorFlow, resize_image_with_pad.
+ * @param {Size} from
+ * @param {Size} to
+ */
+function placeOfTensorFlow(from, to) {
+  const ratio = Math.max(Math.fround(from.width / to.width), Math.fround(from.height / to.height));
+  const width = Math.fround(from.width / ratio);
+  const height = Math.fround(from.height / ratio);
+  return {
+    left: Math.max(0, Math.floor(Math.fround(to.width - width) / 2)),
+    top: Math.max(0, Math.floor(Math.fround(to.height - height) / 2)),
+    width: Math.max(1, Math.floor(width)),
+    height: Math.max(1, Math.floor(height)),
+  };
+}
+
+/**
+ * Where a picture lies in a target. Source: Pillow, ImageOps.contain and ImageOps.pad; MIT-CMU licence, as above.
+ * @param {Size} from
+ * @param {Size} to
+ */
+function placeOfPillow(from, to) {
+  if (from.width / from.height > to.width / to.height) {
+    const height = Math.max(1, roundHalfEven((from.height / from.width) * to.width));
+    return { left: 0, top: roundHalfEven((to.height - height) * 0.5), width: to.width, height };
+  }
+  const width = Math.max(1, roundHalfEven((from.width / from.height) * to.height));
+  return { left: roundHalfEven((to.width - width) * 0.5), top: 0, width, height: to.height };
+}
+
+/**
+ * The two positions along an axis that each output lies between, and how far from the first.
+ * @param {number} inputs
+ * @param {number} outputs
+ */
+function neighbours(inputs, outputs) {
+  const scale = Math.fround(inputs / outputs);
+  const first = new Int32Array(outputs);
+  const second = new Int32Array(outputs);
+  const shares = new Float32Array(outputs);
+  for (let output = 0; output < outputs; output += 1) {
+    const centre = Math.fround(Math.fround((output + 0.5) * scale) - 0.5);
+    first[output] = Math.max(0, Math.floor(centre));
+    second[output] = Math.min(inputs - 1, Math.ceil(centre));
+    shares[output] = centre - Math.floor(centre);
+  }
+  return { first, second, shares };
+}
+
+/**
+ * Each pixel mixed of the four around its centre, in single precision, then rounded, halves to even.
+ * Source: tensorflow/core/kernels/image/resize_bilinear_op.cc, with half pixel centres.
+ * @param {Uint8Array} pixels
+ * @param {Size} from
+ * @param {Size} to
+ */
+function bilinearOfTensorFlow(pixels, from, to) {
+  const mixed = new Uint8Array(to.width * to.height * CHANNELS);
+  const across = neighbours(from.width, to.width);
+  const down = neighbours(from.height, to.height);
+  const between = (/** @type {number} */ start, /** @type {number} */ end, /** @type {number} */ share) =>
+    Math.fround(start + Math.fround(Math.fround(end - start) * share));
+  for (let at = 0; at < mixed.length; at += 1) {
+    const column = Math.trunc(at / CHANNELS) % to.width;
+    const row = Math.trunc(at / (CHANNELS * to.width));
+    const left = across.first[column] * CHANNELS + (at % CHANNELS);
+    const right = across.second[column] * CHANNELS + (at % CHANNELS);
+    const [top, bottom] = [down.first[row], down.second[row]].map((line) => line * from.width * CHANNELS);
+    const share = across.shares[column];
+    const above = between(pixels[top + left], pixels[top + right], share);
+    const below = between(pixels[bottom + left], pixels[bottom + right], share);
+    mixed[at] = roundHalfEven(between(above, below, down.shares[row]));
+  }
+  return mixed;
+}
+
+/** @param {number} value */
+export function roundHalfEven(value) {
+  const below = Math.floor(value);
+  const rest = value - below;
+  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
+  return below % 2 === 0 ? below : below + 1;
 }
