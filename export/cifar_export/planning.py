@@ -13,6 +13,7 @@ from cifar_export.pipeline import check_installed
 from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, INTEGER_IO, ExportRecipe, Quantize
 from cifar_export.stages.source import named_by_file, open_declared
+from cifar_runtime.contract import COLOUR_ORDERS
 from cifar_runtime.formats.known_formats import ModelFormat
 
 _RUN = "the run's"
@@ -100,7 +101,7 @@ def plan(
         return PlannedArtefact(
             path=path,
             exists=path.exists(),
-            takes=f"{dtype} {shape} RGB, {_mapping(*mapping, dtype=dtype)}",
+            takes=f"{dtype} {shape} {COLOUR_ORDERS[channels]}, {_mapping(*mapping, dtype=dtype)}",
             gives=f"{dtype} {kind} of {len(labels)} classes",
             calibration=_calibration(recipe, calibrated_on) if quantize in CALIBRATED else None,
             training=_training(recipe) if recipe.trains(quantize) else None,

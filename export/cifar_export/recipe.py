@@ -166,6 +166,8 @@ class SourceRecipe:
         resize_filter: how the runtime scales pictures to the input's size; None for antialiased bicubic: bilinear
             blurs the little that 32 pixels show, and lanczos rings around edges.
         resize: how pictures get the input's aspect ratio; None for a centre crop.
+        input_size: (height, width) of pictures, for a checkpoint that takes any; None for its own.
+        output_name: which of several outputs the scores are; None for the only one.
     """
 
     checkpoint: Path
@@ -175,6 +177,8 @@ class SourceRecipe:
     output_kind: ScoreKind | None = None
     resize_filter: ResizeFilter | None = None
     resize: Resize | None = None
+    input_size: tuple[int, int] | None = None
+    output_name: str | None = None
 
     def __post_init__(self) -> None:
         _as_paths(self, "checkpoint", "labels")
@@ -431,6 +435,8 @@ class ExportRecipe:
             "robustness": None if self.robustness is None else self.robustness.to_json(),
             "resize_filter": self.source.resize_filter,
             **({} if self.source.resize is None else {"resize": self.source.resize}),
+            **({} if self.source.input_size is None else {"input_size": self.source.input_size}),
+            **({} if self.source.output_name is None else {"output_name": self.source.output_name}),
         }
 
 

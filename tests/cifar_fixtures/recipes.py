@@ -23,6 +23,8 @@ _PARTS = {
             "output_kind",
             "resize_filter",
             "resize",
+            "input_size",
+            "output_name",
         ),
     ),
     "publish": ("output", "force", "golden"),

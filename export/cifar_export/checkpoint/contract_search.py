@@ -19,6 +19,7 @@ from cifar_data.choose import stratified_positions
 from cifar_data.split import Split
 from cifar_eval.intervals import exact_mcnemar_p
 from cifar_eval.models.input_mapping import INPUT_MAPPINGS, RAW_PIXELS, InputMapping
+from cifar_export.checkpoint.declared import takes
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.reference import Reference
 from cifar_export.recipe import ExportRecipe
@@ -141,7 +142,7 @@ def check_contract(
     if exact_mcnemar_p(0, int(np.count_nonzero(~stated.correct))) * tries > LEVEL:
         return  # so few are wrong that nothing could be better beyond chance
     if not _takes_raw_pixels(checkpoint.model, judge.mapping):
-        decisions |= _decisions_of_others(trial)
+        decisions |= _decisions_of_others(trial, checkpoint)
     if is_explicit:
         others = [trial.reading(found, name, names) for name, found in decisions.items()]
         best = max(others, key=lambda reading: reading.correct.sum())
@@ -182,7 +183,7 @@ def _name_of(recipe: ExportRecipe, mapping: InputMapping) -> str:
     return recipe.source.input_range or next(named, f"the mapping of {recipe.source.contract}")
 
 
-def _decisions_of_others(trial: Trial) -> Mapping[str, Decisions]:
+def _decisions_of_others(trial: Trial, checkpoint: Checkpoint) -> Mapping[str, Decisions]:
     """The decisions under every mapping in use but the declared one."""
     return {
         name: np.asarray(
@@ -190,7 +191,7 @@ def _decisions_of_others(trial: Trial) -> Mapping[str, Decisions]:
             np.int64,
         )
         for name, mapping in INPUT_MAPPINGS.items()
-        if mapping != trial.judge.mapping
+        if mapping != trial.judge.mapping and takes(checkpoint, mapping)
     }
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from cifar_eval.models.input_mapping import INPUT_MAPPINGS, InputMapping
+from cifar_eval.formatting import counted
+from cifar_eval.models.input_mapping import INPUT_MAPPINGS, RAW_PIXELS, InputMapping
 from cifar_export.checkpoint.io_layers import output_kind_of
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.recipe import ExportRecipe
@@ -88,6 +89,32 @@ def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredC
         temperature=scores.temperature,
         abstention_threshold=scores.abstention_threshold,
         abstention_score=scores.abstention_score,
+    )
+
+
+def takes(checkpoint: Checkpoint, mapping: InputMapping) -> bool:
+    """Whether the checkpoint can be fed so: a value for each of three channels needs three, and fractions floats."""
+    is_of_three = isinstance(mapping.multiplier, tuple) or isinstance(mapping.offset, tuple)
+    if "float" not in checkpoint.model.inputs[0].dtype:
+        return mapping == RAW_PIXELS
+    return checkpoint.image_shape[2] == 3 or not (is_of_three or mapping.is_bgr)
+
+
+def check_mapping(recipe: ExportRecipe, checkpoint: Checkpoint, declared: DeclaredContract) -> None:
+    """Checks that the checkpoint can be fed as was stated.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if takes(checkpoint, declared.mapping):
+        return
+    stated = recipe.source.contract or f"--input-range {recipe.source.input_range}"
+    raise UsageError(
+        f"{stated}: {checkpoint.path.name} takes {checkpoint.model.inputs[0].dtype} pictures of "
+        f"{counted(checkpoint.image_shape[2], 'channel')}, which cannot be fed so.",
+        hint="Leave the range out: 0..255 is what such a model takes."
+        if "float" not in checkpoint.model.inputs[0].dtype
+        else "State 0..255, 0..1 or -1..1: the others are of three channels.",
     )
 
 

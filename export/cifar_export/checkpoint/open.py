@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from cifar_eval.models.keras_archive import compiled_loss, read_checkpoint, read_config
+from cifar_export.checkpoint.ends import with_input_size, with_output
 from cifar_export.checkpoint.io_layers import last_activation
 from cifar_export.keras_graph.trace import functional_from
 from cifar_export.streams import quiet_conversion
+from cifar_runtime.contract import COLOUR_ORDERS
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.files import read_once
 
@@ -31,7 +33,7 @@ class Checkpoint:
         path: the .keras file.
         model: the Keras model as it was loaded, which nothing changes: one image in, one row of scores out.
         sha256: of the file.
-        image_shape: (height, width, 3) of its input.
+        image_shape: (height, width, channels) of its input.
         num_classes: classes, which is scores per image; two where the model gives one of two alone.
         loss: the name of the loss that it was compiled with; None where it has none.
         training_card: what training wrote beside the file, or None.
@@ -51,16 +53,24 @@ class Checkpoint:
         return self.path.stem
 
 
-def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
+def open_checkpoint(
+    path: Path,
+    *,
+    input_size: tuple[int, int] | None = None,
+    output_name: str | None = None,
+    verbose: bool = False,
+) -> Checkpoint:
     """The checkpoint at ``path``; it runs no code from the file.
 
     Args:
         path: the .keras file.
+        input_size: (height, width) of pictures for a model that takes any; None for its own.
+        output_name: which of several outputs is wanted; None for the only one.
         verbose: pass TensorFlow's messages on to stderr.
 
     Raises:
         ArtefactError: missing, not a .keras file, damaged, too large unpacked, with custom objects, or not a
-            classifier of single RGB images.
+            classifier of single images of 1, 3 or 4 channels.
         MissingDependencyError: TensorFlow or Keras is not installed.
     """
     from cifar_eval.models import keras
@@ -68,7 +78,8 @@ def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
     data = read_checkpoint(path)
     with quiet_conversion(verbose=verbose):
         keras.imported_keras("tensorflow")
-        model = keras.open_checkpoint(data, path=path)
+        model = with_output(keras.open_checkpoint(data, path=path), output_name, path=path)
+        model = with_input_size(model, input_size, path=path)
     image_shape, num_classes = _checked_shapes(model, path)
     sha256 = hashlib.sha256(data).hexdigest()
     return Checkpoint(
@@ -165,12 +176,13 @@ def _layer_names(tensors: Iterable[Any]) -> str:
 
 
 def _image_shape(shape: tuple[int | None, ...], path: Path) -> tuple[int, int, int]:
-    if len(shape) != 4 or None in shape[1:] or shape[3] != 3:
+    if len(shape) != 4 or None in shape[1:] or shape[3] not in COLOUR_ORDERS:
         raise ArtefactError(
-            f"{path}: its input has the shape {shape}, expected (any, height, width, 3) with fixed sizes.",
-            hint="Give the Input layer the shape of one RGB image.",
+            f"{path}: its input has the shape {shape}, expected (any, height, width, channels) with 3 channels (RGB), "
+            "1 (grey) or 4 (RGBA).",
+            hint="Give the Input layer the shape of one picture, channels last.",
         )
-    return int(shape[1] or 0), int(shape[2] or 0), 3
+    return int(shape[1] or 0), int(shape[2] or 0), int(shape[3] or 0)
 
 
 def _num_classes(model: Any, shape: tuple[int | None, ...], path: Path) -> int:

@@ -39,6 +39,7 @@ from cifar_runtime.commands.options import (
     add_quiet_option,
     add_seed_option,
     add_verbose_option,
+    picture_size,
 )
 from cifar_runtime.commands.parser import (
     Parser,
@@ -112,6 +113,8 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
             output_kind=options.output_kind,
             resize_filter=options.resize_filter,
             resize=options.resize,
+            input_size=options.input_size,
+            output_name=options.output_name,
         ),
         publish=PublishOptions(
             output=options.output,
@@ -357,6 +360,17 @@ def _add_model_arguments(parser: Parser) -> None:
         type=choice(get_args(ScoreKind)),
         metavar="probabilities|logits",
         help="add a final softmax, or strip it (default: what the checkpoint returns)",
+    )
+    parser.add_argument(
+        "--input-size",
+        type=picture_size,
+        metavar="N|HxW",
+        help="pixels of a picture, height first, for a checkpoint that takes any size (default: what it takes)",
+    )
+    parser.add_argument(
+        "--output-name",
+        metavar="NAME",
+        help="which output the scores are, where the checkpoint has several (default: the only one)",
     )
     parser.add_argument(
         "-o",

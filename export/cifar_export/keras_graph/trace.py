@@ -171,15 +171,16 @@ def replay(
 
 
 def fresh_inputs(model: Any, *, batch_size: int | None = None) -> Any:
-    """Inputs as a functional model has them, for another model; batch_size: None for any."""
+    """Inputs as a functional model has them, of floats, for another model; batch_size: None for any."""
     import keras
 
-    return keras.tree.map_structure(
-        lambda tensor: keras.Input(
-            batch_shape=(batch_size, *tensor.shape[1:]), dtype=tensor.dtype, name=tensor.name
-        ),
-        model.input,
-    )
+    def fresh(tensor: Any) -> Any:
+        dtype = tensor.dtype if "float" in tensor.dtype else "float32"  # pixels, not indices
+        return keras.Input(
+            batch_shape=(batch_size, *tensor.shape[1:]), dtype=dtype, name=tensor.name
+        )
+
+    return keras.tree.map_structure(fresh, model.input)
 
 
 def _constant(value: Any) -> Any:

@@ -13,7 +13,12 @@ from cifar_data.split import Split
 from cifar_eval.formatting import counted
 from cifar_eval.models.input_mapping import RAW_PIXELS
 from cifar_export.checkpoint.contract_search import check_contract
-from cifar_export.checkpoint.declared import DeclaredContract, check_kind, declared_contract
+from cifar_export.checkpoint.declared import (
+    DeclaredContract,
+    check_kind,
+    check_mapping,
+    declared_contract,
+)
 from cifar_export.checkpoint.geometry_search import check_geometry
 from cifar_export.checkpoint.images import (
     class_labels,
@@ -33,7 +38,7 @@ from cifar_export.int8.calibration import Calibration
 from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import InputContract, pixel_contract
-from cifar_runtime.errors import ArtefactError
+from cifar_runtime.errors import ArtefactError, UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,10 +185,17 @@ def open_declared(recipe: ExportRecipe) -> Opened:
         InputError: the file of labels does not fit, or the pictures of its run are no longer there.
         UsageError: the contract is neither a built-in name nor a .json file, or nothing says what the model is of.
     """
-    checkpoint = open_checkpoint(recipe.source.checkpoint, verbose=recipe.verbose)
+    checkpoint = open_checkpoint(
+        recipe.source.checkpoint,
+        input_size=recipe.source.input_size,
+        output_name=recipe.source.output_name,
+        verbose=recipe.verbose,
+    )
     if recipe.source.output_kind is None:
         refuse_regression(checkpoint)
     declared = declared_contract(recipe, checkpoint)
+    check_mapping(recipe, checkpoint, declared)
+    _refuse_robustness(recipe, checkpoint)
     pictures = run_pictures(recipe, checkpoint)
     if pictures is not None:
         trained = pictures.contract
@@ -192,6 +204,15 @@ def open_declared(recipe: ExportRecipe) -> Opened:
     else:
         labels = class_labels(recipe, checkpoint, stated=declared.labels)
     return Opened(checkpoint=checkpoint, declared=declared, labels=labels, pictures=pictures)
+
+
+def _refuse_robustness(recipe: ExportRecipe, checkpoint: Checkpoint) -> None:
+    channels = checkpoint.image_shape[2]
+    if recipe.robustness is not None and channels != 3:
+        raise UsageError(
+            f"--robustness damages RGB pictures, and {checkpoint.path.name} takes {counted(channels, 'channel')}.",
+            hint="Leave --robustness out.",
+        )
 
 
 def compared_images(split: Split) -> NDArray[np.uint8]:

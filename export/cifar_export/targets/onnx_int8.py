@@ -20,6 +20,7 @@ from cifar_runtime.errors import ArtefactError
 from cifar_runtime.sessions.interpreters import import_onnxruntime
 
 _CALIBRATION_BATCH = 32
+_MOVING = ("Transpose", "Reshape", "Slice")  # a transposition of one channel is written as Reshape
 _ARITHMETIC = {"uint8": "U8S8 within 16-bit sums", "int8": "S8S8"}
 _LOWEST = {"int8": -128, "uint8": 0}
 
@@ -235,11 +236,11 @@ def _integer_input(proto: Any, model_name: str) -> Quantization:
 
 
 def _pixel_tensors(graph: Any) -> list[str]:
-    """The input, and what only moves its values: transposed to NCHW, cropped."""
+    """The input, and what only moves its values: transposed to NCHW, reshaped, cropped."""
     names = [INPUT_NAME]
     while True:
         users = _users(graph, names[-1])
-        if len(users) != 1 or users[0].op_type not in ("Transpose", "Slice"):
+        if len(users) != 1 or users[0].op_type not in _MOVING:
             return names
         names.append(users[0].output[0])
 
