@@ -1,7 +1,7 @@
 """The runtime's front door: images in, predictions out. It never prints."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.artefact import Artefact, open_artefact
-from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError
-from cifar_runtime.formats.known_formats import KNOWN_FORMATS, RuntimeChoice
+from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError, UsageError
+from cifar_runtime.formats.known_formats import KNOWN_FORMATS, MAX_THREADS, RuntimeChoice
 from cifar_runtime.image import picture_from_array, read_image, upright_rgb
 from cifar_runtime.preprocess import fit_picture, input_table
 from cifar_runtime.scores import (
@@ -165,6 +165,33 @@ class Classifier:
             for row, unsure in zip(probabilities, abstained, strict=True)
         ]
 
+    def classify_paths(
+        self, paths: Iterable[str | Path], *, jobs: int = 1
+    ) -> Iterator[Prediction | InputError]:
+        """The predictions for any number of files, in the same order, each as soon as it is known.
+
+        A file that cannot be classified gives its error in its place, and the others their predictions.
+
+        Args:
+            paths: of pictures; a list goes to the processes in parts, anything else one by one as it arrives.
+            jobs: processes, 1 to 256; each opens the model for itself. A script that wants more than one must be
+                importable: its own work stands below ``if __name__ == "__main__":``.
+
+        Raises:
+            ArtefactError: the model fails, or a process was killed.
+            UsageError: ``jobs`` is out of range.
+
+        Example:
+            >>> from cifar_runtime import Classifier
+            >>> [one.label for one in Classifier().classify_paths(["cat.png", "dog.png"])]
+            ['cat', 'dog']
+        """
+        from cifar_runtime.parallel import answers  # a single picture needs no processes
+
+        if not 1 <= jobs <= MAX_THREADS:
+            raise UsageError(f"jobs is {jobs}, expected 1 to {MAX_THREADS}.", hint="Give jobs=1.")
+        return answers(self.classify, paths, jobs=jobs)
+
 
 def _reopened(
     kind: type[Classifier],
@@ -236,7 +263,7 @@ def _picture(image: "str | Path | Image | NDArray[np.uint8]", channels: int) -> 
     """The picture as RGB, or with its transparency where the model takes that."""
     keep_alpha = channels == 4
     if isinstance(image, (str, Path)):
-        return read_image(Path(image), keep_alpha=keep_alpha)
+        return read_image(image, keep_alpha=keep_alpha)
     if isinstance(image, np.ndarray):
         return picture_from_array(image, name="the array", channels=channels)
     if hasattr(image, "getexif"):  # a Pillow image, without importing Pillow to ask

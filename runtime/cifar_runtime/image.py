@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import read_once
+from cifar_runtime.files import is_folder, list_folder, read_once
 from cifar_runtime.forks import in_forked_child
 from cifar_runtime.plain_text import shortened
 
@@ -67,7 +67,7 @@ def _renew_lock() -> None:
 in_forked_child(_renew_lock)
 
 
-def read_image(path: Path, *, keep_alpha: bool = False) -> "Image":
+def read_image(path: str | Path, *, keep_alpha: bool = False) -> "Image":
     """The upright RGB picture in the file at ``path``, a Pillow image of mode RGB.
 
     Args:
@@ -78,8 +78,20 @@ def read_image(path: Path, *, keep_alpha: bool = False) -> "Image":
         InputError: the file is missing, not an image, damaged, too large, or of pixels whose range
             is not known.
     """
-    data = read_once(path, max_bytes=MAX_IMAGE_BYTES, error=InputError)
+    _refuse_folder(path)
+    data = read_once(Path(path), max_bytes=MAX_IMAGE_BYTES, error=InputError)
     return decode_image(data, name=str(path), keep_alpha=keep_alpha)
+
+
+def _refuse_folder(path: str | Path) -> None:
+    if path == "":
+        raise InputError("an empty name is no image.", hint="Give the path of an image.")
+    if is_folder(path):
+        list_folder(path)  # where that is what failed
+        raise InputError(
+            f"{path}: is a folder without image files.",
+            hint="Give a folder with images in it; folders inside folders are not searched.",
+        )
 
 
 def decode_image(data: bytes, *, name: str, keep_alpha: bool = False) -> "Image":

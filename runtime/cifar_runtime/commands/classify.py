@@ -3,6 +3,7 @@
 Nothing heavy is imported before an image is classified, so that ``--help`` stays instant.
 """
 
+import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from cifar_runtime.commands.parser import (
     execute,
     positive_int,
     sentences_to_stderr,
+    thread_count,
 )
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
 from cifar_runtime.errors import InputError, UsageError
@@ -55,6 +57,7 @@ class ClassifyRecipe(NamedTuple):  # not a dataclass: importing those takes 10 m
         output: what stdout gets.
         json_path: where the JSON document goes instead of stdout.
         threads: worker threads inside the interpreter.
+        jobs: processes that classify side by side.
         runtime: ``auto``, or the format that must be used.
         verbosity: -1 without a heading, 1 with a note on the model on stderr.
     """
@@ -67,6 +70,7 @@ class ClassifyRecipe(NamedTuple):  # not a dataclass: importing those takes 10 m
     output: Literal["table", "json", "jsonl"]
     json_path: "Path | None"
     threads: int
+    jobs: int
     runtime: RuntimeChoice
     verbosity: Literal[-1, 0, 1]
 
@@ -116,6 +120,7 @@ def parse(argv: Sequence[str]) -> ClassifyRecipe:
         output="jsonl" if options.jsonl else "table" if options.json is None else "json",
         json_path=None if options.json in (None, STDOUT) else Path(options.json),
         threads=options.threads,
+        jobs=options.jobs,
         runtime=options.runtime,
         verbosity=-1 if options.quiet else 1 if options.verbose else 0,
     )
@@ -143,9 +148,9 @@ def run(recipe: ClassifyRecipe) -> int:
     if recipe.verbosity > 0:
         sys.stderr.write(_model_note(classifier, recipe))
     if recipe.output == "jsonl" and STDIN in recipe.inputs:
-        return _write_lines(_classify(classifier, _expand(recipe), alone=False), recipe.top_k)
+        return _write_lines(_classify(classifier, _expand(recipe), jobs=recipe.jobs), recipe.top_k)
     paths = list(_expand(recipe))
-    results = _classify(classifier, paths, alone=len(paths) == 1)
+    results = _classify(classifier, paths, jobs=recipe.jobs, alone=len(paths) == 1)
     return _write(recipe, classifier, paths, results)
 
 
@@ -165,6 +170,8 @@ def _parser() -> Parser:
     add_document_option(form, "--json", "one JSON document")
     form.add_argument("--jsonl", action="store_true", help="one JSON line an image, as it goes")
     add_threads_option(parser)
+    help_ = "processes that classify side by side, each with its own model in memory (default: 1)"
+    add("-j", "--jobs", type=thread_count, default=1, metavar="N", help=help_)
     add(
         "--runtime",
         type=choice(get_args(RuntimeChoice)),
@@ -243,28 +250,14 @@ def _split(stream: BinaryIO, separator: bytes) -> Iterator[bytes]:
     yield rest
 
 
-def _classify(classifier: "Classifier", paths: Iterable[str], *, alone: bool) -> Iterator[Result]:
-    for path in paths:
-        try:
-            _refuse_folder(path)
-            yield Result(image=path, outcome=classifier.classify(path))
-        except InputError as error:
-            if alone:
-                raise
-            yield Result(image=path, outcome=error)
-
-
-def _refuse_folder(path: str) -> None:
-    from cifar_runtime.files import is_folder, list_folder
-
-    if not path:
-        raise InputError("an empty name is no image.", hint="Give the path of an image.")
-    if is_folder(path):
-        list_folder(path)  # where that is what failed
-        raise InputError(
-            f"{path}: is a folder without image files.",
-            hint="Give a folder with images in it; folders inside folders are not searched.",
-        )
+def _classify(
+    classifier: "Classifier", paths: Iterable[str], *, jobs: int, alone: bool = False
+) -> Iterator[Result]:
+    named, ahead = (paths, paths) if isinstance(paths, list) else itertools.tee(paths)
+    for path, outcome in zip(named, classifier.classify_paths(ahead, jobs=jobs), strict=True):
+        if alone and isinstance(outcome, InputError):
+            raise outcome
+        yield Result(image=path, outcome=outcome)
 
 
 def _write(

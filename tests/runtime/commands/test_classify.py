@@ -57,6 +57,7 @@ def recipe(**changes: Any) -> ClassifyRecipe:
             "model": None,
             "contract": None,
             "top_k": 1,
+            "jobs": 1,
             "output": "table",
             "json_path": None,
             "threads": 1,
@@ -422,6 +423,43 @@ def test_onnxruntime_writes_nothing_to_the_home_folder(onnx_model: Path, folder:
         check=True,
     )
     assert list(home.rglob("*")) == []
+
+
+def test_two_processes_answer_as_one_does(tflite_model: Path, folder: Path) -> None:
+    for number in range(40):  # more than one part for each process
+        Image.new("RGB", (8 + number, 9), (6 * number, 0, 255)).save(folder / f"n{number}.png")
+    (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    alone = classify(folder, "missing.png", "-m", tflite_model, "--jsonl")
+    both = classify(folder, "missing.png", "-m", tflite_model, "--jsonl", "--jobs", "2")
+    assert (both.returncode, both.stdout, both.stderr) == (3, alone.stdout, "")
+    lines = [json.loads(line) for line in both.stdout.splitlines()]
+    assert len(lines) == 45
+    assert ["error" in line for line in lines].count(True) == 2
+
+
+def test_two_processes_take_a_list_that_arrives(tflite_model: Path, folder: Path) -> None:
+    names = "\n".join(str(folder / name) for name in COLOURS).encode()
+    found = classify("-", "-m", tflite_model, "--jsonl", "-j", "2", stdin=names)
+    assert [Path(json.loads(line)["image"]).name for line in found.stdout.splitlines()] == [
+        *COLOURS
+    ]
+
+
+def test_a_process_that_is_killed_ends_the_run_in_words(tmp_path: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(
+        "import os, signal\n"
+        "from cifar_runtime.errors import ArtefactError\n"
+        "from cifar_runtime.parallel import answers\n"
+        "def ask(path):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n        list(answers(ask, ['a', 'b'], jobs=2))\n"
+        "    except ArtefactError as error:\n        print(error)\n"
+    )
+    found = subprocess.run([sys.executable, script], capture_output=True, timeout=60, check=True)
+    assert found.stdout.decode() == (
+        "one of 2 processes was killed while it classified, perhaps for memory. Use fewer processes.\n"
+    )
 
 
 def test_a_reader_that_leaves_ends_quietly(tflite_model: Path, folder: Path) -> None:
