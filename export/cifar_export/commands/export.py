@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from cifar_export.recipe import (
     ALIASES,
     DELIVERED_FROM,
     IO_PRECISIONS,
+    MAX_LEARNING_RATE,
     RUNNABLE,
     CalibrationMethod,
     CalibrationRecipe,
@@ -407,9 +407,10 @@ def _add_qat_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--qat-learning-rate",
-        type=_positive_float,
+        type=_learning_rate,
         metavar="RATE",
-        help=f"largest step, as a share of a channel's weights (default: {QatRecipe().learning_rate:g})",
+        help="largest step, as a share of a channel's weights, at most 1 "
+        f"(default: {QatRecipe().learning_rate:g})",
     )
     parser.add_argument(
         "--qat-batch-size",
@@ -519,13 +520,15 @@ def _several(
     return parse_list
 
 
-def _positive_float(text: str) -> float:
+def _learning_rate(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
+    if not 0 < value <= MAX_LEARNING_RATE:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a number above zero and of at most {MAX_LEARNING_RATE:g}"
+        )
     return value
 
 

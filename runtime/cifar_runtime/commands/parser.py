@@ -23,6 +23,7 @@ from cifar_runtime.formats.known_formats import MAX_THREADS
 from cifar_runtime.interruption import check_interrupted, interrupted, listening
 
 ERROR_SCHEMA = "cifar-edge/error/1"
+MAX_MESSAGE_LENGTH = 1_000  # of a usage error, characters
 MAX_NUMBER = 2**31 - 1  # what every library that gets one of these can count
 EXIT_CODES = """\
 exit codes:
@@ -57,6 +58,10 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: always.
         """
+        from cifar_runtime.plain_text import shortened
+
+        if len(message) > MAX_MESSAGE_LENGTH:  # a word of it came from the command line
+            message = shortened(message, MAX_MESSAGE_LENGTH)
         sentence = f"{message.rstrip('.')}{self._nearest_option(message)}"
         raise UsageError(f"{self.prog}: {sentence}.", hint=f"See {self.prog} --help.")
 
