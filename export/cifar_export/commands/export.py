@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_
 from cifar_runtime.contract import ResizeFilter, ScoreKind
 from cifar_runtime.errors import CifarEdgeError, UsageError, not_one_of
 from cifar_runtime.formats.known_formats import ModelFormat
+from cifar_runtime.plain_text import printable_lines
 
 if TYPE_CHECKING:
     from cifar_export.planning import PlannedArtefact
@@ -213,7 +214,7 @@ def _run(argv: Sequence[str]) -> int:
         results = export(recipe, progress=progress)
     except PartialExportError as error:
         if options.json is None:
-            _print_lines(error.results)
+            sys.stdout.write(printable_lines(_lines(error.results)))
             raise
         _report(error.results, options.json, failures=error.failures, error=error)
         if options.json != STDOUT:
@@ -236,10 +237,10 @@ def _report_plan(planned: "tuple[PlannedArtefact, ...]", json_target: str | None
     document = {"schema": PLAN_SCHEMA, "artefacts": [artefact.to_json() for artefact in planned]}
     if not _put_json(document, json_target):
         for artefact in planned:
-            sys.stdout.write(_plan_lines(artefact))
+            sys.stdout.write(printable_lines(_plan_lines(artefact)))
 
 
-def _plan_lines(artefact: "PlannedArtefact") -> str:
+def _plan_lines(artefact: "PlannedArtefact") -> list[str]:
     floor = artefact.min_accuracy
     facts = {
         "takes": artefact.takes,
@@ -252,8 +253,8 @@ def _plan_lines(artefact: "PlannedArtefact") -> str:
         f"agreement >= {artefact.min_agreement:.1%}"
         f"{'' if floor is None else f', top-1 >= {floor:.1%}'}",
     }
-    lines = [f"  {name:<12} {fact}\n" for name, fact in facts.items() if fact is not None]
-    return "".join([f"{artefact.path}{' (exists)' if artefact.exists else ''}\n", *lines])
+    lines = [f"  {name:<12} {fact}" for name, fact in facts.items() if fact is not None]
+    return [f"{artefact.path}{' (exists)' if artefact.exists else ''}", *lines]
 
 
 def _report(
@@ -271,7 +272,7 @@ def _report(
         document["failures"] = [failure.to_json() for failure in failures]
         document["error"] = error.to_json()
     if not _put_json(document, json_target):
-        _print_lines(results)
+        sys.stdout.write(printable_lines(_lines(results)))
 
 
 def _put_json(document: dict[str, Any], target: str | None) -> bool:
@@ -281,18 +282,18 @@ def _put_json(document: dict[str, Any], target: str | None) -> bool:
     return target == STDOUT
 
 
-def _print_lines(results: tuple[ExportResult, ...]) -> None:
+def _lines(results: tuple[ExportResult, ...]) -> Iterator[str]:
     for result in results:
-        sys.stdout.write(
+        yield (
             f"{result.path}  {result.size_bytes:,} bytes  top-1 {result.accuracy:.2%} "
             f"(drop {100 * result.accuracy_drop:.2f} points)  agreement {result.agreement:.2%}  "
             f"on {result.num_images:,} images of {result.split}  passed"
-            f"{'  reproducible' if result.reproducible else ''}\n"
+            f"{'  reproducible' if result.reproducible else ''}"
         )
         for remark in result.remarks:
-            sys.stdout.write(f"  note: {remark}\n")
+            yield f"  note: {remark}"
     if results:
-        sys.stdout.write(f"next: cifar-classify IMAGE -m {results[-1].path}\n")
+        yield f"next: cifar-classify IMAGE -m {results[-1].path}"
 
 
 def _add_model_arguments(parser: Parser) -> None:
