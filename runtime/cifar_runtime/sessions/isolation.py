@@ -2,9 +2,10 @@
 
 The child gets the bytes on stdin, opens them and runs a first image; then it answers batch after batch. Its
 memory is limited, and for every picture its processor time; wall time is, for a child that only sleeps. Once the
-model is open it can open no file and no socket, where the platform limits descriptors (there is no filter of system
-calls). Whatever it does, this process goes on and says which limit it met. The limits are far above what a
-classifier for a device needs, and grow with the file. Artefacts of ours run in this process.
+model is open it can open no file and no socket, where the platform limits descriptors; a filter of system calls
+stands around it from before the model is opened, where Linux has one (see ``system_calls``). Whatever it does, this
+process goes on and says which limit it met. The limits are far above what a classifier for a device needs, and grow
+with the file. Artefacts of ours run in this process.
 """
 
 import json
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 import weakref
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,7 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.errors import ArtefactError, CifarEdgeError, MissingDependencyError, UsageError
+from cifar_runtime.errors import (
+    ArtefactError,
+    CifarEdgeError,
+    CifarEdgeWarning,
+    MissingDependencyError,
+    UsageError,
+)
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS, RuntimeName
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
 from cifar_runtime.sessions.forked import (
@@ -29,10 +37,9 @@ from cifar_runtime.sessions.forked import (
     RENEWED_IN_CHILDREN,
     kept_for_the_parent,
 )
+from cifar_runtime.sessions.process_limits import cpu_seconds
 from cifar_runtime.sessions.tensors import check_batch, contract_input, contract_output
 
-SUBPROCESS_CPU_SECONDS = 0.8  # to open the model and run it once, and then for every picture
-SUBPROCESS_CPU_SECONDS_PER_BYTE = 1e-7  # 1 s more for every 10 MB
 SUBPROCESS_WALL_SECONDS = (
     120.0  # for a child that only sleeps: a busy machine must not refuse good models
 )
@@ -134,11 +141,6 @@ def run_in_subprocess(
     IsolatedSession(artefact, threads=threads, options=options).close()
 
 
-def cpu_seconds(artefact: Artefact) -> float:
-    """Processor time in seconds that opening this model and running it once may take, and then each picture."""
-    return SUBPROCESS_CPU_SECONDS + SUBPROCESS_CPU_SECONDS_PER_BYTE * len(artefact.data)
-
-
 class _Child:
     """The process, and what became of it: after its first failure every question fails alike."""
 
@@ -193,16 +195,27 @@ class _Child:
                 self._process.stdin.write(request)
                 self._process.stdin.flush()
             status = self._process.stdout.readline()
-            answer = self._process.stdout.read(size) if status == b"ok\n" else b""
+            is_answered = status.startswith(b"ok")
+            answer = self._process.stdout.read(size) if is_answered else b""
         finally:
             timer.cancel()
             timer.join()
-        if status == b"ok\n" and len(answer) == size:
+        if is_answered and len(answer) == size:
+            self._warn_of(status.decode("utf-8", "replace")[2:].strip())
             return None, answer
         if overdue.is_set():
             what = f"did not end within {SUBPROCESS_WALL_SECONDS:g} s"
             return _failed(self._artefact, doing, what), b""
         return self._why(status, doing), b""
+
+    def _warn_of(self, unfiltered: str) -> None:
+        if unfiltered:
+            warnings.warn(
+                f"{self._artefact.path}: runs in a process of its own without a filter of system calls: this Linux "
+                f"refuses one ({unfiltered}). Its memory and time are limited nevertheless.",
+                CifarEdgeWarning,
+                stacklevel=2,
+            )
 
     def _why(self, status: bytes, doing: str) -> CifarEdgeError:
         answer: Any = None
