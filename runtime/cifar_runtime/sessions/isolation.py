@@ -141,11 +141,28 @@ def run_in_subprocess(
     IsolatedSession(artefact, threads=threads, options=options).close()
 
 
+def failed_in_subprocess(
+    artefact: Artefact, doing: str, code: int | None, *, cpu_limit: float
+) -> ArtefactError:
+    """The error of a process that ended without an answer.
+
+    Args:
+        artefact: the model in it.
+        doing: what was asked of it, such as ``opening it``.
+        code: its return code, as ``subprocess`` gives it; None where it took too long.
+        cpu_limit: the processor time in seconds that it had.
+    """
+    if code is None:
+        return _failed(artefact, doing, f"did not end within {SUBPROCESS_WALL_SECONDS:g} s")
+    return _failed(artefact, doing, _reason(code, cpu_limit))
+
+
 class _Child:
     """The process, and what became of it: after its first failure every question fails alike."""
 
     def __init__(self, artefact: Artefact) -> None:
         self._artefact = artefact
+        self._cpu_limit = cpu_seconds(artefact)
         self._failure: CifarEdgeError | None = None
         # -P: nothing in the working directory can pose as a module.
         command = [sys.executable, "-P", "-m", "cifar_runtime.sessions.isolation_child"]
@@ -204,8 +221,7 @@ class _Child:
             self._warn_of(status.decode("utf-8", "replace")[2:].strip())
             return None, answer
         if overdue.is_set():
-            what = f"did not end within {SUBPROCESS_WALL_SECONDS:g} s"
-            return _failed(self._artefact, doing, what), b""
+            return failed_in_subprocess(self._artefact, doing, None, cpu_limit=self._cpu_limit), b""
         return self._why(status, doing), b""
 
     def _warn_of(self, unfiltered: str) -> None:
@@ -227,7 +243,8 @@ class _Child:
             return error(answer["message"], hint=hint)
         with suppress(OSError):
             self._process.stdin.close()  # type: ignore[union-attr] # a pipe
-        return _failed(self._artefact, doing, _reason(self._artefact, self._process.wait()))
+        code = self._process.wait()
+        return failed_in_subprocess(self._artefact, doing, code, cpu_limit=self._cpu_limit)
 
 
 def _end_overdue(process: "subprocess.Popen[bytes]", overdue: threading.Event) -> None:
@@ -243,10 +260,10 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _reason(artefact: Artefact, code: int) -> str:
+def _reason(code: int, cpu_limit: float) -> str:
     number = -code
     if number in (getattr(signal, "SIGPROF", None), getattr(signal, "SIGXCPU", None)):
-        return f"took more than {cpu_seconds(artefact):.1f} s of processor time"
+        return f"took more than {cpu_limit:.1f} s of processor time"
     if number > 0:
         with suppress(ValueError):
             return f"crashed with {signal.Signals(number).name}"
