@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from cifar_runtime.commands.streams import StdoutError, discard_stdout, set_up_streams
 from cifar_runtime.errors import (
     INTERRUPTED_EXIT_CODE,
+    TERMINATED_EXIT_CODE,
     CifarEdgeError,
     CifarEdgeWarning,
     InputError,
@@ -35,6 +36,7 @@ exit codes:
   5    a gate failed: a valid negative answer
   6    an optional dependency is missing: the message is the pip line
   130  interrupted
+  143  terminated
 """
 
 
@@ -179,11 +181,18 @@ def _code_of(program: str, action: Callable[[], int], argv: Sequence[str]) -> in
         code = action()
         check_interrupted()
     except BaseException as error:  # noqa: BLE001 - SystemExit is raised again
-        if interrupted() or isinstance(error, KeyboardInterrupt):  # what else it led to is no news
-            sys.stderr.write(f"{program}: interrupted\n")
-            return INTERRUPTED_EXIT_CODE
+        if interrupted() is not None or isinstance(error, KeyboardInterrupt):
+            return _ended_by_signal(program)  # what else it led to is no news
         return _code_of_error(program, error, argv)
     return code
+
+
+def _ended_by_signal(program: str) -> int:
+    import signal
+
+    terminated = interrupted() == signal.SIGTERM
+    sys.stderr.write(f"{program}: {'terminated' if terminated else 'interrupted'}\n")
+    return TERMINATED_EXIT_CODE if terminated else INTERRUPTED_EXIT_CODE
 
 
 def _code_of_error(program: str, error: BaseException, argv: Sequence[str]) -> int:
