@@ -4,6 +4,7 @@ import json
 import os
 import resource
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
