@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_eval.environment import read_environment
+from cifar_maintain.hardening_table import HARDENING_SCHEMA
 from cifar_runtime.documents import to_document
 from hardening.artefacts import Artefacts
 from hardening.campaign import Budget, Campaign, Result
@@ -23,9 +24,8 @@ from hardening.pictures import Pictures
 from hardening.surroundings import Surroundings
 from hardening.victims import VICTIMS
 
-SCHEMA = "cifar-edge/hardening/1"
 # What one campaign, or one tool beside it, may take at most, so that none starves the others.
-SECONDS = {"quick": 30.0, "recorded": 180.0, "nightly": 2 * 3600.0}
+SECONDS = {"quick": 30.0, "recorded": 90.0, "nightly": 2 * 3600.0}
 
 
 def campaigns() -> Iterator[Campaign]:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     document = {
-        "schema": SCHEMA,
+        "schema": HARDENING_SCHEMA,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "form": options.form,
         "seed": options.seed,
