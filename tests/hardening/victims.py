@@ -5,9 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
-from io import BytesIO
 from pathlib import Path
 
 from cifar_runtime.classifier import default_model
@@ -136,21 +134,21 @@ def _other_weights(folder: Path) -> str | None:
 
 
 def _dataset(folder: Path) -> str | None:
+    from cifar_fixtures.cifar10_members import archive_of
+
     from cifar_data.cifar10.binary_format import records_from_images
+    from cifar_data.cifar10.sources import MEMBER_SHA256
     from cifar_data.cifar10.splits import is_available, load_official
 
     if not is_available():
         return "CIFAR-10 is not in the cache (cifar-data fetch)"
     train, test = load_official("train"), load_official("test")
-    with tarfile.open(folder / "cifar-10-binary.tar", "w") as archive:
-        for number in range(6):
-            split, start = (test, 0) if number == 5 else (train, number * 10_000)
-            chosen = slice(start, start + 10_000)
-            data = records_from_images(split.images[chosen], split.labels[chosen])
-            name = "test_batch.bin" if number == 5 else f"data_batch_{number + 1}.bin"
-            entry = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
-            entry.size = len(data)
-            archive.addfile(entry, BytesIO(data))
+    members = {}
+    for number, name in enumerate(MEMBER_SHA256):
+        split, start = (test, 0) if name == "test_batch.bin" else (train, number * 10_000)
+        chosen = slice(start, start + 10_000)
+        members[name] = records_from_images(split.images[chosen], split.labels[chosen])
+    archive_of(folder / "cifar-10-binary.tar", members)
     return None
 
 
