@@ -7,6 +7,7 @@ import pytest
 
 pytest_plugins = [
     "cifar_fixtures.checkpoints",
+    "cifar_fixtures.cifar10_members",
     "cifar_fixtures.readers",
     "cifar_fixtures.reports",
 ]

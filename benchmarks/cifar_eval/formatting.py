@@ -50,9 +50,10 @@ def _markdown_cell(text: str) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as lines: the first column to the left, numbers to the right."""
+    """The rows as lines: the first column to the left, numbers to the right; cells are made printable."""
     if not rows:
         return []
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         _GAP.join(

@@ -48,6 +48,7 @@ from cifar_export.stages.staged import Request, Staged, seal, stage
 from cifar_export.targets.known_targets import TARGETS, Key
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.install_hints import install_hint
+from cifar_runtime.interruption import checked_between
 
 Progress = Callable[[str], None]
 
@@ -84,7 +85,7 @@ def export(
         ExportGateError: an artefact decides too differently; those that pass are published nevertheless.
         MissingDependencyError: a converter or interpreter is not installed.
     """
-    progress = progress or (lambda _: None)
+    progress = checked_between(progress or (lambda _: None))
     recipe = with_parts(recipe, progress=progress)
     check_installed(recipe)
     if recipe.qat is not None:

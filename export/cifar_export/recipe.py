@@ -55,6 +55,9 @@ MIN_AGREEMENT: Mapping[Quantize, float] = {
     "none": 0.999,
     "fp16": 0.998,
 }
+MAX_LEARNING_RATE = (
+    1.0  # of QAT, where it is a share of the weights: more than all of a weight is no step
+)
 
 
 def _check_choices(name: str, values: tuple[str, ...], choices: tuple[str, ...]) -> None:
@@ -143,10 +146,12 @@ class QatRecipe:
 
     def __post_init__(self) -> None:
         _check_choices("QAT backend", (self.backend,), get_args(QatBackend))
-        if self.steps < 1 or self.batch_size < 1 or not self.learning_rate > 0:
+        rate_is_usable = 0 < self.learning_rate <= MAX_LEARNING_RATE
+        if self.steps < 1 or self.batch_size < 1 or not rate_is_usable:
             raise UsageError(
                 f"QAT for {self.steps} steps of batches of {self.batch_size} at learning rate "
-                f"{self.learning_rate} trains nothing, expected numbers above zero.",
+                f"{self.learning_rate} trains nothing, expected numbers above zero and a rate of at most "
+                f"{MAX_LEARNING_RATE:g}.",
                 hint="See cifar-export --help.",
             )
 

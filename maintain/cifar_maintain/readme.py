@@ -38,6 +38,7 @@ PAGES = (
     "docs/benchmarks.md",
     "docs/training.md",
     "docs/ci.md",
+    "docs/reliability.md",
 )
 """Every page with markers but ``docs/phones.md``, which its own measurement draws."""
 EXCERPTS: Mapping[str, tuple[str, str]] = {
@@ -170,6 +171,7 @@ def _report(folder: Path, name: str) -> "Report":
 def _table(folder: Path, name: str) -> str:
     from cifar_bench.results.report import report_from_text
     from cifar_bench.tables.plain import markdown_table
+    from cifar_maintain.hardening_table import HARDENING_SCHEMA, hardening_table
     from cifar_maintain.matrix_report import MATRIX_SCHEMA, markdown_matrix, matrix_from_text
     from cifar_maintain.textbook import TEXTBOOK_SCHEMA, textbook_table
 
@@ -177,6 +179,8 @@ def _table(folder: Path, name: str) -> str:
     text = _read(path)
     if f'"{MATRIX_SCHEMA}"' in text:
         return markdown_matrix(matrix_from_text(text, origin=str(path)))
+    if f'"{HARDENING_SCHEMA}"' in text:
+        return hardening_table(text, origin=str(path))
     if f'"{TEXTBOOK_SCHEMA}"' in text:
         return textbook_table(text, origin=str(path))
     return markdown_table(report_from_text(text, origin=str(path)))

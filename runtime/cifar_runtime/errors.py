@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 INTERRUPTED_EXIT_CODE = 130
+TERMINATED_EXIT_CODE = 143
 
 
 class CifarEdgeError(Exception):

@@ -187,11 +187,22 @@ def _decode(data: bytes, image_format: str, name: str) -> "Image":
     with _DECODING, warnings.catch_warnings(), _silenced_library(image_format):
         warnings.simplefilter("ignore")  # notes on odd metadata; damage raises
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        picture = open_format(BytesIO(data), "")
+        stream = _stream(data, image_format)
+        picture = open_format(stream, "")
         _reduce(picture, name)
         _check_size(picture, name)
+        if image_format == "JPEG":
+            stream.watch(picture)
         picture.load()
     return picture
+
+
+def _stream(data: bytes, image_format: str) -> Any:
+    if image_format != "JPEG":
+        return BytesIO(data)
+    from cifar_runtime.jpeg_data import WatchedJpeg  # no other format needs it
+
+    return WatchedJpeg(data)
 
 
 def _silence_pillow() -> None:

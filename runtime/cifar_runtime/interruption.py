@@ -1,52 +1,71 @@
-"""Ctrl-C as a fact that stays: libraries that run C++ callbacks swallow the exception, so a flag remembers it.
+"""Ctrl-C and SIGTERM as facts that stay: libraries that run C++ callbacks swallow the exception, so a flag remembers.
 
-A command listens while it runs; before anything is published, and at the end, the flag is asked. It never
-imports anything slow.
+A command listens while it runs; between stages, before anything is published, and at the end, the flag is asked. It
+never imports anything slow.
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-_seen = False
+_seen: int | None = None  # the signal
+_DEFAULTS: Mapping[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
 
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Remembers SIGINT while the body runs; a handler of someone else's, or an ignored signal, stays as it is."""
+    """Remembers SIGINT and SIGTERM while the body runs, and raises KeyboardInterrupt for both, so that it tidies up.
+
+    A handler of someone else's, or an ignored signal, stays as it is; a second SIGTERM ends the process at once.
+    """
     global _seen  # noqa: PLW0603 - a signal handler has no other place
-    _seen = False
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
+    _seen = None
+    changed = [number for number in _DEFAULTS if signal.getsignal(number) == _DEFAULTS[number]]
     try:
-        signal.signal(signal.SIGINT, _remember)
+        for number in changed:
+            signal.signal(number, _remember)
     except ValueError:  # not the main thread, which alone gets signals
-        yield
-        return
+        changed = []
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in changed:
+            signal.signal(number, _DEFAULTS[number])
 
 
-def interrupted() -> bool:
-    """Whether Ctrl-C was pressed since :func:`listening` began."""
+def interrupted() -> int | None:
+    """The signal that came since :func:`listening` began; None where none did."""
     return _seen
 
 
 def check_interrupted() -> None:
-    """Goes on unless Ctrl-C was pressed, whatever became of its exception.
+    """Goes on unless Ctrl-C was pressed or SIGTERM came, whatever became of its exception.
 
     Raises:
-        KeyboardInterrupt: it was.
+        KeyboardInterrupt: so it was.
     """
-    if _seen:
+    if _seen is not None:
         raise KeyboardInterrupt
 
 
-def _remember(_number: int, _frame: FrameType | None) -> None:
+def checked_between(progress: Callable[[str], None]) -> Callable[[str], None]:
+    """The progress, which what begins is announced to, with :func:`check_interrupted` before every announcement."""
+
+    def announce(sentence: str) -> None:
+        check_interrupted()
+        progress(sentence)
+
+    return announce
+
+
+def _remember(number: int, _frame: FrameType | None) -> None:
     global _seen  # noqa: PLW0603
-    _seen = True
+    _seen = number
+    if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_DFL)
     raise KeyboardInterrupt

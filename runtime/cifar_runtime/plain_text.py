@@ -5,6 +5,8 @@ sequence, a path with a line break or a foreign exception of half a megabyte mus
 person sees. It never prints.
 """
 
+from collections.abc import Iterable
+
 MAX_REASON_LENGTH = 300
 
 
@@ -21,6 +23,11 @@ def printable(text: str) -> str:
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
+
+
+def printable_lines(lines: Iterable[str]) -> str:
+    """The lines as text that ends in a line break, each :func:`printable`: no name in one begins another."""
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def shortened(text: str, max_length: int = MAX_REASON_LENGTH) -> str:

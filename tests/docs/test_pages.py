@@ -17,7 +17,7 @@ from cifar_maintain import readme
 from cifar_runtime.commands import classify as classify_cli
 from cifar_runtime.commands import info
 from cifar_runtime.commands.parser import EXIT_CODES
-from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, CifarEdgeError
+from cifar_runtime.errors import INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE, CifarEdgeError
 from cifar_train.commands import soft_labels
 from cifar_train.commands import train as train_cli
 
@@ -172,7 +172,8 @@ def test_every_recorded_block_is_filled() -> None:
 
 def test_exit_codes_are_the_same_everywhere() -> None:
     errors = [CifarEdgeError, *CifarEdgeError.__subclasses__()]
-    codes = sorted({0, INTERRUPTED_EXIT_CODE, *(error.exit_code for error in errors)})
+    signals = {INTERRUPTED_EXIT_CODE, TERMINATED_EXIT_CODE}
+    codes = sorted({0, *signals, *(error.exit_code for error in errors)})
     page = (ROOT / "docs" / "ci.md").read_text("utf-8")
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", page, flags=re.MULTILINE)] == codes
     assert [int(code) for code in re.findall(r"^  (\d+) ", EXIT_CODES, flags=re.MULTILINE)] == codes

@@ -1,14 +1,12 @@
 """Every case of the hostile catalogue ends with its documented exit code, one sentence, and soon."""
 
-import importlib.util
 import os
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from cifar_fixtures.hostile.catalogue import catalogue, prepare
 
 from cifar_runtime.commands import parser
 from cifar_runtime.commands.classify import main
@@ -20,17 +18,6 @@ ARTEFACTS = Path(__file__).parent / "artefacts" / "v1"
 # time is what is held here, of a process and of the children it waited for.
 MAX_CPU_SECONDS = 2
 TIMEOUT_SECONDS = 120
-
-
-def _load() -> ModuleType:
-    """Test folders are no packages, so that the generator beside this file is loaded by its path."""
-    spec = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["hostile"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _cpu_seconds() -> float:
@@ -54,8 +41,7 @@ def _through_the_script(
     return ended, _cpu_seconds() - began
 
 
-hostile = _load()
-CASES = {case.name: case for case in hostile.catalogue()}
+CASES = {case.name: case for case in catalogue()}
 THROUGH_THE_SCRIPT = [
     "tflite-one-bit-flipped",
     "tflite-while-forever",
@@ -69,14 +55,14 @@ THROUGH_THE_SCRIPT = [
 def start_seconds(tmp_path_factory: pytest.TempPathFactory) -> float:
     """Processor seconds of a whole command on a good model and a good picture."""
     folder = tmp_path_factory.mktemp("start")
-    hostile.prepare(folder, ARTEFACTS)
+    prepare(folder, ARTEFACTS)
     ended, seconds = _through_the_script(["good.png", "-m", "good.onnx"], folder)
     assert ended.returncode == 0, ended.stderr
     return seconds
 
 
 def test_the_catalogue_has_at_least_forty_cases_with_names_of_their_own() -> None:
-    assert len(CASES) == len(hostile.catalogue()) >= 40
+    assert len(CASES) == len(catalogue()) >= 40
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -89,7 +75,7 @@ def test_a_hostile_file_ends_with_its_exit_code(
 ) -> None:
     """Run in this process, which has started already: a start's processor time is added."""
     case = CASES[name]
-    hostile.prepare(tmp_path, ARTEFACTS)
+    prepare(tmp_path, ARTEFACTS)
     monkeypatch.chdir(tmp_path)
     errors: list[CifarEdgeError] = []
     report = parser._report
@@ -115,7 +101,7 @@ def test_a_hostile_file_ends_with_its_exit_code(
 @pytest.mark.parametrize("name", THROUGH_THE_SCRIPT)
 def test_the_installed_command_ends_alike(name: str, tmp_path: Path) -> None:
     case = CASES[name]
-    hostile.prepare(tmp_path, ARTEFACTS)
+    prepare(tmp_path, ARTEFACTS)
     ended, seconds = _through_the_script(case.write(tmp_path), tmp_path)
     assert (ended.returncode, ended.stdout) == (case.exit_code, ""), ended.stderr
     assert case.says in ended.stderr

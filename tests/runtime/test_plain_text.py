@@ -2,7 +2,7 @@
 
 import pytest
 
-from cifar_runtime.plain_text import printable, reason_of, shortened
+from cifar_runtime.plain_text import printable, printable_lines, reason_of, shortened
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,10 @@ def test_a_long_text_keeps_its_beginning_on_one_line(text: str, expected: str) -
 def test_an_exception_without_words_is_its_class() -> None:
     assert reason_of(MemoryError()) == "MemoryError"
     assert reason_of(ValueError("two\nlines")) == "two lines"
+
+
+def test_a_line_of_many_cannot_begin_another() -> None:
+    assert (
+        printable_lines(["cat\nforged  100 %", "dog\x1b[A"]) == "cat\\nforged  100 %\ndog\\x1b[A\n"
+    )
+    assert printable_lines([]) == ""

@@ -17,6 +17,7 @@ from cifar_data.load import load_split
 from cifar_data.split import Split
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import CifarEdgeError, InputError, UsageError
+from cifar_runtime.interruption import check_interrupted
 from cifar_train.engine.backend import make_deterministic, resolve_precision, select_backend
 from cifar_train.engine.optimizers import optimizer_from_recipe, take_average
 from cifar_train.engine.parallel import Parallel, check_shares, open_parallel, prepare_for_workers
@@ -178,6 +179,7 @@ def _fit_epochs(run: _Run, state: RunState, folder: Path) -> RunState:
         fitted, seconds = _fit_epoch(run, number)
         variables = _variables(run.model)
         validated = _validate(run, variables)
+        check_interrupted()  # what a library swallowed must not finish an epoch
         epoch = Epoch(
             number=number,
             loss=fitted["loss"],
@@ -238,6 +240,7 @@ def _fit_epoch(run: _Run, number: int) -> tuple[dict[str, float], float]:
     total, size = len(run.train.labels), run.recipe.batch_size
 
     def on_step(step: int) -> None:
+        check_interrupted()
         run.watcher.on_batch(number, min((step + 1) * size, total), total)
 
     start = time.perf_counter()

@@ -17,6 +17,7 @@ from cifar_runtime import __version__
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import InputError, UsageError, not_one_of
 from cifar_runtime.files import replace_atomically, write_atomically
+from cifar_runtime.interruption import check_interrupted
 from cifar_train.engine.backend import has_gpu, resolve_precision, select_backend
 from cifar_train.engine.parallel import worker_folder
 from cifar_train.fit import (
@@ -143,6 +144,7 @@ def _write_run(
     further: Mapping[str, Any],
 ) -> TrainResult:
     """Writes what a finished run leaves in its folder, the card last."""
+    check_interrupted()
     for evaluation in evaluations:
         write_evaluation(folder, evaluation)
     write_curves(folder, state.epochs)

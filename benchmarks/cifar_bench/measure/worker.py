@@ -186,7 +186,7 @@ def _open_model(request: Mapping[str, Any]) -> BenchmarkModel:
         contract=request["contract"],
         threads=threads,
         options=SessionOptions(**options),
-        tried=True,
+        own_process=True,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 from cifar_runtime.formats.known_formats import SUFFIXES
-from cifar_runtime.plain_text import reason_of
+from cifar_runtime.plain_text import printable_lines, reason_of
 
 if TYPE_CHECKING:
     from cifar_bench.regression.gates import RegressionGate
@@ -111,7 +111,7 @@ def judge_against(
     notes = filter(None, (left_out, unsteady_pairs_sentence(pairs)))
     lines = [f"{head}: {_counted(gates)}.", *notes]
     ordered = sorted(gates, key=lambda gate: not gate.passed)
-    text = "\n".join([*lines, *(gate.sentence for gate in ordered)]) + "\n"
+    text = printable_lines([*lines, *(gate.sentence for gate in ordered)])
     return text, all(gate.passed for gate in gates)
 
 

@@ -22,6 +22,7 @@ from cifar_eval.formatting import (
     percent,
     training_notes,
 )
+from cifar_runtime.plain_text import printable_lines
 
 _HALF_WIDTH = "±: half the 95 % interval of the median."
 
@@ -42,7 +43,7 @@ def plain_table(report: Report) -> str:
         machine_notes(report),
         steadiness_notes(report),
     ]
-    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+    return "\n".join(printable_lines(part) for part in parts if part)
 
 
 def markdown_table(report: Report) -> str:

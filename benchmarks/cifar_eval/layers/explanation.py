@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from cifar_data.choose import stratified_positions
 from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
-from cifar_eval.layers.layer_errors import LayerErrors, Trace, layer_errors
-from cifar_eval.layers.litert_layers import LiteRTTrace
-from cifar_eval.layers.onnx_layers import OnnxTrace
+from cifar_eval.layers.comparison import compare_layers
+from cifar_eval.layers.layer_errors import LayerErrors
 from cifar_eval.models.exported import open_measured
 from cifar_eval.models.protocols import is_checkpoint
 from cifar_runtime.artefact import Artefact
@@ -90,7 +89,7 @@ def explain(
     artefact = open_measured(candidate, contract=contract)
     chosen = stratified_positions(labels, min(NUM_LAYER_IMAGES, len(labels)))
     try:
-        found = _compare_layers(artefact, named, images[chosen], contract=contract)
+        found = compare_layers(artefact, named, images[chosen], contract=contract)
     except (ArtefactError, MissingDependencyError) as error:
         # The verdict stands without its explanation.
         return _silent(str(error), commands=next_commands(artefact, list(named)))
@@ -104,28 +103,6 @@ def explain(
 
 def _named(models: Mapping[Path, str] | Sequence[str | Path]) -> Mapping[Path, str]:
     return models if isinstance(models, Mapping) else {Path(one): Path(one).name for one in models}
-
-
-def _compare_layers(
-    artefact: Artefact,
-    models: Mapping[Path, str],
-    images: NDArray[np.uint8],
-    *,
-    contract: str | None,
-) -> LayerErrors | str | None:
-    """The errors by layer; or why there are none; None for a float32 model."""
-    trace = _open_trace(artefact)
-    if trace.is_float32:
-        return None
-    partner = _float_partner(artefact, models, contract=contract)
-    if partner is None:
-        return (
-            f"that takes the float32 .{artefact.format} of the same export: "
-            "give it as REFERENCE or as another CANDIDATE."
-        )
-    name, reference = partner
-    errors = layer_errors(reference, trace, images, reference_name=name)
-    return errors if errors.layers else f"no layer of it has a counterpart in {name}."
 
 
 def next_commands(artefact: Artefact, models: Sequence[Path]) -> tuple[str, ...]:
@@ -210,18 +187,3 @@ def _record(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _silent(reason: str, *, commands: tuple[str, ...] = ()) -> Explanation:
     return Explanation(errors=None, reason=reason, next_commands=commands)
-
-
-def _open_trace(artefact: Artefact) -> Trace:
-    return LiteRTTrace(artefact) if artefact.format == "tflite" else OnnxTrace(artefact)
-
-
-def _float_partner(
-    artefact: Artefact, models: Mapping[Path, str], *, contract: str | None
-) -> tuple[str, Trace] | None:
-    for path, name in models.items():
-        if path != artefact.path and path.suffix.lower() == f".{artefact.format}":
-            trace = _open_trace(open_measured(path, contract=contract))
-            if trace.is_float32:
-                return name, trace
-    return None

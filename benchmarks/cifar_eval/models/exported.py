@@ -18,6 +18,8 @@ from cifar_runtime.preprocess import input_table
 from cifar_runtime.scores import dequantize, probabilities_from_scores
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
 from cifar_runtime.sessions.open import open_session
+from cifar_runtime.sessions.process_limits import limit_memory
+from cifar_runtime.sessions.system_calls import forbid_system_calls
 
 
 class ExportedModel:
@@ -30,7 +32,7 @@ class ExportedModel:
         contract: str | None = None,
         threads: int = 1,
         options: SessionOptions = DEFAULT_OPTIONS,
-        tried: bool = False,
+        own_process: bool = False,
     ) -> None:
         """Opens the model.
 
@@ -39,14 +41,19 @@ class ExportedModel:
             contract: for a model without a card; one with a card has its own.
             threads: threads one inference may use.
             options: how the interpreter is set up.
-            tried: a foreign model has been tried in a process with limits already.
+            own_process: this process is there for the model alone: a foreign one runs in it, and it gets the limits
+                of its child process for good, but for writing files and for processor time.
 
         Raises:
             ArtefactError: the model or its card cannot be used.
             MissingDependencyError: its interpreter is not installed.
         """
         artefact = open_measured(model, contract=contract)
-        self._artefact = replace(artefact, foreign=False) if tried else artefact
+        if own_process and artefact.foreign:
+            limit_memory(artefact, beside_what_is_held=True)
+            forbid_system_calls(files=False)
+            artefact = replace(artefact, foreign=False)
+        self._artefact = artefact
         self._session = open_session(self._artefact, threads=threads, options=options)
         self._threads = threads
         self._table = input_table(artefact.contract.input)

@@ -8,6 +8,7 @@ from cifar_eval.layers.layer_errors import LayerErrors
 from cifar_eval.parity.counts import ClassParity
 from cifar_eval.parity.gate import Gate
 from cifar_eval.parity.report import CandidateVerdict, ParityReport
+from cifar_runtime.plain_text import printable_lines
 
 MAX_NAME = 30
 MAX_LAYERS = 12
@@ -36,7 +37,7 @@ def plain_report(report: ParityReport, explanations: Mapping[str, Explanation]) 
         explanation = explanations.get(candidate.model.name)
         if explanation is not None:
             lines += _explained(explanation)
-    return "\n".join(lines) + "\n"
+    return printable_lines(lines)
 
 
 def gate_line(gate: Gate) -> str:

@@ -11,6 +11,7 @@ from cifar_eval.models.protocols import ModelFile
 from cifar_eval.robustness.corruptions import CORRUPTIONS, NUM_SEVERITIES
 from cifar_eval.robustness.counts import CorruptionCounts, Robustness
 from cifar_runtime.documents import INLINED, to_document
+from cifar_runtime.plain_text import printable_lines
 
 ROBUSTNESS_SCHEMA = "cifar-edge/robustness/1"
 
@@ -105,7 +106,7 @@ def plain_robustness(report: RobustnessReport) -> str:
         "",
         *aligned(_left_aligned(rows)),
     ]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return printable_lines(line.rstrip() for line in lines)
 
 
 def _clean_rows(models: Sequence[ModelRobustness]) -> list[list[str]]:

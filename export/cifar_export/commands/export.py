@@ -2,9 +2,8 @@
 
 import argparse
 import json
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from cifar_export.recipe import (
     ALIASES,
     DELIVERED_FROM,
     IO_PRECISIONS,
+    MAX_LEARNING_RATE,
     RUNNABLE,
     CalibrationMethod,
     CalibrationRecipe,
@@ -53,6 +53,7 @@ from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_
 from cifar_runtime.contract import Resize, ResizeFilter, ScoreKind
 from cifar_runtime.errors import CifarEdgeError, UsageError, not_one_of
 from cifar_runtime.formats.known_formats import ModelFormat
+from cifar_runtime.plain_text import printable_lines
 
 if TYPE_CHECKING:
     from cifar_export.planning import PlannedArtefact
@@ -222,7 +223,7 @@ def _run(argv: Sequence[str]) -> int:
         results = export(recipe, progress=progress)
     except PartialExportError as error:
         if options.json is None:
-            _print_lines(error.results)
+            sys.stdout.write(printable_lines(_lines(error.results)))
             raise
         _report(error.results, options.json, failures=error.failures, error=error)
         if options.json != STDOUT:
@@ -245,10 +246,10 @@ def _report_plan(planned: "tuple[PlannedArtefact, ...]", json_target: str | None
     document = {"schema": PLAN_SCHEMA, "artefacts": [artefact.to_json() for artefact in planned]}
     if not _put_json(document, json_target):
         for artefact in planned:
-            sys.stdout.write(_plan_lines(artefact))
+            sys.stdout.write(printable_lines(_plan_lines(artefact)))
 
 
-def _plan_lines(artefact: "PlannedArtefact") -> str:
+def _plan_lines(artefact: "PlannedArtefact") -> list[str]:
     floor = artefact.min_accuracy
     facts = {
         "takes": artefact.takes,
@@ -261,8 +262,8 @@ def _plan_lines(artefact: "PlannedArtefact") -> str:
         f"agreement >= {artefact.min_agreement:.1%}"
         f"{'' if floor is None else f', top-1 >= {floor:.1%}'}",
     }
-    lines = [f"  {name:<12} {fact}\n" for name, fact in facts.items() if fact is not None]
-    return "".join([f"{artefact.path}{' (exists)' if artefact.exists else ''}\n", *lines])
+    lines = [f"  {name:<12} {fact}" for name, fact in facts.items() if fact is not None]
+    return [f"{artefact.path}{' (exists)' if artefact.exists else ''}", *lines]
 
 
 def _report(
@@ -280,7 +281,7 @@ def _report(
         document["failures"] = [failure.to_json() for failure in failures]
         document["error"] = error.to_json()
     if not _put_json(document, json_target):
-        _print_lines(results)
+        sys.stdout.write(printable_lines(_lines(results)))
 
 
 def _put_json(document: dict[str, Any], target: str | None) -> bool:
@@ -290,18 +291,18 @@ def _put_json(document: dict[str, Any], target: str | None) -> bool:
     return target == STDOUT
 
 
-def _print_lines(results: tuple[ExportResult, ...]) -> None:
+def _lines(results: tuple[ExportResult, ...]) -> Iterator[str]:
     for result in results:
-        sys.stdout.write(
+        yield (
             f"{result.path}  {result.size_bytes:,} bytes  top-1 {result.accuracy:.2%} "
             f"(drop {100 * result.accuracy_drop:.2f} points)  agreement {result.agreement:.2%}  "
             f"on {result.num_images:,} images of {result.split}  passed"
-            f"{'  reproducible' if result.reproducible else ''}\n"
+            f"{'  reproducible' if result.reproducible else ''}"
         )
         for remark in result.remarks:
-            sys.stdout.write(f"  note: {remark}\n")
+            yield f"  note: {remark}"
     if results:
-        sys.stdout.write(f"next: cifar-classify IMAGE -m {results[-1].path}\n")
+        yield f"next: cifar-classify IMAGE -m {results[-1].path}"
 
 
 def _add_model_arguments(parser: Parser) -> None:
@@ -435,9 +436,10 @@ def _add_qat_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--qat-learning-rate",
-        type=_positive_float,
+        type=_learning_rate,
         metavar="RATE",
-        help=f"largest step, as a share of a channel's weights (default: {QatRecipe().learning_rate:g})",
+        help="largest step, as a share of a channel's weights, at most 1 "
+        f"(default: {QatRecipe().learning_rate:g})",
     )
     parser.add_argument(
         "--qat-batch-size",
@@ -561,13 +563,15 @@ def _several(
     return parse_list
 
 
-def _positive_float(text: str) -> float:
+def _learning_rate(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
+    if not 0 < value <= MAX_LEARNING_RATE:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a number above zero and of at most {MAX_LEARNING_RATE:g}"
+        )
     return value
 
 

@@ -146,7 +146,7 @@ def run(recipe: ClassifyRecipe) -> int:
             hint="Give a smaller -k.",
         )
     if recipe.verbosity > 0:
-        sys.stderr.write(_model_note(classifier, recipe))
+        sentences_to_stderr(PROGRAM)(_model_note(classifier, recipe))
     if recipe.output == "jsonl" and STDIN in recipe.inputs:
         return _write_lines(_classify(classifier, _expand(recipe), jobs=recipe.jobs), recipe.top_k)
     paths = list(_expand(recipe))
@@ -188,8 +188,8 @@ def _parser() -> Parser:
 def _model_note(classifier: "Classifier", recipe: ClassifyRecipe) -> str:
     artefact, session = classifier.artefact, classifier.session
     return (
-        f"{PROGRAM}: {classifier.name} (sha256 {artefact.sha256}), {session.runtime}, "
-        f"{recipe.threads} thread{'s' if recipe.threads > 1 else ''}\n"
+        f"{classifier.name} (sha256 {artefact.sha256}), {session.runtime}, "
+        f"{recipe.threads} thread{'s' if recipe.threads > 1 else ''}"
     )
 
 

@@ -118,10 +118,9 @@ def _parser() -> Parser:
 
 def _print(info: "ModelInfo", recipe: InfoRecipe) -> None:
     if recipe.json is None:
-        from cifar_runtime.plain_text import printable
+        from cifar_runtime.plain_text import printable_lines
 
-        lines = _lines(info, verbose=recipe.verbose)
-        sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
+        sys.stdout.write(printable_lines(_lines(info, verbose=recipe.verbose)))
         return
     import json
 

@@ -95,10 +95,9 @@ def add_picture_options(options: Options) -> None:
 
 def picture_size(text: str) -> tuple[int, int]:
     """A parser type for (height, width), written ``96`` or ``64x96``; each is 16 to 1,024."""
-    height, _, width = text.lower().partition("x")
-    sizes = (height, width or height)
-    if not all(size.isdecimal() and 16 <= int(size) <= 1024 for size in sizes):
+    sizes = text.lower().split("x")
+    if len(sizes) > 2 or not all(size.isdecimal() and 16 <= int(size) <= 1024 for size in sizes):
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a size such as 96 or 64x96, of 16 to 1024 pixels"
         )
-    return int(sizes[0]), int(sizes[1])
+    return int(sizes[0]), int(sizes[-1])

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from cifar_runtime.commands.streams import StdoutError, discard_stdout, set_up_streams
 from cifar_runtime.errors import (
     INTERRUPTED_EXIT_CODE,
+    TERMINATED_EXIT_CODE,
     CifarEdgeError,
     CifarEdgeWarning,
     InputError,
@@ -23,6 +24,7 @@ from cifar_runtime.formats.known_formats import MAX_THREADS
 from cifar_runtime.interruption import check_interrupted, interrupted, listening
 
 ERROR_SCHEMA = "cifar-edge/error/1"
+MAX_MESSAGE_LENGTH = 1_000  # of a usage error, characters
 MAX_NUMBER = 2**31 - 1  # what every library that gets one of these can count
 EXIT_CODES = """\
 exit codes:
@@ -34,6 +36,7 @@ exit codes:
   5    a gate failed: a valid negative answer
   6    an optional dependency is missing: the message is the pip line
   130  interrupted
+  143  terminated
 """
 
 
@@ -57,6 +60,10 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: always.
         """
+        from cifar_runtime.plain_text import shortened
+
+        if len(message) > MAX_MESSAGE_LENGTH:  # a word of it came from the command line
+            message = shortened(message, MAX_MESSAGE_LENGTH)
         sentence = f"{message.rstrip('.')}{self._nearest_option(message)}"
         raise UsageError(f"{self.prog}: {sentence}.", hint=f"See {self.prog} --help.")
 
@@ -174,11 +181,18 @@ def _code_of(program: str, action: Callable[[], int], argv: Sequence[str]) -> in
         code = action()
         check_interrupted()
     except BaseException as error:  # noqa: BLE001 - SystemExit is raised again
-        if interrupted() or isinstance(error, KeyboardInterrupt):  # what else it led to is no news
-            sys.stderr.write(f"{program}: interrupted\n")
-            return INTERRUPTED_EXIT_CODE
+        if interrupted() is not None or isinstance(error, KeyboardInterrupt):
+            return _ended_by_signal(program)  # what else it led to is no news
         return _code_of_error(program, error, argv)
     return code
+
+
+def _ended_by_signal(program: str) -> int:
+    import signal
+
+    terminated = interrupted() == signal.SIGTERM
+    sys.stderr.write(f"{program}: {'terminated' if terminated else 'interrupted'}\n")
+    return TERMINATED_EXIT_CODE if terminated else INTERRUPTED_EXIT_CODE
 
 
 def _code_of_error(program: str, error: BaseException, argv: Sequence[str]) -> int:

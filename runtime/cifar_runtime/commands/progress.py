@@ -4,6 +4,8 @@ import sys
 import time
 from typing import TextIO
 
+from cifar_runtime.plain_text import printable_lines
+
 BAR_WIDTH = 24
 SECONDS_BETWEEN_UPDATES = 0.2
 SECONDS_BETWEEN_LINES = 30.0
@@ -41,7 +43,7 @@ class ProgressLine:
         """Writes a whole line, in place of the moving one."""
         self.clear()
         if not self._quiet:
-            self._stream.write(f"{line}\n")
+            self._stream.write(printable_lines([line]))
             self._stream.flush()
 
     def clear(self) -> None:

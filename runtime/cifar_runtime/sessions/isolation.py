@@ -2,9 +2,10 @@
 
 The child gets the bytes on stdin, opens them and runs a first image; then it answers batch after batch. Its
 memory is limited, and for every picture its processor time; wall time is, for a child that only sleeps. Once the
-model is open it can open no file and no socket, where the platform limits descriptors (there is no filter of system
-calls). Whatever it does, this process goes on and says which limit it met. The limits are far above what a
-classifier for a device needs, and grow with the file. Artefacts of ours run in this process.
+model is open it can open no file and no socket, where the platform limits descriptors; a filter of system calls
+stands around it from before the model is opened, where Linux has one (see ``system_calls``). Whatever it does, this
+process goes on and says which limit it met. The limits are far above what a classifier for a device needs, and grow
+with the file. Artefacts of ours run in this process.
 """
 
 import json
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 import weakref
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,7 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.errors import ArtefactError, CifarEdgeError, MissingDependencyError, UsageError
+from cifar_runtime.errors import (
+    ArtefactError,
+    CifarEdgeError,
+    CifarEdgeWarning,
+    MissingDependencyError,
+    UsageError,
+)
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS, RuntimeName
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
 from cifar_runtime.sessions.forked import (
@@ -29,10 +37,9 @@ from cifar_runtime.sessions.forked import (
     RENEWED_IN_CHILDREN,
     kept_for_the_parent,
 )
+from cifar_runtime.sessions.process_limits import cpu_seconds
 from cifar_runtime.sessions.tensors import check_batch, contract_input, contract_output
 
-SUBPROCESS_CPU_SECONDS = 0.8  # to open the model and run it once, and then for every picture
-SUBPROCESS_CPU_SECONDS_PER_BYTE = 1e-7  # 1 s more for every 10 MB
 SUBPROCESS_WALL_SECONDS = (
     120.0  # for a child that only sleeps: a busy machine must not refuse good models
 )
@@ -134,9 +141,20 @@ def run_in_subprocess(
     IsolatedSession(artefact, threads=threads, options=options).close()
 
 
-def cpu_seconds(artefact: Artefact) -> float:
-    """Processor time in seconds that opening this model and running it once may take, and then each picture."""
-    return SUBPROCESS_CPU_SECONDS + SUBPROCESS_CPU_SECONDS_PER_BYTE * len(artefact.data)
+def failed_in_subprocess(
+    artefact: Artefact, doing: str, code: int | None, *, cpu_limit: float
+) -> ArtefactError:
+    """The error of a process that ended without an answer.
+
+    Args:
+        artefact: the model in it.
+        doing: what was asked of it, such as ``opening it``.
+        code: its return code, as ``subprocess`` gives it; None where it took too long.
+        cpu_limit: the processor time in seconds that it had.
+    """
+    if code is None:
+        return _failed(artefact, doing, f"did not end within {SUBPROCESS_WALL_SECONDS:g} s")
+    return _failed(artefact, doing, _reason(code, cpu_limit))
 
 
 class _Child:
@@ -144,6 +162,7 @@ class _Child:
 
     def __init__(self, artefact: Artefact) -> None:
         self._artefact = artefact
+        self._cpu_limit = cpu_seconds(artefact)
         self._failure: CifarEdgeError | None = None
         # -P: nothing in the working directory can pose as a module.
         command = [sys.executable, "-P", "-m", "cifar_runtime.sessions.isolation_child"]
@@ -193,16 +212,26 @@ class _Child:
                 self._process.stdin.write(request)
                 self._process.stdin.flush()
             status = self._process.stdout.readline()
-            answer = self._process.stdout.read(size) if status == b"ok\n" else b""
+            is_answered = status.startswith(b"ok")
+            answer = self._process.stdout.read(size) if is_answered else b""
         finally:
             timer.cancel()
             timer.join()
-        if status == b"ok\n" and len(answer) == size:
+        if is_answered and len(answer) == size:
+            self._warn_of(status.decode("utf-8", "replace")[2:].strip())
             return None, answer
         if overdue.is_set():
-            what = f"did not end within {SUBPROCESS_WALL_SECONDS:g} s"
-            return _failed(self._artefact, doing, what), b""
+            return failed_in_subprocess(self._artefact, doing, None, cpu_limit=self._cpu_limit), b""
         return self._why(status, doing), b""
+
+    def _warn_of(self, unfiltered: str) -> None:
+        if unfiltered:
+            warnings.warn(
+                f"{self._artefact.path}: runs in a process of its own without a filter of system calls: this Linux "
+                f"refuses one ({unfiltered}). Its memory and time are limited nevertheless.",
+                CifarEdgeWarning,
+                stacklevel=2,
+            )
 
     def _why(self, status: bytes, doing: str) -> CifarEdgeError:
         answer: Any = None
@@ -214,7 +243,8 @@ class _Child:
             return error(answer["message"], hint=hint)
         with suppress(OSError):
             self._process.stdin.close()  # type: ignore[union-attr] # a pipe
-        return _failed(self._artefact, doing, _reason(self._artefact, self._process.wait()))
+        code = self._process.wait()
+        return failed_in_subprocess(self._artefact, doing, code, cpu_limit=self._cpu_limit)
 
 
 def _end_overdue(process: "subprocess.Popen[bytes]", overdue: threading.Event) -> None:
@@ -230,10 +260,10 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _reason(artefact: Artefact, code: int) -> str:
+def _reason(code: int, cpu_limit: float) -> str:
     number = -code
     if number in (getattr(signal, "SIGPROF", None), getattr(signal, "SIGXCPU", None)):
-        return f"took more than {cpu_seconds(artefact):.1f} s of processor time"
+        return f"took more than {cpu_limit:.1f} s of processor time"
     if number > 0:
         with suppress(ValueError):
             return f"crashed with {signal.Signals(number).name}"

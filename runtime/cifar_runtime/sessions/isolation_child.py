@@ -1,13 +1,12 @@
 """The child process in which a foreign model runs; its parent is ``isolation``.
 
-It answers each request with a line, ``ok`` or an error as JSON, and after ``ok`` with the scores' bytes.
+It answers each request with a line, ``ok`` or an error as JSON, and after ``ok`` with the scores' bytes. The first
+``ok`` may be followed by why the kernel refuses a filter of system calls.
 """
 
 import json
 import os
-import signal
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,12 +20,15 @@ from cifar_runtime.errors import ArtefactError, CifarEdgeError
 from cifar_runtime.preprocess import input_table
 from cifar_runtime.sessions.base import Session, SessionOptions
 from cifar_runtime.sessions.interpreters import import_interpreter
-from cifar_runtime.sessions.isolation import cpu_seconds
 from cifar_runtime.sessions.open import open_session
-
-SUBPROCESS_MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, libraries included
-SUBPROCESS_MEMORY_PER_BYTE = 8  # and so many times the file
-SUBPROCESS_START_CPU_SECONDS = 20  # above that, for a slow machine to start Python and import
+from cifar_runtime.sessions.process_limits import (
+    cpu_seconds,
+    forbid_files,
+    limit_memory,
+    limit_time,
+    memory_bytes,
+)
+from cifar_runtime.sessions.system_calls import forbid_system_calls
 
 
 def main() -> int:
@@ -42,17 +44,17 @@ def main() -> int:
         card={},
     )
     try:
-        _limit_memory(artefact)
-        session = _open_and_run(artefact, header)
-        _forbid_files()
-        _answer(answers, b"ok\n")
+        limit_memory(artefact)
+        session, unfiltered = _open_and_run(artefact, header)
+        forbid_files()
+        _answer(answers, f"ok {unfiltered or ''}".rstrip().encode() + b"\n")
         while line := sys.stdin.buffer.readline():
             scores = _scores(session, artefact, json.loads(line)["shape"])
             _answer(answers, b"ok\n" + scores.tobytes())
     except CifarEdgeError as error:
         return _fail(answers, error)
     except MemoryError:
-        what = f"takes more than {_memory_bytes(artefact) // 2**20} MiB of memory"
+        what = f"takes more than {memory_bytes(artefact) // 2**20} MiB of memory"
         return _fail(answers, ArtefactError(f"{header['path']}: {what}."))
     return 0
 
@@ -74,15 +76,17 @@ def _fail(answers: BinaryIO, error: CifarEdgeError) -> int:
     return error.exit_code
 
 
-def _open_and_run(artefact: Artefact, header: dict[str, Any]) -> Session:
+def _open_and_run(artefact: Artefact, header: dict[str, Any]) -> tuple[Session, str | None]:
+    """The session, and why no filter of system calls stands around it; see ``system_calls``."""
     with suppress(ImportError):  # the session says what is missing
         import_interpreter(artefact.format)
     image = np.random.default_rng(0).integers(0, 256, (1, *artefact.contract.input.shape))
-    _limit_time(cpu_seconds(artefact))  # from here on the model's work counts, not Python's start
+    unfiltered = forbid_system_calls(files=True)
+    limit_time(cpu_seconds(artefact))  # from here on the model's work counts, not Python's start
     options = SessionOptions(**header["options"])
     session = open_session(artefact, threads=header["threads"], options=options)
     session.run(np.take(input_table(artefact.contract.input), image))
-    return session
+    return session, unfiltered
 
 
 def _scores(session: Session, artefact: Artefact, shape: list[int]) -> NDArray[Any]:
@@ -90,41 +94,8 @@ def _scores(session: Session, artefact: Artefact, shape: list[int]) -> NDArray[A
     dtype = np.dtype(artefact.contract.input.dtype)
     data = sys.stdin.buffer.read(int(np.prod(shape)) * dtype.itemsize)
     batch = np.frombuffer(data, dtype).reshape(shape)
-    _limit_time(len(batch) * cpu_seconds(artefact))
+    limit_time(len(batch) * cpu_seconds(artefact))
     return session.run(batch)
-
-
-def _memory_bytes(artefact: Artefact) -> int:
-    return SUBPROCESS_MEMORY_BYTES + SUBPROCESS_MEMORY_PER_BYTE * len(artefact.data)
-
-
-def _limit_memory(artefact: Artefact) -> None:
-    with suppress(ImportError, ValueError, OSError):  # no such limits on Windows
-        import resource
-
-        limit = _memory_bytes(artefact)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _limit_time(seconds: float) -> None:
-    """Gives what follows so much processor time; its signal ends the process, in native code too."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-    with suppress(ImportError, ValueError, OSError):  # as well, should a handler be in the way
-        import resource
-
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        until = int(time.process_time() + SUBPROCESS_START_CPU_SECONDS + seconds)
-        resource.setrlimit(resource.RLIMIT_CPU, (until, hard))
-
-
-def _forbid_files() -> None:
-    """From here on no file and no socket can be opened: the model is open, and needs none."""
-    with suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
 if __name__ == "__main__":

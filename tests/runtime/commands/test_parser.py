@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +24,7 @@ from cifar_runtime.errors import (
     UsageError,
     not_one_of,
 )
+from cifar_runtime.interruption import checked_between
 
 
 def raiser(error: BaseException) -> Callable[[], int]:
@@ -100,8 +103,11 @@ def test_an_interruption_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     "after",
     ["return 0", "raise ImportError('partially initialized module')", "raise KeyboardInterrupt"],
 )
+@pytest.mark.parametrize(
+    ("name", "code", "said"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")]
+)
 def test_an_interruption_that_a_library_swallowed_is_one_all_the_same(
-    after: str, tmp_path: Path
+    after: str, name: str, code: int, said: str, tmp_path: Path
 ) -> None:
     """C++ callbacks eat KeyboardInterrupt: the command then ran on and published, or ended as exit 1."""
     program = f"""
@@ -110,7 +116,7 @@ from cifar_runtime.commands.parser import execute
 from cifar_runtime.commands.result_file import write_result_file
 def action():
     try:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.{name})
         for _ in range(10_000_000): pass
     except KeyboardInterrupt:
         pass
@@ -126,8 +132,24 @@ raise SystemExit(execute("cifar-x", action, argv=[]))
             text=True,
             check=False,
         )
-        assert (found.returncode, found.stderr) == (130, "cifar-x: interrupted\n")
+        assert (found.returncode, found.stderr) == (code, f"cifar-x: {said}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_stage_begins_after_an_interruption_that_a_library_swallowed() -> None:
+    begun: list[str] = []
+
+    def action() -> int:
+        announce = checked_between(begun.append)
+        announce("first")
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        announce("second")
+        return 0
+
+    assert execute("cifar-x", action, argv=[]) == 130
+    assert begun == ["first"]
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
@@ -212,7 +234,7 @@ def test_help_ends_with_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> No
         Parser(prog="cifar-x", description="d", examples="  cifar-x y\n").parse_args(["--help"])
     assert caught.value.code == 0
     out = capsys.readouterr().out
-    for line in ("examples:", "cifar-x y", "exit codes:", "130  interrupted"):
+    for line in ("examples:", "cifar-x y", "exit codes:", "130  interrupted", "143  terminated"):
         assert line in out
 
 

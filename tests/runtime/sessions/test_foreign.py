@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import platform
 import subprocess
 import sys
 import sysconfig
@@ -14,11 +15,12 @@ import pytest
 
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import Classifier
-from cifar_runtime.errors import ArtefactError, UsageError
+from cifar_runtime.errors import ArtefactError, CifarEdgeWarning, UsageError
 from cifar_runtime.sessions import isolation
 from cifar_runtime.sessions.base import SessionOptions
 from cifar_runtime.sessions.isolation import IsolatedSession
 from cifar_runtime.sessions.open import open_session
+from cifar_runtime.sessions.system_calls import _MACHINES
 from cifar_runtime.user_contract import built_in_names
 
 PEERS = Path(__file__).parents[3].parent / "shared" / "peers" / "mlperf-tiny"
@@ -202,6 +204,33 @@ def test_the_open_model_can_open_no_file_and_no_socket(foreign: Path, contract: 
     session.close()
     (line,) = (line for line in limits if line.startswith("Max open files"))
     assert line.split()[3:5] == ["0", "0"]
+
+
+@pytest.mark.skipif(platform.machine() not in _MACHINES, reason="needs Linux on a known machine")
+def test_the_child_of_a_foreign_model_has_a_filter_of_system_calls(
+    foreign: Path, contract: Path
+) -> None:
+    session = open_session(open_artefact(foreign, contract=contract))
+    process = session._child._process  # type: ignore[attr-defined]
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    session.close()
+    assert "Seccomp:\t2\n" in status  # SECCOMP_MODE_FILTER
+    assert "NoNewPrivs:\t1\n" in status
+
+
+def test_a_kernel_without_filters_is_named_once_and_the_model_runs(
+    foreign: Path, contract: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = foreign.parent / "fake-python"
+    fake.write_text("#!/bin/sh\nhead -n 1 > /dev/null\necho ok Invalid argument\nsleep 60\n")
+    fake.chmod(0o700)
+    monkeypatch.setattr(isolation.sys, "executable", str(fake))
+    with pytest.warns(CifarEdgeWarning) as caught:
+        open_session(open_artefact(foreign, contract=contract)).close()
+    assert [str(warning.message) for warning in caught] == [
+        f"{foreign}: runs in a process of its own without a filter of system calls: this Linux refuses one "
+        "(Invalid argument). Its memory and time are limited nevertheless."
+    ]
 
 
 def test_artefacts_of_ours_need_no_trial(any_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from cifar_data.cifar10.splits import (
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import write_atomically
+from cifar_runtime.interruption import check_interrupted
 
 STALE_AFTER_S = 3600.0
 _PART_PREFIX = ".cifar10-"
@@ -209,6 +210,7 @@ def _store(members: Iterator[Member], *, source: str) -> None:
 
 def _replace(target: Path, fresh: Path) -> None:
     """Moves ``fresh`` to ``target``; killed between the renames, :func:`_tidy_up` brings the old set back."""
+    check_interrupted()
     aside = aside_folder(target)
     if target.exists():
         target.rename(aside)

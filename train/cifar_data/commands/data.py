@@ -18,6 +18,7 @@ from cifar_runtime.commands.options import (
     add_verbose_option,
 )
 from cifar_runtime.commands.parser import Parser, choice, execute
+from cifar_runtime.plain_text import printable_lines
 
 SCHEMA = "cifar-edge/data/1"
 SOURCES = ("auto", "official", "npm")
@@ -111,8 +112,8 @@ def _run(argv: Sequence[str]) -> int:
     }
     document, lines = actions[options.action](options)
     described = {"schema": SCHEMA, **document}
-    text = json.dumps(described, indent=1) if options.json else "\n".join(lines)
-    sys.stdout.write(f"{text}\n")
+    text = f"{json.dumps(described, indent=1)}\n" if options.json else printable_lines(lines)
+    sys.stdout.write(text)
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import get_args
 
 from cifar_runtime.commands.options import add_verbose_option
 from cifar_runtime.commands.parser import Parser, choice, execute
+from cifar_runtime.plain_text import printable_lines
 from cifar_train.recipe import Backend
 
 EXAMPLES = """\
@@ -86,11 +87,12 @@ def _run(argv: Sequence[str]) -> int:
     select_backend(asked.backend, "auto")
     log_probabilities, card = label_images(teachers, split)
     write_soft_labels(asked.output, log_probabilities, card)
-    sys.stdout.write(
+    lines = (
         f"{asked.output}  {card['images']} images of {card['split']}, "
-        f"{card['agree_with_labels']} labelled like CIFAR-10\n"
-        f"Next: cifar-train --recipe edge-s --teacher {asked.output}\n"
+        f"{card['agree_with_labels']} labelled like CIFAR-10",
+        f"Next: cifar-train --recipe edge-s --teacher {asked.output}",
     )
+    sys.stdout.write(printable_lines(lines))
     return 0
 
 

@@ -21,6 +21,7 @@ from cifar_runtime.commands.parser import Parser, choice, execute, positive_int
 from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.contract import ResizeFilter
 from cifar_runtime.errors import UsageError
+from cifar_runtime.plain_text import printable_lines
 from cifar_train.networks import Architecture
 from cifar_train.networks.backbones import BACKBONES
 from cifar_train.recipe import (
@@ -408,4 +409,4 @@ def summary(result: "TrainResult", notes: str = "") -> str:
     lines.append(
         f"Next: cifar-export {result.model_path} --format tflite --quantize int8 -o {result.model_path.parent}"
     )
-    return "\n".join(lines) + "\n"
+    return printable_lines(lines)

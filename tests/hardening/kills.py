@@ -1,0 +1,119 @@
+"""Runs real commands that are killed, interrupted or terminated at a random moment: files are whole, old or new."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hardening.campaign import NOTHING_BESIDE, Budget, Result, generator
+
+_SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
+# What a process that was asked to end may return: done before, the documented code, or ended before it listened.
+_CODES = {
+    signal.SIGKILL: {0, -9},
+    signal.SIGINT: {0, 130, -2},
+    signal.SIGTERM: {0, 143, -15},
+}
+_PATIENCE_SECONDS = 240.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Victim:
+    """A command, and how to see that a kill has left nothing half.
+
+    Attributes:
+        name: one word.
+        title: for the table.
+        cases: how many in each form.
+        prepare: makes what it needs in a folder; why not, where it cannot.
+        command: its arguments, in that folder.
+        flaw: what is wrong in the folder after a kill; None: nothing.
+        flaw_at_end: the same after a last whole run.
+    """
+
+    name: str
+    title: str
+    cases: Mapping[str, int]
+    prepare: Callable[[Path], str | None]
+    command: Callable[[Path], list[str]]
+    flaw: Callable[[Path], str | None]
+    flaw_at_end: Callable[[Path], str | None]
+
+
+class Kills:
+    """One victim."""
+
+    beside = NOTHING_BESIDE
+
+    def __init__(self, victim: Victim) -> None:
+        self._victim = victim
+        self.name = f"kills-{victim.name}"
+        self.title, self.cases = victim.title, victim.cases
+
+    def run(self, budget: Budget) -> Result:
+        """Kills it at moments between its start and a little after its usual end."""
+        result, began = Result(allowed=frozenset({"intact"})), time.monotonic()
+        folder = budget.folder / "work"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        missing = self._victim.prepare(folder)
+        if missing is not None:
+            result.measured["skipped"] = missing
+            return result
+        took = self._whole_run(folder)
+        result.measured["whole_run_s"] = round(took, 2)
+        self._victim.flaw(folder)  # which may note what a whole run left
+        for case in range(budget.cases):
+            if time.monotonic() - began > budget.seconds:
+                break
+            word = self._case(folder, took, generator(budget.seed, case))
+            result.outcomes[word] += 1
+            if word != "intact":
+                result.reproducers.append(f"seed {budget.seed}, case {case}: {word}")
+        self._whole_run(folder)
+        at_end = self._victim.flaw_at_end(folder)
+        if at_end is not None:
+            result.outcomes[at_end] += 1
+        result.seconds = time.monotonic() - began
+        return result
+
+    def _case(self, folder: Path, took: float, rng: np.random.Generator) -> str:
+        number = _SIGNALS[int(rng.integers(0, len(_SIGNALS)))]
+        process = _started(self._victim.command(folder))
+        try:
+            process.wait(timeout=float(rng.uniform(0, 1.05 * took)))
+        except subprocess.TimeoutExpired:
+            process.send_signal(number)
+        try:
+            code = process.wait(timeout=_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return f"did not end after {number.name}"
+        if code not in _CODES[number]:
+            return f"exit {code} after {number.name}"
+        return self._victim.flaw(folder) or "intact"
+
+    def _whole_run(self, folder: Path) -> float:
+        start = time.monotonic()
+        process = _started(self._victim.command(folder))
+        if process.wait(timeout=600) != 0:
+            raise RuntimeError(f"{self.name}: the whole run ended with {process.returncode}")
+        return time.monotonic() - start
+
+
+def _started(command: list[str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def script(name: str) -> str:
+    """The path of an installed command."""
+    return str(Path(sys.executable).parent / name)
