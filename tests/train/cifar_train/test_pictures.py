@@ -193,3 +193,5 @@ def test_the_report_counts_classes_alike_and_says_what_the_test_can() -> None:
         "Of 100 test pictures 94 are right, so on pictures like these expect 88% to 97% (95 % interval); 400 would "
         "halve that range. Weakest is dog: 4 of 10 right."
     )
+    perfect = np.eye(3, dtype=np.float32)[labels]
+    assert plain_sentence(evaluate(perfect, split)).endswith("400 would halve that range.")

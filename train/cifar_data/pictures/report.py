@@ -80,8 +80,8 @@ def remarks(document: dict[str, Any]) -> list[str]:
         _some("not used, a held-out picture looks the same in this size", document["look_alikes"]),
         _some("held out by hand, the class is small", document["lent"]),
         _some(
-            "formats that cannot be decoded, save these as JPEG or PNG",
-            [f"{count} of {suffix}" for suffix, count in document["ignored"].items()],
+            "formats that are not decoded, save these as JPEG or PNG",
+            [f"{suffix} {count:,} times" for suffix, count in document["ignored"].items()],
         ),
         *_about_classes(document["classes"]),
         *_about_sizes(document),
@@ -159,7 +159,7 @@ def _some(what: str, items: Sequence[str]) -> str | None:
     if not items:
         return None
     shown = "; ".join(items[:_NAMES_SHOWN])
-    return f"{len(items):,} {what}: {shown}{'; …' if len(items) > _NAMES_SHOWN else ''}"
+    return f"{what} ({len(items):,}): {shown}{'; …' if len(items) > _NAMES_SHOWN else ''}"
 
 
 def _by(size: Sequence[int]) -> str:

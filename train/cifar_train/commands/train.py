@@ -388,12 +388,16 @@ class PrintingWatcher:
         """Prints one line an epoch, with the time that is left at this pace."""
         self.has_finished_epoch = True
         pace = sum(done.seconds for done in state.epochs) / len(state.epochs)
-        minutes_left = pace * (self._epochs - epoch.number) / 60
+        seconds_left = pace * (self._epochs - epoch.number)
         self.line.say(
             f"epoch {epoch.number}/{self._epochs}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2%}  "
             f"validation loss {epoch.validation_loss:.4f}  accuracy {epoch.validation_accuracy:.2%}  "
-            f"{epoch.images_per_second:,.0f} images/s  {minutes_left:.0f} min left"
+            f"{epoch.images_per_second:,.0f} images/s  {_time_left(seconds_left)} left"
         )
+
+
+def _time_left(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def summary(result: "TrainResult", notes: str = "") -> str:
