@@ -8,6 +8,7 @@ import numpy as np
 from cifar_data.pictures.divide import PARTS
 from cifar_data.pictures.find import Part
 from cifar_data.pictures.load import Pictures
+from cifar_data.pictures.odd import odd_pictures
 from cifar_runtime.errors import InputError
 
 SCHEMA = "cifar-edge/picture-check/1"
@@ -45,6 +46,7 @@ def report_document(pictures: Pictures) -> dict[str, Any]:
         "look_alikes": named(division.look_alikes),
         "lent": named(division.borrowed),
         "ignored": listing.ignored,
+        "odd": [{"name": names[one.position], "why": one.why} for one in odd_pictures(pictures)],
     }
 
 
@@ -81,8 +83,9 @@ def remarks(document: dict[str, Any]) -> list[str]:
         _some("held out by hand, the class is small", document["lent"]),
         _some(
             "formats that are not decoded, save these as JPEG or PNG",
-            [f"{suffix} {count:,} times" for suffix, count in document["ignored"].items()],
+            [f"{suffix} ({count:,})" for suffix, count in document["ignored"].items()],
         ),
+        _some("worth a look", [f"{one['name']} ({one['why']})" for one in document["odd"]]),
         *_about_classes(document["classes"]),
         *_about_sizes(document),
     ]
