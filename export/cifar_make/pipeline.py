@@ -1,5 +1,6 @@
 """Goes the road of a plan: trains, exports and measures what is not there yet; it never prints."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from cifar_runtime.files import write_atomically
 from cifar_train.fit import Watcher
 from cifar_train.pictures import train_on_pictures
 from cifar_train.recipe import RunOptions
+from cifar_train.run.class_report import plain_sentence
 from cifar_train.run.state import forget_run
 
 Progress = Callable[[str], None]
@@ -28,11 +30,13 @@ class Made:
         artefacts: the certified model files; the card of each lies beside it.
         page: the report page.
         model_path: the Keras model that they were made from.
+        meaning: what the accuracy of that model means, in plain words.
     """
 
     artefacts: tuple[Path, ...]
     page: Path
     model_path: Path
+    meaning: str
 
 
 def make(
@@ -68,7 +72,13 @@ def make(
         artefacts=planned.artefacts,
         page=planned.page,
         model_path=planned.recipe.training / "model.keras",
+        meaning=_meaning(planned.recipe.training),
     )
+
+
+def _meaning(training: Path) -> str:
+    card = json.loads((training / "card.json").read_text(encoding="utf-8"))
+    return plain_sentence(card, "test")
 
 
 def _start_over(planned: Plan) -> None:

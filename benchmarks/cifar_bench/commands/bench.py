@@ -127,15 +127,16 @@ def _run_among(arguments: argparse.Namespace) -> Path | None:
     """The folder of a training run among the models.
 
     Raises:
-        UsageError: there are several, or options name other images.
+        UsageError: there are several, or options name other images or a board, which has no such pictures.
     """
-    runs = [path for path in arguments.models if path.is_dir()]
+    runs = [path for path in arguments.models if (path / "data.json").is_file()]
     if not runs:
         return None
-    if len(runs) > 1 or arguments.split or arguments.eval_data:
+    if len(runs) > 1 or arguments.split or arguments.eval_data or arguments.target:
         raise UsageError(
-            f"{_PROGRAM}: {runs[0]} is a run's folder, whose test pictures are scored, but other images are named too.",
-            hint="Give one run, without --split and --eval-data.",
+            f"{_PROGRAM}: {runs[0]} is a run's folder, whose test pictures are scored, but the command names "
+            "other images or another machine too.",
+            hint="Give one run, without --split, --eval-data and --target.",
         )
     return Path(runs[0])
 

@@ -174,7 +174,8 @@ def made_lines(made: "Made") -> list[str]:
     first = made.artefacts[0]
     return [
         *map(_artefact_line, made.artefacts),
-        f"report  {made.page}",
+        made.meaning,
+        f"The page of it all: {made.page}",
         "On the device, after pip install cifar-edge-runtime:",
         f"  cifar-info {first} --self-test",
         f"  cifar-classify PICTURE -m {first}",

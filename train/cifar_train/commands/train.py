@@ -349,7 +349,7 @@ def _train_on_pictures(asked: CommandLine, given: PictureOptions) -> "tuple[Trai
         result = train_on_pictures(
             recipe, asked.options, pictures, given.source, watcher, weights=given.weights
         )
-    return result, plain_sentence(result.evaluations[-1])
+    return result, plain_sentence(result.card, "test")
 
 
 @contextlib.contextmanager
