@@ -18,6 +18,12 @@ record() { # record NAME COMMAND...: the command line and all that it prints
   { printf '$ %s\n' "$*" && "$@" 2>&1; } | keep "$name"
 }
 
+record_here() { # as record, from the folder one is in; progress within an epoch is left out
+  local name=$1
+  shift
+  { printf '$ %s\n' "$*" && "$@" 2>&1; } | grep -v '^epoch .*% of epoch ' >"$OLDPWD/docs/outputs/$name.txt"
+}
+
 make --no-print-directory .venv/ready >&2 # now, so that the outputs below are of the commands alone
 record data-fetch cifar-data fetch --force
 record data-info cifar-data info
@@ -46,6 +52,10 @@ python -m zipfile --extract "$folder"/photo/scikit_image-*.whl "$folder/photo"
 cp "$folder"/photo/skimage/data/{chelsea,grass,moon}.png "$folder"
 (cd "$folder" && PATH="$folder/device/bin:/usr/bin:/bin" && printf '$ %s\n' "cifar-classify chelsea.png grass.png moon.png -k 2" && cifar-classify chelsea.png grass.png moon.png -k 2) |
   keep classify-photo
+# The road of docs/own-pictures.md, and its model on the device's environment from above.
+python -m cifar_maintain.photographs "$folder/photos"
+(cd "$folder" && record_here make cifar-make photos && PATH="$folder/device/bin:/usr/bin:/bin" &&
+  record_here make-classify cifar-classify photos/temple/IMG_0000.jpg photos/frog/frog-002.png -m out/photos-int8.tflite)
 make --no-print-directory demo 2>&1 | keep demo
 # Without pytest's dots, a line for every test file.
 { printf '$ %s\n' 'CIFAR_EDGE_FULL_DATA=1 make test' && CIFAR_EDGE_FULL_DATA=1 make --no-print-directory test 2>&1; } |

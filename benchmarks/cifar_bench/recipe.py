@@ -79,6 +79,7 @@ class BenchRecipe:
         split: labelled images to score: the shipped 1,000 of the test split, or a whole fetched
             split. On those that models are trained on, reports say so.
         eval_data: a folder of labelled images instead, one folder a class; None for the split.
+        run: the folder of a training run on pictures instead, whose test pictures are scored; None for the split.
         limit: score at most this many images, evenly over the classes; None for all.
         threads: thread counts of one inference; the first is the one that all else is measured
             with.
@@ -97,6 +98,7 @@ class BenchRecipe:
     runtimes: tuple[str, ...] = ("default",)
     split: BenchSplit = "test-sample"
     eval_data: str | Path | None = None
+    run: str | Path | None = None
     limit: int | None = None
     threads: tuple[int, ...] = (1,)
     contract: str | None = None
@@ -106,8 +108,9 @@ class BenchRecipe:
     def __post_init__(self) -> None:
         for name in ("models", "against"):
             object.__setattr__(self, name, tuple(map(Path, getattr(self, name))))
-        if self.eval_data is not None:
-            object.__setattr__(self, "eval_data", Path(self.eval_data))
+        for name in ("eval_data", "run"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, Path(getattr(self, name)))
         if self.split not in get_args(BenchSplit):
             raise UsageError(
                 f"split is {self.split!r}, expected one of {', '.join(get_args(BenchSplit))}.",

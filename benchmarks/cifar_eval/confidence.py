@@ -198,11 +198,18 @@ def fitted_temperature(scores: Scores, labels: Labels, output: OutputContract) -
     score is zero has no logarithm; it counts as a quarter of the smallest positive score seen, which for
     quantized scores is the middle of what was rounded to zero.
 
+    Where every decision is right, the likelihood rises for as long as the temperature falls. The temperature is then
+    the one whose mean probability of a decision is what so many right ones out of as many make likely for the next,
+    (n + 1) / (n + 2), which is Laplace's rule of succession.
+
     Source: C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural networks",
         ICML 2017, section 4.2; J. Kiefer, "Sequential minimax search for a maximum", Proceedings of the
         American Mathematical Society 4 (1953) 502-506.
     """
-    loss = _likelihood_loss(scores, labels, output)
+    if np.array_equal(decisions(scores, labels), labels):
+        loss = _distance_from_succession(scores, output)
+    else:
+        loss = _likelihood_loss(scores, labels, output)
 
     def of_inverse(inverse: float) -> float:
         return loss(1 / inverse)
@@ -267,6 +274,17 @@ def _likelihood_loss(
         return float((totals - right / temperature).mean())
 
     return loss
+
+
+def _distance_from_succession(scores: Scores, output: OutputContract) -> Callable[[float], float]:
+    """How far the mean probability of a decision is from (n + 1) / (n + 2), as a function of the temperature."""
+    likely = (len(scores) + 1) / (len(scores) + 2)
+
+    def distance(temperature: float) -> float:
+        tempered = replace(output, temperature=temperature, abstention_threshold=None)
+        return abs(float(confidences_of(scores, tempered).mean()) - likely)
+
+    return distance
 
 
 def _least(scores: Scores, output: OutputContract) -> float:

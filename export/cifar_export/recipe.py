@@ -280,6 +280,7 @@ class PublishOptions:
 
     Attributes:
         output: the folder; made when missing.
+        name: what artefacts are called, before their precision; None for the checkpoint's name.
         force: replace a different artefact of the same name.
         deliveries: what is made of a published int8 artefact, in a folder beside it: ``c``, C99 without an
             interpreter; ``tflm``, files for TensorFlow Lite Micro; ``web``, a page that classifies in a browser.
@@ -288,6 +289,7 @@ class PublishOptions:
     """
 
     output: Path
+    name: str | None = None
     force: bool = False
     deliveries: tuple[Delivery, ...] = ()
     golden: int | None = None
@@ -418,7 +420,8 @@ class ExportRecipe:
     def name_of(self, checkpoint_name: str, precision: Quantize) -> str:
         """The artefact's name, which is its file's without the suffix."""
         word = "float32" if precision == "none" else precision
-        return f"{checkpoint_name}-{word}{'-qat' if self.trains(precision) else ''}"
+        name = self.publish.name or checkpoint_name
+        return f"{name}-{word}{'-qat' if self.trains(precision) else ''}"
 
     def to_json(self) -> dict[str, Any]:
         """What shaped the artefact, as JSON-ready data: no folders of this machine."""

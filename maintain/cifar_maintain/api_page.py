@@ -20,6 +20,7 @@ _PACKAGES = (
     "cifar_export",
     "cifar_eval",
     "cifar_bench",
+    "cifar_make",
 )
 _HEAD = """\
 # Python API

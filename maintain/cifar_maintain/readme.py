@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _PROGRAM = "python -m cifar_maintain.readme"
 PAGES = (
     "README.md",
+    "docs/own-pictures.md",
     "docs/own-model.md",
     "docs/int8-accuracy.md",
     "docs/board.md",

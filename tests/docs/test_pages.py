@@ -14,6 +14,7 @@ from cifar_data.commands import data
 from cifar_eval.commands import parity
 from cifar_export.commands import export as export_cli
 from cifar_maintain import readme
+from cifar_make.commands import make as make_cli
 from cifar_runtime.commands import classify as classify_cli
 from cifar_runtime.commands import info
 from cifar_runtime.commands.parser import EXIT_CODES
@@ -36,6 +37,7 @@ PARSERS = {
     "cifar-data": data.parse,
     "cifar-export": export_cli.parse,
     "cifar-info": info.parse,
+    "cifar-make": make_cli.parse,
     "cifar-parity": parity.parse,
     "cifar-soft-labels": soft_labels.parse,
     "cifar-train": train_cli.parse,

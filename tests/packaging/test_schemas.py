@@ -13,6 +13,7 @@ PACKAGES = [
     ROOT / "train" / "cifar_data",
     ROOT / "train" / "cifar_train",
     ROOT / "export" / "cifar_export",
+    ROOT / "export" / "cifar_make",
     ROOT / "benchmarks" / "cifar_eval",
     ROOT / "benchmarks" / "cifar_bench",
     ROOT / "maintain" / "cifar_maintain",

@@ -50,6 +50,7 @@ TOOLS = {
     "cifar_data": "train",
     "cifar_train": "train",
     "cifar_export": "export",
+    "cifar_make": "export",
     "cifar_eval": "benchmarks",
     "cifar_bench": "benchmarks",
 }

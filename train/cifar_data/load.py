@@ -41,7 +41,11 @@ def load_split(name: BenchSplit, *, limit: int | None = None) -> Split:
     """
     if name not in OPENERS:
         raise UsageError(f"split {not_one_of(name, OPENERS)}.", hint="Give one of these.")
-    split = OPENERS[name]()
+    return limited(OPENERS[name](), limit)
+
+
+def limited(split: Split, limit: int | None) -> Split:
+    """The split, or ``limit`` of its images, evenly over the classes, under a name that says so."""
     if limit is None or limit >= len(split.labels):
         return split
-    return split.take(stratified_positions(split.labels, limit), name=f"{name}[:{limit}]")
+    return split.take(stratified_positions(split.labels, limit), name=f"{split.name}[:{limit}]")

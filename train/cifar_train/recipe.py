@@ -21,7 +21,13 @@ Flip = Literal["none", "random", "alternating"]
 Distribute = Literal["none", "devices", "workers"]
 Monitor = Literal["training loss", "validation accuracy"]
 Network = Literal[
-    "edge-xs", "edge-s", "edge-m", "mobilenet-v2", "mobilenet-v3-small", "efficientnet-v2-b0"
+    "edge-xs",
+    "edge-s",
+    "edge-m",
+    "mobilenet-v2",
+    "mobilenet-v3-small",
+    "efficientnet-v2-b0",
+    "efficientnet-lite0",
 ]
 AugmentationPreset = Literal["photographs", "no-flip", "none"]
 Sampling = Literal["every image once", "class-balanced"]

@@ -116,6 +116,7 @@ NETWORKS: Mapping[Network, Architecture] = {
     "mobilenet-v2": "mobilenet-v2",
     "mobilenet-v3-small": "mobilenet-v3-small",
     "efficientnet-v2-b0": "efficientnet-v2-b0",
+    "efficientnet-lite0": "efficientnet-lite0",
 }
 
 RECIPES = {

@@ -44,6 +44,7 @@ from cifar_runtime.commands.parser import (
 )
 from cifar_runtime.commands.result_file import STDOUT, write_result_file
 from cifar_runtime.errors import GateError, UsageError
+from cifar_runtime.formats.known_formats import ModelFormat
 
 if TYPE_CHECKING:
     from cifar_bench.results.report import Report
@@ -55,6 +56,7 @@ _EXAMPLES = """\
   cifar-bench edge-s-int8.tflite --against edge-s.keras --split test
   cifar-bench edge-s-int8.tflite --baseline report.json --max-slowdown 10%
   cifar-bench new/edge-s-int8.tflite --baseline old/edge-s-int8.tflite --max-slowdown 10%
+  cifar-bench runs/mine --html report.html           # a run on your own pictures, and what was exported there
   cifar-bench --from-report report.json --html report.html
 """
 
@@ -96,10 +98,13 @@ def parse(argv: Sequence[str]) -> Invocation:
         )
     check_outputs(arguments)
     check_nothing_to_measure(arguments, parser)
+    run = _run_among(arguments)
+    models, of_run = _models(arguments.models, run)
     return Invocation(
         recipe=BenchRecipe(
-            models=tuple(arguments.models),
-            against=(*arguments.against, *filter(is_model, [arguments.baseline])),
+            models=models,
+            against=(*of_run, *arguments.against, *filter(is_model, [arguments.baseline])),
+            run=run,
             runtimes=arguments.runtimes,
             split=arguments.split or "test-sample",
             eval_data=arguments.eval_data,
@@ -116,6 +121,34 @@ def parse(argv: Sequence[str]) -> Invocation:
         options=report_options_from_arguments(arguments),
         target=target_from_arguments(arguments),
     )
+
+
+def _run_among(arguments: argparse.Namespace) -> Path | None:
+    """The folder of a training run among the models.
+
+    Raises:
+        UsageError: there are several, or options name other images or a board, which has no such pictures.
+    """
+    runs = [path for path in arguments.models if (path / "data.json").is_file()]
+    if not runs:
+        return None
+    if len(runs) > 1 or arguments.split or arguments.eval_data or arguments.target:
+        raise UsageError(
+            f"{_PROGRAM}: {runs[0]} is a run's folder, whose test pictures are scored, but the command names "
+            "other images or another machine too.",
+            hint="Give one run, without --split, --eval-data and --target.",
+        )
+    return Path(runs[0])
+
+
+def _models(given: Sequence[Path], run: Path | None) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The models, those that were exported into the run's folder among them, and the checkpoint to compare with."""
+    if run is None:
+        return tuple(given), ()
+    checkpoint = run / "model.keras"
+    exported = [one for known in get_args(ModelFormat) for one in sorted(run.glob(f"*.{known}"))]
+    models = (*(path for path in given if path != run), *exported)
+    return (models, (checkpoint,)) if models else ((checkpoint,), ())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -259,8 +292,8 @@ def _add_models(parser: Parser) -> None:
         metavar="MODEL",
         nargs="*",
         type=Path,
-        help="exported .tflite or .onnx file with its card, or .keras checkpoint "
-        "(default: the models in the package)",
+        help="exported .tflite or .onnx file with its card, .keras checkpoint, or the folder of a run on "
+        "your own pictures (default: the models in the package)",
     )
     add(
         "--against",

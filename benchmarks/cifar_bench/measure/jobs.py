@@ -13,7 +13,8 @@ from cifar_bench.recipe import BenchRecipe
 from cifar_bench.variants import Variant, variants_from_names
 from cifar_data.choose import stratified_positions
 from cifar_data.image_folder import class_names, read_image_folder
-from cifar_data.load import load_split
+from cifar_data.load import limited, load_split
+from cifar_data.pictures.source_file import load_test_pictures
 from cifar_data.split import Split
 from cifar_eval.models.checkpoint_mapping import checkpoint_mapping, refuse_unused_contract
 from cifar_eval.models.exported import open_measured
@@ -137,6 +138,8 @@ def _fitting(path: Path, sources: Sources, variants: Sequence[Variant]) -> list[
 
 
 def _evaluation(recipe: BenchRecipe, artefacts: Sequence[Artefact]) -> Split:
+    if recipe.run is not None:
+        return limited(load_test_pictures(Path(recipe.run)), recipe.limit)
     if recipe.eval_data is None:
         return load_split(recipe.split, limit=recipe.limit)
     if not artefacts:

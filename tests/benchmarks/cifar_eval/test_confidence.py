@@ -64,6 +64,15 @@ def test_the_minimum_is_the_one_that_scipy_finds(kind: str, truth: float) -> Non
     assert found == pytest.approx(expected, abs=1e-3 if kind == "probabilities" else 6e-5)
 
 
+def test_of_decisions_that_are_all_right_the_temperature_promises_no_more_than_their_number() -> (
+    None
+):
+    """Their likelihood rises for ever as the temperature falls: 45 right ones make 46 of 47 likely."""
+    logits, _ = overconfident(45, truth=1.0)
+    temperature = fitted_temperature(logits, logits.argmax(axis=1), LOGITS)
+    assert softmax(logits / temperature).max(axis=1).mean() == pytest.approx(46 / 47, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("output", "truth", "within"),
     # PROBABILITIES: int8 inside, float at its ends, so that no contract says how wide a step is.

@@ -193,7 +193,10 @@ def test_the_report_counts_classes_alike_and_says_what_the_test_can() -> None:
     # F1: cat 2 * 90 / (90 + 96), dog 2 * 4 / (10 + 4).
     assert report["macro_f1"] == pytest.approx((180 / 186 + 8 / 14) / 2)
     assert report["weakest_class"] == "dog"
-    assert plain_sentence(evaluate(scores, split)) == (
+    card = {"accuracy": {"test": {"correct": 94, "seen": 100}}, "report": {"test": report}}
+    assert plain_sentence(card, "test") == (
         "Of 100 test pictures 94 are right, so on pictures like these expect 88% to 97% (95 % interval); 400 would "
         "halve that range. Weakest is dog: 4 of 10 right."
     )
+    card["report"]["test"] = class_report(evaluate(np.eye(3, dtype=np.float32)[labels], split))
+    assert plain_sentence(card, "test").endswith("400 would halve that range.")

@@ -18,6 +18,7 @@ from cifar_runtime.commands.options import (
     add_verbose_option,
 )
 from cifar_runtime.commands.parser import Parser, choice, execute
+from cifar_runtime.commands.result_file import check_result_file, write_result_file
 from cifar_runtime.plain_text import printable_lines
 
 SCHEMA = "cifar-edge/data/1"
@@ -28,6 +29,7 @@ EXAMPLES = """\
   cifar-data fetch --from cifar-10-binary.tar.gz
   cifar-data verify
   cifar-data check photos                  # what cifar-train --data photos would find
+  cifar-data check photos --html photos.html
   cifar-data export cifar10-png --split test-sample
 """
 
@@ -66,6 +68,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     add_picture_options(parser)
     add_split_option(parser, get_args(BenchSplit))
     add_limit_option(parser)
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="with check: write a contact sheet, one page without network",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     add_quiet_option(parser)
     add_verbose_option(parser)
@@ -78,7 +86,7 @@ def _check_options(parser: Parser, options: argparse.Namespace) -> None:
     """Refuses what the action would not heed."""
     heeded = {
         "fetch": ("source", "path", "force", "offline"),
-        "check": ("size", "resize"),
+        "check": ("size", "resize", "html"),
         "export": ("split", "limit"),
     }
     for owner, names in heeded.items():
@@ -86,6 +94,13 @@ def _check_options(parser: Parser, options: argparse.Namespace) -> None:
             if getattr(options, name) and owner != options.action:
                 flag = "--from" if name == "path" else f"--{name}"
                 parser.error(f"{options.action} takes no {flag}, which belongs to {owner}")
+    check_result_file(
+        "--html",
+        options.html and str(options.html),
+        suffix=".html",
+        program="cifar-data",
+        operands="FOLDER",
+    )
     needs_folder = options.action in ("check", "export")
     if needs_folder and options.folder is None:
         parser.error(f"{options.action} needs a FOLDER")
@@ -180,6 +195,7 @@ def _info(_options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
 def _check(options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
     import os
 
+    from cifar_data.pictures.contact_sheet import contact_sheet
     from cifar_data.pictures.load import load_pictures, picture_contract
     from cifar_data.pictures.report import report_document, report_lines
     from cifar_runtime.commands.progress import ProgressLine
@@ -193,6 +209,8 @@ def _check(options: argparse.Namespace) -> tuple[dict[str, object], list[str]]:
     finally:
         line.clear()
     document = report_document(pictures)
+    if options.html is not None:
+        write_result_file(options.html, contact_sheet(pictures, document))
     return document, report_lines(document)
 
 

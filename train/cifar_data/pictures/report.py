@@ -8,6 +8,7 @@ import numpy as np
 from cifar_data.pictures.divide import PARTS
 from cifar_data.pictures.find import Part
 from cifar_data.pictures.load import Pictures
+from cifar_data.pictures.odd import odd_pictures
 from cifar_runtime.errors import InputError
 
 SCHEMA = "cifar-edge/picture-check/1"
@@ -45,6 +46,7 @@ def report_document(pictures: Pictures) -> dict[str, Any]:
         "look_alikes": named(division.look_alikes),
         "lent": named(division.borrowed),
         "ignored": listing.ignored,
+        "odd": [{"name": names[one.position], "why": one.why} for one in odd_pictures(pictures)],
     }
 
 
@@ -80,9 +82,10 @@ def remarks(document: dict[str, Any]) -> list[str]:
         _some("not used, a held-out picture looks the same in this size", document["look_alikes"]),
         _some("held out by hand, the class is small", document["lent"]),
         _some(
-            "formats that cannot be decoded, save these as JPEG or PNG",
-            [f"{count} of {suffix}" for suffix, count in document["ignored"].items()],
+            "formats that are not decoded, save these as JPEG or PNG",
+            [f"{suffix} ({count:,})" for suffix, count in document["ignored"].items()],
         ),
+        _some("worth a look", [f"{one['name']} ({one['why']})" for one in document["odd"]]),
         *_about_classes(document["classes"]),
         *_about_sizes(document),
     ]
@@ -159,7 +162,7 @@ def _some(what: str, items: Sequence[str]) -> str | None:
     if not items:
         return None
     shown = "; ".join(items[:_NAMES_SHOWN])
-    return f"{len(items):,} {what}: {shown}{'; …' if len(items) > _NAMES_SHOWN else ''}"
+    return f"{what} ({len(items):,}): {shown}{'; …' if len(items) > _NAMES_SHOWN else ''}"
 
 
 def _by(size: Sequence[int]) -> str:

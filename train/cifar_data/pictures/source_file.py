@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_data.pictures.load import Pictures, load_pictures, picture_contract
+from cifar_data.split import Split
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.files import read_once, write_atomically
@@ -91,3 +92,21 @@ def load_source(
                 hint="Restore the pictures, or train again on those that are there now.",
             )
     return pictures
+
+
+def load_test_pictures(folder: Path) -> Split:
+    """The test pictures of a training run.
+
+    Args:
+        folder: the run's.
+
+    Raises:
+        InputError: it holds no run on pictures, or they are no longer there, or are others now.
+    """
+    source = read_source(folder)
+    if source is None:
+        raise InputError(
+            f"{folder}: holds no {FILE_NAME}, expected the folder of a run on pictures.",
+            hint="Give the folder that cifar-train --data wrote.",
+        )
+    return load_source(source).splits["test"]

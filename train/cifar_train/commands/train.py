@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, get_args
 
 from cifar_runtime.commands.options import (
     DEFAULT_SIZE,
-    add_picture_options,
     add_quiet_option,
     add_seed_option,
     add_verbose_option,
@@ -22,8 +21,17 @@ from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.contract import ResizeFilter
 from cifar_runtime.errors import UsageError
 from cifar_runtime.plain_text import printable_lines
+from cifar_train.commands.picture_options import (
+    DEFAULT_AUGMENT,
+    DEFAULT_NETWORK,
+    DEFAULT_RESIZE,
+    NONE,
+    add_network_options,
+    check_weights,
+    initial_weights,
+)
+from cifar_train.commands.printing_watcher import PrintingWatcher
 from cifar_train.networks import Architecture
-from cifar_train.networks.backbones import BACKBONES
 from cifar_train.recipe import (
     AugmentationPreset,
     Backend,
@@ -35,10 +43,9 @@ from cifar_train.recipe import (
     RunOptions,
     TrainRecipe,
 )
-from cifar_train.recipes import NETWORKS, RECIPES
+from cifar_train.recipes import RECIPES
 
 if TYPE_CHECKING:
-    from cifar_train.run.state import Epoch, RunState
     from cifar_train.training import TrainResult
 
 EXAMPLES = """\
@@ -47,8 +54,6 @@ EXAMPLES = """\
   cifar-train --recipe edge-s -o runs/edge-s --resume
   cifar-train --data photos -o runs/mine             # your own pictures, one folder a class
 """
-
-_NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +120,13 @@ def parse(argv: Sequence[str]) -> CommandLine:
         metavar="NAME",
         help=f"network, instead of the recipe's: {', '.join(get_args(Architecture))}",
     )
-    add("--epochs", type=positive_int, metavar="N", help="instead of the recipe's")
+    add(
+        "--epochs",
+        type=_epochs,
+        metavar="N|auto",
+        help="instead of the recipe's; auto: the recipe's, of pictures as many as suit their number, stopped early "
+        "(default: auto)",
+    )
     add("-b", "--batch-size", type=positive_int, metavar="N", help="instead of the recipe's")
     add_seed_option(parser, "weights, order, augmentation and dropout")
     add(
@@ -192,24 +203,7 @@ def _add_picture_options(parser: Parser) -> None:
         metavar="FOLDER",
         help="one folder a class, train|val|test with these, or a CSV file of path,label",
     )
-    group.add_argument(
-        "--network",
-        type=choice(list(NETWORKS)),
-        metavar="|".join(NETWORKS),
-        help="a network for devices, or one of Keras' backbones to train further (default: edge-s)",
-    )
-    group.add_argument(
-        "--weights",
-        metavar="imagenet|FILE|none",
-        help="what a backbone begins with: Keras' download, or a weights file without top (default: imagenet)",
-    )
-    add_picture_options(group)
-    group.add_argument(
-        "--augment",
-        type=choice(get_args(AugmentationPreset)),
-        metavar="|".join(get_args(AugmentationPreset)),
-        help="how pictures vary while training; no-flip suits signs and letters (default: photographs)",
-    )
+    add_network_options(group)
 
 
 def _check_options(parser: Parser, given: argparse.Namespace) -> None:
@@ -220,15 +214,14 @@ def _check_options(parser: Parser, given: argparse.Namespace) -> None:
         if getattr(given, name):
             other = "belongs to the recipes for CIFAR-10" if given.data else "needs --data FOLDER"
             parser.error(f"--{name} {other}")
-    if given.weights and given.network not in BACKBONES:
-        parser.error(f"--weights needs --network {'|'.join(BACKBONES)}")
+    check_weights(parser, given)
     if given.data and given.distribute == "workers":
         parser.error("--distribute workers belongs to the recipes for CIFAR-10")
 
 
 def _command_line(given: argparse.Namespace) -> CommandLine:
     recipe = _changed(RECIPES[given.recipe or "edge-s"], given)
-    if given.teacher == _NONE:
+    if given.teacher == NONE:
         recipe = replace(recipe, distillation=None)
     name = "mine" if given.data else recipe.name
     options = RunOptions(
@@ -237,7 +230,7 @@ def _command_line(given: argparse.Namespace) -> CommandLine:
         resume=given.resume,
         force=given.force,
         licence=given.licence,
-        teacher=None if given.teacher in (None, _NONE) else Path(given.teacher),
+        teacher=None if given.teacher in (None, NONE) else Path(given.teacher),
         tensorboard=given.tensorboard,
     )
     return CommandLine(
@@ -253,18 +246,12 @@ def _picture_options(given: argparse.Namespace) -> PictureOptions:
     return PictureOptions(
         source=given.data,
         size=given.size or DEFAULT_SIZE,
-        resize=given.resize or "bicubic",
-        network=given.network or "edge-s",
-        augment=given.augment or "photographs",
-        weights=_weights(given),
+        resize=given.resize or DEFAULT_RESIZE,
+        network=given.network or DEFAULT_NETWORK,
+        augment=given.augment or DEFAULT_AUGMENT,
+        weights=initial_weights(given),
         changed=partial(_changed, given=given),
     )
-
-
-def _weights(given: argparse.Namespace) -> str | None:
-    if given.network not in BACKBONES or given.weights == _NONE:
-        return None
-    return given.weights or "imagenet"
 
 
 def _changed(recipe: TrainRecipe, given: argparse.Namespace) -> TrainRecipe:
@@ -286,6 +273,11 @@ def _changed(recipe: TrainRecipe, given: argparse.Namespace) -> TrainRecipe:
     if given.patience is not None:
         recipe = replace(recipe, patience=given.patience, monitor="validation accuracy")
     return recipe
+
+
+def _epochs(text: str) -> int | None:
+    """A parser type for a number of epochs; None for ``auto``."""
+    return None if text == "auto" else positive_int(text)
 
 
 def _fold(text: str) -> Fold:
@@ -350,6 +342,7 @@ def _train_on_pictures(asked: CommandLine, given: PictureOptions) -> "tuple[Trai
     check_trainable(pictures)
     recipe = picture_recipe(pictures, given.network, given.augment)
     recipe = given.changed(recipe if given.weights is None else fine_tuning_recipe(recipe))
+    line.say(f"starting Keras on {recipe.backend}")
     select_backend(recipe.backend, recipe.device)
     line.say(network_line(recipe, pictures))
     watcher = PrintingWatcher(recipe.epochs, quiet=asked.quiet)
@@ -357,7 +350,7 @@ def _train_on_pictures(asked: CommandLine, given: PictureOptions) -> "tuple[Trai
         result = train_on_pictures(
             recipe, asked.options, pictures, given.source, watcher, weights=given.weights
         )
-    return result, plain_sentence(result.evaluations[-1])
+    return result, plain_sentence(result.card, "test")
 
 
 @contextlib.contextmanager
@@ -371,30 +364,6 @@ def _advice_on_interrupt(watcher: "PrintingWatcher", options: RunOptions) -> Ite
                 "Finished epochs are safe; continue with the same command and --resume."
             )
         raise
-
-
-class PrintingWatcher:
-    """Prints a run's progress to stderr."""
-
-    def __init__(self, epochs: int, *, quiet: bool) -> None:
-        self.line = ProgressLine("epoch", quiet=quiet)
-        self.has_finished_epoch = False
-        self._epochs = epochs
-
-    def on_batch(self, epoch: int, seen: int, total: int) -> None:
-        """Moves the bar."""
-        self.line.update(seen, total, f"of epoch {epoch}/{self._epochs}")
-
-    def on_epoch(self, epoch: "Epoch", state: "RunState") -> None:
-        """Prints one line an epoch, with the time that is left at this pace."""
-        self.has_finished_epoch = True
-        pace = sum(done.seconds for done in state.epochs) / len(state.epochs)
-        minutes_left = pace * (self._epochs - epoch.number) / 60
-        self.line.say(
-            f"epoch {epoch.number}/{self._epochs}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2%}  "
-            f"validation loss {epoch.validation_loss:.4f}  accuracy {epoch.validation_accuracy:.2%}  "
-            f"{epoch.images_per_second:,.0f} images/s  {minutes_left:.0f} min left"
-        )
 
 
 def summary(result: "TrainResult", notes: str = "") -> str:

@@ -34,6 +34,7 @@ Architecture = Literal[
     "mobilenet-v2",
     "mobilenet-v3-small",
     "efficientnet-v2-b0",
+    "efficientnet-lite0",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Keras' own backbones with a head for other classes: to be trained further, from weights that somebody else found.
+"""Backbones, most of them Keras' own, with a head for other classes, to be trained further from others' weights.
 
 The pixels that a backbone was trained on are made by a leading Rescaling, so that it takes raw pixels as all networks
 here do, and exports carry the mapping in their contract.
@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from cifar_train.networks.blocks import Head, Shape
 
-Backbone = Literal["mobilenet-v2", "mobilenet-v3-small", "efficientnet-v2-b0"]
+Backbone = Literal["mobilenet-v2", "mobilenet-v3-small", "efficientnet-v2-b0", "efficientnet-lite0"]
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 _DROPOUT_RATE = 0.2
 _MEANS, _DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -18,15 +18,19 @@ _MEANS, _DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
-    """How Keras builds a backbone, and what it takes for a pixel: pixel * scale + offset, by channel or for all."""
+    """How a backbone is built, and what it takes for a pixel: pixel * scale + offset, by channel or for all.
 
-    function: str
+    ``function`` is one of ``keras.applications``; None for EfficientNet-Lite0, which is not among them.
+    """
+
+    function: str | None
     options: Mapping[str, Any]
     scale: float | tuple[float, ...] = 1 / 127.5
     offset: float | tuple[float, ...] = -1.0
 
 
-# Source: keras.applications: imagenet_utils.preprocess_input of mode tf; the layers that include_preprocessing adds.
+# Source: keras.applications: imagenet_utils.preprocess_input of mode tf; the layers that include_preprocessing adds;
+# tensorflow/tpu, models/official/efficientnet/lite: MEAN_RGB and STDDEV_RGB, which are 127 and 128.
 _KINDS: Mapping[Backbone, _Kind] = {
     "mobilenet-v2": _Kind(function="MobileNetV2", options={}),
     "mobilenet-v3-small": _Kind(
@@ -39,6 +43,12 @@ _KINDS: Mapping[Backbone, _Kind] = {
         offset=tuple(
             -mean / deviation for mean, deviation in zip(_MEANS, _DEVIATIONS, strict=True)
         ),
+    ),
+    "efficientnet-lite0": _Kind(
+        function=None,
+        options={},
+        scale=1 / 128,
+        offset=-127 / 128,
     ),
 }
 
@@ -57,16 +67,21 @@ def with_head(backbone: Backbone, shape: Shape, head: Head) -> Any:
 
 
 def keras_backbone(backbone: Backbone, *, weights: str | None, **image: Any) -> Any:
-    """Keras' own model without its top, whose output is the mean features.
+    """The model without its top, whose output is the mean features.
 
     Args:
         backbone: which.
-        weights: ``imagenet``, which Keras downloads and keeps, a file's path, or None for fresh ones.
+        weights: ``imagenet``, which Keras downloads and keeps or an installed package brings, a file's path, or None
+            for fresh ones.
         image: its ``input_tensor`` or ``input_shape``, as Keras takes them.
     """
     import keras
 
     kind = _KINDS[backbone]
+    if kind.function is None:
+        from cifar_train.networks.efficientnet_lite import efficientnet_lite0
+
+        return efficientnet_lite0(weights=weights, **image)
     function = getattr(keras.applications, kind.function)
     return function(include_top=False, weights=weights, pooling="avg", **kind.options, **image)
 

@@ -1,5 +1,6 @@
 """How evenly a model does over classes, and what so many test pictures can say: figures and one plain sentence."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,15 +35,27 @@ def class_report(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def plain_sentence(evaluation: Evaluation) -> str:
-    """What the figures mean: how many pictures, the interval that they leave, and the weakest class."""
-    report = class_report(evaluation)
+def plain_sentence(card: Mapping[str, Any], split: str) -> str:
+    """What a run's figures mean: how many pictures, the interval that they leave, and the weakest class.
+
+    Args:
+        card: of a run on pictures, which holds a report on each class.
+        split: the split's name.
+    """
+    counts, report = card["accuracy"][split], card["report"][split]
     low, high = report["accuracy_interval_95"]
+    return (
+        f"Of {counts['seen']:,} {split} pictures {counts['correct']:,} are right, so on pictures like "
+        f"these expect {low:.0%} to {high:.0%} (95 % interval); {4 * counts['seen']:,} would halve that range."
+        f"{_weakest_sentence(report)}"
+    )
+
+
+def _weakest_sentence(report: Mapping[str, Any]) -> str:
+    """Which class is the weakest; empty where all are right."""
     weakest = report["weakest_class"]
     one = report["classes"][weakest]
     right = round(one["recall"] * one["images"])
-    return (
-        f"Of {evaluation.seen:,} {evaluation.split} pictures {evaluation.correct:,} are right, so on pictures like "
-        f"these expect {low:.0%} to {high:.0%} (95 % interval); {4 * evaluation.seen:,} would halve that range. "
-        f"Weakest is {weakest}: {right} of {one['images']} right."
-    )
+    if right == one["images"]:
+        return ""
+    return f" Weakest is {weakest}: {right} of {one['images']} right."

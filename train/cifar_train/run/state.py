@@ -48,8 +48,19 @@ class RunState:
 
     @property
     def best(self) -> Epoch:
-        """The epoch with the highest validation accuracy; the earliest of equals."""
-        return max(self.epochs, key=lambda epoch: (epoch.validation_accuracy, -epoch.number))
+        """The epoch with the highest validation accuracy; the earliest of equals.
+
+        Where accuracy is what stops the run, few pictures decide it and many epochs are equal: then the one of the
+        lowest validation loss among them.
+        """
+        by_loss = self.recipe.monitor == "validation accuracy"
+        return max(
+            self.epochs,
+            key=lambda epoch: (
+                epoch.validation_accuracy,
+                -epoch.validation_loss if by_loss else -epoch.number,
+            ),
+        )
 
     @property
     def kept(self) -> Epoch:

@@ -60,6 +60,25 @@ def test_arguments_become_an_invocation(
     )
 
 
+def test_a_runs_folder_stands_for_its_checkpoint_and_what_was_exported_there(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "mine"
+    run.mkdir()
+    (run / "data.json").write_text("{}")
+    checkpoint = run / "model.keras"
+    assert parse([str(run)]).recipe == BenchRecipe(models=(checkpoint,), run=run)
+    for name in ("model-int8.onnx", "model-int8.tflite", "model-int8.tflite.json"):
+        (run / name).touch()
+    exported = (run / "model-int8.tflite", run / "model-int8.onnx")
+    assert parse([str(run)]).recipe == BenchRecipe(models=exported, against=(checkpoint,), run=run)
+    assert parse(["a.tflite", str(run)]).recipe.models == (Path("a.tflite"), *exported)
+    for other in (["--split", "test"], ["--target", "ssh://board"], [str(run)]):
+        with pytest.raises(UsageError, match="is a run's folder, whose test pictures are scored"):
+            parse([str(run), *other])
+    assert main([str(tmp_path), "--quick", "-q"]) == 4
+
+
 def test_the_reports_command_names_no_folder_of_this_machine() -> None:
     argv = ["/home/someone/m.tflite", "models/n.onnx", "--json", "/tmp/r.json"]  # noqa: S108
     assert parse(argv).command == ("cifar-bench", "m.tflite", "models/n.onnx", "--json", "r.json")

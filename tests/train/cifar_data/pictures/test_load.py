@@ -195,7 +195,7 @@ def test_the_report_names_what_is_odd(folder: Path, follows: Callable[[str, obje
     assert document["ignored"] == {".heic": 1}
     assert document["sizes"] == {"smallest": [30, 20], "largest": [30, 20], "enlarged": 0}
     text = "\n".join(report_lines(document))
-    assert "2 classes of fewer than 20 pictures: cat (19); dog (8)" in text
+    assert "classes of fewer than 20 pictures (2): cat (19); dog (8)" in text
     assert "cat has 19 pictures, dog 8: training draws each class equally often" in text
 
 
