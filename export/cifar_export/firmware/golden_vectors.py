@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.firmware.c_text import numbers
-from cifar_export.firmware.lower import Network
+from cifar_export.firmware.lowering.lower import Network
 from cifar_export.firmware.simulate import trace
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError

@@ -10,7 +10,7 @@ from cifar_fixtures.c_compiler import build, needs_compiler, write_model
 from cifar_fixtures.quantized_networks import random_images, random_network
 
 from cifar_export.firmware.c_text import numbers, template
-from cifar_export.firmware.lower import lower
+from cifar_export.firmware.lowering.lower import lower
 from cifar_export.firmware.simulate import simulate
 from cifar_export.firmware.write import FirmwareReport, write_firmware
 

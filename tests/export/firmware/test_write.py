@@ -112,7 +112,7 @@ def test_an_operator_without_a_kernel_is_refused_by_name() -> None:
     pytest.importorskip("tflite_micro", reason="pip install tflite-micro: it brings the schema")
     from cifar_fixtures.quantized_networks import NetworkBuilder
 
-    from cifar_export.firmware.lower import lower
+    from cifar_export.firmware.lowering.lower import lower
 
     network = NetworkBuilder(np.random.default_rng(0))
     given = network.tensor((1, 4))
@@ -126,7 +126,7 @@ def test_a_damaged_graph_is_refused_or_read_but_never_an_exception_of_ours(seed:
     pytest.importorskip("tflite_micro", reason="pip install tflite-micro: it brings the schema")
     from cifar_fixtures.quantized_networks import random_network
 
-    from cifar_export.firmware.lower import lower
+    from cifar_export.firmware.lowering.lower import lower
 
     data, _ = random_network(seed)
     random = np.random.default_rng(seed)
