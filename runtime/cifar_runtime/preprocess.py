@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.contract import InputContract
+from cifar_runtime.large_pictures import cut_out
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,9 +28,11 @@ def fit_picture(picture: "Image", contract: InputContract) -> NDArray[np.uint8]:
         contract: gives the size and the filter.
     """
     height, width, _ = contract.shape
-    cropped = picture.crop(centre_box(picture.size, (width, height)))
+    resampling = _resampling(contract.resize_filter)
+    box = centre_box(picture.size, (width, height))
+    cropped = cut_out(picture, box, width, resampling)
     if cropped.size != (width, height):
-        cropped = cropped.resize((width, height), _resampling(contract.resize_filter))
+        cropped = cropped.resize((width, height), resampling)
     return np.asarray(cropped, dtype=np.uint8)
 
 
