@@ -28,7 +28,7 @@ from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.golden import golden_from_card
 
 Engine = Literal["c", "tflm"]
-_ONLY_THE_OTHER_WRITES = {"c": "resolver.h", "tflm": "self_test.c"}
+_ONLY_THE_OTHER_WRITES = {"c": "resolver.h", "tflm": "boards/board.c"}
 _BOARD_FILES = ("board.c", "board.ld", "mps2.ld", "mps3.ld", "Makefile")
 _TEMPLATES = ("self_test.c", "self_test.h", *(f"boards/{name}" for name in _BOARD_FILES))
 
@@ -144,7 +144,13 @@ def _tflm_firmware(artefact: Artefact) -> _Firmware:
     arena_bytes = measure_arena(data, inputs[0])
     operators = tuple(tflite_graph(data).operator_counts)
     files = {
-        **tflm_files(data, operators, arena_bytes, title=_title(artefact, "TensorFlow Lite Micro")),
+        **tflm_files(
+            data,
+            (inputs[0].size, scores.shape[1]),
+            operators,
+            arena_bytes,
+            title=_title(artefact, "TensorFlow Lite Micro"),
+        ),
         "contract.h": contract_header(artefact),
         **golden_files(golden.images, scores),
     }

@@ -185,7 +185,7 @@ def test_a_folder_with_the_other_engines_firmware_is_refused(
     written: tuple[Path, FirmwareReport],
 ) -> None:
     """Its files would be compiled with ours by ``cc *.c``."""
-    with pytest.raises(InputError, match=r"self_test\.c: is of the other engine's firmware"):
+    with pytest.raises(InputError, match=r"board\.c: is of the other engine's firmware"):
         write_firmware(EDGE_S, written[0], engine="tflm")
 
 

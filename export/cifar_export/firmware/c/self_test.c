@@ -22,12 +22,14 @@
 #endif
 #endif
 
+#ifndef SELF_TEST_KERNELS
 #if defined(__ARM_FEATURE_MVE)
 #define SELF_TEST_KERNELS "C99 with MVE"
 #elif defined(__ARM_FEATURE_SIMD32)
 #define SELF_TEST_KERNELS "C99 with SMLAD"
 #else
 #define SELF_TEST_KERNELS "C99"
+#endif
 #endif
 
 static void print_number(void (*print)(const char *), int32_t value)
