@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cifar_export.recipe import DELIVERED_FROM, Delivery, ExportRecipe
+from cifar_export.recipe import DELIVERED_FROM, Accelerator, Delivery, ExportRecipe
 from cifar_export.result import ExportResult
 from cifar_export.targets.known_targets import Key
 
@@ -42,14 +42,25 @@ def deliver(
         if DELIVERED_FROM[delivery] == key:
             progress(f"writing {_WORDS[delivery]} of {result.path.name}")
             folder = recipe.publish.output / f"{result.name}-{delivery}"
-            written = (
-                _site(result.path, folder, force=recipe.publish.force)
-                if delivery == "web"
-                else _firmware(delivery, result.path, folder, evaluation)
-            )
+            written = _written(delivery, result.path, folder, recipe, evaluation)
             remark = f"{folder}: {_WORDS[delivery]}, {written}"
             result = replace(result, remarks=(*result.remarks, remark))
     return result
+
+
+def _written(
+    delivery: Delivery,
+    model: Path,
+    folder: Path,
+    recipe: ExportRecipe,
+    evaluation: "Evaluation | None",
+) -> str:
+    """What was written, in a few words."""
+    if delivery == "web":
+        return _site(model, folder, force=recipe.publish.force)
+    if delivery == "vela":
+        return _compiled(recipe.publish.accelerator, model, folder)
+    return _firmware(delivery, model, folder, evaluation)
 
 
 def _site(model: Path, folder: Path, *, force: bool) -> str:
@@ -80,8 +91,21 @@ def _firmware(
     )
 
 
+def _compiled(accelerator: Accelerator, model: Path, folder: Path) -> str:
+    """A model for an accelerator; what Vela estimates of it, in a few words."""
+    from cifar_export.firmware.vela import compile_for
+
+    compiled = compile_for(accelerator, model, folder)
+    return (
+        f"{accelerator}, {compiled.cpu_operators} operators left on the CPU; Vela estimates "
+        f"{compiled.inferences_per_second:,.0f} inferences/s, {compiled.sram_bytes:,} bytes of SRAM and "
+        f"{compiled.flash_bytes:,} of flash"
+    )
+
+
 _WORDS: dict[Delivery, str] = {
     "c": "C99 without an interpreter",
     "tflm": "files for TensorFlow Lite Micro",
+    "vela": "the model as Vela compiles it",
     "web": "a page that classifies in a browser",
 }

@@ -11,7 +11,20 @@ from cifar_runtime.errors import UsageError, not_one_of
 from cifar_runtime.formats.known_formats import ModelFormat
 
 Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int8-uint8-io", "int16x8"]
-Delivery = Literal["c", "tflm", "web"]
+Delivery = Literal["c", "tflm", "vela", "web"]
+Accelerator = Literal[
+    "ethos-u55-32",
+    "ethos-u55-64",
+    "ethos-u55-128",
+    "ethos-u55-256",
+    "ethos-u65-256",
+    "ethos-u65-512",
+    "ethos-u85-128",
+    "ethos-u85-256",
+    "ethos-u85-512",
+    "ethos-u85-1024",
+    "ethos-u85-2048",
+]
 EvalSplit = Literal["auto", "test", "test-sample"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy"]
 InputRange = Literal["0..255", "0..1", "-1..1", "torch", "caffe"]
@@ -36,6 +49,7 @@ INTEGER_IO: Mapping[Quantize, Literal["int8", "uint8"]] = {"int8": "int8", "int8
 DELIVERED_FROM: Mapping[Delivery, tuple[ModelFormat, Quantize]] = {
     "c": ("tflite", "int8"),
     "tflm": ("tflite", "int8"),
+    "vela": ("tflite", "int8"),
     "web": ("onnx", "int8"),
 }
 # int8 files by what they take and give, as --io names it.
@@ -268,17 +282,21 @@ class PublishOptions:
         output: the folder; made when missing.
         force: replace a different artefact of the same name.
         deliveries: what is made of a published int8 artefact, in a folder beside it: ``c``, C99 without an
-            interpreter; ``tflm``, files for TensorFlow Lite Micro; ``web``, a page that classifies in a browser.
+            interpreter; ``tflm``, files for TensorFlow Lite Micro; ``vela``, a model compiled for an Ethos-U;
+            ``web``, a page that classifies in a browser.
+        accelerator: what ``vela`` compiles for.
     """
 
     output: Path
     force: bool = False
     deliveries: tuple[Delivery, ...] = ()
+    accelerator: Accelerator = "ethos-u55-128"
 
     def __post_init__(self) -> None:
         _as_paths(self, "output")
         if self.deliveries:
             _check_choices("delivery", self.deliveries, get_args(Delivery))
+        _check_choices("accelerator", (self.accelerator,), get_args(Accelerator))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

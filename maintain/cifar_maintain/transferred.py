@@ -50,6 +50,9 @@ def transferred(split: "Split", *, per_class: int, epochs: int) -> Any:
         input_shape=(_SIZE, _SIZE, 3), alpha=_ALPHA, include_top=False, weights=None, pooling="avg"
     )(pixels)
     model = _with_head(keras.Model(image, features), len(_BEFORE))
+    for layer in model.layers[2].layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.9  # Keras' 0.999 averages over more steps than there are
     _fit(model, *chosen(split, _BEFORE, per_class), rate=1e-3, epochs=epochs)
     model = _with_head(keras.Model(image, model.layers[-1].input), len(_AFTER))
     images, labels = chosen(split, _AFTER, per_class)

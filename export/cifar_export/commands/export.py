@@ -15,6 +15,7 @@ from cifar_export.recipe import (
     DELIVERED_FROM,
     IO_PRECISIONS,
     RUNNABLE,
+    Accelerator,
     CalibrationMethod,
     CalibrationRecipe,
     ConfidenceRecipe,
@@ -112,7 +113,10 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
             resize_filter=options.resize_filter,
         ),
         publish=PublishOptions(
-            output=options.output, force=options.force, deliveries=_deliveries(options.format)
+            output=options.output,
+            force=options.force,
+            deliveries=_deliveries(options.format),
+            accelerator=_accelerator_from(options),
         ),
         formats=_model_formats(options.format),
         quantize=_with_io(options.quantize, options.io),
@@ -137,6 +141,23 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
 
 def _deliveries(formats: tuple[str, ...]) -> tuple[Delivery, ...]:
     return tuple(name for name in get_args(Delivery) if name in formats)
+
+
+def _accelerator_from(options: argparse.Namespace) -> Accelerator:
+    """What Vela compiles for.
+
+    Raises:
+        UsageError: an accelerator without --format vela.
+    """
+    if options.accelerator is None:
+        return PublishOptions(output=options.output).accelerator
+    if "vela" not in options.format:
+        raise UsageError(
+            f"{PROGRAM}: --accelerator {options.accelerator} without --format vela compiles nothing.",
+            hint="Add vela to --format.",
+        )
+    accelerator: Accelerator = options.accelerator
+    return accelerator
 
 
 def _model_formats(formats: tuple[str, ...]) -> tuple[ModelFormat, ...]:
@@ -310,7 +331,15 @@ def _add_model_arguments(parser: Parser) -> None:
         default=("tflite",),
         metavar="tflite,onnx",
         help="one or more of tflite, onnx, and made of the int8 file, in a folder beside it: c (C99 without an "
-        "interpreter), tflm (files for TensorFlow Lite Micro), web (a page for a browser) (default: tflite)",
+        "interpreter), tflm (files for TensorFlow Lite Micro), vela (compiled for an Ethos-U), web (a page for a "
+        "browser) (default: tflite)",
+    )
+    parser.add_argument(
+        "--accelerator",
+        type=choice(get_args(Accelerator)),
+        metavar="ethos-u55-128",
+        help="what vela compiles for: ethos-u55-32, -64, -128, -256, ethos-u65-256, -512, ethos-u85-128 to -2048 "
+        "(default: ethos-u55-128)",
     )
     parser.add_argument(
         "--quantize",
