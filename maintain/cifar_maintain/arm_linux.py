@@ -8,7 +8,6 @@ here. Prints lines, the same on every machine but for memory; publishes nothing.
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -35,9 +34,12 @@ _SCRIPT = """\
 import sys
 from cifar_runtime.commands.classify import main as classify
 from cifar_runtime.commands.info import main as info
-certificate, results, *pictures = sys.argv[1:]
+certificate, results, memory, *pictures = sys.argv[1:]
 status = info(["--self-test", "--json", certificate])
-sys.exit(status or classify([*pictures, "-q", "--json", results]))
+status = status or classify([*pictures, "-q", "--json", results])
+with open("/proc/self/status") as told, open(memory, "w") as kept:
+    kept.write(next(line.split()[1] for line in told if line.startswith("VmHWM:")))
+sys.exit(status)
 """
 # LiteRT reads the processor's features here, and falls on those of another architecture.
 _ARM_FILES = {
@@ -75,24 +77,24 @@ def run_python(command: Sequence[str | Path], folder: Path, pictures: Sequence[P
         folder: for its documents.
         pictures: to classify after the self-test.
     """
-    certificate, results = folder / "certificate.json", folder / "results.json"
-    for path in (certificate, results):
+    files = [folder / name for name in ("certificate.json", "results.json", "peak-kib.json")]
+    for path in files:
         path.unlink(missing_ok=True)
-    child = subprocess.Popen(  # noqa: S603 - a Python, and a program of our own
-        [*map(str, command), "-c", _SCRIPT, str(certificate), str(results), *map(str, pictures)],
+    done = subprocess.run(  # noqa: S603 - a Python, and a program of our own
+        [*map(str, command), "-c", _SCRIPT, *map(str, files), *map(str, pictures)],
         stdout=subprocess.DEVNULL,
+        check=False,
     )
-    _, waited, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(waited)
+    certificate, results, memory = files
     vectors = _document(certificate).get("vectors", ())
     return Run(
-        status=child.returncode,
+        status=done.returncode,
         vectors=tuple(tuple(vector["scores"]) for vector in vectors),
         results=tuple(
             {name: value for name, value in one.items() if name != "image"}
             for one in _document(results).get("results", ())
         ),
-        peak_bytes=usage.ru_maxrss * 1024,
+        peak_bytes=1024 * int(memory.read_text()) if memory.exists() else 0,
     )
 
 

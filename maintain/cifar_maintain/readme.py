@@ -36,6 +36,7 @@ PAGES = (
     "docs/own-model.md",
     "docs/int8-accuracy.md",
     "docs/board.md",
+    "docs/boards.md",
     "docs/microcontroller.md",
     "docs/benchmarks.md",
     "docs/training.md",

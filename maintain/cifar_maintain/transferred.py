@@ -108,8 +108,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog=_PROGRAM, description="Make a small transfer-learned MobileNet.")
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, metavar="FOLDER", help="model and pictures")
-    add("--per-class", type=positive_int, default=300, metavar="N", help="training images a class")
-    add("--epochs", type=positive_int, default=6, metavar="N", help="of each of three stages")
+    add("--per-class", type=positive_int, default=100, metavar="N", help="training images a class")
+    add("--epochs", type=positive_int, default=4, metavar="N", help="of each of three stages")
     return parser.parse_args(argv)
 
 

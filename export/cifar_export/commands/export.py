@@ -222,6 +222,10 @@ def _run(argv: Sequence[str]) -> int:
     from cifar_data import packaged
 
     recipe = recipe_from(options, checkpoint=options.checkpoint or packaged.checkpoint())
+    if options.sign is not None:
+        from cifar_runtime.signature import check_key
+
+        check_key(options.sign)
     progress = None if options.quiet else sentences_to_stderr(PROGRAM)
     if options.dry_run:
         from cifar_export.planning import plan
@@ -249,6 +253,11 @@ def _run(argv: Sequence[str]) -> int:
         from cifar_export.publish.hugging_face import write_repository
 
         write_repository([result.path for result in results], options.card_dir)
+    if options.sign is not None:
+        from cifar_export.publish.sign import sign_artefact
+
+        for result in results:
+            sign_artefact(result.path, options.sign)
     _report(results, options.json)
     return 0
 
@@ -527,6 +536,12 @@ def _add_output_arguments(parser: Parser) -> None:
         type=Path,
         metavar="DIR",
         help="write a repository for Hugging Face too: model card, labels, models; nothing is uploaded",
+    )
+    parser.add_argument(
+        "--sign",
+        type=Path,
+        metavar="KEY.pem",
+        help="sign each artefact, its card and the gate's verdict with a private key of an elliptic curve, offline",
     )
     add_document_option(parser, "--json", "the result as JSON")
     add_quiet_option(parser)

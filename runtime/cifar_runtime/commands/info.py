@@ -46,6 +46,7 @@ class InfoRecipe:
         self_test: replay the golden vectors; its JSON document is a certificate.
         layers: with the checksum of every operator's output in the certificate.
         serial_log: what a board's self-test printed, to certify the board instead of this machine; None for neither.
+        verify_signature: the public key of whoever must have signed model and card; None: nobody must.
         json: where the JSON document goes: None, ``-`` for stdout, or a file.
         full: with pictures, ids and the scales of every channel in the JSON document.
         verbose: list every tensor with its quantization.
@@ -56,6 +57,7 @@ class InfoRecipe:
     self_test: bool
     layers: bool
     serial_log: "Path | None"
+    verify_signature: "Path | None"
     json: str | None
     full: bool
     verbose: bool
@@ -93,6 +95,9 @@ def parse(argv: Sequence[str]) -> InfoRecipe:
         self_test=options.self_test,
         layers=options.layers,
         serial_log=None if options.serial_log is None else Path(options.serial_log),
+        verify_signature=(
+            None if options.verify_signature is None else Path(options.verify_signature)
+        ),
         json=options.json,
         full=options.full,
         verbose=options.verbose,
@@ -112,6 +117,11 @@ def run(recipe: InfoRecipe) -> int:
     from cifar_runtime.info import model_info
 
     model = default_model() if recipe.model is None else recipe.model
+    if recipe.verify_signature is not None:
+        from cifar_runtime.signature import verify_signature
+
+        names = verify_signature(model, recipe.verify_signature)
+        sys.stderr.write(f"{PROGRAM}: {recipe.verify_signature.name} signed {', '.join(names)}\n")
     if recipe.serial_log or (recipe.self_test and recipe.json and not recipe.full):
         certificate = _certificate(model, recipe)
         _print_certificate(certificate, recipe.json)
@@ -165,6 +175,10 @@ def _parser() -> Parser:
     add("--self-test", action="store_true", help="replay the golden vectors: exit 0 or 5")
     text = "with --self-test and --json: the checksum of every operator's output too (.tflite)"
     add("--layers", action="store_true", help=text)
+    text = (
+        "refuse a model that the owner of this public key has not signed, or that was changed since"
+    )
+    add("--verify-signature", metavar="KEY.pem", help=text)
     text = "certify a board by what its firmware's self-test printed; MODEL is what it was made of"
     add("--serial-log", metavar="FILE", help=text)
     add_document_option(parser, "--json", "one JSON document; with --self-test a certificate")

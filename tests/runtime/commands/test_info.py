@@ -84,8 +84,17 @@ def spoilt(tmp_path: Path) -> Path:
 )
 def test_a_command_line_is_a_recipe(argv: list[str], changes: dict[str, Any]) -> None:
     plain: dict[str, Any] = {"model": None, "contract": None, "self_test": False, "layers": False}
+    plain |= {"serial_log": None, "verify_signature": None}
     assert parse(argv) == InfoRecipe(
-        **{**plain, "serial_log": None, "json": None, "full": False, "verbose": False, **changes}
+        **{
+            **plain,
+            "serial_log": None,
+            "verify_signature": None,
+            "json": None,
+            "full": False,
+            "verbose": False,
+            **changes,
+        }
     )
 
 
