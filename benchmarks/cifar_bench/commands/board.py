@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from cifar_bench.remote.wheels import Machine, write_offline_bundle
+from cifar_eval.formatting import counted
 from cifar_runtime.commands.parser import Parser, choice, execute
 from cifar_runtime.commands.result_file import check_result_file
 
@@ -72,7 +73,7 @@ def _run(argv: Sequence[str]) -> int:
     bundle = write_offline_bundle(
         Path(options.output), machine=options.machine, python=options.python, models=options.models
     )
-    models = f", {len(bundle.models)} models" if bundle.models else ""
+    models = f", {counted(len(bundle.models), 'model')}" if bundle.models else ""
     sys.stdout.write(
         f"{bundle.path}: {len(bundle.wheels)} wheels for Python {options.python} on {options.machine}{models}, "
         f"{bundle.size_bytes:,} bytes\n"

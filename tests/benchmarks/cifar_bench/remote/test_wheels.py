@@ -50,6 +50,8 @@ def test_a_bundle_is_installed_without_an_index_and_passes_its_self_test(tmp_pat
             models=[model],
         )
     except InputError as error:
+        if os.environ.get("CI") == "true":
+            raise
         pytest.skip(f"pip can download nothing here: {error.message}")
     with zipfile.ZipFile(bundle.path) as archive:
         assert {f"models/{model.name}", f"models/{model.name}.json"} <= set(archive.namelist())
