@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check bench models readers phones web readme hardening clean
+.PHONY: demo test lint check bench models readers phones board web readme hardening clean
 
 $(VENV)/installed: pyproject.toml runtime/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -70,6 +70,10 @@ phones: $(VENV)/installed readers
 	$(BIN)/cifar-export --quantize int8-uint8-io,int8-float-io --output-kind probabilities --eval-split test-sample --output .demo --force
 	$(BIN)/python -m cifar_maintain.phones .demo/edge-s-int8-uint8-io.tflite .demo/edge-s-int8-float-io.tflite
 
+# The runtime on emulated 64-bit Arm processors, from the wheels that a board without a network gets: docs/board.md.
+board: $(VENV)/installed
+	$(BIN)/python -m cifar_maintain.arm_linux --folder .board
+
 # A page that classifies in the visitor's browser with the shipped model, in .web/; any static host serves it.
 web: $(VENV)/installed
 	$(BIN)/python -c 'from cifar_export.web.site import write_site; from cifar_runtime.classifier import default_model; \
@@ -83,4 +87,4 @@ readme: $(VENV)/installed
 	$(BIN)/python -m cifar_maintain.api_page
 
 clean:
-	rm -rf $(VENV) .venv-readers .demo .web exported build dist
+	rm -rf $(VENV) .venv-readers .demo .board .web exported build dist

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cifar_runtime.certificates.processor import cpuinfo_fields, processor_name
+
 PACKAGES = (
     "cifar-edge",
     "numpy",
@@ -86,30 +88,9 @@ def read_environment() -> Environment:
 
 def cpu_from_cpuinfo(text: str) -> tuple[str | None, tuple[str, ...]]:
     """The processor's name and its known ISA flags from the text of Linux's /proc/cpuinfo."""
-    fields: dict[str, str] = {}
-    for line in text.splitlines():
-        key, separator, value = line.partition(":")
-        if separator:
-            fields.setdefault(key.strip(), value.strip())
+    fields = cpuinfo_fields(text)
     flags = set(fields.get("flags", fields.get("Features", "")).split())
-    return _cpu_name(fields), tuple(flag for flag in ISA_FLAGS if flag in flags)
-
-
-def _cpu_name(fields: Mapping[str, str]) -> str | None:
-    """The board before the processor: what ARM calls ``model name``, if anything, many boards share.
-
-    An x86 name says little where a hypervisor shortens it, so family and model number follow it.
-    """
-    name = fields.get("Model") or fields.get("model name")
-    if name:
-        family, number = fields.get("cpu family"), fields.get("model")
-        return f"{name} (family {family}, model {number})" if family and number else name
-    core = [
-        f"{short} {value}"
-        for short in ("implementer", "part")
-        if (value := fields.get(f"CPU {short}"))
-    ]
-    return ", ".join(filter(None, [fields.get("Hardware"), " ".join(core)])) or None
+    return processor_name(fields), tuple(flag for flag in ISA_FLAGS if flag in flags)
 
 
 def _usable_cores() -> int:

@@ -14,6 +14,7 @@ from cifar_export.checkpoint.own_images import with_parts
 from cifar_export.deliver import deliver
 from cifar_export.evidence.gather import gather_evidence
 from cifar_export.evidence.verify import Verification
+from cifar_export.firmware.evaluation import Evaluation
 from cifar_export.int8.image_statistics import calibration_is_unlike, image_statistics
 from cifar_export.publish.publish import (
     DifferentArtefactError,
@@ -99,7 +100,7 @@ def export(
         ready = ready_models(source, recipe, progress)
     outcomes = [_export_one(request, key, ready[key[1]], progress) for key in recipe.pairs]
     results = tuple(
-        deliver(key, one, recipe, progress)
+        deliver(key, one, recipe, progress, evaluation=_evaluation_of(request, key))
         for key, one in zip(recipe.pairs, outcomes, strict=True)
         if isinstance(one, ExportResult)
     )
@@ -107,6 +108,16 @@ def export(
     if failures:
         raise _failure_of(request, failures, results)
     return results
+
+
+def _evaluation_of(request: Request, key: Key) -> Evaluation:
+    """What artefacts of this format and precision, and what is made of them, are judged on."""
+    source = request.source
+    return Evaluation(
+        split=source.split,
+        reference=source.reference,
+        limits=request.recipe.gate.limits(key[1]),
+    )
 
 
 def _failure_of(

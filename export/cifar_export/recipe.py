@@ -11,7 +11,20 @@ from cifar_runtime.errors import UsageError, not_one_of
 from cifar_runtime.formats.known_formats import ModelFormat
 
 Quantize = Literal["none", "fp16", "dynamic", "int8", "int8-float-io", "int8-uint8-io", "int16x8"]
-Delivery = Literal["c", "tflm", "web"]
+Delivery = Literal["c", "tflm", "vela", "web"]
+Accelerator = Literal[
+    "ethos-u55-32",
+    "ethos-u55-64",
+    "ethos-u55-128",
+    "ethos-u55-256",
+    "ethos-u65-256",
+    "ethos-u65-512",
+    "ethos-u85-128",
+    "ethos-u85-256",
+    "ethos-u85-512",
+    "ethos-u85-1024",
+    "ethos-u85-2048",
+]
 EvalSplit = Literal["auto", "test", "test-sample"]
 CalibrationMethod = Literal["minmax", "percentile", "entropy"]
 Activations = Literal["uint8", "int8"]
@@ -38,6 +51,7 @@ INTEGER_IO: Mapping[Quantize, Literal["int8", "uint8"]] = {"int8": "int8", "int8
 DELIVERED_FROM: Mapping[Delivery, tuple[ModelFormat, Quantize]] = {
     "c": ("tflite", "int8"),
     "tflm": ("tflite", "int8"),
+    "vela": ("tflite", "int8"),
     "web": ("onnx", "int8"),
 }
 # int8 files by what they take and give, as --io names it.
@@ -283,7 +297,9 @@ class PublishOptions:
         name: what artefacts are called, before their precision; None for the checkpoint's name.
         force: replace a different artefact of the same name.
         deliveries: what is made of a published int8 artefact, in a folder beside it: ``c``, C99 without an
-            interpreter; ``tflm``, files for TensorFlow Lite Micro; ``web``, a page that classifies in a browser.
+            interpreter; ``tflm``, files for TensorFlow Lite Micro; ``vela``, a model compiled for an Ethos-U;
+            ``web``, a page that classifies in a browser.
+        accelerator: what ``vela`` compiles for.
         golden: how many golden vectors an artefact carries, of whole pictures; None for eight, as fine as they can be
             in a file of its weights, a tenth of them and 32 KiB.
     """
@@ -293,6 +309,7 @@ class PublishOptions:
     force: bool = False
     deliveries: tuple[Delivery, ...] = ()
     golden: int | None = None
+    accelerator: Accelerator = "ethos-u55-128"
 
     def __post_init__(self) -> None:
         _as_paths(self, "output")
@@ -303,6 +320,7 @@ class PublishOptions:
                 f"--golden {self.golden}: is no number of golden vectors, expected 1 to {MAX_GOLDEN}.",
                 hint="Eight are written without it.",
             )
+        _check_choices("accelerator", (self.accelerator,), get_args(Accelerator))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ what a command printed, from ``docs/outputs/NAME.txt``, of which ``<!-- excerpt:
 ``EXCERPTS`` picks. ``<!-- runs: NAME -->`` holds a table of the training runs
 whose cards are ``docs/runs/NAME-seed-*/card.json``, with the ``parity-int8.json`` beside them,
 ``<!-- recipes: all -->`` one of what each recipe's runs cost and reached, ``<!-- family: NAME -->`` the report's int8
-.tflite files beside MLPerf Tiny's references, ``<!-- why: NAME -->`` the report's sentence on int8,
+.tflite files beside MLPerf Tiny's references, ``<!-- boards: networks -->`` (or ``tflm``) a table of
+``boards.json``, ``<!-- why: NAME -->`` the report's sentence on int8,
 ``<!-- picture: NAME-latency -->`` (or ``-size``, ``-macs``, ``-roofline``, ``-spread``) a link to that figure, which is
 drawn to ``docs/pictures``, and ``NAME-family`` the picture of the models of ``family``. ``docs/models`` holds a page a
 shipped model (see ``model_pages``). Nothing is measured here, and nothing is typed by hand.
@@ -36,6 +37,8 @@ PAGES = (
     "docs/own-model.md",
     "docs/int8-accuracy.md",
     "docs/board.md",
+    "docs/boards.md",
+    "docs/microcontroller.md",
     "docs/benchmarks.md",
     "docs/training.md",
     "docs/ci.md",
@@ -49,7 +52,7 @@ EXCERPTS: Mapping[str, tuple[str, str]] = {
     )
 }
 """Which command an excerpt shows, and which lines of its output: those that begin so."""
-_KINDS = "table|output|excerpt|runs|recipes|family|why|picture"
+_KINDS = "table|output|excerpt|runs|recipes|family|why|picture|boards"
 _OPENING = re.compile(rf"^<!-- (?:{_KINDS}): .*-->$", re.MULTILINE)
 _BLOCK = re.compile(
     rf"^<!-- (?P<kind>{_KINDS}): (?P<name>[a-z0-9][a-z0-9-]*) -->\n(?P<body>.*?)^<!-- /(?P=kind) -->$",
@@ -152,6 +155,7 @@ def _page(page: Path, arguments: argparse.Namespace) -> dict[Path, str]:
         "picture": picture,
         "table": lambda name: _table(arguments.reports, name),
         "family": lambda name: _family(_report(arguments.reports, name)),
+        "boards": lambda name: _boards(arguments.reports, name),
         "why": lambda name: _why(_report(arguments.reports, name)),
     }
     text = with_blocks(_read(page), lambda kind, name: drawn[kind](name))
@@ -210,6 +214,13 @@ def _family(report: "Report") -> str:
     from cifar_maintain.family_table import family_table
 
     return family_table(report)
+
+
+def _boards(folder: Path, name: str) -> str:
+    from cifar_maintain.boards import boards_table
+
+    path = folder / "boards.json"
+    return boards_table(_read(path), name, origin=str(path))
 
 
 def _runs(folder: Path, name: str) -> str:

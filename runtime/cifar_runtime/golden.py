@@ -161,12 +161,25 @@ def replay(classifier: "Classifier") -> Replay:
     Raises:
         ArtefactError: the card has no golden vectors, they do not fit the model, or it fails.
     """
+    return replay_from_scores(*golden_scores(classifier))
+
+
+def golden_scores(classifier: "Classifier") -> tuple[GoldenVectors, NDArray[np.float32]]:
+    """The golden vectors of a classifier's artefact, and the scores that they give here.
+
+    Raises:
+        ArtefactError: as :func:`replay`.
+    """
     golden = golden_from_card(classifier.artefact.card)
     if golden.scores.shape[1] != len(classifier.labels):
         raise _invalid(f"have {golden.scores.shape[1]} scores", f"{len(classifier.labels)} each")
     if golden.images.shape[1:] != classifier.artefact.contract.input.shape:
         raise _invalid(f"have the shape {golden.images.shape[1:]}", "the shape in the contract")
-    found = classifier.scores(golden.images)
+    return golden, classifier.scores(golden.images)
+
+
+def replay_from_scores(golden: GoldenVectors, found: NDArray[np.float32]) -> Replay:
+    """What scores, float32, shape (n, num_classes), are beside the card's."""
     differences = np.abs(found.astype(np.float64) - golden.scores)
     return Replay(
         num_vectors=len(found),

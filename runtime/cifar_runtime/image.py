@@ -52,6 +52,7 @@ _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 _TRANSPARENT_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _OPAQUE_MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 # Source: TIFF 6.0, section 8.
+_EXIF_ORIENTATION = 274
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_BLACK_IS_ZERO = 258, 262, 1
 # What libtiff says of a damaged or odd file: "TIFFReadDirectory: Warning, ...", "tempfile.tif: ...".
 _LIBTIFF_LINE = re.compile(rb"^[\w.]+: ")
@@ -89,8 +90,8 @@ def _refuse_folder(path: str | Path) -> None:
     if is_folder(path):
         list_folder(path)  # where that is what failed
         raise InputError(
-            f"{path}: is a folder without image files.",
-            hint="Give a folder with images in it; folders inside folders are not searched.",
+            f"{path}: is a folder, expected an image file.",
+            hint="Give the files in it; cifar-classify takes a folder of image files, but no folders inside it.",
         )
 
 
@@ -251,8 +252,12 @@ def _too_large(name: str, found: str, limit: int, kind: str) -> InputError:
 
 
 def _upright(picture: "Image") -> "Image":
+    """The picture as it is where it stands upright: a copy of a photograph is tens of megabytes."""
     from PIL import ImageOps
 
+    if picture.getexif().get(_EXIF_ORIENTATION, 1) == 1:
+        picture.load()
+        return picture
     return ImageOps.exif_transpose(picture)
 
 
@@ -265,7 +270,7 @@ def _to_rgb(picture: "Image", name: str) -> "Image":
     if picture.mode in _TRANSPARENT_MODES or "transparency" in picture.info:
         return _over_background(upright)
     if picture.mode in _OPAQUE_MODES:
-        return upright.convert("RGB")
+        return upright if upright.mode == "RGB" else upright.convert("RGB")
     raise InputError(
         f"{name}: has pixels of mode {picture.mode}, whose range or colours are not stated, "
         "expected 8-bit colour or 8- or 16-bit grey.",

@@ -31,10 +31,11 @@ def fit_picture(picture: "Image", contract: InputContract) -> NDArray[np.uint8]:
     height, width, channels = contract.shape
     if channels != 3:
         picture = picture.convert("L" if channels == 1 else "RGBA")
-    if contract.resize == "centre-crop":
-        picture = picture.crop(centre_box(picture.size, (width, height)))
-    fit = letterboxed if contract.resize == "letterbox" else resized
-    return fit(picture, (width, height), contract.resize_filter)
+    size, resize_filter = (width, height), contract.resize_filter
+    if contract.resize == "letterbox":
+        return letterboxed(picture, size, resize_filter)
+    box = centre_box(picture.size, size) if contract.resize == "centre-crop" else None
+    return resized(picture, size, resize_filter, box)
 
 
 def centre_box(size: tuple[int, int], aspect: tuple[int, int]) -> tuple[int, int, int, int]:

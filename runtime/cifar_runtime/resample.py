@@ -9,30 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.contract import ResizeFilter
+from cifar_runtime.large_pictures import Box, cut_out
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
 def resized(
-    picture: "Image", size: tuple[int, int], resize_filter: ResizeFilter
+    picture: "Image", size: tuple[int, int], resize_filter: ResizeFilter, box: Box | None = None
 ) -> NDArray[np.uint8]:
-    """The picture in another size: uint8, shape (height, width, channels), each channel by itself.
+    """The picture, or a box of it, in another size: uint8, shape (height, width, channels), each channel by itself.
 
     Args:
         picture: mode RGB, RGBA or L.
         size: (width, height).
         resize_filter: how pixels are mixed.
+        box: left, top, right and bottom of the part to take, in pixels; None for all.
     """
-    if picture.size == size:
-        return _pixels(picture)
+    box = box or (0, 0, *picture.size)
     if resize_filter == "bilinear-no-antialias":
-        return bilinear(_pixels(picture), size)
+        return bilinear(_pixels(picture.crop(box)), size)
     resampling = _resampling(resize_filter)
-    if picture.mode != "RGBA":  # Pillow weighs colours with their alpha
-        return _pixels(picture.resize(size, resampling))
-    bands = [_pixels(band.resize(size, resampling)) for band in picture.split()]
-    return np.concatenate(bands, axis=2)
+    # Pillow weighs colours with their alpha.
+    bands = picture.split() if picture.mode == "RGBA" else (picture,)
+    cut = (cut_out(band, box, size[0], resampling) for band in bands)
+    return np.concatenate([_pixels(band.resize(size, resampling)) for band in cut], axis=2)
 
 
 def letterboxed(

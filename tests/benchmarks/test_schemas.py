@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from cifar_bench.results.report import Report
+from cifar_runtime.certificates.certify import certify
+from cifar_runtime.classifier import default_model
 
 jsonschema = pytest.importorskip("jsonschema")
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -82,6 +84,18 @@ def test_parity_reports_follow_their_schema_with_layers_and_without(
     if limit == "1":
         assert layers[0]["reason"] == "it is float32: there is no quantization error to find."
         assert len(layers[1]["errors"]["layers"]) == 5
+
+
+def test_a_comparison_of_certificates_follows_its_schema(tmp_path: Path) -> None:
+    model = default_model("tflite")
+    certificate = certify(model, layers=True).to_json()
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(certificate))
+    document = written("cifar-parity", "--certificates", path, path, "--layers")
+    validator("certificate-comparison").validate(document)
+    assert document["operators"]["same_before"] == document["operators"]["compared"] > 0
+    for change in ({"machines": []}, {"passed": 1}, {"extra": 1}):
+        assert not validator("certificate-comparison").is_valid({**document, **change})
 
 
 @pytest.fixture(scope="module")

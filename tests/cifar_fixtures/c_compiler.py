@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cifar_export.firmware.arena import plan_arena
 from cifar_export.firmware.emit import model_header, model_source
-from cifar_export.firmware.lower import Network
+from cifar_export.firmware.lowering.lower import Network
 
 HARNESS = Path(__file__).parents[1] / "export" / "firmware" / "harness.c"
 STRICT = (

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cifar_bench.commands import bench as bench_cli
+from cifar_bench.commands import board
 from cifar_data.commands import data
 from cifar_eval.commands import parity
 from cifar_export.commands import export as export_cli
@@ -40,6 +41,7 @@ PARSERS = {
     "cifar-make": make_cli.parse,
     "cifar-parity": parity.parse,
     "cifar-soft-labels": soft_labels.parse,
+    "cifar-board": board.parse,
     "cifar-train": train_cli.parse,
 }
 PROJECTS = [ROOT / "pyproject.toml", ROOT / "runtime" / "pyproject.toml"]

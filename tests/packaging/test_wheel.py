@@ -56,7 +56,7 @@ TOOLS = {
 }
 CODE_PATTERNS = (
     *("*.py", "py.typed", "*.schema.json", "contracts/*.json", "templates/*.*"),
-    *("pages/*.*", "pages/*/*.*", "firmware/c/*.[ch]", "firmware/c/boards/*"),
+    *("pages/*.*", "pages/*/*.*", "firmware/c/*.[ch]", "firmware/c/*.cc", "firmware/c/boards/*"),
 )
 
 

@@ -271,7 +271,7 @@ def test_a_missing_file_a_folder_and_a_fifo_are_refused(tmp_path: Path) -> None:
     for name, what in [
         ("none.png", "cannot be read: No such file or directory"),
         ("pipe.png", "is not a regular file"),
-        (".", "is not a regular file"),
+        (".", "is a folder"),
     ]:
         with pytest.raises(InputError, match=what):
             read_image(tmp_path / name)

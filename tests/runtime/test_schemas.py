@@ -50,7 +50,7 @@ def test_the_schemas_are_schemas(name: str) -> None:
 
 def test_there_is_one_for_every_document_of_the_runtime() -> None:
     assert set(SCHEMAS) == {
-        f"{name}.schema.json" for name in ("artefact", "classify", "error", "info")
+        f"{name}.schema.json" for name in ("artefact", "certificate", "classify", "error", "info")
     }
 
 
@@ -137,12 +137,24 @@ def test_every_error_of_the_tree_fits() -> None:
         validator("error").validate(document)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--self-test"]])
+@pytest.mark.parametrize("arguments", [[], ["--self-test", "--full"]])
 def test_what_info_prints_fits(
     artefact_of_this_version: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert info([str(artefact_of_this_version), "--json", *arguments]) == 0
     validator("info").validate(json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize("arguments", [[], ["--layers"]])
+def test_a_certificate_fits(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    model = Path(__file__).parent / "artefacts" / "v1" / "tiny-int8.tflite"
+    assert info([str(model), "--self-test", "--json", *arguments]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "cifar-edge/certificate/1"
+    validator("certificate").validate(document)
+    validator("certificate").validate({**document, "operators": None})
+    for change in ({"device": ""}, {"vectors": []}, {"extra": 1}, {"operators": {}}):
+        assert not validator("certificate").is_valid({**document, **change})
 
 
 def test_what_info_prints_of_a_foreign_model_fits(

@@ -21,21 +21,43 @@ from cifar_runtime.commands.options import (
     add_verbose_option,
 )
 from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr, share
-from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
-from cifar_runtime.errors import GateError, UsageError
+from cifar_runtime.commands.result_file import (
+    STDOUT,
+    check_result_file,
+    write_document,
+    write_result_file,
+)
+from cifar_runtime.errors import GateError, InputError, UsageError, json_error_reason
+from cifar_runtime.plain_text import printable
 
 if TYPE_CHECKING:
     from cifar_eval.layers.explanation import Explanation
     from cifar_eval.parity.report import ParityReport
     from cifar_eval.parity.score import OpenModels
+    from cifar_runtime.certificates.certificate import Certificate
 
 _PROGRAM = "cifar-parity"
+_MAX_CERTIFICATE_BYTES = 16 * 1024 * 1024
 _EXAMPLES = """\
   cifar-parity edge-s.keras edge-s-int8.tflite
   cifar-parity edge-s.keras edge-s-float32.tflite edge-s-int8.tflite --split test -v
   cifar-parity edge-s-int8.tflite edge-s-int8.onnx --save-outputs outputs.npz
   cifar-parity --from-outputs outputs.npz --max-accuracy-drop 1pp
+  cifar-parity --certificates desk.json board.json         # of cifar-info --self-test --json, on two machines
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificatePair:
+    """Two machines' certificates to compare.
+
+    Attributes:
+        paths: of both.
+        layers: name the first operator that differs.
+    """
+
+    paths: tuple[Path, Path]
+    layers: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +65,7 @@ class Invocation:
     """One command line.
 
     Attributes:
-        source: what to run, or the file of saved outputs to judge again.
+        source: what to run, the file of saved outputs to judge again, or certificates to compare.
         limits: what the candidates must hold.
         save_outputs: where all scores go; None for nowhere.
         json: where the JSON report goes: None, ``-`` for stdout, or a file.
@@ -51,7 +73,7 @@ class Invocation:
         verbose: errors by layer for every candidate, not only for those that fail.
     """
 
-    source: ParityRecipe | Path
+    source: ParityRecipe | Path | CertificatePair
     limits: Limits
     save_outputs: Path | None
     json: str | None
@@ -97,6 +119,8 @@ def _run(invocation: Invocation) -> int:
     from cifar_eval.parity.report import report_from_outputs
     from cifar_eval.parity.score import open_models, score_models
 
+    if isinstance(invocation.source, CertificatePair):
+        return _compare_certificates(invocation.source, invocation.json)
     explanations: dict[str, Explanation] = {}
     if isinstance(invocation.source, Path):
         report = report_from_outputs(read_outputs(invocation.source), invocation.limits)
@@ -111,6 +135,33 @@ def _run(invocation: Invocation) -> int:
         explanations = _explanations(invocation.source, opened, report, verbose=invocation.verbose)
     _publish(report, explanations, invocation.json)
     return 0 if report.passed else GateError.exit_code
+
+
+def _compare_certificates(pair: CertificatePair, json_target: str | None) -> int:
+    import json
+
+    from cifar_eval.parity.certificates import compare_certificates, comparison_lines
+    from cifar_runtime.certificates.certificate import certificate_from_json
+    from cifar_runtime.files import read_text_once
+
+    def read(path: Path) -> "Certificate":
+        text = read_text_once(path, max_bytes=_MAX_CERTIFICATE_BYTES, error=InputError)
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            reason = json_error_reason(error)
+            raise InputError(
+                f"{path}: is not JSON: {reason}.", hint="Certify the machine again."
+            ) from error
+        return certificate_from_json(document, origin=str(path))
+
+    first, second = map(read, pair.paths)
+    comparison = compare_certificates(first, second, layers=pair.layers)
+    if json_target is not None:
+        write_document(json_target, json.dumps(comparison.to_json(), indent=1) + "\n")
+    if json_target != STDOUT:
+        sys.stdout.writelines(f"{printable(line)}\n" for line in comparison_lines(comparison))
+    return 0 if comparison.passed else GateError.exit_code
 
 
 def _explanations(
@@ -161,13 +212,26 @@ def _printable(text: str) -> str:
     return text
 
 
-def _source(arguments: argparse.Namespace) -> ParityRecipe | Path:
-    """What to run, or the saved outputs to judge.
+def _source(arguments: argparse.Namespace) -> ParityRecipe | Path | CertificatePair:
+    """What to run, the saved outputs to judge, or the certificates to compare.
 
     Raises:
-        UsageError: neither, or both.
+        UsageError: none of them, or several.
     """
     models: list[Path] = arguments.models
+    if arguments.certificates is not None:
+        if models or arguments.save_outputs or arguments.limit or arguments.contract:
+            raise UsageError(
+                f"{_PROGRAM}: --certificates runs nothing, so no models or --save-outputs go with it.",
+                hint="Give it --layers and --json only.",
+            )
+        first, second = arguments.certificates
+        return CertificatePair(paths=(first, second), layers=arguments.layers)
+    if arguments.layers:
+        raise UsageError(
+            f"{_PROGRAM}: --layers compares operators of certificates, which are not given.",
+            hint="Give --certificates A.json B.json; -v shows the error by layer of models.",
+        )
     if arguments.from_outputs is not None:
         to_run = (arguments.save_outputs, arguments.eval_data, arguments.limit, arguments.contract)
         if models or any(to_run):
@@ -225,6 +289,18 @@ def _add_models(parser: Parser) -> None:
         type=Path,
         metavar="FILE.npz",
         help="judge what --save-outputs wrote, without running any model",
+    )
+    images.add_argument(
+        "--certificates",
+        nargs=2,
+        type=Path,
+        metavar=("A.json", "B.json"),
+        help="compare two machines by what cifar-info --self-test --json, or --serial-log, wrote of them",
+    )
+    parser.add_argument(
+        "--layers",
+        action="store_true",
+        help="with --certificates: name the first operator whose output differs",
     )
     add_limit_option(parser)
     add_threads_option(parser)

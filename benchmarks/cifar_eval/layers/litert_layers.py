@@ -5,20 +5,18 @@ kernels may differ from XNNPACK's by a few integer steps.
 """
 
 from collections.abc import Container, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_eval.layers.layer_errors import Layer
 from cifar_runtime.artefact import Artefact
-from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.graph import Graph
 from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.plain_text import reason_of
 from cifar_runtime.preprocess import input_table
-from cifar_runtime.sessions.interpreters import import_litert
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
+from cifar_runtime.sessions.litert_tensors import open_with_all_tensors
 
 # They move or convert numbers: their output has no error of its own.
 _MOVING = frozenset(
@@ -38,7 +36,7 @@ class LiteRTTrace:
             MissingDependencyError: LiteRT is not installed.
         """
         self._path = artefact.path
-        self._interpreter = _open_interpreter(artefact)
+        self._interpreter = open_with_all_tensors(artefact)
         self._table = input_table(artefact.contract.input)
         self._input_index = self._interpreter.get_input_details()[0]["index"]
         self._details = {
@@ -93,31 +91,6 @@ class LiteRTTrace:
             along[parameters["quantized_dimension"]] = len(scales)
             scales, zero_points = scales.reshape(along), zero_points.reshape(along)
         return np.asarray((values - zero_points) * scales.astype(np.float64))
-
-
-def _open_interpreter(artefact: Artefact) -> Any:
-    try:
-        litert = import_litert()
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"{artefact.path}: reading its layers needs LiteRT: {reason_of(error)}.",
-            hint="pip install ai-edge-litert",
-        ) from error
-    try:
-        with filtered_native_stderr():
-            interpreter = litert.Interpreter(
-                model_content=artefact.data,
-                num_threads=1,
-                experimental_preserve_all_tensors=True,
-                experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-            )
-            interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise ArtefactError(
-            f"{artefact.path}: LiteRT cannot open it with all tensors kept: {reason_of(error)}.",
-            hint="Compare without -v.",
-        ) from error
-    return interpreter
 
 
 def _layers_from_graph(graph: Graph, main: Container[int]) -> tuple[tuple[int, Layer], ...]:

@@ -15,6 +15,7 @@ from cifar_export.recipe import (
     IO_PRECISIONS,
     MAX_LEARNING_RATE,
     RUNNABLE,
+    Accelerator,
     CalibrationMethod,
     CalibrationRecipe,
     ConfidenceRecipe,
@@ -122,6 +123,7 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
             force=options.force,
             deliveries=_deliveries(options.format),
             golden=options.golden,
+            accelerator=_accelerator_from(options),
         ),
         formats=_model_formats(options.format),
         quantize=_with_io(options.quantize, options.io),
@@ -147,6 +149,23 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
 
 def _deliveries(formats: tuple[str, ...]) -> tuple[Delivery, ...]:
     return tuple(name for name in get_args(Delivery) if name in formats)
+
+
+def _accelerator_from(options: argparse.Namespace) -> Accelerator:
+    """What Vela compiles for.
+
+    Raises:
+        UsageError: an accelerator without --format vela.
+    """
+    if options.accelerator is None:
+        return PublishOptions(output=options.output).accelerator
+    if "vela" not in options.format:
+        raise UsageError(
+            f"{PROGRAM}: --accelerator {options.accelerator} without --format vela compiles nothing.",
+            hint="Add vela to --format.",
+        )
+    accelerator: Accelerator = options.accelerator
+    return accelerator
 
 
 def _model_formats(formats: tuple[str, ...]) -> tuple[ModelFormat, ...]:
@@ -211,6 +230,10 @@ def _run(argv: Sequence[str]) -> int:
     from cifar_data import packaged
 
     recipe = recipe_from(options, checkpoint=options.checkpoint or packaged.checkpoint())
+    if options.sign is not None:
+        from cifar_runtime.signature import check_key
+
+        check_key(options.sign)
     progress = None if options.quiet else sentences_to_stderr(PROGRAM)
     if options.dry_run:
         from cifar_export.planning import plan
@@ -238,6 +261,11 @@ def _run(argv: Sequence[str]) -> int:
         from cifar_export.publish.hugging_face import write_repository
 
         write_repository([result.path for result in results], options.card_dir)
+    if options.sign is not None:
+        from cifar_export.publish.sign import sign_artefact
+
+        for result in results:
+            sign_artefact(result.path, options.sign)
     _report(results, options.json)
     return 0
 
@@ -320,7 +348,15 @@ def _add_model_arguments(parser: Parser) -> None:
         default=("tflite",),
         metavar="tflite,onnx",
         help="one or more of tflite, onnx, and made of the int8 file, in a folder beside it: c (C99 without an "
-        "interpreter), tflm (files for TensorFlow Lite Micro), web (a page for a browser) (default: tflite)",
+        "interpreter), tflm (files for TensorFlow Lite Micro), vela (compiled for an Ethos-U), web (a page for a "
+        "browser) (default: tflite)",
+    )
+    parser.add_argument(
+        "--accelerator",
+        type=choice(get_args(Accelerator)),
+        metavar="ethos-u55-128",
+        help="what vela compiles for: ethos-u55-32, -64, -128, -256, ethos-u65-256, -512, ethos-u85-128 to -2048 "
+        "(default: ethos-u55-128)",
     )
     parser.add_argument(
         "--quantize",
@@ -542,6 +578,12 @@ def _add_output_arguments(parser: Parser) -> None:
         type=Path,
         metavar="DIR",
         help="write a repository for Hugging Face too: model card, labels, models; nothing is uploaded",
+    )
+    parser.add_argument(
+        "--sign",
+        type=Path,
+        metavar="KEY.pem",
+        help="sign each artefact, its card and the gate's verdict with a private key of an elliptic curve, offline",
     )
     add_document_option(parser, "--json", "the result as JSON")
     add_quiet_option(parser)

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cifar_export.firmware.lower import Network
+from cifar_export.firmware.lowering.lower import Network
 from cifar_export.firmware.operators import Operator
 
 ALIGNMENT = 16

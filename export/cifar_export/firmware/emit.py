@@ -10,7 +10,7 @@ from functools import singledispatch
 
 from cifar_export.firmware.arena import Arena, scratch_of
 from cifar_export.firmware.c_text import braced, comment, numbers, template
-from cifar_export.firmware.lower import Network
+from cifar_export.firmware.lowering.lower import Network
 from cifar_export.firmware.operators import (
     Addition,
     Block,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.firmware.c_text import numbers
-from cifar_export.firmware.lower import Network
+from cifar_export.firmware.lowering.lower import Network
 from cifar_export.firmware.simulate import trace
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError
@@ -53,14 +53,16 @@ def compare_with_card(
 
 
 def golden_files(
-    images: NDArray[np.uint8], scores: NDArray[np.int8], checksums: Sequence[int] = ()
+    images: NDArray[np.uint8],
+    scores: NDArray[np.int8],
+    checksums: Sequence[tuple[int, int]] = (),
 ) -> dict[str, str]:
     """golden.h and golden.c.
 
     Args:
         images: uint8, shape (n, height, width, 3), 0..255.
         scores: int8, shape (n, num_classes).
-        checksums: of every operator's output for the first image, see :func:`operator_checksums`.
+        checksums: what :func:`operator_checksums` gives for the first image.
     """
     rows = images.reshape(len(images), -1)
     count, pixels, classes = len(rows), rows.shape[1], scores.shape[1]
@@ -83,23 +85,29 @@ def golden_files(
     return {"golden.h": header, "golden.c": source}
 
 
-def _checksums(checksums: Sequence[int]) -> str:
+def _checksums(checksums: Sequence[tuple[int, int]]) -> str:
     if not checksums:
         return ""
+    tensors = ", ".join(str(tensor) for tensor, _ in checksums)
+    values = ", ".join(f"{value}u" for _, value in checksums)
     return (
-        "\n/* CRC-32 of each operator's output for the first image; only a build with -DMODEL_TRACE has them. */\n"
+        "\n/* Of each operator the tensor in the .tflite file that it writes, and the CRC-32 of that for the first\n"
+        " * image; only a build with -DMODEL_TRACE has them. */\n"
         "#ifdef MODEL_TRACE\n"
-        f"static const uint32_t golden_checksums[{len(checksums)}] = "
-        f"{{{', '.join(f'{one}u' for one in checksums)}}};\n#endif\n"
+        f"static const int32_t golden_tensors[{len(checksums)}] = {{{tensors}}};\n"
+        f"static const uint32_t golden_checksums[{len(checksums)}] = {{{values}}};\n#endif\n"
     )
 
 
-def operator_checksums(network: Network, image: NDArray[np.int8]) -> tuple[int, ...]:
-    """CRC-32 of each operator's output; of a tensor that several operators write, after the last of them.
+def operator_checksums(network: Network, image: NDArray[np.int8]) -> tuple[tuple[int, int], ...]:
+    """The tensor that each operator writes, and its CRC-32; of one that several write, after the last of them.
 
     Args:
         network: what to compute.
         image: int8, as the network's input expects it.
     """
     steps = trace(network, image.reshape(1, -1))
-    return tuple(zlib.crc32(tensors[operator.output].tobytes()) for operator, tensors in steps)
+    return tuple(
+        (operator.output, zlib.crc32(tensors[operator.output].tobytes()))
+        for operator, tensors in steps
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.firmware import fixed_point
-from cifar_export.firmware.lower import Network
+from cifar_export.firmware.lowering.lower import Network
 from cifar_export.firmware.operators import (
     Addition,
     Block,
@@ -77,8 +77,9 @@ def _run(operator: Operator, tensors: Tensors) -> _Integers:
 def _convolution(operator: Convolution, tensors: Tensors) -> _Integers:
     source = tensors[operator.inputs[0]]
     patches = _patches(operator.window, source, operator.input_zero_point)
-    # Products of 16 bits, fewer than 2 ** 31 of them: exact in float64, whose product is BLAS's.
-    sums = patches.astype(np.float64) @ operator.weights.T.astype(np.float64)
+    # Sums of 2 ** 10 products of 14 bits fill float32's 24.
+    exact = np.float32 if operator.window.patch_bytes <= 1024 else np.float64
+    sums = patches.astype(exact) @ operator.weights.T.astype(exact)
     return _scaled(sums.astype(np.int64), operator.channels, operator.range)
 
 
@@ -88,9 +89,10 @@ def _depthwise(operator: Depthwise, tensors: Tensors) -> _Integers:
     patches = _patches(window, tensors[operator.inputs[0]], operator.input_zero_point)
     taps = window.size[0] * window.size[1]
     patches = patches.reshape(*patches.shape[:2], taps, window.channels)
-    repeated = patches.repeat(operator.multiplier, axis=3).astype(np.int64)
-    sums = (repeated * operator.weights).sum(axis=2)
-    return _scaled(sums, operator.channels, operator.range)
+    repeated = patches.repeat(operator.multiplier, axis=3).astype(np.float64)
+    weights = operator.weights.reshape(taps, -1).astype(np.float64)
+    sums = np.einsum("nptc,tc->npc", repeated, weights)
+    return _scaled(sums.astype(np.int64), operator.channels, operator.range)
 
 
 @_run.register

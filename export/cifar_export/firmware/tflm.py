@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_export.firmware.c_text import comment, numbers
+from cifar_export.firmware.c_text import comment, numbers, template
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.install_hints import install_hint
@@ -105,23 +105,30 @@ def _interpreter(data: bytes) -> Any:
 
 
 def tflm_files(
-    data: bytes, operators: Sequence[str], arena_bytes: int, *, title: str
+    data: bytes, ends: tuple[int, int], operators: Sequence[str], arena_bytes: int, *, title: str
 ) -> dict[str, str]:
-    """model.h, model.c and resolver.h.
+    """model.h, model.c, resolver.h, and what runs them in that library for the self-test.
 
     Args:
         data: the model, without a card.
+        ends: bytes of its input and of its output.
         operators: their names, each once.
         arena_bytes: what the interpreter needs.
         title: what the first comments say.
     """
     first = comment(title)
     header = (
-        f'{first}\n#ifndef MODEL_H\n#define MODEL_H\n\n#ifdef __cplusplus\nextern "C" {{\n#endif\n\n'
+        f"{first}\n#ifndef MODEL_H\n#define MODEL_H\n\n#include <stdint.h>\n\n"
+        '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
         f"#define MODEL_BYTES {len(data)}\n"
+        f"#define MODEL_INPUT_BYTES {ends[0]}\n"
+        f"#define MODEL_OUTPUT_BYTES {ends[1]}\n"
         "/* Measured on a 64-bit machine, whose structures are larger than a microcontroller's. */\n"
         f"#define MODEL_ARENA_BYTES {arena_bytes}\n\n"
+        '#define SELF_TEST_KERNELS "TensorFlow Lite Micro"\n\n'
         "extern const unsigned char model_tflite[MODEL_BYTES];\n\n"
+        "/* runner.cc has these: where the input goes, the run, and the scores of the last one. */\n"
+        "int8_t *model_input(void);\nvoid model_run(void);\nconst int8_t *model_output(void);\n\n"
         "#ifdef __cplusplus\n}\n#endif\n\n#endif\n"
     )
     source = (
@@ -137,7 +144,8 @@ def tflm_files(
         f"#define MODEL_NUM_OPERATORS {len(operators)}\n"
         f"#define MODEL_ADD_OPERATORS(resolver) \\\n{calls}\n\n#endif\n"
     )
-    return {"model.h": header, "model.c": source, "resolver.h": resolver}
+    templates = {name: template(name) for name in ("runner.cc", "self_test.c", "self_test.h")}
+    return {"model.h": header, "model.c": source, "resolver.h": resolver, **templates}
 
 
 def _method(name: str) -> str:

@@ -1,7 +1,8 @@
 """Writes a firmware folder from an int8 artefact; nothing is written before everything is known to work."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,13 +10,14 @@ from cifar_export.firmware.arena import plan_arena
 from cifar_export.firmware.c_text import template
 from cifar_export.firmware.contract_header import contract_header
 from cifar_export.firmware.emit import model_header, model_source
+from cifar_export.firmware.evaluation import Evaluation, Judged, Run
 from cifar_export.firmware.golden_vectors import (
     compare_with_card,
     golden_files,
     golden_inputs,
     operator_checksums,
 )
-from cifar_export.firmware.lower import lower
+from cifar_export.firmware.lowering.lower import lower
 from cifar_export.firmware.operators import constant_bytes
 from cifar_export.firmware.simulate import simulate
 from cifar_export.firmware.tflm import measure_arena, model_without_card, run_tflm, tflm_files
@@ -26,7 +28,7 @@ from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.golden import golden_from_card
 
 Engine = Literal["c", "tflm"]
-_ONLY_THE_OTHER_WRITES = {"c": "resolver.h", "tflm": "self_test.c"}
+_ONLY_THE_OTHER_WRITES = {"c": "resolver.h", "tflm": "boards/board.c"}
 _BOARD_FILES = ("board.c", "board.ld", "mps2.ld", "mps3.ld", "Makefile")
 _TEMPLATES = ("self_test.c", "self_test.h", *(f"boards/{name}" for name in _BOARD_FILES))
 
@@ -45,6 +47,7 @@ class FirmwareReport:
         num_vectors: golden vectors in the self-test.
         decisions_kept: of them, those that are decided as the card says, which LiteRT did.
         max_error: largest difference of their scores from the card's, in real units.
+        judged: how the firmware decides the evaluation images; None where none were given.
     """
 
     engine: Engine
@@ -56,21 +59,26 @@ class FirmwareReport:
     num_vectors: int
     decisions_kept: int
     max_error: float
+    judged: Judged | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON-ready data."""
         return asdict(self)
 
 
-def write_firmware(model: Path, folder: Path, *, engine: Engine) -> FirmwareReport:
+def write_firmware(
+    model: Path, folder: Path, *, engine: Engine, evaluation: Evaluation | None = None
+) -> FirmwareReport:
     """Writes a network as C into a folder, with its contract, golden vectors and self-test.
 
     Args:
         model: an int8 .tflite artefact with its card beside it.
         folder: made if it is not there; files of the same names are replaced.
         engine: ``c`` for C99 without an interpreter, ``tflm`` for TensorFlow Lite Micro.
+        evaluation: what the firmware's decisions are judged on first; None: its golden vectors only.
 
     Raises:
+        GateError: its decisions miss a limit of the evaluation.
         ArtefactError: the model is damaged, not int8, has no golden vectors, or has an operator that
             the engine does not compute; the message names it.
         MissingDependencyError: engine ``tflm`` without tflite-micro.
@@ -89,12 +97,16 @@ def write_firmware(model: Path, folder: Path, *, engine: Engine) -> FirmwareRepo
             f"{other}: is of the other engine's firmware, expected a folder without it.",
             hint="Remove the folder, or give another.",
         )
-    files, report = (_c_firmware if engine == "c" else _tflm_firmware)(artefact)
+    files, report, run = (_c_firmware if engine == "c" else _tflm_firmware)(artefact)
+    judged = None if evaluation is None else evaluation.judge(artefact, run)
     _write(folder, files)
-    return report
+    return replace(report, judged=judged)
 
 
-def _c_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareReport]:
+_Firmware = tuple[Mapping[str, str], FirmwareReport, Run]
+
+
+def _c_firmware(artefact: Artefact) -> _Firmware:
     network = lower(artefact.data)
     arena = plan_arena(network)
     golden = golden_from_card(artefact.card)
@@ -109,7 +121,7 @@ def _c_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareReport]:
         **golden_files(golden.images, scores, operator_checksums(network, inputs[0])),
         **{name: template(name) for name in _TEMPLATES},
     }
-    return files, FirmwareReport(
+    report = FirmwareReport(
         engine="c",
         files=tuple(sorted(files)),
         operators=tuple(dict.fromkeys(operator.name for operator in network.operators)),
@@ -120,9 +132,10 @@ def _c_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareReport]:
         decisions_kept=kept,
         max_error=max_error,
     )
+    return files, report, partial(simulate, network)
 
 
-def _tflm_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareReport]:
+def _tflm_firmware(artefact: Artefact) -> _Firmware:
     golden = golden_from_card(artefact.card)
     data = model_without_card(artefact.data)
     inputs = golden_inputs(artefact, golden)
@@ -131,11 +144,17 @@ def _tflm_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareRepor
     arena_bytes = measure_arena(data, inputs[0])
     operators = tuple(tflite_graph(data).operator_counts)
     files = {
-        **tflm_files(data, operators, arena_bytes, title=_title(artefact, "TensorFlow Lite Micro")),
+        **tflm_files(
+            data,
+            (inputs[0].size, scores.shape[1]),
+            operators,
+            arena_bytes,
+            title=_title(artefact, "TensorFlow Lite Micro"),
+        ),
         "contract.h": contract_header(artefact),
         **golden_files(golden.images, scores),
     }
-    return files, FirmwareReport(
+    report = FirmwareReport(
         engine="tflm",
         files=tuple(sorted(files)),
         operators=operators,
@@ -146,6 +165,7 @@ def _tflm_firmware(artefact: Artefact) -> tuple[Mapping[str, str], FirmwareRepor
         decisions_kept=kept,
         max_error=max_error,
     )
+    return files, report, partial(run_tflm, data)
 
 
 def _title(artefact: Artefact, kind: str) -> str:

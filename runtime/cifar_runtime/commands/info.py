@@ -12,11 +12,12 @@ from cifar_runtime.commands.options import (
 )
 from cifar_runtime.commands.parser import Parser, execute
 from cifar_runtime.commands.result_file import check_result_file, write_document
-from cifar_runtime.errors import GateError
+from cifar_runtime.errors import GateError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cifar_runtime.certificates.certificate import Certificate
     from cifar_runtime.contract import Contract
     from cifar_runtime.formats.graph import Graph, GraphTensor
     from cifar_runtime.golden import Replay
@@ -26,6 +27,8 @@ PROGRAM = "cifar-info"
 _EXAMPLES = """\
   cifar-info                                     the packaged model
   cifar-info model.tflite --self-test            does it still give the scores in its card, here?
+  cifar-info model.tflite --self-test --json desk.json          this machine's certificate, for cifar-parity
+  cifar-info model.tflite --serial-log boot.txt --json m3.json  a board's, from what its firmware printed
   cifar-info foreign.tflite --contract cifar10-raw255 -v
 """
 _NAME_WIDTH = 40
@@ -40,7 +43,10 @@ class InfoRecipe:
     Attributes:
         model: the model file; None: the packaged one.
         contract: for a model without a card, a built-in contract's name or a JSON file.
-        self_test: replay the golden vectors.
+        self_test: replay the golden vectors; its JSON document is a certificate.
+        layers: with the checksum of every operator's output in the certificate.
+        serial_log: what a board's self-test printed, to certify the board instead of this machine; None for neither.
+        verify_signature: the public key of whoever must have signed model and card; None: nobody must.
         json: where the JSON document goes: None, ``-`` for stdout, or a file.
         full: with pictures, ids and the scales of every channel in the JSON document.
         verbose: list every tensor with its quantization.
@@ -49,6 +55,9 @@ class InfoRecipe:
     model: "Path | None"
     contract: str | None
     self_test: bool
+    layers: bool
+    serial_log: "Path | None"
+    verify_signature: "Path | None"
     json: str | None
     full: bool
     verbose: bool
@@ -68,12 +77,27 @@ def parse(argv: Sequence[str]) -> InfoRecipe:
     """
     options = _parser().parse_args(argv)
     check_result_file("--json", options.json, suffix=".json", program=PROGRAM, operands="MODEL")
+    if options.layers and (not options.self_test or options.json is None or options.full):
+        raise UsageError(
+            f"{PROGRAM}: --layers goes into a certificate, which is not asked for.",
+            hint="Give --self-test and --json too, without --full.",
+        )
+    if options.serial_log is not None and (options.self_test or options.contract):
+        raise UsageError(
+            f"{PROGRAM}: --serial-log certifies a board by its own log, so nothing is replayed here.",
+            hint="Leave --self-test and --contract out.",
+        )
     from pathlib import Path  # after --help has left
 
     return InfoRecipe(
         model=None if options.model is None else Path(options.model),
         contract=options.contract,
         self_test=options.self_test,
+        layers=options.layers,
+        serial_log=None if options.serial_log is None else Path(options.serial_log),
+        verify_signature=(
+            None if options.verify_signature is None else Path(options.verify_signature)
+        ),
         json=options.json,
         full=options.full,
         verbose=options.verbose,
@@ -93,10 +117,50 @@ def run(recipe: InfoRecipe) -> int:
     from cifar_runtime.info import model_info
 
     model = default_model() if recipe.model is None else recipe.model
+    if recipe.verify_signature is not None:
+        from cifar_runtime.signature import verify_signature
+
+        names = verify_signature(model, recipe.verify_signature)
+        sys.stderr.write(f"{PROGRAM}: {recipe.verify_signature.name} signed {', '.join(names)}\n")
+    if recipe.serial_log or (recipe.self_test and recipe.json and not recipe.full):
+        certificate = _certificate(model, recipe)
+        _print_certificate(certificate, recipe.json)
+        return 0 if certificate.passed else GateError.exit_code
     info = model_info(model, contract=recipe.contract, with_self_test=recipe.self_test)
     _print(info, recipe)
     failed = info.self_test is not None and not info.self_test.passed
     return GateError.exit_code if failed else 0
+
+
+def _certificate(model: "Path", recipe: InfoRecipe) -> "Certificate":
+    """This machine's, or that of the board that wrote the log."""
+    if recipe.serial_log is not None:
+        from cifar_runtime.artefact import open_artefact
+        from cifar_runtime.certificates.serial_log import read_serial_log
+
+        return read_serial_log(recipe.serial_log, open_artefact(model))
+    from cifar_runtime.certificates.certify import certify
+
+    return certify(model, contract=recipe.contract, layers=recipe.layers)
+
+
+def _print_certificate(certificate: "Certificate", target: str | None) -> None:
+    if target is not None:
+        import json
+
+        write_document(target, json.dumps(certificate.to_json(), indent=2) + "\n")
+        return
+    from cifar_runtime.plain_text import printable
+
+    verdict = "passed" if certificate.passed else "FAILED"
+    kept, total = certificate.self_test.decisions_kept, certificate.self_test.num_vectors
+    sys.stdout.write(
+        f"model       {printable(certificate.model.name)} (sha256 {certificate.model.sha256})\n"
+        f"device      {printable(certificate.device)}\n"
+        f"kernels     {printable(certificate.kernels)}\n"
+        f"self-test   {verdict} there; {kept} of {total} decisions are the card's, scores within "
+        f"{certificate.self_test.max_error:.3g} of its\n"
+    )
 
 
 def _parser() -> Parser:
@@ -109,7 +173,15 @@ def _parser() -> Parser:
     add("model", nargs="?", metavar="MODEL", help=".tflite or .onnx file (default: the packaged)")
     add_contract_option(parser)
     add("--self-test", action="store_true", help="replay the golden vectors: exit 0 or 5")
-    add_document_option(parser, "--json", "one JSON document")
+    text = "with --self-test and --json: the checksum of every operator's output too (.tflite)"
+    add("--layers", action="store_true", help=text)
+    text = (
+        "refuse a model that the owner of this public key has not signed, or that was changed since"
+    )
+    add("--verify-signature", metavar="KEY.pem", help=text)
+    text = "certify a board by what its firmware's self-test printed; MODEL is what it was made of"
+    add("--serial-log", metavar="FILE", help=text)
+    add_document_option(parser, "--json", "one JSON document; with --self-test a certificate")
     text = "with --json: the golden pictures, the calibration images' ids and every channel's scale too"
     add("--full", action="store_true", help=text)
     add_verbose_option(parser, "the quantization of every tensor")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cifar_export.firmware.arena import ALIGNMENT, plan_arena, scratch_of
-from cifar_export.firmware.lower import Network, lower
+from cifar_export.firmware.lowering.lower import Network, lower
 from cifar_export.firmware.operators import Lookup, Operator
 
 EDGE_S = Path(__file__).parents[3] / "runtime/cifar_runtime/models/edge-s-int8.tflite"

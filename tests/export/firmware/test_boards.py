@@ -10,7 +10,7 @@ from cifar_fixtures.c_compiler import build, needs_compiler, write_model
 from cifar_fixtures.quantized_networks import random_images, random_network
 
 from cifar_export.firmware.c_text import numbers, template
-from cifar_export.firmware.lower import lower
+from cifar_export.firmware.lowering.lower import lower
 from cifar_export.firmware.simulate import simulate
 from cifar_export.firmware.write import FirmwareReport, write_firmware
 
@@ -24,6 +24,11 @@ needs_boards = pytest.mark.skipif(
 # Instructions of TensorFlow Lite Micro for the same network on the same emulators: 95.7 and 98.8 million with its
 # reference kernels on M3 and M7, 25.4 million with CMSIS-NN on M7; docs/microcontroller.md.
 BUDGETS = {"m3": 95_700_000 // 2, "m7": 33_000_000, "m55": 6_000_000}
+DEVICES = {
+    "m3": "mps2-an385 (Cortex-M3)",
+    "m7": "mps2-an500 (Cortex-M7)",
+    "m55": "mps3-an547 (Cortex-M55)",
+}
 BOARD_SELF_TEST = Path(__file__).with_name("board_self_test.c")
 CODE_BYTES = 40_000
 
@@ -56,7 +61,9 @@ def test_a_board_gives_the_scores_of_the_host(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert host.stdout in done.stdout
+    vectors = host.stdout.partition("\nvector 1 ")[2]
+    assert vectors in done.stdout
+    assert f"\ndevice {DEVICES[board]} in QEMU\n" in done.stdout
     assert host.stdout.endswith("self-test passed\n")
     assert _number("arena bytes", done.stdout) == report.arena_bytes
     assert _number("stack bytes", done.stdout) < 1024

@@ -16,7 +16,7 @@ from cifar_fixtures.quantized_networks import (
 )
 
 from cifar_data.packaged import test_sample as load_test_sample
-from cifar_export.firmware.lower import lower
+from cifar_export.firmware.lowering.lower import lower
 from cifar_export.firmware.simulate import simulate, trace
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.preprocess import input_table

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from cifar_fixtures.c_compiler import SANITIZERS, build, needs_compiler
 
+from cifar_eval.parity.certificates import OperatorComparison, compare_certificates
 from cifar_export.firmware.write import FirmwareReport, write_firmware
 from cifar_runtime.artefact import open_artefact
+from cifar_runtime.certificates.certify import certify
+from cifar_runtime.certificates.serial_log import read_serial_log
 from cifar_runtime.errors import ArtefactError, InputError
 
 EDGE_S = Path(__file__).parents[3] / "runtime/cifar_runtime/models/edge-s-int8.tflite"
@@ -44,8 +47,9 @@ def test_the_self_test_passes_on_the_host_under_the_sanitizers(
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == f"model edge-s-int8 sha256 {open_artefact(EDGE_S).sha256}"
-    assert [line.split()[2] for line in lines[1:9]] == ["same"] * 8
-    assert lines[9:] == ["self-test passed"]
+    assert [line.split()[0] for line in lines[1:3]] == ["device", "kernels"]
+    assert [line.split()[2] for line in lines[3:11]] == ["same"] * 8
+    assert lines[11:] == ["self-test passed"]
 
 
 def flip_first_weight(folder: Path, copy: Path, step: int) -> None:
@@ -75,16 +79,45 @@ def test_a_build_with_a_trace_names_the_first_operator_that_differs(
     written: tuple[Path, FirmwareReport], tmp_path: Path
 ) -> None:
     done = run(build(written[0], "-DMODEL_TRACE", sources=SOURCES))
-    operators = re.findall(r"^operator (\d+) \S+ (same|differs)$", done.stdout, re.MULTILINE)
+    operators = re.findall(
+        r"^operator (\d+) \S+ (same|differs) tensor \d+ crc32 [0-9a-f]{8}$",
+        done.stdout,
+        re.MULTILINE,
+    )
     assert operators == [(str(number), "same") for number in range(1, 17)]
     assert done.returncode == 0
     flip_first_weight(written[0], tmp_path, step=3)
     done = run(build(tmp_path, "-DMODEL_TRACE", sources=SOURCES))
     lines = done.stdout.splitlines()
-    assert lines[1:5] == [f"operator {n} CONV_2D same" for n in (1, 2, 3)] + [
-        "operator 4 CONV_2D differs"
+    assert [line.partition(" tensor ")[0] for line in lines[3:7]] == [
+        *(f"operator {n} CONV_2D same" for n in (1, 2, 3)),
+        "operator 4 CONV_2D differs",
     ]
     assert done.returncode == 1
+
+
+@needs_compiler
+def test_what_it_prints_is_a_certificate_that_names_the_first_operator_that_differs(
+    written: tuple[Path, FirmwareReport], tmp_path: Path
+) -> None:
+    """Beside this machine's, whose operators LiteRT's reference kernels ran."""
+    desk = certify(EDGE_S, layers=True)
+
+    def compared_with_desk(folder: Path) -> OperatorComparison:
+        log = tmp_path / "log.txt"
+        log.write_text(run(build(folder, "-DMODEL_TRACE", sources=SOURCES)).stdout)
+        board = read_serial_log(log, open_artefact(EDGE_S))
+        compared = compare_certificates(desk, board, layers=True).operators
+        assert compared is not None
+        return compared
+
+    alike = compared_with_desk(written[0])
+    assert (alike.compared, alike.same_before, alike.first_difference) == (16, 16, None)
+    flip_first_weight(written[0], tmp_path, step=3)
+    astray = compared_with_desk(tmp_path)
+    assert (astray.compared, astray.same_before) == (16, 3)
+    assert astray.first_difference is not None
+    assert astray.first_difference.operator == "CONV_2D"
 
 
 def test_the_network_needs_no_library_but_two_headers(
@@ -112,7 +145,7 @@ def test_an_operator_without_a_kernel_is_refused_by_name() -> None:
     pytest.importorskip("tflite_micro", reason="pip install tflite-micro: it brings the schema")
     from cifar_fixtures.quantized_networks import NetworkBuilder
 
-    from cifar_export.firmware.lower import lower
+    from cifar_export.firmware.lowering.lower import lower
 
     network = NetworkBuilder(np.random.default_rng(0))
     given = network.tensor((1, 4))
@@ -126,7 +159,7 @@ def test_a_damaged_graph_is_refused_or_read_but_never_an_exception_of_ours(seed:
     pytest.importorskip("tflite_micro", reason="pip install tflite-micro: it brings the schema")
     from cifar_fixtures.quantized_networks import random_network
 
-    from cifar_export.firmware.lower import lower
+    from cifar_export.firmware.lowering.lower import lower
 
     data, _ = random_network(seed)
     random = np.random.default_rng(seed)
@@ -152,7 +185,7 @@ def test_a_folder_with_the_other_engines_firmware_is_refused(
     written: tuple[Path, FirmwareReport],
 ) -> None:
     """Its files would be compiled with ours by ``cc *.c``."""
-    with pytest.raises(InputError, match=r"self_test\.c: is of the other engine's firmware"):
+    with pytest.raises(InputError, match=r"board\.c: is of the other engine's firmware"):
         write_firmware(EDGE_S, written[0], engine="tflm")
 
 

@@ -362,7 +362,7 @@ def test_one_failing_image_with_json_is_an_error_object(tflite_model: Path, fold
 def test_a_folder_without_images_is_said(tflite_model: Path, folder: Path) -> None:
     found = classify("inner", "-m", tflite_model, cwd=folder)
     assert found.returncode == 3
-    assert found.stderr.startswith("cifar-classify: inner: is a folder without image files.")
+    assert found.stderr.startswith("cifar-classify: inner: is a folder, expected an image file.")
 
 
 def test_exit_codes_of_usage_and_artefacts(tflite_model: Path, folder: Path) -> None:

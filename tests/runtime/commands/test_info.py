@@ -68,6 +68,11 @@ def spoilt(tmp_path: Path) -> Path:
         ([], {}),
         (["m.onnx"], {"model": Path("m.onnx")}),
         (
+            ["m.tflite", "--self-test", "--layers", "--json", "-"],
+            {"self_test": True, "layers": True, "json": "-", "model": Path("m.tflite")},
+        ),
+        (["--serial-log", "boot.txt"], {"serial_log": Path("boot.txt")}),
+        (
             ["m.onnx", "--self-test", "-v"],
             {"model": Path("m.onnx"), "self_test": True, "verbose": True},
         ),
@@ -78,9 +83,18 @@ def spoilt(tmp_path: Path) -> Path:
     ],
 )
 def test_a_command_line_is_a_recipe(argv: list[str], changes: dict[str, Any]) -> None:
-    plain: dict[str, Any] = {"model": None, "contract": None, "self_test": False}
+    plain: dict[str, Any] = {"model": None, "contract": None, "self_test": False, "layers": False}
+    plain |= {"serial_log": None, "verify_signature": None}
     assert parse(argv) == InfoRecipe(
-        **{**plain, "json": None, "full": False, "verbose": False, **changes}
+        **{
+            **plain,
+            "serial_log": None,
+            "verify_signature": None,
+            "json": None,
+            "full": False,
+            "verbose": False,
+            **changes,
+        }
     )
 
 

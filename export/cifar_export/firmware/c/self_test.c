@@ -7,6 +7,31 @@
 #include "golden.h"
 #include "model.h"
 
+/* Named in the output, so that a log says where it was written; give your board's own name with -D. */
+#ifndef SELF_TEST_DEVICE
+#if defined(__x86_64__)
+#define SELF_TEST_DEVICE "x86_64"
+#elif defined(__aarch64__)
+#define SELF_TEST_DEVICE "aarch64"
+#elif defined(__arm__)
+#define SELF_TEST_DEVICE "arm"
+#elif defined(__riscv)
+#define SELF_TEST_DEVICE "riscv"
+#else
+#define SELF_TEST_DEVICE "unknown"
+#endif
+#endif
+
+#ifndef SELF_TEST_KERNELS
+#if defined(__ARM_FEATURE_MVE)
+#define SELF_TEST_KERNELS "C99 with MVE"
+#elif defined(__ARM_FEATURE_SIMD32)
+#define SELF_TEST_KERNELS "C99 with SMLAD"
+#else
+#define SELF_TEST_KERNELS "C99"
+#endif
+#endif
+
 static void print_number(void (*print)(const char *), int32_t value)
 {
     char text[12];
@@ -71,15 +96,31 @@ static uint32_t crc32_of(const int8_t *data, int32_t count)
     return ~crc;
 }
 
+static void print_crc32(void (*print)(const char *), uint32_t value)
+{
+    char text[9];
+    int32_t at;
+    for (at = 0; at < 8; ++at) {
+        text[at] = "0123456789abcdef"[(value >> (28 - 4 * at)) & 15u];
+    }
+    text[8] = '\0';
+    print(text);
+}
+
 void model_trace(int32_t step, const char *name, const int8_t *tensor, int32_t bytes)
 {
     if (trace_print != 0) {
-        const int same = crc32_of(tensor, bytes) == golden_checksums[step];
+        const uint32_t crc = crc32_of(tensor, bytes);
+        const int same = crc == golden_checksums[step];
         trace_print("operator ");
         print_number(trace_print, step + 1);
         trace_print(" ");
         trace_print(name);
-        trace_print(same ? " same\n" : " differs\n");
+        trace_print(same ? " same tensor " : " differs tensor ");
+        print_number(trace_print, golden_tensors[step]);
+        trace_print(" crc32 ");
+        print_crc32(trace_print, crc);
+        trace_print("\n");
         operators_that_differ += same ? 0 : 1;
     }
 }
@@ -89,6 +130,8 @@ int32_t self_test(void (*print)(const char *text))
 {
     int32_t vector, first = 0;
     print("model " CONTRACT_NAME " sha256 " CONTRACT_SHA256 "\n");
+    print("device " SELF_TEST_DEVICE "\n");
+    print("kernels " SELF_TEST_KERNELS "\n");
     for (vector = 0; vector < GOLDEN_COUNT; ++vector) {
         const int8_t *scores = model_output();
         int same;

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.firmware.fixed_point import quantize_multiplier
-from cifar_export.firmware.lookup_tables import Scale
+from cifar_export.firmware.lowering.lookup_tables import Scale
+from cifar_export.firmware.lowering.quantized_graph import QuantizedGraph, refuse
 from cifar_export.firmware.operators import (
     Channel,
     Convolution,
@@ -19,7 +20,6 @@ from cifar_export.firmware.operators import (
     Pooling,
     Window,
 )
-from cifar_export.firmware.quantized_graph import QuantizedGraph, refuse
 from cifar_runtime.formats.graph import GraphOperator
 
 _SAME = 0

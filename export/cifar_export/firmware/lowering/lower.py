@@ -6,38 +6,38 @@ RESHAPE and its like cost nothing: their output is their input. It never plans m
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from cifar_export.firmware import lower_arithmetic, lower_convolutions, lower_movements
+from cifar_export.firmware.lowering import arithmetic, convolutions, movements
+from cifar_export.firmware.lowering.quantized_graph import QuantizedGraph, refuse
 from cifar_export.firmware.operators import Operator
-from cifar_export.firmware.quantized_graph import QuantizedGraph, refuse
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.graph import GraphOperator
 from cifar_runtime.formats.tflite_graph import tflite_graph
 
 _Lower = Callable[[QuantizedGraph, GraphOperator], Operator | tuple[Operator, ...]]
 _LOWER: Mapping[str, _Lower] = {
-    "ADD": lower_arithmetic.addition,
-    "AVERAGE_POOL_2D": lower_convolutions.pooling,
-    "CONCATENATION": lower_movements.concatenation,
-    "CONV_2D": lower_convolutions.convolution,
-    "DEPTHWISE_CONV_2D": lower_convolutions.depthwise,
-    "FULLY_CONNECTED": lower_convolutions.fully_connected,
-    "HARD_SWISH": lower_arithmetic.lookup,
-    "LEAKY_RELU": lower_arithmetic.lookup,
-    "LOGISTIC": lower_arithmetic.lookup,
-    "MAX_POOL_2D": lower_convolutions.pooling,
-    "MEAN": lower_arithmetic.reduction,
-    "MUL": lower_arithmetic.multiplication,
-    "PAD": lower_movements.pad,
-    "PADV2": lower_movements.pad,
-    "QUANTIZE": lower_arithmetic.lookup,
-    "RELU": lower_arithmetic.lookup,
-    "RELU6": lower_arithmetic.lookup,
-    "SLICE": lower_movements.cut,
-    "SOFTMAX": lower_arithmetic.softmax,
-    "STRIDED_SLICE": lower_movements.cut,
-    "SUM": lower_arithmetic.reduction,
-    "TANH": lower_arithmetic.lookup,
-    "TRANSPOSE": lower_movements.transpose,
+    "ADD": arithmetic.addition,
+    "AVERAGE_POOL_2D": convolutions.pooling,
+    "CONCATENATION": movements.concatenation,
+    "CONV_2D": convolutions.convolution,
+    "DEPTHWISE_CONV_2D": convolutions.depthwise,
+    "FULLY_CONNECTED": convolutions.fully_connected,
+    "HARD_SWISH": arithmetic.lookup,
+    "LEAKY_RELU": arithmetic.lookup,
+    "LOGISTIC": arithmetic.lookup,
+    "MAX_POOL_2D": convolutions.pooling,
+    "MEAN": arithmetic.reduction,
+    "MUL": arithmetic.multiplication,
+    "PAD": movements.pad,
+    "PADV2": movements.pad,
+    "QUANTIZE": arithmetic.lookup,
+    "RELU": arithmetic.lookup,
+    "RELU6": arithmetic.lookup,
+    "SLICE": movements.cut,
+    "SOFTMAX": arithmetic.softmax,
+    "STRIDED_SLICE": movements.cut,
+    "SUM": arithmetic.reduction,
+    "TANH": arithmetic.lookup,
+    "TRANSPOSE": movements.transpose,
 }
 _WITH_BIAS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _ALIASES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")

@@ -5,9 +5,10 @@ Source: tflite-micro's kernels/{add,mul,reduce,softmax,activations}_common.cc.
 
 import math
 
-from cifar_export.firmware import lookup_tables
 from cifar_export.firmware.fixed_point import quantize_multiplier
-from cifar_export.firmware.lower_convolutions import factor_of
+from cifar_export.firmware.lowering import lookup_tables
+from cifar_export.firmware.lowering.convolutions import factor_of
+from cifar_export.firmware.lowering.quantized_graph import QuantizedGraph, quantize, refuse
 from cifar_export.firmware.operators import (
     Addition,
     Factor,
@@ -18,7 +19,6 @@ from cifar_export.firmware.operators import (
     Reduction,
     Softmax,
 )
-from cifar_export.firmware.quantized_graph import QuantizedGraph, quantize, refuse
 from cifar_runtime.formats.graph import GraphOperator
 
 _ADDED_BITS = 20

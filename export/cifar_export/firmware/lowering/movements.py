@@ -1,7 +1,7 @@
 """PAD, SLICE, STRIDED_SLICE, TRANSPOSE and CONCATENATION as copies between strided blocks."""
 
+from cifar_export.firmware.lowering.quantized_graph import QuantizedGraph, refuse
 from cifar_export.firmware.operators import Block, Four, Movement, contiguous_strides
-from cifar_export.firmware.quantized_graph import QuantizedGraph, refuse
 from cifar_runtime.formats.graph import GraphOperator
 
 

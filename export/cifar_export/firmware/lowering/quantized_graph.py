@@ -1,6 +1,6 @@
 """An int8 .tflite graph as the lowering needs it: every tensor's shape, scale and constant, checked once.
 
-It knows tensors and refusals; what operators compute is ``lower``'s and ``lower_*``'s.
+It knows tensors and refusals; what operators compute is ``lower``'s and the modules beside it's.
 """
 
 import math
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.firmware.fixed_point import round_half_away
-from cifar_export.firmware.lookup_tables import Scale
+from cifar_export.firmware.lowering.lookup_tables import Scale
 from cifar_export.firmware.operators import Four, OutputRange
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.graph import Graph, GraphOperator, GraphTensor

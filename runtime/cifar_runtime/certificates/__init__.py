@@ -1,0 +1,1 @@
+"""What a machine made of a model's golden vectors, as a document that machines are compared by."""
