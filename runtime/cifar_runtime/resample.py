@@ -26,7 +26,10 @@ def resized(
         resize_filter: how pixels are mixed.
         box: left, top, right and bottom of the part to take, in pixels; None for all.
     """
-    box = box or (0, 0, *picture.size)
+    whole = (0, 0, *picture.size)
+    box = box or whole
+    if picture.size == size and box == whole:
+        return _pixels(picture)
     if resize_filter == "bilinear-no-antialias":
         return bilinear(_pixels(picture.crop(box)), size)
     resampling = _resampling(resize_filter)
