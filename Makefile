@@ -29,7 +29,7 @@ demo: $(VENV)/installed
 	cifar-bench .demo/edge-s-int8.tflite --against train/cifar_data/checkpoints/edge-s.keras --quick
 
 test: $(VENV)/ready
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --durations 25
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check
