@@ -18,10 +18,12 @@ record() { # record NAME COMMAND...: the command line and all that it prints
   { printf '$ %s\n' "$*" && "$@" 2>&1; } | keep "$name"
 }
 
-record_here() { # as record, from the folder one is in; progress within an epoch is left out
+record_here() { # as record, from the folder one is in; of the epochs, the last two
   local name=$1
   shift
-  { printf '$ %s\n' "$*" && "$@" 2>&1; } | grep -v '^epoch .*% of epoch ' >"$OLDPWD/docs/outputs/$name.txt"
+  { printf '$ %s\n' "$*" && "$@" 2>&1; } | grep -v '^epoch .*% of epoch ' |
+    awk '/^epoch /{held[++n]=$0; next} n{print "…"; for (i = n > 2 ? n - 1 : 1; i <= n; i++) print held[i]; n=0} {print}' \
+      >"$OLDPWD/docs/outputs/$name.txt"
 }
 
 make --no-print-directory .venv/ready >&2 # now, so that the outputs below are of the commands alone
@@ -54,7 +56,8 @@ cp "$folder"/photo/skimage/data/{chelsea,grass,moon}.png "$folder"
   keep classify-photo
 # The road of docs/own-pictures.md, and its model on the device's environment from above.
 python -m cifar_maintain.photographs "$folder/photos"
-(cd "$folder" && record_here make cifar-make photos && PATH="$folder/device/bin:/usr/bin:/bin" &&
+(cd "$folder" && { timeout -s INT 60 cifar-make photos || true; } && # interrupted once, to show that it goes on
+  record_here make cifar-make photos && PATH="$folder/device/bin:/usr/bin:/bin" &&
   record_here make-classify cifar-classify photos/temple/IMG_0000.jpg photos/frog/frog-002.png -m out/photos-int8.tflite)
 make --no-print-directory demo 2>&1 | keep demo
 # Without pytest's dots, a line for every test file.

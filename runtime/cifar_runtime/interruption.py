@@ -38,6 +38,22 @@ def listening() -> Iterator[None]:
             signal.signal(number, _DEFAULTS[number])
 
 
+@contextmanager
+def sparing_children() -> Iterator[None]:
+    """Starts processes in the body that Ctrl-C passes by, from their first instruction on: their parent ends them.
+
+    A terminal sends it to all processes at once, and one that is still importing would print a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def interrupted() -> int | None:
     """The signal that came since :func:`listening` began; None where none did."""
     return _seen

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cifar_runtime.errors import ArtefactError, InputError
+from cifar_runtime.interruption import sparing_children
 
 Answer = TypeVar("Answer")
 
@@ -47,7 +48,8 @@ def answers(
     with _pool(ask, jobs) as pool:
         try:
             for part in _parts(iter(paths), size):
-                waiting.append(pool.submit(_answers, part))
+                with sparing_children():
+                    waiting.append(pool.submit(_answers, part))
                 if len(waiting) > jobs * _PARTS_A_PROCESS:
                     yield from waiting.popleft().result()
             while waiting:
@@ -78,7 +80,7 @@ def _pool(ask: Callable[[str | Path], Any], jobs: int) -> ProcessPoolExecutor:
 
 def _remember(ask: Callable[[str | Path], Any]) -> None:
     global _ask  # noqa: PLW0603 - a worker process has one
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows has no masks
     _ask = ask
 
 

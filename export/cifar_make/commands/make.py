@@ -188,8 +188,8 @@ def _artefact_line(path: Path) -> str:
 
     card = open_artefact(path).card
     parity = card["provenance"]["parity"]
-    drop = parity["reference_correct"] - parity["candidate_correct"]
     return (
         f"{path}  {card['model']['size_bytes']:,} bytes  {parity['candidate_correct']:,} of {parity['seen']:,} "
-        f"{parity['split']} pictures right, {drop:,} fewer than Keras; the same answer for {parity['agreeing']:,}"
+        f"{parity['split']} pictures right (Keras: {parity['reference_correct']:,}), the same answer for "
+        f"{parity['agreeing']:,}"
     )

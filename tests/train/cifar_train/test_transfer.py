@@ -57,6 +57,7 @@ def test_backbones_have_their_published_parameters_and_take_raw_pixels(name: Bac
     model = networks.build(name, input_shape=(32, 32, 3), num_classes=4)
     features = model.layers[-1].input.shape[-1]
     assert model.count_params() == PARAMETERS[name] + 4 * (features + 1)
+    assert {layer.momentum for layer in model.layers if hasattr(layer, "moving_mean")} == {0.9}
     pixels = np.array([[[[0.0] * 3, [255.0] * 3]]], np.float32)
     seen = np.asarray(model.get_layer("backbone_pixels")(pixels)).reshape(2, 3)
     if name == "efficientnet-v2-b0":

@@ -17,6 +17,7 @@ import numpy as np
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import CifarEdgeError, InputError
 from cifar_runtime.image import read_image
+from cifar_runtime.interruption import sparing_children
 from cifar_runtime.preprocess import fit_picture
 
 # Below this, starting processes takes longer than decoding.
@@ -96,11 +97,13 @@ def _in_processes(job: Job, processes: int) -> Iterator[dict[int, Decoded]]:
     context = multiprocessing.get_context("spawn")
     parts = _parts(job)
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        waiting = {pool.submit(decode_part, part) for part in islice(parts, 2 * processes)}
+        with sparing_children():
+            waiting = {pool.submit(decode_part, part) for part in islice(parts, 2 * processes)}
         while waiting:
             done = next(as_completed(waiting))
             waiting.remove(done)
-            waiting |= {pool.submit(decode_part, part) for part in islice(parts, 1)}
+            with sparing_children():
+                waiting |= {pool.submit(decode_part, part) for part in islice(parts, 1)}
             yield done.result()
 
 

@@ -4,7 +4,7 @@ The pixels that a backbone was trained on are made by a leading Rescaling, so th
 here do, and exports carry the mapping in their contract.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -13,6 +13,8 @@ from cifar_train.networks.blocks import Head, Shape
 Backbone = Literal["mobilenet-v2", "mobilenet-v3-small", "efficientnet-v2-b0", "efficientnet-lite0"]
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 _DROPOUT_RATE = 0.2
+# Keras' 0.999 of MobileNets averages over the last thousand steps: fresh weights are trained for hardly more.
+_MOMENTUM = 0.9
 _MEANS, _DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -63,7 +65,10 @@ def with_head(backbone: Backbone, shape: Shape, head: Head) -> Any:
     rescaled = layers.Rescaling(kind.scale, kind.offset, name="backbone_pixels")(image)
     features = keras_backbone(backbone, weights=None, input_tensor=rescaled).output
     dropped = layers.Dropout(_DROPOUT_RATE)(features)
-    return keras.Model(image, head.layer()(dropped), name=backbone.replace("-", "_"))
+    model = keras.Model(image, head.layer()(dropped), name=backbone.replace("-", "_"))
+    for layer in _batch_norms(model):
+        layer.momentum = _MOMENTUM
+    return model
 
 
 def keras_backbone(backbone: Backbone, *, weights: str | None, **image: Any) -> Any:
@@ -91,8 +96,13 @@ def hold_batch_norm(model: Any) -> None:
 
     Source: Keras' guide "Transfer learning & fine-tuning".
     """
+    for layer in _batch_norms(model):
+        layer.trainable = False
+
+
+def _batch_norms(model: Any) -> Iterator[Any]:
     import keras
 
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
+            yield layer
