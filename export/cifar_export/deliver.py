@@ -5,36 +5,52 @@ from dataclasses import replace
 from pathlib import Path
 
 from cifar_export.recipe import DELIVERED_FROM, Delivery, ExportRecipe
-from cifar_export.result import ExportResult
+from cifar_export.result import ExportFailure, ExportResult
 from cifar_export.targets.known_targets import Key
+from cifar_runtime.errors import CifarEdgeError
 
 Progress = Callable[[str], None]
 
 
 def deliver(
     key: Key, result: ExportResult, recipe: ExportRecipe, progress: Progress
-) -> ExportResult:
-    """The result, with a remark on each folder that was written beside the artefact.
+) -> tuple[ExportResult, tuple[ExportFailure, ...]]:
+    """The result, with a remark on each folder that was written beside the artefact, and those that were not.
 
     Args:
         key: the artefact's format and precision.
         result: the published artefact.
         recipe: names the deliveries.
         progress: takes a sentence whenever one begins.
-
-    Raises:
-        ArtefactError: the model has an operator that a delivery does not compute.
-        InputError: a folder cannot be written, or an engine can be neither found nor fetched.
-        MissingDependencyError: a package that a delivery needs is not installed.
     """
+    failures: list[ExportFailure] = []
     for delivery in recipe.publish.deliveries:
         if DELIVERED_FROM[delivery] == key:
             progress(f"writing {_WORDS[delivery]} of {result.path.name}")
             folder = recipe.publish.output / f"{result.name}-{delivery}"
-            written = _written(delivery, result.path, folder, force=recipe.publish.force)
+            try:
+                written = _written(delivery, result.path, folder, force=recipe.publish.force)
+            except CifarEdgeError as error:
+                failures.append(_failure(folder, key, result, error))
+                continue
             remark = f"{folder}: {_WORDS[delivery]}, {written}"
             result = replace(result, remarks=(*result.remarks, remark))
-    return result
+    return result, tuple(failures)
+
+
+def _failure(folder: Path, key: Key, result: ExportResult, error: CifarEdgeError) -> ExportFailure:
+    what = error.message.removesuffix(".")
+    return ExportFailure(
+        name=folder.name,
+        quantize=key[1],
+        reason="cannot be delivered",
+        sentence=f"{result.path} was published, but {folder.name} was not written: {what}",
+        split=result.split,
+        num_images=result.num_images,
+        gates=(),
+        layers=None,
+        error=error,
+    )
 
 
 def _written(delivery: Delivery, model: Path, folder: Path, *, force: bool) -> str:

@@ -26,8 +26,10 @@ from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, ExportRecipe
 from cifar_export.result import (
     ExportConflictError,
+    ExportDependencyError,
     ExportFailure,
     ExportGateError,
+    ExportInputError,
     ExportRefusedError,
     ExportResult,
     PartialExportError,
@@ -45,10 +47,20 @@ from cifar_export.stages.prepared import ReadyModel, calibration_images, ready_m
 from cifar_export.stages.source import named_by_file, open_source
 from cifar_export.stages.staged import Request, Staged, seal, stage
 from cifar_export.targets.known_targets import TARGETS, Key
-from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.errors import (
+    ArtefactError,
+    CifarEdgeError,
+    InputError,
+    MissingDependencyError,
+)
 from cifar_runtime.install_hints import install_hint
 
 Progress = Callable[[str], None]
+
+_PARTIAL: Mapping[type[CifarEdgeError], type[PartialExportError]] = {
+    InputError: ExportInputError,
+    MissingDependencyError: ExportDependencyError,
+}
 
 
 def export(
@@ -82,6 +94,7 @@ def export(
         InputError: training, calibration or evaluation images are missing or do not decode.
         ExportGateError: an artefact decides too differently; those that pass are published nevertheless.
         MissingDependencyError: a converter or interpreter is not installed.
+        PartialExportError: a folder cannot be written of a published artefact, for any of these reasons.
     """
     progress = progress or (lambda _: None)
     recipe = with_parts(recipe, progress=progress)
@@ -96,12 +109,16 @@ def export(
     with named_by_file(source.checkpoint):
         ready = ready_models(source, recipe, progress)
     outcomes = [_export_one(request, key, ready[key[1]], progress) for key in recipe.pairs]
-    results = tuple(
+    delivered = [
         deliver(key, one, recipe, progress)
         for key, one in zip(recipe.pairs, outcomes, strict=True)
         if isinstance(one, ExportResult)
+    ]
+    results = tuple(result for result, _ in delivered)
+    failures = (
+        *(one for one in outcomes if isinstance(one, ExportFailure)),
+        *(failure for _, undelivered in delivered for failure in undelivered),
     )
-    failures = tuple(one for one in outcomes if isinstance(one, ExportFailure))
     if failures:
         raise _failure_of(request, failures, results)
     return results
@@ -111,6 +128,40 @@ def _failure_of(
     request: Request, failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
 ) -> PartialExportError:
     """What failed, what its ranges come from, and what to try next."""
+    undelivered = tuple(failure for failure in failures if failure.error is not None)
+    unpublished = tuple(failure for failure in failures if failure.error is None)
+    if not unpublished:
+        return _undelivered(undelivered, results)
+    error = _unpublished(request, unpublished, results)
+    if not undelivered:
+        return error
+    others = " ".join(f"{_with_hint(failure)}." for failure in undelivered)
+    return type(error)(
+        f"{error.message} {others}", hint=error.hint, results=results, failures=failures
+    )
+
+
+def _undelivered(
+    failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
+) -> PartialExportError:
+    """What could not be made of artefacts that were all published; the first decides the exit code."""
+    first = failures[0].error
+    kind = next(
+        (kind for base, kind in _PARTIAL.items() if isinstance(first, base)), ExportRefusedError
+    )
+    others = "".join(f"; {_with_hint(failure)}" for failure in failures[1:])
+    hint = "" if first is None else first.hint
+    return kind(f"{failures[0].sentence}{others}.", hint=hint, results=results, failures=failures)
+
+
+def _with_hint(failure: ExportFailure) -> str:
+    hint = "" if failure.error is None else failure.error.hint.removesuffix(".")
+    return f"{failure.sentence} ({hint})" if hint else failure.sentence
+
+
+def _unpublished(
+    request: Request, failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
+) -> PartialExportError:
     recipe = request.recipe
     failed = tuple(
         failure.quantize for failure in failures if failure.reason != "different artefact"
@@ -176,12 +227,12 @@ def _export_one(
         try:
             with named_by_file(request.source.checkpoint):
                 staged = stage(request, key, ready, folder)
+            verification = verified(request, staged)
         except ArtefactError as error:
             if len(recipe.pairs) == 1:
                 raise
             target = recipe.publish.output / f"{name}.{key[0]}"
             return conversion_failure(target, key, error, split=request.source.split.name)
-        verification = verified(request, staged)
         if isinstance(verification, ArtefactError) or not verification.passed:
             return _failed(request, staged, verification, progress)
         if recipe.verbose and key[1] in CALIBRATED:
