@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cifar_export.keras_graph.trace import LayerCall, replay
+from cifar_runtime.errors import ArtefactError
 
 MAX_STEPS = 128
 """Steps of a recurrent layer up to which it is written out step by step."""
@@ -21,8 +22,11 @@ def in_integer_forms(model: Any) -> Any:
     """A copy of a functional model of what TensorFlow Lite has in int8.
 
     ELU, SELU, normalizations, squares, negations and limits become arithmetic, recurrent layers their steps.
+
+    Raises:
+        ArtefactError: a recurrent layer has more than :data:`MAX_STEPS`.
     """
-    return _replaced(model, (_elu, _extreme, _arithmetic, _layer_norm, _group_norm, _unrolled))
+    return _replaced(model, (_elu, _extreme, _arithmetic, _layer_norm, _group_norm, _step_by_step))
 
 
 def in_onnx_forms(model: Any) -> Any:
@@ -186,10 +190,25 @@ def _grouped(made: LayerCall) -> Any | None:
     return made.replayed()
 
 
+def _step_by_step(made: LayerCall) -> Any | None:
+    """A recurrent layer without a loop; of an int8 loop TensorFlow's converter dies, and takes the process along.
+
+    Raises:
+        ArtefactError: it has too many steps.
+    """
+    output = _unrolled(made)
+    if output is None and _recurrent(made):
+        raise ArtefactError(
+            f"{type(made.original).__name__} of {made.args[0].shape[1] or 'any number of'} steps: TensorFlow Lite has "
+            f"no int8 loop, expected {MAX_STEPS} at most, which are written out one by one.",
+            hint="Shorten the sequence, or export --quantize none.",
+        )
+    return output
+
+
 def _unrolled(made: LayerCall) -> Any | None:
-    """A recurrent layer without a loop."""
-    parts = [made.copy, *(getattr(made.copy, f"{side}_layer", None) for side in _SIDES)]
-    recurrent = [part for part in parts if hasattr(part, "unroll")]
+    """A recurrent layer without a loop, where it has few steps."""
+    recurrent = _recurrent(made)
     steps = made.args[0].shape[1] if made.args and recurrent else None
     if steps is None or steps > MAX_STEPS:
         return None
@@ -198,4 +217,7 @@ def _unrolled(made: LayerCall) -> Any | None:
     return made.replayed()
 
 
-_SIDES = ("forward", "backward")
+def _recurrent(made: LayerCall) -> list[Any]:
+    """The recurrent layers that a call has: itself, or those that a Bidirectional runs."""
+    sides = (getattr(made.copy, f"{side}_layer", None) for side in ("forward", "backward"))
+    return [part for part in (made.copy, *sides) if hasattr(part, "unroll")]

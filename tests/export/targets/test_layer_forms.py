@@ -12,6 +12,7 @@ from cifar_export.targets.layer_forms import in_integer_forms, in_onnx_forms
 from cifar_export.targets.onnx_float import onnx_float32
 from cifar_export.targets.onnx_int8 import onnx_int8
 from cifar_export.targets.tflite import tflite_int8
+from cifar_runtime.errors import ArtefactError
 
 SHAPE = (6, 6, 4)
 Body = Callable[[Any, Any, Any], Any]
@@ -101,6 +102,18 @@ def test_an_onnx_form_computes_the_same(name: str, feed: RepresentativeDataset) 
     session = opened(onnx_float32(given).data)
     expected = np.asarray(given(inputs))
     np.testing.assert_allclose(session.run(None, {"image": inputs})[0], expected, atol=2e-5)
+
+
+def test_a_long_sequence_is_refused_before_the_converter_dies_of_it(
+    feed: RepresentativeDataset,
+) -> None:
+    given = model(lambda x, layers, _: layers.LSTM(2, name="rows")(layers.Reshape((144, 1))(x)))
+    with pytest.raises(ArtefactError) as caught:
+        tflite_int8(given, feed)
+    assert str(caught.value) == (
+        "LSTM of 144 steps: TensorFlow Lite has no int8 loop, expected 128 at most, which are written out one by one. "
+        "Shorten the sequence, or export --quantize none."
+    )
 
 
 def test_what_needs_no_other_form_keeps_its_layers() -> None:
