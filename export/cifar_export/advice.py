@@ -70,6 +70,7 @@ def advice(
     if (
         trainable
         and recipe.qat is None
+        and not folder_is_used_up
         and recipe.evaluation.data is None
         and recipe.source.labels is None
     ):
