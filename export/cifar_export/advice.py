@@ -29,6 +29,7 @@ _PLAIN_OPTIONS = {
     "--eval-split": ("evaluation", "split"),
     "--eval-data": ("evaluation", "data"),
     "--resize-filter": ("source", "resize_filter"),
+    "--custom-objects": ("source", "custom_objects"),
 }
 """Options whose value is one field, by the recipe's part and the field, in the order of the command line."""
 

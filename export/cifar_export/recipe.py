@@ -162,6 +162,8 @@ class SourceRecipe:
         output_kind: what the artefact returns; None for what the checkpoint does.
         resize_filter: how the runtime scales pictures to the input's size; None for antialiased bicubic: bilinear
             blurs the little that 32 pixels show, and lanczos rings around edges.
+        custom_objects: classes and functions that the checkpoint needs and Keras lacks, as ``MODULE:NAME`` with
+            commas between them; importing them runs their code. None for none.
     """
 
     checkpoint: Path
@@ -170,6 +172,7 @@ class SourceRecipe:
     input_range: InputRange | None = None
     output_kind: ScoreKind | None = None
     resize_filter: ResizeFilter | None = None
+    custom_objects: str | None = None
 
     def __post_init__(self) -> None:
         _as_paths(self, "checkpoint", "labels")
@@ -396,6 +399,7 @@ class ExportRecipe:
 
     def to_json(self) -> dict[str, Any]:
         """What shaped the artefact, as JSON-ready data: no folders of this machine."""
+        objects = self.source.custom_objects
         return {
             "contract": None if self.source.contract is None else Path(self.source.contract).name,
             "input_range": self.source.input_range,
@@ -412,6 +416,7 @@ class ExportRecipe:
             "confidence": None if self.confidence is None else self.confidence.to_json(),
             "robustness": None if self.robustness is None else self.robustness.to_json(),
             "resize_filter": self.source.resize_filter,
+            **({} if objects is None else {"custom_objects": objects}),
         }
 
 

@@ -15,7 +15,15 @@ from cifar_export.recipe import (
 
 _PARTS = {
     "source": (
-        *("checkpoint", "contract", "labels", "input_range", "output_kind", "resize_filter"),
+        *(
+            "checkpoint",
+            "contract",
+            "labels",
+            "input_range",
+            "output_kind",
+            "resize_filter",
+            "custom_objects",
+        ),
     ),
     "publish": ("output", "force"),
     "calibration": ("calibration_samples", "calibration_data", "calibration_method", "seed"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_eval.models.keras_archive import compiled_loss, read_checkpoint, read_config
+from cifar_export.checkpoint.custom_objects import custom_objects
 from cifar_export.checkpoint.io_layers import last_activation
 from cifar_export.keras_graph.trace import functional_from
 from cifar_export.streams import quiet_conversion
@@ -51,24 +52,27 @@ class Checkpoint:
         return self.path.stem
 
 
-def open_checkpoint(path: Path, *, verbose: bool = False) -> Checkpoint:
-    """The checkpoint at ``path``; it runs no code from the file.
+def open_checkpoint(path: Path, *, objects: str | None = None, verbose: bool = False) -> Checkpoint:
+    """The checkpoint at ``path``; it runs no code from the file, and of other files what the user chose.
 
     Args:
         path: the .keras file.
+        objects: see :func:`cifar_export.checkpoint.custom_objects.custom_objects`.
         verbose: pass TensorFlow's messages on to stderr.
 
     Raises:
         ArtefactError: missing, not a .keras file, damaged, too large unpacked, with custom objects, or not a
             classifier of single RGB images.
         MissingDependencyError: TensorFlow or Keras is not installed.
+        UsageError: an object is not there.
     """
     from cifar_eval.models import keras
 
     data = read_checkpoint(path)
     with quiet_conversion(verbose=verbose):
         keras.imported_keras("tensorflow")
-        model = keras.open_checkpoint(data, path=path)
+        own = custom_objects(objects)
+        model = keras.open_checkpoint(data, path=path, custom_objects=own)
     image_shape, num_classes = _checked_shapes(model, path)
     sha256 = hashlib.sha256(data).hexdigest()
     return Checkpoint(

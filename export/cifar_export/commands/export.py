@@ -110,6 +110,7 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
             input_range=options.input_range,
             output_kind=options.output_kind,
             resize_filter=options.resize_filter,
+            custom_objects=options.custom_objects,
         ),
         publish=PublishOptions(
             output=options.output, force=options.force, deliveries=_deliveries(options.format)
@@ -351,6 +352,12 @@ def _add_model_arguments(parser: Parser) -> None:
         type=choice(get_args(ScoreKind)),
         metavar="probabilities|logits",
         help="add a final softmax, or strip it (default: what the checkpoint returns)",
+    )
+    parser.add_argument(
+        "--custom-objects",
+        metavar="MODULE:NAME",
+        help="a layer or function that the checkpoint needs and Keras lacks, several with commas between them; this "
+        "runs the module's code",
     )
     parser.add_argument(
         "-o",

@@ -172,7 +172,9 @@ def open_declared(recipe: ExportRecipe) -> Opened:
         InputError: the file of labels does not fit, or the pictures of its run are no longer there.
         UsageError: the contract is neither a built-in name nor a .json file, or nothing says what the model is of.
     """
-    checkpoint = open_checkpoint(recipe.source.checkpoint, verbose=recipe.verbose)
+    checkpoint = open_checkpoint(
+        recipe.source.checkpoint, objects=recipe.source.custom_objects, verbose=recipe.verbose
+    )
     if recipe.source.output_kind is None:
         refuse_regression(checkpoint)
     declared = declared_contract(recipe, checkpoint)

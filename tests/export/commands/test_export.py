@@ -68,6 +68,7 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
                 "robustness": RobustnessRecipe(images=500),
             },
         ),
+        ("--custom-objects own:Gate,own:squashed", {"custom_objects": "own:Gate,own:squashed"}),
         ("--robustness sample", {"robustness": RobustnessRecipe(images=None)}),
         (
             "--contract cifar10-unit --output-kind logits",
