@@ -1,11 +1,11 @@
-# make demo | make test | make check | make bench | make models | make web | make readme | make hardening: each sets up what it needs in .venv, from Python 3.11-3.13 alone.
+# make demo | make test | make check | make bench | make battery | make models | make web | make readme | make hardening: each sets up what it needs in .venv, from Python 3.11-3.13 alone.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint check bench models readers phones board web readme hardening clean
+.PHONY: demo test lint check bench battery models readers phones board web readme hardening clean
 
 $(VENV)/installed: pyproject.toml runtime/pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -49,6 +49,10 @@ bench: $(VENV)/installed
 hardening: $(VENV)/installed
 	PYTHONPATH=tests $(BIN)/python -m hardening --seed $(or $(SEED),0) \
 	$(if $(QUICK),--form quick,$(if $(RECORD),--form recorded --output benchmarks/reports/hardening.json,--form nightly))
+
+# A trained model of every kind that people bring, exported and judged beside the plain converters; an hour, resumable.
+battery: $(VENV)/installed
+	$(BIN)/python -m cifar_maintain.battery
 
 # Every trained checkpoint as float32 and int8, TFLite and ONNX, each judged before it is published into exported/.
 models: $(VENV)/installed

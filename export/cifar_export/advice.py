@@ -30,6 +30,7 @@ _PLAIN_OPTIONS = {
     "--eval-data": ("evaluation", "data"),
     "--resize-filter": ("source", "resize_filter"),
     "--resize": ("source", "resize"),
+    "--custom-objects": ("source", "custom_objects"),
 }
 """Options whose value is one field, by the recipe's part and the field, in the order of the command line."""
 
@@ -71,6 +72,7 @@ def advice(
     if (
         trainable
         and recipe.qat is None
+        and not folder_is_used_up
         and recipe.evaluation.data is None
         and recipe.source.labels is None
     ):

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cifar_export.recipe import DELIVERED_FROM, Accelerator, Delivery, ExportRecipe
-from cifar_export.result import ExportResult
+from cifar_export.result import ExportFailure, ExportResult
 from cifar_export.targets.known_targets import Key
+from cifar_runtime.errors import CifarEdgeError
 
 if TYPE_CHECKING:
     from cifar_export.firmware.evaluation import Evaluation
@@ -22,8 +23,8 @@ def deliver(
     progress: Progress,
     *,
     evaluation: "Evaluation | None" = None,
-) -> ExportResult:
-    """The result, with a remark on each folder that was written beside the artefact.
+) -> tuple[ExportResult, tuple[ExportFailure, ...]]:
+    """The result, with a remark on each folder that was written beside the artefact, and those that were not.
 
     Args:
         key: the artefact's format and precision.
@@ -31,21 +32,35 @@ def deliver(
         recipe: names the deliveries.
         progress: takes a sentence whenever one begins.
         evaluation: what firmware's decisions are judged on; None: its golden vectors only.
-
-    Raises:
-        GateError: the firmware's decisions miss a limit that LiteRT's hold.
-        ArtefactError: the model has an operator that a delivery does not compute.
-        InputError: a folder cannot be written, or an engine can be neither found nor fetched.
-        MissingDependencyError: a package that a delivery needs is not installed.
     """
+    failures: list[ExportFailure] = []
     for delivery in recipe.publish.deliveries:
         if DELIVERED_FROM[delivery] == key:
             progress(f"writing {_WORDS[delivery]} of {result.path.name}")
             folder = recipe.publish.output / f"{result.name}-{delivery}"
-            written = _written(delivery, result.path, folder, recipe, evaluation)
+            try:
+                written = _written(delivery, result.path, folder, recipe, evaluation)
+            except CifarEdgeError as error:
+                failures.append(_failure(folder, key, result, error))
+                continue
             remark = f"{folder}: {_WORDS[delivery]}, {written}"
             result = replace(result, remarks=(*result.remarks, remark))
-    return result
+    return result, tuple(failures)
+
+
+def _failure(folder: Path, key: Key, result: ExportResult, error: CifarEdgeError) -> ExportFailure:
+    what = error.message.removesuffix(".")
+    return ExportFailure(
+        name=folder.name,
+        quantize=key[1],
+        reason="cannot be delivered",
+        sentence=f"{result.path} was published, but {folder.name} was not written: {what}",
+        split=result.split,
+        num_images=result.num_images,
+        gates=(),
+        layers=None,
+        error=error,
+    )
 
 
 def _written(

@@ -28,8 +28,10 @@ from cifar_export.qat.distil import check_data_set
 from cifar_export.recipe import CALIBRATED, ExportRecipe, OnnxActivations
 from cifar_export.result import (
     ExportConflictError,
+    ExportDependencyError,
     ExportFailure,
     ExportGateError,
+    ExportInputError,
     ExportRefusedError,
     ExportResult,
     PartialExportError,
@@ -48,11 +50,21 @@ from cifar_export.stages.repair import repair_remark, repaired
 from cifar_export.stages.source import named_by_file, open_source
 from cifar_export.stages.staged import Request, Staged, seal, stage
 from cifar_export.targets.known_targets import TARGETS, Key
-from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.errors import (
+    ArtefactError,
+    CifarEdgeError,
+    InputError,
+    MissingDependencyError,
+)
 from cifar_runtime.install_hints import install_hint
 from cifar_runtime.interruption import checked_between
 
 Progress = Callable[[str], None]
+
+_PARTIAL: Mapping[type[CifarEdgeError], type[PartialExportError]] = {
+    InputError: ExportInputError,
+    MissingDependencyError: ExportDependencyError,
+}
 
 
 def export(
@@ -86,6 +98,7 @@ def export(
         InputError: training, calibration or evaluation images are missing or do not decode.
         ExportGateError: an artefact decides too differently; those that pass are published nevertheless.
         MissingDependencyError: a converter or interpreter is not installed.
+        PartialExportError: a folder cannot be written of a published artefact, for any of these reasons.
     """
     progress = checked_between(progress or (lambda _: None))
     recipe = with_parts(recipe, progress=progress)
@@ -100,12 +113,16 @@ def export(
     with named_by_file(source.checkpoint):
         ready = ready_models(source, recipe, progress)
     outcomes = [_export_one(request, key, ready[key[1]], progress) for key in recipe.pairs]
-    results = tuple(
+    delivered = [
         deliver(key, one, recipe, progress, evaluation=_evaluation_of(request, key))
         for key, one in zip(recipe.pairs, outcomes, strict=True)
         if isinstance(one, ExportResult)
+    ]
+    results = tuple(result for result, _ in delivered)
+    failures = (
+        *(one for one in outcomes if isinstance(one, ExportFailure)),
+        *(failure for _, undelivered in delivered for failure in undelivered),
     )
-    failures = tuple(one for one in outcomes if isinstance(one, ExportFailure))
     if failures:
         raise _failure_of(request, failures, results)
     return results
@@ -125,6 +142,40 @@ def _failure_of(
     request: Request, failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
 ) -> PartialExportError:
     """What failed, what its ranges come from, and what to try next."""
+    undelivered = tuple(failure for failure in failures if failure.error is not None)
+    unpublished = tuple(failure for failure in failures if failure.error is None)
+    if not unpublished:
+        return _undelivered(undelivered, results)
+    error = _unpublished(request, unpublished, results)
+    if not undelivered:
+        return error
+    others = " ".join(f"{_with_hint(failure)}." for failure in undelivered)
+    return type(error)(
+        f"{error.message} {others}", hint=error.hint, results=results, failures=failures
+    )
+
+
+def _undelivered(
+    failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
+) -> PartialExportError:
+    """What could not be made of artefacts that were all published; the first decides the exit code."""
+    first = failures[0].error
+    kind = next(
+        (kind for base, kind in _PARTIAL.items() if isinstance(first, base)), ExportRefusedError
+    )
+    others = "".join(f"; {_with_hint(failure)}" for failure in failures[1:])
+    hint = "" if first is None else first.hint
+    return kind(f"{failures[0].sentence}{others}.", hint=hint, results=results, failures=failures)
+
+
+def _with_hint(failure: ExportFailure) -> str:
+    hint = "" if failure.error is None else failure.error.hint.removesuffix(".")
+    return f"{failure.sentence} ({hint})" if hint else failure.sentence
+
+
+def _unpublished(
+    request: Request, failures: tuple[ExportFailure, ...], results: tuple[ExportResult, ...]
+) -> PartialExportError:
     recipe = request.recipe
     failed = tuple(
         failure.quantize for failure in failures if failure.reason != "different artefact"

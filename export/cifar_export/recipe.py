@@ -205,6 +205,8 @@ class SourceRecipe:
         resize: how pictures get the input's aspect ratio; None for a centre crop.
         input_size: (height, width) of pictures, for a checkpoint that takes any; None for its own.
         output_name: which of several outputs the scores are; None for the only one.
+        custom_objects: classes and functions that the checkpoint needs and Keras lacks, as ``MODULE:NAME`` with
+            commas between them; importing them runs their code. None for none.
     """
 
     checkpoint: Path
@@ -216,6 +218,7 @@ class SourceRecipe:
     resize: Resize | None = None
     input_size: tuple[int, int] | None = None
     output_name: str | None = None
+    custom_objects: str | None = None
 
     def __post_init__(self) -> None:
         _as_paths(self, "checkpoint", "labels")
@@ -475,6 +478,7 @@ class ExportRecipe:
 
     def to_json(self) -> dict[str, Any]:
         """What shaped the artefact, as JSON-ready data: no folders of this machine."""
+        objects = self.source.custom_objects
         return {
             "contract": None if self.source.contract is None else Path(self.source.contract).name,
             "input_range": self.source.input_range,
@@ -496,6 +500,7 @@ class ExportRecipe:
             **({} if self.repair is None else {"repair": asdict(self.repair)}),
             **({} if self.source.input_size is None else {"input_size": self.source.input_size}),
             **({} if self.source.output_name is None else {"output_name": self.source.output_name}),
+            **({} if objects is None else {"custom_objects": objects}),
         }
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cifar_export.recipe import Quantize
 from cifar_runtime.documents import to_document
-from cifar_runtime.errors import ArtefactError, CifarEdgeError, GateError
+from cifar_runtime.errors import (
+    ArtefactError,
+    CifarEdgeError,
+    GateError,
+    InputError,
+    MissingDependencyError,
+)
 
 if TYPE_CHECKING:
     from cifar_eval.layers.explanation import Explanation
@@ -53,28 +59,32 @@ class ExportResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFailure:
-    """One artefact that was not published.
+    """One artefact that was not published, or a folder that was not written of a published one.
 
     Attributes:
-        name: its file's name.
+        name: its file's or folder's name.
         quantize: its precision.
-        reason: it failed its gate, its interpreter refuses it, a different artefact of that name was kept, or a
-            converter refuses the model.
+        reason: it failed its gate, its interpreter refuses it, a different artefact of that name was kept, a
+            converter refuses the model, or a delivery cannot be made of it.
         sentence: what happened, without a full stop.
         split: the split it was measured on.
         num_images: how many; 0 where it does not run.
         gates: as :meth:`cifar_eval.parity.gate.Gate.to_json` gives them.
         layers: how its layers differ from float32; None where nobody looked.
+        error: what a delivery ended in; None for artefacts.
     """
 
     name: str
     quantize: Quantize
-    reason: Literal["gate", "does not run", "different artefact", "cannot be converted"]
+    reason: Literal[
+        "gate", "does not run", "different artefact", "cannot be converted", "cannot be delivered"
+    ]
     sentence: str
     split: str
     num_images: int
     gates: tuple[Mapping[str, Any], ...]
     layers: "Explanation | None"
+    error: CifarEdgeError | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The failure as JSON-ready data."""
@@ -120,3 +130,11 @@ class ExportRefusedError(PartialExportError, ArtefactError):
 
 class ExportConflictError(PartialExportError, ArtefactError):
     """Every artefact passed its gate, but different ones were in the way of some and were kept."""
+
+
+class ExportInputError(PartialExportError, InputError):
+    """Every artefact was published, but a file or an engine for what is made of one is missing."""
+
+
+class ExportDependencyError(PartialExportError, MissingDependencyError):
+    """Every artefact was published, but a package for what is made of one is not installed."""

@@ -176,6 +176,7 @@ def _report(folder: Path, name: str) -> "Report":
 def _table(folder: Path, name: str) -> str:
     from cifar_bench.results.report import report_from_text
     from cifar_bench.tables.plain import markdown_table
+    from cifar_maintain.battery import BATTERY_SCHEMA, battery_table
     from cifar_maintain.hardening_table import HARDENING_SCHEMA, hardening_table
     from cifar_maintain.matrix_report import MATRIX_SCHEMA, markdown_matrix, matrix_from_text
     from cifar_maintain.textbook import TEXTBOOK_SCHEMA, textbook_table
@@ -186,6 +187,8 @@ def _table(folder: Path, name: str) -> str:
         return markdown_matrix(matrix_from_text(text, origin=str(path)))
     if f'"{HARDENING_SCHEMA}"' in text:
         return hardening_table(text, origin=str(path))
+    if f'"{BATTERY_SCHEMA}"' in text:
+        return battery_table(text)
     if f'"{TEXTBOOK_SCHEMA}"' in text:
         return textbook_table(text, origin=str(path))
     return markdown_table(report_from_text(text, origin=str(path)))

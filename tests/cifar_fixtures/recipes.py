@@ -25,6 +25,7 @@ _PARTS = {
             "resize",
             "input_size",
             "output_name",
+            "custom_objects",
         ),
     ),
     "publish": ("output", "force", "golden"),

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from cifar_eval.parity.gate import Gate
-from cifar_export import pipeline
+from cifar_export import deliver, pipeline
 from cifar_export.commands import export
 from cifar_export.result import ExportFailure, ExportResult
 from cifar_runtime.documents import to_document
+from cifar_runtime.errors import ArtefactError, CifarEdgeError, InputError, MissingDependencyError
 
 GATE = Gate(name="agreement", value=0.9, limit=0.97, passed=False, passing_limit=0.9)
 
@@ -47,6 +48,7 @@ OUTCOMES = {
     "none": failure("net-float32.tflite", "different artefact"),
     "fp16": failure("net-fp16.tflite", "gate"),
     "dynamic": result("net-dynamic.tflite"),
+    "int8": result("net-int8.tflite"),
 }
 
 
@@ -112,3 +114,66 @@ def test_json_of_a_failed_export_holds_results_gates_and_the_error(
     assert json.loads(target.read_text()) == document
     assert out.startswith("out/net-dynamic.tflite")
     assert err.startswith("cifar-export: net-fp16.tflite: gate; not published.")
+
+
+@pytest.mark.usefixtures("outcomes")
+@pytest.mark.parametrize(
+    ("error", "pairs", "ends"),
+    [
+        (
+            ArtefactError("net-int8.tflite: has a GATHER.", hint="Replace it."),
+            "int8",
+            (
+                4,
+                "out/net-int8.tflite was published, but net-int8-c was not written: net-int8.tflite: has a GATHER. "
+                "Replace it.",
+            ),
+        ),
+        (
+            InputError("npm: is offline.", hint="Connect it."),
+            "dynamic,int8",
+            (
+                3,
+                "out/net-int8.tflite was published, but net-int8-c was not written: npm: is offline. Connect it.",
+            ),
+        ),
+        (
+            MissingDependencyError("no tflite-micro.", hint="pip install it."),
+            "int8",
+            (
+                6,
+                "out/net-int8.tflite was published, but net-int8-c was not written: no tflite-micro. pip install it.",
+            ),
+        ),
+        (
+            ArtefactError("has a GATHER.", hint="Replace it."),
+            "fp16,int8",
+            (
+                5,
+                "net-fp16.tflite: gate; not published. out/net-int8.tflite was published, but net-int8-c was not "
+                "written: has a GATHER (Replace it). Export another precision, or accept it by --max-accuracy-drop and "
+                "--min-agreement.",
+            ),
+        ),
+    ],
+)
+def test_a_folder_that_cannot_be_written_hides_neither_results_nor_failures(
+    error: CifarEdgeError,
+    pairs: str,
+    ends: tuple[int, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*_: Any, **__: Any) -> str:
+        raise error
+
+    code, says = ends
+    monkeypatch.setattr(deliver, "_written", refuse)
+    assert run(tmp_path, pairs, "--format", "tflite,c") == code
+    out, err = capfd.readouterr()
+    assert "out/net-int8.tflite  7 bytes" in out
+    assert err == f"cifar-export: {says}\n"
+    assert run(tmp_path, pairs, "--format", "tflite,c", "--json") == code
+    document = json.loads(capfd.readouterr().out)
+    assert document["failures"][-1]["reason"] == "cannot be delivered"

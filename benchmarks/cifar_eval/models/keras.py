@@ -8,9 +8,9 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -32,6 +32,7 @@ from cifar_runtime.plain_text import reason_of, shortened
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
 _BATCH_SIZE = 250
+_NO_OBJECTS: Mapping[str, Any] = MappingProxyType({})
 _MAX_SEARCHED = 100_000
 
 
@@ -161,27 +162,32 @@ def scores_in_batches(
     return np.concatenate(batches).astype(np.float32, copy=False)
 
 
-def open_checkpoint(data: bytes, *, path: Path) -> Any:
+def open_checkpoint(
+    data: bytes, *, path: Path, custom_objects: Mapping[str, Any] = _NO_OBJECTS
+) -> Any:
     """The Keras model in ``data``, uncompiled, opened with ``safe_mode``.
 
     Args:
         data: what :func:`read_checkpoint` read.
         path: named in error messages; the file is not read again, so what was checked is what is
             opened.
+        custom_objects: classes and functions that are not Keras' own, by their names.
 
     Raises:
         ArtefactError: keras cannot open it.
         MissingDependencyError: keras is not installed.
     """
-    refuse_custom_objects(data, path=path)
+    refuse_custom_objects(data, path=path, known=custom_objects)
     keras = imported_keras()
-    _refuse_custom_functions(data, path=path)
+    _refuse_custom_functions(data, path=path, known=custom_objects)
     with tempfile.TemporaryDirectory(prefix="cifar-bench-") as folder:
         copy = Path(folder) / path.name
         copy.write_bytes(data)
         try:
             with filtered_native_stderr():  # the first variable looks for a GPU and says so
-                return keras.saving.load_model(copy, compile=False, safe_mode=True)
+                return keras.saving.load_model(
+                    copy, custom_objects=dict(custom_objects), compile=False, safe_mode=True
+                )
         except Exception as error:
             reason = _reason(str(error).replace(f"{folder}{os.sep}", ""))
             raise ArtefactError(
@@ -267,7 +273,7 @@ def imported_keras(backend: str | None = None) -> ModuleType:
     return cast(ModuleType, keras)
 
 
-def _refuse_custom_functions(data: bytes, *, path: Path) -> None:
+def _refuse_custom_functions(data: bytes, *, path: Path, known: Collection[str]) -> None:
     """Checks that the functions a .keras file names, such as activations, are Keras' own; imports keras.
 
     Raises:
@@ -277,7 +283,7 @@ def _refuse_custom_functions(data: bytes, *, path: Path) -> None:
 
     for item, name in serialized_objects(without_compilation(read_config(data, path=path))):
         function = item.get("config")
-        if item["class_name"] != "function" or not isinstance(function, str):
+        if item["class_name"] != "function" or not isinstance(function, str) or function in known:
             continue
         if not any(hasattr(getattr(keras, module), function) for module in FUNCTION_MODULES):
             raise ArtefactError(

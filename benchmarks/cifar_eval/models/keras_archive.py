@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,15 @@ FUNCTION_MODULES = (
 )
 
 
-def refuse_custom_objects(data: bytes, *, path: Path) -> None:
+def refuse_custom_objects(data: bytes, *, path: Path, known: Collection[str] = ()) -> None:
     """Checks that a .keras file's configuration names Keras' own classes only; what it was compiled with is not opened.
 
     Keras says the same, in two hundred lines and without the layer's name in front.
+
+    Args:
+        data: what :func:`read_checkpoint` read.
+        path: named in error messages.
+        known: names of classes that the user gives.
 
     Raises:
         ArtefactError: a class from elsewhere is needed, or the configuration cannot be read.
@@ -40,11 +45,14 @@ def refuse_custom_objects(data: bytes, *, path: Path) -> None:
             )
         if isinstance(module, str) and module.split(".")[0] in ("keras", "builtins"):
             continue
+        if item["class_name"] in known:
+            continue
         what = "the model" if name is None else f"layer '{name}'"
         raise ArtefactError(
             f"{path}: {what} is a {item['class_name']}, which is not Keras' own, "
             "expected built-in layers only.",
-            hint="Build the model from Keras layers and save it again.",
+            hint="Build the model from Keras layers and save it again, or, if you trust its code, give cifar-export "
+            f"--custom-objects MODULE:{item['class_name']}.",
         )
 
 

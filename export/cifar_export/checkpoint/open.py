@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_eval.models.keras_archive import compiled_loss, read_checkpoint, read_config
+from cifar_export.checkpoint.custom_objects import custom_objects
 from cifar_export.checkpoint.ends import with_input_size, with_output
 from cifar_export.checkpoint.io_layers import last_activation
 from cifar_export.keras_graph.trace import functional_from
@@ -58,27 +59,31 @@ def open_checkpoint(
     *,
     input_size: tuple[int, int] | None = None,
     output_name: str | None = None,
+    objects: str | None = None,
     verbose: bool = False,
 ) -> Checkpoint:
-    """The checkpoint at ``path``; it runs no code from the file.
+    """The checkpoint at ``path``; it runs no code from the file, and of other files what the user chose.
 
     Args:
         path: the .keras file.
         input_size: (height, width) of pictures for a model that takes any; None for its own.
         output_name: which of several outputs is wanted; None for the only one.
+        objects: see :func:`cifar_export.checkpoint.custom_objects.custom_objects`.
         verbose: pass TensorFlow's messages on to stderr.
 
     Raises:
         ArtefactError: missing, not a .keras file, damaged, too large unpacked, with custom objects, or not a
             classifier of single images of 1, 3 or 4 channels.
         MissingDependencyError: TensorFlow or Keras is not installed.
+        UsageError: an object is not there.
     """
     from cifar_eval.models import keras
 
     data = read_checkpoint(path)
     with quiet_conversion(verbose=verbose):
         keras.imported_keras("tensorflow")
-        model = with_output(keras.open_checkpoint(data, path=path), output_name, path=path)
+        model = keras.open_checkpoint(data, path=path, custom_objects=custom_objects(objects))
+        model = with_output(model, output_name, path=path)
         model = with_input_size(model, input_size, path=path)
     image_shape, num_classes = _checked_shapes(model, path)
     sha256 = hashlib.sha256(data).hexdigest()

@@ -119,6 +119,7 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
             resize=options.resize,
             input_size=options.input_size,
             output_name=options.output_name,
+            custom_objects=options.custom_objects,
         ),
         publish=PublishOptions(
             output=options.output,
@@ -425,6 +426,12 @@ def _add_model_arguments(parser: Parser) -> None:
         "--output-name",
         metavar="NAME",
         help="which output the scores are, where the checkpoint has several (default: the only one)",
+    )
+    parser.add_argument(
+        "--custom-objects",
+        metavar="MODULE:NAME",
+        help="a layer or function that the checkpoint needs and Keras lacks, several with commas between them; this "
+        "runs the module's code",
     )
     parser.add_argument(
         "-o",

@@ -189,6 +189,7 @@ def open_declared(recipe: ExportRecipe) -> Opened:
         recipe.source.checkpoint,
         input_size=recipe.source.input_size,
         output_name=recipe.source.output_name,
+        objects=recipe.source.custom_objects,
         verbose=recipe.verbose,
     )
     if recipe.source.output_kind is None:

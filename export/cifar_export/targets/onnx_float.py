@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from cifar_export.converted import Converted
 from cifar_export.streams import quiet_conversion
+from cifar_export.targets.layer_forms import in_onnx_forms
 from cifar_export.targets.onnx_canonical import canonical
 from cifar_export.targets.onnx_pooling import use_global_average_pool
 from cifar_runtime.errors import ArtefactError
@@ -102,6 +105,7 @@ def _convert(model: Any) -> Any:
     import tensorflow as tf
     import tf2onnx
 
+    model = in_onnx_forms(model)
     # A module holds the weights, so that tf2onnx freezes them into initializers.
     shape = (None, *model.inputs[0].shape[1:])
     signature = [tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)]
@@ -111,7 +115,21 @@ def _convert(model: Any) -> Any:
         return tf.identity(model(image, training=False), name=OUTPUT_NAME)
 
     proto, _ = tf2onnx.convert.from_function(scores, input_signature=signature, opset=OPSET)
+    _keep_sizes(proto.graph)
     return use_global_average_pool(_renamed(proto))
+
+
+def _keep_sizes(graph: Any) -> None:
+    """Lets each Resize by a fraction give the size that Keras gives: the product of both is rounded down."""
+    from onnx import numpy_helper
+
+    constants = {value.name: value for value in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Resize" and len(node.input) > 2 and node.input[2] in constants:
+            constant = constants[node.input[2]]
+            scales = numpy_helper.to_array(constant)
+            larger = np.where(scales % 1 == 0, scales, np.nextafter(scales, np.float32(np.inf)))
+            constant.CopyFrom(numpy_helper.from_array(larger.astype(np.float32), constant.name))
 
 
 def _renamed(proto: Any) -> Any:

@@ -11,6 +11,7 @@ from cifar_export.converted import Converted, IoType, Quantization
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.trace import with_batch_size
 from cifar_export.streams import quiet_conversion
+from cifar_export.targets.layer_forms import in_integer_forms
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.graph import Graph, GraphTensor
 from cifar_runtime.formats.tflite_graph import tflite_graph
@@ -100,7 +101,7 @@ def _calibrated_converter(model: Any, feed: RepresentativeDataset) -> Any:
         for image in feed.batches(1):
             yield [image]
 
-    converter = _converter(model)
+    converter = _converter(in_integer_forms(model))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = batches
     # TFLite Micro before September 2024 misreads per-channel FULLY_CONNECTED; per-tensor costs no accuracy here.

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cifar_export.checkpoint.custom_objects import custom_objects
 from cifar_export.checkpoint.open import open_checkpoint
-from cifar_runtime.errors import ArtefactError
+from cifar_runtime.errors import ArtefactError, UsageError
 
 Save = Callable[[Any, Path], None]
 
@@ -122,7 +123,8 @@ def test_a_custom_layer_is_named(save: Save, tmp_path: Path) -> None:
         open_checkpoint(tmp_path / "custom.keras")
     assert str(caught.value) == (
         f"{tmp_path / 'custom.keras'}: layer 'odd_one' is a Mystery, which is not Keras' own, "
-        "expected built-in layers only. Build the model from Keras layers and save it again."
+        "expected built-in layers only. Build the model from Keras layers and save it again, or, if you trust its "
+        "code, give cifar-export --custom-objects MODULE:Mystery."
     )
 
 
@@ -179,3 +181,56 @@ def test_an_activation_of_ones_own_is_named(save: Save, tmp_path: Path) -> None:
         ArtefactError, match="layer 'first' uses the function squashed, which is not Keras' own"
     ):
         open_checkpoint(tmp_path / "own.keras")
+
+
+OWN = """
+import keras
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, tensor):
+        return tensor * 2
+
+
+def squashed(tensor):
+    return keras.ops.tanh(tensor)
+"""
+
+
+def test_a_layer_and_a_function_of_ones_own_are_opened_where_the_user_names_them(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    (tmp_path / "own_layers.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    own = dict(custom_objects("own_layers:Doubled,own_layers:squashed"))
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            own["Doubled"](),
+            keras.layers.Conv2D(2, 3, activation=own["squashed"]),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    save(model, tmp_path / "own.keras")
+    found = open_checkpoint(
+        tmp_path / "own.keras", objects="own_layers:Doubled,own_layers:squashed"
+    )
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(found.model(images)), np.asarray(model(images)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Gate", "--custom-objects Gate: is not understood, expected MODULE:NAME, several with"),
+        ("absent_module:Gate", "--custom-objects absent_module:Gate: cannot be imported: "),
+        ("json:Gate", "--custom-objects json:Gate: cannot be imported: "),
+    ],
+)
+def test_an_object_that_is_not_there_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        custom_objects(text)
+    assert str(caught.value).startswith(message)

@@ -68,6 +68,7 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
                 "robustness": RobustnessRecipe(images=500),
             },
         ),
+        ("--custom-objects own:Gate,own:squashed", {"custom_objects": "own:Gate,own:squashed"}),
         ("--robustness sample", {"robustness": RobustnessRecipe(images=None)}),
         (
             "--contract cifar10-unit --output-kind logits",
@@ -184,6 +185,8 @@ def test_calibration_and_evaluation_folders_share_no_image(
 def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
     plain = export_recipe(checkpoint=Path("m.keras"), output=Path("out"), quantize=("int8",))
     own_labels = changed(plain, labels=Path("labels.txt"))
+    one_image = changed(plain, calibration_data=Path("folder"))
+    assert advice(one_image, ("int8",), folder_is_used_up=True).startswith("Put more images into")
     assert (
         advice(plain, ("int8",)) == "Next: cifar-export m.keras --quantize=int8 --qat --output=out"
     )

@@ -12,7 +12,8 @@ from PIL import Image
 
 from cifar_data import packaged
 from cifar_data.choose import stratified_positions
-from cifar_eval.layers.layer_errors import layer_errors
+from cifar_eval.layers.explanation import Explanation
+from cifar_eval.layers.layer_errors import LayerError, LayerErrors, layer_errors
 from cifar_eval.layers.litert_layers import LiteRTTrace
 from cifar_eval.layers.onnx_layers import OnnxTrace
 from cifar_export.pipeline import export
@@ -163,3 +164,38 @@ def test_an_artefact_that_its_interpreter_refuses_after_bad_calibration_fails_it
     (failure,) = caught.failures
     assert (failure.reason, failure.num_images, failure.gates) == ("does not run", 0, ())
     assert str(tmp_path / "out") not in failure.sentence
+
+
+@pytest.mark.parametrize(
+    ("decibels", "starts"),
+    [
+        ((41.0, 38.0, 12.0, 9.0), "#3 CONV net/c3: 12.0 dB, 38.0 dB at worst before it"),
+        ((9.0, 8.0), "#1 CONV net/c1: 9.0 dB, nothing lost before it"),
+        ((None, 40.0, 45.0, 5.0), "#4 CONV net/c4: 5.0 dB, 40.0 dB at worst before it"),
+    ],
+)
+def test_the_sentence_says_where_the_error_starts(
+    decibels: tuple[float | None, ...], starts: str
+) -> None:
+    """Not where it is worst: a layer passes on what it was given."""
+    layers = [
+        LayerError(
+            position=number,
+            name=f"net/c{number}",
+            operator="CONV",
+            sqnr_db=sqnr_db,
+            max_error=1.0,
+            rescaled=False,
+        )
+        for number, sqnr_db in enumerate(decibels, start=1)
+    ]
+    errors = LayerErrors(
+        reference="net-float32",
+        matched_by="name",
+        num_images=8,
+        unmatched=0,
+        layers=tuple(reversed(layers)),
+    )
+    found = Explanation(errors=errors, reason=None, next_commands=())
+    sentence = layer_evidence.layers_sentence("net-int8.tflite", found)
+    assert sentence.endswith(f"(SQNR against net-float32). The error starts at {starts}.")
