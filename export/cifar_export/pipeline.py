@@ -44,6 +44,7 @@ from cifar_export.stages.failure import (
 )
 from cifar_export.stages.layer_evidence import explain_layers, layers_sentence
 from cifar_export.stages.prepared import ReadyModel, calibration_images, ready_models
+from cifar_export.stages.repair import repair_remark, repaired
 from cifar_export.stages.source import named_by_file, open_source
 from cifar_export.stages.staged import Request, Staged, seal, stage
 from cifar_export.targets.known_targets import TARGETS, Key
@@ -217,7 +218,13 @@ def _judged(
         verification = verified(one, staged)
         if _passed(verification):
             break
+    if request.recipe.repairs(key) and _missed(verification):
+        return repaired(one, staged, verification, progress)
     return staged, verification
+
+
+def _missed(verification: Verification | ArtefactError) -> TypeGuard[Verification]:
+    return isinstance(verification, Verification) and not verification.passed
 
 
 def _passed(verification: Verification | ArtefactError) -> TypeGuard[Verification]:
@@ -253,8 +260,8 @@ def _published(
     except DifferentArtefactError as error:
         return conflict_failure(target, staged.key[1], verification, error)
     _failed_path(target).unlink(missing_ok=True)
-    remark = TARGETS[staged.key].remark
-    remarks = (*(() if remark is None else (remark,)), *evidence.remarks)
+    own = (TARGETS[staged.key].remark, repair_remark(staged))
+    remarks = (*(remark for remark in own if remark is not None), *evidence.remarks)
     return _result(target, card, verification, remarks=remarks)
 
 

@@ -171,6 +171,24 @@ class QatRecipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RepairRecipe:
+    """How an int8 ONNX model that misses its gate is repaired: operators go back to float32.
+
+    Attributes:
+        budget: the largest share of the model's multiply-accumulates that may, 0..1.
+    """
+
+    budget: float = 0.10
+
+    def __post_init__(self) -> None:
+        if not 0 < self.budget <= 1:
+            raise UsageError(
+                f"repair budget is {self.budget}, expected a share above 0, up to 1.",
+                hint="10% is a tenth of the multiply-accumulates.",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRecipe:
     """The checkpoint to export, and what its user declares of it.
 
@@ -340,6 +358,7 @@ class ExportRecipe:
         robustness: which images are corrupted to see how accuracy holds; None for none.
         onnx_activations: what lies between the layers of int8 ONNX models; ``auto`` is uint8, for which onnxruntime's
             x86 kernels are made, and int8 where the gate is missed with it.
+        repair: how int8 ONNX models that miss their gate are repaired; None for not at all.
         verbose: pass the converters' messages on to stderr.
     """
 
@@ -353,6 +372,7 @@ class ExportRecipe:
     evaluation: EvaluationImages = EvaluationImages()
     confidence: ConfidenceRecipe | None = None
     robustness: RobustnessRecipe | None = None
+    repair: RepairRecipe | None = None
     onnx_activations: OnnxActivations = "auto"
     verbose: bool = False
 
@@ -364,6 +384,7 @@ class ExportRecipe:
         self._check_deliveries()
         self._check_qat()
         self._check_folders()
+        self._check_repair()
         check_evidence(self.confidence, self.robustness, eval_data=self.evaluation.data)
 
     @property
@@ -413,6 +434,17 @@ class ExportRecipe:
                 hint="Leave --qat out.",
             )
 
+    def _check_repair(self) -> None:
+        if self.repair is not None and not any(self.repairs(key) for key in self.pairs):
+            raise UsageError(
+                "--repair moves operators of int8 ONNX files to float32, and none is asked for.",
+                hint="Give --format onnx and --quantize int8, or leave --repair out.",
+            )
+
+    def repairs(self, pair: tuple[ModelFormat, Quantize]) -> bool:
+        """Whether artefacts of this format and precision are repaired where they miss their gate."""
+        return self.repair is not None and pair[0] == "onnx" and pair[1] in TRAINABLE
+
     def _check_folders(self) -> None:
         """Calibration searches its folder with all below it, so that neither may hold the other."""
         evaluating, calibrating = self.evaluation.data, self.calibration.data
@@ -461,6 +493,7 @@ class ExportRecipe:
             "robustness": None if self.robustness is None else self.robustness.to_json(),
             "resize_filter": self.source.resize_filter,
             **({} if self.source.resize is None else {"resize": self.source.resize}),
+            **({} if self.repair is None else {"repair": asdict(self.repair)}),
             **({} if self.source.input_size is None else {"input_size": self.source.input_size}),
             **({} if self.source.output_name is None else {"output_name": self.source.output_name}),
         }

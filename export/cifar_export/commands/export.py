@@ -30,6 +30,7 @@ from cifar_export.recipe import (
     QatBackend,
     QatRecipe,
     Quantize,
+    RepairRecipe,
     RobustnessRecipe,
     SourceRecipe,
 )
@@ -83,6 +84,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_model_arguments(parser)
     _add_calibration_arguments(parser)
     _add_qat_arguments(parser)
+    _add_repair_arguments(parser)
     _add_gate_arguments(parser)
     _add_evidence_arguments(parser)
     _add_output_arguments(parser)
@@ -143,8 +145,23 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
         confidence=_confidence_from(options),
         robustness=options.robustness,
         onnx_activations=options.onnx_activations,
+        repair=_repair_from(options),
         verbose=options.verbose,
     )
+
+
+def _repair_from(options: argparse.Namespace) -> RepairRecipe | None:
+    if options.repair:
+        return (
+            RepairRecipe()
+            if options.repair_budget is None
+            else RepairRecipe(budget=options.repair_budget)
+        )
+    if options.repair_budget is not None:
+        raise UsageError(
+            f"{PROGRAM}: --repair-budget without --repair repairs nothing.", hint="Add --repair."
+        )
+    return None
 
 
 def _deliveries(formats: tuple[str, ...]) -> tuple[Delivery, ...]:
@@ -482,6 +499,20 @@ def _add_qat_arguments(parser: Parser) -> None:
         type=positive_int,
         metavar="N",
         help=f"images a step (default: {QatRecipe().batch_size})",
+    )
+
+
+def _add_repair_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="where an int8 ONNX file misses its gate, move the operators that cost most decisions to float32",
+    )
+    parser.add_argument(
+        "--repair-budget",
+        type=share,
+        metavar="10%",
+        help="largest share of the multiply-accumulates that may be (default: 10%%)",
     )
 
 

@@ -77,10 +77,7 @@ def ready_models(
     if wanted - set(CALIBRATED):
         models |= dict.fromkeys(wanted - set(CALIBRATED), float_model(source))
     if wanted & set(CALIBRATED):
-        plain = ReadyModel(
-            folded=_folded(source, "strip"),
-            calibration=calibration_images(source, recipe),
-        )
+        plain = unprepared_model(source, recipe)
         models |= dict.fromkeys(wanted & set(CALIBRATED), plain)
     if wanted & set(TRAINABLE):
         ready = _prepared(plain, source, progress)
@@ -88,6 +85,13 @@ def ready_models(
             ready = _trained(ready, plain, recipe, progress)
         models |= dict.fromkeys(wanted & set(TRAINABLE), ready)
     return models
+
+
+def unprepared_model(source: Source, recipe: ExportRecipe) -> ReadyModel:
+    """The model for calibrated precisions, folded alone."""
+    return ReadyModel(
+        folded=_folded(source, "strip"), calibration=calibration_images(source, recipe)
+    )
 
 
 def float_model(source: Source) -> ReadyModel:

@@ -33,11 +33,30 @@ class StaticQuantization:
         io: what the input and the output are; all between them stays integer.
         method: how ranges follow from what calibration observed; the input's always reach 0 and 255.
         activations: what lies between the layers.
+        floats: names of nodes of the prepared graph that stay in float32.
+        ranges: a file that keeps calibration's ranges: written by the first quantization, read by the next ones.
+        ends: the int8 quantization of input and scores, put there where their nodes are in float32; None where they
+            are not.
     """
 
     io: IoType = "int8"
     method: CalibrationMethod = "minmax"
     activations: Activations = "uint8"
+    floats: tuple[str, ...] = ()
+    ranges: Path | None = None
+    ends: tuple[Quantization, Quantization] | None = None
+
+
+def prepared_bytes(float_model: Converted) -> bytes:
+    """The float model as the quantizer takes it: its shapes known, its nodes named.
+
+    Args:
+        float_model: what :func:`cifar_export.targets.onnx_float.onnx_float32` returned.
+    """
+    with scratch_folder() as folder:
+        source = folder / "float.onnx"
+        source.write_bytes(float_model.data)
+        return _prepared(source).read_bytes()
 
 
 def onnx_int8(
@@ -71,6 +90,8 @@ def onnx_int8(
         with quiet_conversion(verbose=verbose), _refusal(model_name):
             _quantize(source, target, feed, static)
         proto = onnx.load_model_from_string(target.read_bytes())
+    if static.ends is not None:
+        _quantize_ends(proto, static.ends, static.activations)
     # Integer scores lose nothing here: the quantizer gives softmax a range of 0..1, so a step is 1/255.
     taken, given = _integer_input(proto, model_name), _integer_output(proto, model_name)
     if static.io == "float32":
@@ -157,12 +178,9 @@ def _quantize(
 ) -> None:
     import onnx
 
-    import_onnxruntime()
+    prepared = _prepared(source)
     from onnxruntime import quantization
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    prepared = source.with_name("prepared.onnx")
-    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
     graph = onnx.load(prepared).graph
     overrides = {
         **(weight_scales(graph) if static.activations == "uint8" else {}),
@@ -182,8 +200,19 @@ def _quantize(
             "entropy": methods.Entropy,
         }[static.method],
         per_channel=True,
+        nodes_to_exclude=list(static.floats),
         extra_options={"TensorQuantOverrides": overrides} if overrides else {},
+        **({} if static.ranges is None else {"calibration_cache_path": static.ranges}),
     )
+
+
+def _prepared(source: Path) -> Path:
+    import_onnxruntime()
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    prepared = source.with_name("prepared.onnx")
+    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    return prepared
 
 
 def _exact_pixels(
@@ -259,6 +288,45 @@ def _integer_output(proto: Any, model_name: str) -> Quantization:
     graph.output[0].type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
     del graph.value_info[:]
     return quantization
+
+
+def _quantize_ends(
+    proto: Any, ends: tuple[Quantization, Quantization], activations: Activations
+) -> None:
+    """Puts quantization nodes at an end that meets nodes in float32, in the integers that lie between layers."""
+    graph = proto.graph
+    taken, given = (one if one.dtype == activations else _shifted(one) for one in ends)
+    if all(node.op_type != "QuantizeLinear" for node in _users(graph, _pixel_tensors(graph)[-1])):
+        for node in graph.node:
+            node.input[:] = ["image_float" if name == INPUT_NAME else name for name in node.input]
+        _round_to_grid(graph, (INPUT_NAME, "image_float"), taken)
+    if "DequantizeLinear" not in [
+        node.op_type for node in graph.node if OUTPUT_NAME in node.output
+    ]:
+        _rename(graph, OUTPUT_NAME, "scores_float")
+        _round_to_grid(graph, ("scores_float", OUTPUT_NAME), given)
+
+
+def _round_to_grid(graph: Any, ends: tuple[str, str], quantization: Quantization) -> None:
+    """Adds nodes that round one tensor to a grid, as the other."""
+    import onnx
+
+    source, target = ends
+    names = [f"{target}_grid_scale", f"{target}_grid_zero_point"]
+    values = (
+        np.array(quantization.scale, np.float32),
+        np.array(quantization.zero_point, quantization.dtype),
+    )
+    graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, name) for value, name in zip(values, names, strict=True)
+    )
+    make, steps = onnx.helper.make_node, f"{target}_steps"
+    graph.node.extend(
+        [
+            make("QuantizeLinear", [source, *names], [steps]),
+            make("DequantizeLinear", [steps, *names], [target]),
+        ]
+    )
 
 
 def _float_ends(proto: Any, taken: Quantization, given: Quantization) -> None:
