@@ -27,6 +27,7 @@ from cifar_export.targets.onnx_int8 import StaticQuantization
 from cifar_export.targets.onnx_repair import MixedPrecision, Move
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.plain_text import reason_of
 from cifar_runtime.preprocess import input_table
 from cifar_runtime.scores import dequantize
 from cifar_runtime.sessions.interpreters import import_onnxruntime
@@ -104,9 +105,9 @@ def _repaired_from(
         progress(
             f"{base.path.name} misses its gate: measuring what {len(mixed.moves)} groups cost it"
         )
-        whole, costs = _costs(request, base, mixed)
+        whole, costs = _costs(request, base, mixed, progress)
         ranked = sorted(
-            (move for move in mixed.moves if costs[move].error < whole.error),
+            (move for move, cost in costs.items() if cost.error < whole.error),
             key=lambda move: (costs[move].flips, costs[move].error),
         )
         card = _card(base, repair, whole, missed)
@@ -172,9 +173,9 @@ def repair_remark(staged: Staged) -> str | None:
 
 
 def _costs(
-    request: Request, staged: Staged, mixed: MixedPrecision
+    request: Request, staged: Staged, mixed: MixedPrecision, progress: Progress
 ) -> tuple[Cost, dict[Move, Cost]]:
-    """The cost of all in int8, and that of each move alone."""
+    """The cost of all in int8, and that of each move alone; of one that cannot be made, a sentence."""
     images = _calibration_images(staged)
     expected = request.source.judge.scores(images)
 
@@ -185,7 +186,13 @@ def _costs(
         flips = int(np.count_nonzero(scores.argmax(axis=1) != expected.argmax(axis=1)))
         return Cost(flips=flips, error=float(np.abs(scores - expected).mean()))
 
-    return cost(()), {move: cost(move) for move in mixed.moves}
+    costs: dict[Move, Cost] = {}
+    for move in mixed.moves:
+        try:
+            costs[move] = cost(move)
+        except ArtefactError as error:
+            progress(f"{_title(move)} cannot be in float32: {error}")
+    return cost(()), costs
 
 
 def _calibration_images(staged: Staged) -> NDArray[np.uint8]:
@@ -201,15 +208,23 @@ def _calibration_images(staged: Staged) -> NDArray[np.uint8]:
 def _scores(
     converted: Converted, contract: Contract, images: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """The scores of a file that is not written yet, in real units."""
-    session = import_onnxruntime().InferenceSession(
-        converted.data, providers=["CPUExecutionProvider"]
-    )
-    table = input_table(contract.input)
-    parts = [
-        session.run(None, {INPUT_NAME: table[images[start : start + _BATCH_SIZE]]})[0]
-        for start in range(0, len(images), _BATCH_SIZE)
-    ]
+    """The scores of a file that is not written yet, in real units.
+
+    Raises:
+        ArtefactError: onnxruntime cannot run it.
+    """
+    runtime, table = import_onnxruntime(), input_table(contract.input)
+    try:
+        session = runtime.InferenceSession(converted.data, providers=["CPUExecutionProvider"])
+        parts = [
+            session.run(None, {INPUT_NAME: table[images[start : start + _BATCH_SIZE]]})[0]
+            for start in range(0, len(images), _BATCH_SIZE)
+        ]
+    except Exception as error:  # onnxruntime raises classes of its own for every kind of refusal
+        raise ArtefactError(
+            f"onnxruntime cannot run a mix of int8 and float32: {reason_of(error)}.",
+            hint="Leave --repair out.",
+        ) from error
     return dequantize(np.concatenate(parts), contract.output)
 
 
