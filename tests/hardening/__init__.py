@@ -1,4 +1,4 @@
 """Campaigns that try to break cifar-edge: ``make hardening``, or ``python -m hardening`` with ``tests`` on the path.
 
-No test of the suite: pytest collects none of these modules.
+They are no tests of the suite, which tests their machinery alone (``test_campaign``).
 """
