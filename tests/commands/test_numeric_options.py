@@ -2,24 +2,26 @@
 
 import argparse
 import importlib
+import tomllib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from cifar_runtime.commands.parser import Parser
 from cifar_runtime.errors import UsageError
 
-COMMANDS = (
-    "cifar_runtime.commands.classify",
-    "cifar_runtime.commands.info",
-    "cifar_data.commands.data",
-    "cifar_train.commands.train",
-    "cifar_train.commands.soft_labels",
-    "cifar_eval.commands.parity",
-    "cifar_eval.commands.robustness",
-    "cifar_bench.commands.bench",
-    "cifar_export.commands.export",
-)
+ROOT = Path(__file__).parents[2]
+
+
+def installed_commands() -> list[str]:
+    """The modules of all commands that the two distributions install."""
+    projects = (ROOT / "pyproject.toml", ROOT / "runtime" / "pyproject.toml")
+    scripts = [tomllib.loads(path.read_text())["project"]["scripts"] for path in projects]
+    return sorted({place.partition(":")[0] for found in scripts for place in found.values()})
+
+
+COMMANDS = [*installed_commands(), "cifar_eval.commands.robustness"]
 # What some number among the options takes, by which an option is known to be one.
 NUMBERS = ("1", "0.5", "1/2", "96x96")
 HOSTILE = (
@@ -30,21 +32,22 @@ HOSTILE = (
 LONGEST_MESSAGE = 1_200
 
 
-class _Captured(Exception):  # noqa: N818 - it carries a parser out of a function
-    pass
+class _Captured(BaseException):
+    """Carries a parser out of a command; no boundary of errors takes it for one."""
 
 
 def parser_of(command: str) -> Parser:
-    """The parser that a command builds, taken from its ``parse`` before it reads anything."""
+    """The parser that a command builds, taken from it before it reads anything."""
 
     def capture(parser: Parser, *_: object) -> None:
         raise _Captured(parser)
 
+    module = importlib.import_module(command)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("parse_args", "parse_intermixed_args"):
             patch.setattr(Parser, name, capture)
         with pytest.raises(_Captured) as caught:
-            importlib.import_module(command).parse(["x"])
+            getattr(module, "parse", module.main)(["x"])
     parser = caught.value.args[0]
     assert isinstance(parser, Parser)
     return parser
@@ -76,9 +79,8 @@ OPTIONS = sorted(numeric_options())
 
 
 def refused(command: str, argv: Sequence[str]) -> str:
-    action = ["check"] if command == "cifar_data.commands.data" else []
     with pytest.raises(UsageError) as caught:
-        parser_of(command).parse_args([*action, *argv])
+        parser_of(command).parse_args(argv)
     return str(caught.value)
 
 
