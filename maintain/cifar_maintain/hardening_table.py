@@ -70,9 +70,15 @@ def _row(campaign: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _endings(found: Mapping[str, Any]) -> str:
-    """How the cases ended, the most frequent way first."""
-    outcomes = sorted(found["outcomes"].items(), key=lambda pair: -pair[1])
-    return ", ".join(f"{word} {count:,}" for word, count in outcomes)
+    """How the cases ended, the most frequent way first, and what cifar-edge made of those that ended the tool."""
+    words = _counted(found["outcomes"])
+    ours = found["measured"].get("through_cifar_edge")
+    return f"{words}; of these failures, through cifar-edge: {_counted(ours)}" if ours else words
+
+
+def _counted(outcomes: Mapping[str, int]) -> str:
+    pairs = sorted(outcomes.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{word} {count:,}" for word, count in pairs)
 
 
 def _caption(document: Mapping[str, Any]) -> str:

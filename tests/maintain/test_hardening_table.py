@@ -48,6 +48,7 @@ def test_a_campaign_is_a_row_with_its_bound_and_other_tools_stand_below() -> Non
         "cases": 1_900,
         "outcomes": {"crash SIGABRT": 2, "decoded": 1_898},
         "seconds": 120.0,
+        "measured": {"through_cifar_edge": {"refused": 2}},
     }
     assert table(campaign(beside={"Pillow": pillow})) == [
         "| campaign | cases | failures | failure rate below (95 %) | nightly form |",
@@ -56,7 +57,8 @@ def test_a_campaign_is_a_row_with_its_bound_and_other_tools_stand_below() -> Non
         "",
         "| same inputs | tool alone | cases | what happened |",
         "| --- | --- | ---: | ---: |",
-        "| Fuzzed pictures | Pillow 13.0.0 | 1,900 | decoded 1,898, crash SIGABRT 2 |",
+        "| Fuzzed pictures | Pillow 13.0.0 | 1,900 | decoded 1,898, crash SIGABRT 2; of these failures, "
+        "through cifar-edge: refused 2 |",
         "",
         "Recorded 2026-11-30 with seed 7 in the `recorded` form, 3 minutes on A CPU (2 cores), Linux 6, CPython 3.11.",
     ]
