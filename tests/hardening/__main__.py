@@ -26,7 +26,7 @@ from hardening.victims import VICTIMS
 
 # What one campaign, or one tool beside it, may take at most, so that none starves the others; some are slow.
 SECONDS = {"quick": 30.0, "recorded": 60.0, "nightly": 1_200.0}
-LONGER = {"kills-export": 4, "kills-train": 4}
+LONGER = {"surroundings": 2, "kills-export": 4, "kills-train": 4}
 
 
 def campaigns() -> Iterator[Campaign]:
