@@ -29,7 +29,11 @@ def pictures() -> Iterator[Case]:
             "is not a regular",
             lambda path: path.symlink_to("/dev/zero"),
         ),
-        ("image-folder-without-images", "is a folder, expected an image", lambda path: path.mkdir()),
+        (
+            "image-folder-without-images",
+            "is a folder, expected an image",
+            lambda path: path.mkdir(),
+        ),
         ("image-of-129-mib", "is larger than", lambda path: sparse(path, 129 << 20)),
         ("png-bomb-of-400-megapixels", "expected at most", of_bytes(_png(20_000, 20_000))),
         ("png-of-2-gigapixel-width", "expected at most", of_bytes(_png(2**31 - 1, 1))),
