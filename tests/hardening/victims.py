@@ -168,7 +168,7 @@ def _lost_set(folder: Path) -> str | None:
 VICTIMS = (
     Victim(
         name="classify",
-        title="`cifar-classify --json FILE`, killed, interrupted or terminated at a random moment",
+        title="`cifar-classify PICTURE --json result.json`, killed, interrupted or terminated at a random moment",
         cases={"quick": 20, "recorded": 300, "nightly": 7_000},
         prepare=_picture,
         command=_classify,
@@ -177,7 +177,7 @@ VICTIMS = (
     ),
     Victim(
         name="bench",
-        title="`cifar-bench --json FILE`, killed so",
+        title="`cifar-bench MODEL --json result.json`, killed so",
         cases={"quick": 2, "recorded": 20, "nightly": 1_000},
         prepare=lambda _: None,
         command=_bench,

@@ -12,6 +12,7 @@ from cifar_bench.remote.wheels import Machine, write_offline_bundle
 from cifar_eval.formatting import counted
 from cifar_runtime.commands.parser import Parser, choice, execute
 from cifar_runtime.commands.result_file import check_result_file
+from cifar_runtime.plain_text import printable_lines
 
 _PROGRAM = "cifar-board"
 _PYTHON = "3.11"
@@ -74,11 +75,12 @@ def _run(argv: Sequence[str]) -> int:
         Path(options.output), machine=options.machine, python=options.python, models=options.models
     )
     models = f", {counted(len(bundle.models), 'model')}" if bundle.models else ""
-    sys.stdout.write(
+    lines = (
         f"{bundle.path}: {len(bundle.wheels)} wheels for Python {options.python} on {options.machine}{models}, "
-        f"{bundle.size_bytes:,} bytes\n"
-        f"next: unzip {bundle.path.name} there, and sh install.sh\n"
+        f"{bundle.size_bytes:,} bytes",
+        f"next: unzip {bundle.path.name} there, and sh install.sh",
     )
+    sys.stdout.write(printable_lines(lines))
     return 0
 
 

@@ -26,6 +26,7 @@ from cifar_runtime.commands.parser import (
 )
 from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.formats.known_formats import ModelFormat
+from cifar_runtime.plain_text import printable_lines
 from cifar_train.commands.picture_options import (
     DEFAULT_AUGMENT,
     DEFAULT_NETWORK,
@@ -120,7 +121,7 @@ def _run(argv: Sequence[str]) -> int:
     given = parse(argv)
     planned = _planned(recipe_from(given), quiet=given.quiet)
     if given.dry_run:
-        sys.stdout.write("\n".join(plan_lines(planned)) + "\n")
+        sys.stdout.write(printable_lines(plan_lines(planned)))
         return 0
     line = ProgressLine("", quiet=given.quiet)
     for sentence in plan_lines(planned):
@@ -166,7 +167,7 @@ def _made(planned: "Plan", *, quiet: bool) -> str:
     except KeyboardInterrupt:
         watcher.line.say("What is done is safe; the same command goes on.")
         raise
-    return "\n".join(made_lines(made)) + "\n"
+    return printable_lines(made_lines(made))
 
 
 def made_lines(made: "Made") -> list[str]:

@@ -10,7 +10,7 @@ from cifar_runtime.commands.options import (
     add_document_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr
 from cifar_runtime.commands.result_file import check_result_file, write_document
 from cifar_runtime.errors import GateError, UsageError
 
@@ -121,7 +121,8 @@ def run(recipe: InfoRecipe) -> int:
         from cifar_runtime.signature import verify_signature
 
         names = verify_signature(model, recipe.verify_signature)
-        sys.stderr.write(f"{PROGRAM}: {recipe.verify_signature.name} signed {', '.join(names)}\n")
+        announce = sentences_to_stderr(PROGRAM)
+        announce(f"{recipe.verify_signature.name} signed {', '.join(names)}")
     if recipe.serial_log or (recipe.self_test and recipe.json and not recipe.full):
         certificate = _certificate(model, recipe)
         _print_certificate(certificate, recipe.json)
