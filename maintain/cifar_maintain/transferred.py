@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _PROGRAM = "python -m cifar_maintain.transferred"
 _SIZE, _ALPHA, _BATCH = 96, 0.35, 32
+_PICTURES = (
+    20  # of each class for calibration, and as many for the gate: operators are what is to be shown
+)
 _BEFORE, _AFTER = (0, 1, 2, 3, 4), (5, 6, 7, 8, 9)
 
 
@@ -120,8 +123,8 @@ def _run(argv: Sequence[str]) -> int:
     progress = sentences_to_stderr(_PROGRAM)
     train, test = load_split("train"), load_split("test")
     progress("pictures")
-    _write_pictures(options.output / "pictures" / "train", train, options.per_class)
-    _write_pictures(options.output / "pictures" / "test", test, 100)
+    _write_pictures(options.output / "pictures" / "train", train, _PICTURES)
+    _write_pictures(options.output / "pictures" / "test", test, _PICTURES)
     progress("training")
     model = transferred(train, per_class=options.per_class, epochs=options.epochs)
     images, labels = chosen(test, _AFTER, 100)

@@ -43,9 +43,11 @@ def operators(*checksums: str) -> OperatorOutputs:
     return OperatorOutputs(kernels="reference", outputs=outputs)
 
 
-def board(second_score: float = 1.0, verdict: str = "same") -> Certificate:
+def board(
+    second_score: float = 1.0, verdict: str = "same", kernels: str = "LiteRT 3, XNNPACK kernels"
+) -> Certificate:
     changed = Vector(decision="dog", verdict=verdict, scores=(0.0, second_score))  # type: ignore[arg-type]
-    return replace(DESK, device="a board", kernels="C99", vectors=(DESK.vectors[0], changed))
+    return replace(DESK, device="a board", kernels=kernels, vectors=(DESK.vectors[0], changed))
 
 
 def test_the_same_scores_are_identical() -> None:
@@ -54,7 +56,7 @@ def test_the_same_scores_are_identical() -> None:
     assert list(comparison_lines(comparison)) == [
         f"net-int8 (sha256 {'a' * 64})",
         "A  Linux x86_64, a desk; LiteRT 2, XNNPACK kernels: self-test passed",
-        "B  a board; C99: self-test passed",
+        "B  a board; LiteRT 3, XNNPACK kernels: self-test passed",
         "scores      2 of 2 golden vectors identical, bit for bit",
         "decisions   2 of 2 the same",
         "verdict     passed",
@@ -66,6 +68,13 @@ def test_scores_may_differ_by_the_tolerance(score: float, passed: bool) -> None:
     comparison = compare_certificates(DESK, board(score))
     assert (comparison.identical, comparison.max_difference) == (1, abs(score - 1))
     assert (comparison.passed, comparison.same_decisions) == (passed, 2 if score > 0 else 1)
+
+
+@pytest.mark.parametrize(("score", "passed"), [(1.5, True), (-1.0, False)])
+def test_kernels_of_another_family_must_decide_alike(score: float, passed: bool) -> None:
+    comparison = compare_certificates(DESK, board(score, kernels="C99 with MVE"))
+    assert comparison.passed == passed
+    assert list(comparison_lines(comparison))[3].endswith(" apart, as other kernels round")
 
 
 def test_a_failed_self_test_fails_the_comparison() -> None:
