@@ -364,11 +364,6 @@ class ExportRecipe:
                 f"{', '.join(TRAINABLE)} among them.",
                 hint="Give --quantize int8, or leave --qat out.",
             )
-        if self.evaluation.data is not None or self.source.labels is not None:
-            raise UsageError(
-                "QAT trains on CIFAR-10's train split, but --labels or --eval-data name other images.",
-                hint="Leave --qat out.",
-            )
 
     def _check_folders(self) -> None:
         """Calibration searches its folder with all below it, so that neither may hold the other."""
