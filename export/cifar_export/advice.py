@@ -87,6 +87,8 @@ def advice(
 
 
 def _more_calibration(recipe: ExportRecipe, *, used_up: bool) -> str:
+    if used_up and recipe.evaluation.data is not None:
+        return f"Next: {command(replace(recipe, qat=QatRecipe()))}"
     if used_up:
         another = "try --calibration-method percentile, " if recipe.formats == ("onnx",) else ""
         return (

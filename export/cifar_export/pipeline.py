@@ -103,7 +103,7 @@ def export(
     progress = checked_between(progress or (lambda _: None))
     recipe = with_parts(recipe, progress=progress)
     check_installed(recipe)
-    if recipe.qat is not None:
+    if recipe.qat is not None and recipe.evaluation.data is None:
         check_data_set()
     source = open_source(recipe, progress)
     make_folder(recipe.publish.output)

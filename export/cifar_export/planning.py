@@ -72,7 +72,7 @@ def plan(
     progress = progress or (lambda _: None)
     recipe = with_parts(recipe, progress=progress)
     check_installed(recipe)
-    if recipe.qat is not None:
+    if recipe.qat is not None and recipe.evaluation.data is None:
         check_data_set()
     progress(f"opening {recipe.source.checkpoint}")
     opened = open_declared(recipe)
@@ -134,7 +134,10 @@ def _training(recipe: ExportRecipe) -> str:
     qat = recipe.qat
     if qat is None:
         raise TypeError("the recipe trains nothing")
-    return f"{qat.backend}, {qat.steps} steps of {qat.batch_size} images of CIFAR-10's train split"
+    source = "CIFAR-10's train split"
+    if recipe.evaluation.data is not None:
+        source = "those that set the ranges"
+    return f"{qat.backend}, {qat.steps} steps of {qat.batch_size} images of {source}"
 
 
 def _confidence(recipe: ExportRecipe, owner: str) -> str | None:

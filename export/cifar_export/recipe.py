@@ -431,11 +431,6 @@ class ExportRecipe:
                 f"{', '.join(TRAINABLE)} among them.",
                 hint="Give --quantize int8, or leave --qat out.",
             )
-        if self.evaluation.data is not None or self.source.labels is not None:
-            raise UsageError(
-                "QAT trains on CIFAR-10's train split, but --labels or --eval-data name other images.",
-                hint="Leave --qat out.",
-            )
 
     def _check_repair(self) -> None:
         if self.repair is not None and not any(self.repairs(key) for key in self.pairs):

@@ -55,7 +55,7 @@ def _run(argv: Sequence[str]) -> int:
     rows = {row["kind"]: row for row in _rows(options.report)}
     started = time.monotonic()
     for kind in options.kinds or [kind for kind in _kinds() if kind not in rows]:
-        if time.monotonic() - started > options.max_seconds:
+        if time.monotonic() - started >= options.max_seconds:
             break
         rows[kind] = _measured(kind, options.folder)
         write_atomically(options.report, _document(rows))

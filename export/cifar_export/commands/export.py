@@ -480,7 +480,8 @@ def _add_qat_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--qat",
         action="store_true",
-        help="train int8 models on CIFAR-10's train split to decide like the checkpoint, then convert",
+        help="train int8 models on CIFAR-10's train split (with --eval-data: on the calibration images) to decide like "
+        "the checkpoint, then convert",
     )
     parser.add_argument(
         "--qat-backend",

@@ -1,4 +1,4 @@
-"""Trains a folded model to keep its decisions under int8, on CIFAR-10's train split; files are not its business.
+"""Trains a folded model to keep its decisions under int8, on training images; files are not its business.
 
 The float model is the teacher: what counts is deciding like it, so labels are not even looked at. The result is a
 folded model of the same layers with other weights, which the converters then quantize like any other.
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from cifar_data.cifar10.splits import dataset_folder, is_available
 from cifar_data.load import load_split
 from cifar_data.split import Split
+from cifar_export.int8.calibration import Calibration
 from cifar_export.keras_graph.fold import Folded
 from cifar_export.qat.task import QatData, QatTask, Trained
 from cifar_export.recipe import QatRecipe
 from cifar_runtime.errors import InputError
 
 _WATCHED_IMAGES = 2000
+_LEAST_IMAGES = 40
 
 
 def check_data_set() -> None:
@@ -44,6 +46,22 @@ def qat_data() -> QatData:
     return QatData(
         train=np.asarray(train.images), validation=_first_of_each(validation, _WATCHED_IMAGES)
     )
+
+
+def own_qat_data(calibration: Calibration) -> QatData:
+    """Calibration images of the user's own: four fifths to train on, the others to choose on.
+
+    Raises:
+        InputError: there are too few.
+    """
+    images = calibration.images[: len(calibration.ids)]  # plain ones follow
+    if len(images) < _LEAST_IMAGES:
+        raise InputError(
+            f"--qat trains on the calibration images, which are {len(images)}, expected {_LEAST_IMAGES} or more.",
+            hint="Give --calibration-data DIR with a few hundred training images, or leave --qat out.",
+        )
+    is_watched = np.arange(len(images)) % 5 == 4
+    return QatData(train=images[~is_watched], validation=images[is_watched])
 
 
 def trained(

@@ -15,8 +15,8 @@ class QatData:
     """Images for training, and those that choose among its states.
 
     Attributes:
-        train: uint8, shape (n, 32, 32, 3).
-        validation: uint8, shape (m, 32, 32, 3), of the validation split.
+        train: uint8, shape (n, height, width, 3).
+        validation: uint8, shape (m, height, width, 3), none of those.
     """
 
     train: NDArray[np.uint8]

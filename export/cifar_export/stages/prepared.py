@@ -17,7 +17,7 @@ from cifar_export.int8.calibration import (
 from cifar_export.int8.prepare import prepare
 from cifar_export.keras_graph.equivalence import Fed, Rewriting, check_same
 from cifar_export.keras_graph.fold import LAYERS_INSIDE, Folded, RescalingRule, fold
-from cifar_export.qat.distil import qat_data, trained
+from cifar_export.qat.distil import own_qat_data, qat_data, trained
 from cifar_export.qat.task import QatTask
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
 from cifar_export.stages.source import Source
@@ -152,12 +152,13 @@ def _prepared(plain: ReadyModel, source: Source, progress: Progress) -> ReadyMod
 def _trained(
     ready: ReadyModel, teacher: ReadyModel, recipe: ExportRecipe, progress: Progress
 ) -> ReadyModel:
-    if recipe.qat is None:
+    if recipe.qat is None or teacher.calibration is None:
         raise TypeError("the recipe trains nothing")
+    is_own = recipe.evaluation.data is not None
     task = QatTask(
         teacher=teacher.folded.model,
         feed=teacher.calibration_feed,
-        data=qat_data(),
+        data=own_qat_data(teacher.calibration) if is_own else qat_data(),
         seed=recipe.calibration.seed,
     )
     result = trained(ready.folded, recipe.qat, task, progress=progress)

@@ -138,11 +138,6 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
             "d: is given for calibration and for evaluation, expected different images. "
             "Calibrate on training images.",
         ),
-        (
-            "--quantize int8 --labels l --eval-data d --qat",
-            "QAT trains on CIFAR-10's train split, but --labels or --eval-data name other images. "
-            "Leave --qat out.",
-        ),
     ],
 )
 def test_what_does_not_go_together_is_refused_with_what_does(line: str, message: str) -> None:
@@ -199,6 +194,8 @@ def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
         "Put more images into folder, which were all used, "
         "or accept it by --max-accuracy-drop and --min-agreement."
     )
+    both = changed(own_folder, eval_data=Path("test"))
+    assert "--qat" in advice(both, ("int8",), folder_is_used_up=True)
     only_onnx = changed(own_folder, formats=("onnx",))
     assert advice(only_onnx, ("int8",), folder_is_used_up=True) == (
         "Put more images into folder, which were all used, try --calibration-method percentile, "
