@@ -10,6 +10,7 @@ import pytest
 from cifar_fixtures.recipes import export_recipe
 from PIL import Image
 
+from cifar_export.keras_graph.trace import functional_from
 from cifar_export.pipeline import export
 from cifar_export.recipe import ExportRecipe, RepairRecipe
 from cifar_export.result import ExportGateError
@@ -127,7 +128,7 @@ def test_a_budget_that_is_too_small_leaves_the_gate_as_it_was(
 
 
 def test_groups_are_all_operators_and_their_shares_add_up() -> None:
-    float_model = onnx_float32(outlier_model())
+    float_model = onnx_float32(functional_from(outlier_model()))
     prepared = prepared_bytes(float_model)
     groups = groups_of(prepared)
     names = [name for group in groups for name in group.nodes]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cifar_data import packaged
 from cifar_export.int8.calibration import RepresentativeDataset
+from cifar_export.keras_graph.trace import functional_from
 from cifar_export.recipe import Activations
 from cifar_export.targets.onnx_float import onnx_float32
 from cifar_export.targets.onnx_int8 import StaticQuantization, onnx_int8
@@ -43,7 +44,7 @@ def _network(fill: _Fill) -> Any:
     if fill == "equal":
         for weight in model.weights:
             weight.assign(np.full(weight.shape, 1 / np.prod(weight.shape[:-1])))
-    return model
+    return functional_from(model)
 
 
 def _converted(fill: _Fill, feed: RepresentativeDataset, activations: Activations) -> bytes:
