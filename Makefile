@@ -45,7 +45,7 @@ check: lint test
 bench: $(VENV)/installed
 	$(BIN)/cifar-bench --against train/cifar_data/checkpoints/edge-s.keras
 
-# Campaigns that try to break the product: about 4 hours, QUICK=1 5 minutes; RECORD=1 the 20 to 30 minutes that docs/reliability.md shows.
+# Campaigns that try to break the product: some hours, QUICK=1 5 minutes; RECORD=1 the 20 to 30 minutes that docs/reliability.md shows.
 hardening: $(VENV)/installed
 	PYTHONPATH=tests $(BIN)/python -m hardening --seed $(or $(SEED),0) \
 	$(if $(QUICK),--form quick,$(if $(RECORD),--form recorded --output benchmarks/reports/hardening.json,--form nightly))
