@@ -290,7 +290,7 @@ def _tflm_table(models: Sequence[Mapping[str, Any]]) -> Sequence[str]:
             ],
         ]
     return markdown_rows(
-        ("board", "firmware", "flash beside weights", "arena", "instructions"), rows
+        ("board", "firmware", "flash beside weights", "arena", "instructions"), rows, text_columns=2
     )
 
 

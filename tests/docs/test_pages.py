@@ -165,7 +165,7 @@ def test_every_recorded_block_is_filled() -> None:
         block
         for page in DRAWN_PAGES
         for block in re.findall(
-            r"<!-- (?:output|excerpt|table|runs|recipes|family|why|picture): [a-z0-9-]+ -->\n(.*?)<!-- /",
+            r"<!-- (?:output|excerpt|table|runs|recipes|family|why|picture|boards): [a-z0-9-]+ -->\n(.*?)<!-- /",
             page.read_text("utf-8"),
             flags=re.DOTALL,
         )

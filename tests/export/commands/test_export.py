@@ -250,7 +250,7 @@ def test_a_dry_run_names_the_images_of_confidence_and_robustness(
         ("--quantise none", "--quantise (did you mean --quantize?)"),
         (
             "-o d --format tfite",
-            "'tfite' is not one of tflite, onnx, c, tflm, web (did you mean tflite?)",
+            "'tfite' is not one of tflite, onnx, c, tflm, vela, web (did you mean tflite?)",
         ),
         (
             "-o d --quantize none,int4",
@@ -417,10 +417,10 @@ def test_c_of_a_published_artefact_lies_in_a_folder_beside_it(tmp_path: Path) ->
     )
     options = parse(["m.keras", "-o", str(tmp_path), "--quantize", "int8", "--format", "c"])
     recipe = recipe_from(options, checkpoint=Path("m.keras"))
-    (remark,) = deliver(("tflite", "int8"), result, recipe, lambda _: None).remarks
+    (remark,) = deliver(("tflite", "int8"), result, recipe, lambda _: None)[0].remarks
     assert remark.startswith(f"{tmp_path / 'edge-s-int8-c'}: C99 without an interpreter, arena ")
     assert (tmp_path / "edge-s-int8-c" / "model.c").is_file()
     trained = replace(result, name="edge-s-int8-qat")
-    (remark,) = deliver(("tflite", "int8"), trained, recipe, lambda _: None).remarks
+    (remark,) = deliver(("tflite", "int8"), trained, recipe, lambda _: None)[0].remarks
     assert remark.startswith(f"{tmp_path / 'edge-s-int8-qat-c'}: ")
-    assert deliver(("onnx", "int8"), result, recipe, lambda _: None).remarks == ()
+    assert deliver(("onnx", "int8"), result, recipe, lambda _: None)[0].remarks == ()
