@@ -53,6 +53,7 @@ from cifar_export.targets.known_targets import TARGETS, Key
 from cifar_runtime.errors import (
     ArtefactError,
     CifarEdgeError,
+    GateError,
     InputError,
     MissingDependencyError,
 )
@@ -62,6 +63,7 @@ from cifar_runtime.interruption import checked_between
 Progress = Callable[[str], None]
 
 _PARTIAL: Mapping[type[CifarEdgeError], type[PartialExportError]] = {
+    GateError: ExportGateError,
     InputError: ExportInputError,
     MissingDependencyError: ExportDependencyError,
 }

@@ -12,7 +12,13 @@ from cifar_export import deliver, pipeline
 from cifar_export.commands import export
 from cifar_export.result import ExportFailure, ExportResult
 from cifar_runtime.documents import to_document
-from cifar_runtime.errors import ArtefactError, CifarEdgeError, InputError, MissingDependencyError
+from cifar_runtime.errors import (
+    ArtefactError,
+    CifarEdgeError,
+    GateError,
+    InputError,
+    MissingDependencyError,
+)
 
 GATE = Gate(name="agreement", value=0.9, limit=0.97, passed=False, passing_limit=0.9)
 
@@ -57,7 +63,7 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports end as ``OUTCOMES`` says, without a checkpoint."""
 
     def open_source(_recipe: Any, _progress: Any) -> Any:
-        return SimpleNamespace(checkpoint=None, pictures=None)
+        return SimpleNamespace(checkpoint=None, pictures=None, split=None, reference=None)
 
     monkeypatch.setattr(pipeline, "open_source", open_source)
     monkeypatch.setattr(pipeline, "ready_models", lambda *_: dict.fromkeys(OUTCOMES))
@@ -135,6 +141,15 @@ def test_json_of_a_failed_export_holds_results_gates_and_the_error(
             (
                 3,
                 "out/net-int8.tflite was published, but net-int8-c was not written: npm: is offline. Connect it.",
+            ),
+        ),
+        (
+            GateError("the firmware decides otherwise.", hint="Report it."),
+            "int8",
+            (
+                5,
+                "out/net-int8.tflite was published, but net-int8-c was not written: the firmware decides otherwise. "
+                "Report it.",
             ),
         ),
         (

@@ -250,7 +250,7 @@ def test_a_dry_run_names_the_images_of_confidence_and_robustness(
         ("--quantise none", "--quantise (did you mean --quantize?)"),
         (
             "-o d --format tfite",
-            "'tfite' is not one of tflite, onnx, c, tflm, web (did you mean tflite?)",
+            "'tfite' is not one of tflite, onnx, c, tflm, vela, web (did you mean tflite?)",
         ),
         (
             "-o d --quantize none,int4",
