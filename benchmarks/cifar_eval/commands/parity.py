@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 from cifar_data.split_names import BenchSplit
 from cifar_eval.parity.limits import Limits
 from cifar_eval.parity.recipe import ParityRecipe
+from cifar_runtime.commands.config_file import add_config_option, parse_with_config
 from cifar_runtime.commands.options import (
     add_contract_option,
     add_document_option,
@@ -87,7 +88,7 @@ def parse(argv: Sequence[str]) -> Invocation:
     Raises:
         UsageError: it makes no sense.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parse_with_config(_parser(), argv)
     for option, target, suffix in (
         ("--json", arguments.json, ".json"),
         ("--save-outputs", arguments.save_outputs, ".npz"),
@@ -339,5 +340,6 @@ def _add_results(parser: Parser) -> None:
         help="write all scores and labels, to be judged again by --from-outputs",
     )
     add_document_option(parser, "--json", "the report as JSON")
+    add_config_option(parser)
     add_quiet_option(parser)
     add_verbose_option(parser, "the error by layer for every candidate")

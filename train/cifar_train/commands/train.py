@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from cifar_runtime.commands.config_file import add_config_option, parse_with_config
 from cifar_runtime.commands.options import (
     DEFAULT_SIZE,
     add_quiet_option,
@@ -188,9 +189,10 @@ def parse(argv: Sequence[str]) -> CommandLine:
         "--licence", metavar="SPDX", help="of the trained weights, such as Apache-2.0, for the card"
     )
     add("--json", action="store_true", help="print the card as one JSON document")
+    add_config_option(parser)
     add_quiet_option(parser)
     add_verbose_option(parser)
-    given = parser.parse_args(argv)
+    given = parse_with_config(parser, argv)
     _check_options(parser, given)
     return _command_line(given)
 
