@@ -37,12 +37,12 @@ from cifar_bench.results.roofline import Roofline
 from cifar_bench.results.timings import ColdStart
 from cifar_data.split import Split
 from cifar_eval.detailed_accuracy import measure_detailed_accuracy
-from cifar_eval.environment import read_environment
 from cifar_eval.flips import flips_from_probabilities
 from cifar_eval.models.exported import check_fits, distinct_names
 from cifar_eval.parity.counts import parity_from_scores
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.documents import from_document
+from cifar_runtime.environment import read_environment
 
 Progress = Callable[[str], None]
 

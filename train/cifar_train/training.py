@@ -18,7 +18,7 @@ from cifar_runtime.documents import to_document
 from cifar_runtime.errors import InputError, UsageError, not_one_of
 from cifar_runtime.files import replace_atomically, write_atomically
 from cifar_runtime.interruption import check_interrupted
-from cifar_train.engine.backend import has_gpu, resolve_precision, select_backend
+from cifar_train.engine.backend import check_backend, has_gpu, resolve_precision, select_backend
 from cifar_train.engine.parallel import worker_folder
 from cifar_train.fit import (
     SilentWatcher,
@@ -117,6 +117,7 @@ def train(
             "a final run on images of your own has no test split to be judged on.",
             hint="Give test=SPLIT, or leave final out.",
         )
+    check_backend(recipe.backend)
     check_installed()
     teacher_path = _teacher_path(recipe, options)
     recipe = _recipe_with_teacher(recipe, teacher_path)

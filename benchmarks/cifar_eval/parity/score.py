@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from cifar_data.image_folder import class_names, read_image_folder
 from cifar_data.load import load_split
 from cifar_data.split import Split
-from cifar_eval.environment import read_environment
 from cifar_eval.models.checkpoint_mapping import checkpoint_mapping, refuse_unused_contract
 from cifar_eval.models.exported import ExportedModel, check_fits, distinct_names
 from cifar_eval.models.keras import CheckpointModel
@@ -18,6 +17,7 @@ from cifar_eval.models.protocols import BenchmarkModel, is_checkpoint
 from cifar_eval.parity.outputs import Outputs, ScoredModel
 from cifar_eval.parity.recipe import ParityRecipe
 from cifar_runtime.contract import InputContract, ScoreKind, pixel_contract
+from cifar_runtime.environment import read_environment
 
 Progress = Callable[[str], None]
 

@@ -320,7 +320,7 @@ def _train_on_pictures(asked: CommandLine, given: PictureOptions) -> "tuple[Trai
 
     from cifar_data.pictures.load import load_pictures, picture_contract
     from cifar_data.pictures.report import check_trainable, report_document, report_lines
-    from cifar_train.engine.backend import select_backend
+    from cifar_train.engine.backend import check_backend, select_backend
     from cifar_train.pictures import (
         fine_tuning_recipe,
         network_line,
@@ -329,6 +329,7 @@ def _train_on_pictures(asked: CommandLine, given: PictureOptions) -> "tuple[Trai
     )
     from cifar_train.run.class_report import plain_sentence
 
+    check_backend(asked.recipe.backend)
     line = ProgressLine("decoding", quiet=asked.quiet)
     try:
         pictures = load_pictures(
