@@ -21,7 +21,8 @@ from cifar_runtime.commands.options import (
     add_threads_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr, share
+from cifar_runtime.commands.parser import Parser, execute, share
+from cifar_runtime.commands.progress import progress_line
 from cifar_runtime.commands.result_file import (
     STDOUT,
     check_result_file,
@@ -127,9 +128,7 @@ def _run(invocation: Invocation) -> int:
         report = report_from_outputs(read_outputs(invocation.source), invocation.limits)
     else:
         opened = open_models(invocation.source)
-        outputs = score_models(
-            opened, progress=None if invocation.quiet else sentences_to_stderr(_PROGRAM)
-        )
+        outputs = score_models(opened, progress=progress_line(_PROGRAM, quiet=invocation.quiet))
         if invocation.save_outputs is not None:
             write_result_file(invocation.save_outputs, outputs.to_bytes())
         report = report_from_outputs(outputs, invocation.limits)

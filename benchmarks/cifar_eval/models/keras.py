@@ -31,8 +31,8 @@ from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import clause, reason_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
-_BATCH_SIZE = 250
 _NO_OBJECTS: Mapping[str, Any] = MappingProxyType({})
+BATCH_SIZE = 250
 _MAX_SEARCHED = 100_000
 
 
@@ -156,8 +156,8 @@ def scores_in_batches(
         mapping: what the model takes for a pixel.
     """
     batches = [
-        model.predict_on_batch(mapping.inputs(images[start : start + _BATCH_SIZE]))
-        for start in range(0, len(images), _BATCH_SIZE)
+        model.predict_on_batch(mapping.inputs(images[start : start + BATCH_SIZE]))
+        for start in range(0, len(images), BATCH_SIZE)
     ]
     return np.concatenate(batches).astype(np.float32, copy=False)
 

@@ -57,6 +57,7 @@ from cifar_runtime.commands.parser import (
     sentences_to_stderr,
     share,
 )
+from cifar_runtime.commands.progress import progress_line
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_document
 from cifar_runtime.contract import Resize, ResizeFilter, ScoreKind
 from cifar_runtime.errors import CifarEdgeError, UsageError
@@ -263,7 +264,7 @@ def _run(argv: Sequence[str]) -> int:
         from cifar_runtime.signature import check_key
 
         check_key(options.sign)
-    progress = None if options.quiet else sentences_to_stderr(PROGRAM)
+    progress = progress_line(PROGRAM, quiet=options.quiet)
     if options.dry_run:
         from cifar_export.planning import plan
 

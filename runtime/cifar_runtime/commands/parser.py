@@ -297,7 +297,9 @@ def sentences_to_stderr(program: str) -> Callable[[str], None]:
     def write(sentence: str) -> None:
         from cifar_runtime.plain_text import printable
 
-        sys.stderr.write(f"{program}: {printable(sentence)}\n")
+        # On a terminal an open progress bar may stand on this line.
+        start = "\r\x1b[K" if sys.stderr.isatty() else ""
+        sys.stderr.write(f"{start}{program}: {printable(sentence)}\n")
 
     return write
 
