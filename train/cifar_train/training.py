@@ -32,11 +32,11 @@ from cifar_train.fit import (
 from cifar_train.recipe import Distillation, RunOptions, TrainRecipe
 from cifar_train.recipes import RECIPES
 from cifar_train.run.class_report import class_report
+from cifar_train.run.curves import Curves
 from cifar_train.run.evaluate import (
     Evaluation,
     check_installed,
     evaluate,
-    write_curves,
     write_evaluation,
 )
 from cifar_train.run.events import EventFile
@@ -148,7 +148,7 @@ def _write_run(
     check_interrupted()
     for evaluation in evaluations:
         write_evaluation(folder, evaluation)
-    write_curves(folder, state.epochs)
+    Curves(folder).update(state)
     model_path = folder / "model.keras"
     replace_atomically(model_path, model.save)
     card = {**_card(state, data, evaluations, model_path), **further}
@@ -198,26 +198,30 @@ def _opened_teacher(recipe: TrainRecipe, path: Path | None, train: Split) -> Tea
 
 @contextlib.contextmanager
 def _recorded(watcher: Watcher, folder: Path, options: RunOptions) -> Iterator[Watcher]:
-    """The watcher, and beside it an event file where one is asked for."""
-    if not options.tensorboard:
-        yield watcher
-        return
-    with contextlib.closing(EventFile(folder)) as events:
-        yield _Recorder(watcher, events)
+    """The watcher, and beside it the run's curves, and an event file where one is asked for."""
+    with contextlib.ExitStack() as stack:
+        events = (
+            stack.enter_context(contextlib.closing(EventFile(folder)))
+            if options.tensorboard
+            else None
+        )
+        yield _Recorder(watcher, Curves(folder), events)
 
 
 class _Recorder:
-    """Passes everything on, and writes epochs to an event file too."""
+    """Passes everything on, and writes epochs to the curves and to an event file."""
 
-    def __init__(self, watcher: Watcher, events: EventFile) -> None:
-        self._events = events
+    def __init__(self, watcher: Watcher, curves: Curves, events: EventFile | None) -> None:
+        self._curves, self._events = curves, events
         self._watcher = watcher
 
     def on_batch(self, epoch: int, seen: int, total: int) -> None:
         self._watcher.on_batch(epoch, seen, total)
 
     def on_epoch(self, epoch: Epoch, state: RunState) -> None:
-        self._events.add(epoch)
+        self._curves.update(state)
+        if self._events is not None:
+            self._events.add(epoch)
         self._watcher.on_epoch(epoch, state)
 
 

@@ -56,6 +56,8 @@ EXAMPLES = """\
   cifar-train --data photos -o runs/mine             # your own pictures, one folder a class
 """
 
+_READABLE = (".csv", ".json", ".png", ".svg")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureOptions:
@@ -378,7 +380,14 @@ def summary(result: "TrainResult", notes: str = "") -> str:
         )
     if notes:
         lines.append(notes)
+    lines.append(f"Beside it: {', '.join(files_beside(result.model_path))}")
     lines.append(
         f"Next: cifar-export {result.model_path} --format tflite --quantize int8 -o {result.model_path.parent}"
     )
     return printable_lines(lines)
+
+
+def files_beside(model_path: Path) -> list[str]:
+    """What a run left in its folder for a reader: no stored weights and no state of training."""
+    names = (path.name for path in model_path.parent.iterdir() if path.suffix in _READABLE)
+    return sorted(name for name in names if name != "state.json")
