@@ -117,7 +117,8 @@ def _measure(
         answers, names = [], _names(models)
         for name, model in zip(names, models, strict=True):
             progress(f"scoring {len(evaluation.labels):,} images with {name}")
-            answers.append(ask_answers(model, len(evaluation.labels)))
+            count = counter_of(progress)
+            answers.append(ask_answers(model, len(evaluation.labels), count=count))
     references = _references(models, sources, recipe)
     further = _further_threads(jobs, recipe, progress)
     cold = _cold_starts(jobs, sources, recipe, picture, progress)

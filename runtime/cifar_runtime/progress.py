@@ -21,8 +21,8 @@ def silent(_done: int, _total: int) -> None:
     """A counter that nobody sees."""
 
 
-def counter_of(progress: Progress | None) -> Counter:
-    """What takes ``(done, total)`` of the step whose sentence ``progress`` took last."""
+def counter_of(progress: object) -> Counter:
+    """What takes ``(done, total)`` of the present step of ``progress``: its ``update``, if it has one."""
     found: Counter = getattr(progress, "update", silent)
     return found
 

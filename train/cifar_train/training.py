@@ -18,6 +18,7 @@ from cifar_runtime.documents import to_document
 from cifar_runtime.errors import InputError, UsageError, not_one_of
 from cifar_runtime.files import replace_atomically, write_atomically
 from cifar_runtime.interruption import check_interrupted
+from cifar_runtime.progress import counter_of
 from cifar_train.engine.backend import check_backend, has_gpu, resolve_precision, select_backend
 from cifar_train.engine.parallel import worker_folder
 from cifar_train.fit import (
@@ -129,7 +130,10 @@ def train(
         teacher = _opened_teacher(recipe, teacher_path, data[0])
         model, state = fit(recipe, data, folder, recorder, resume=options.resume, teacher=teacher)
     judged = [validation, test or load_split("test")] if options.final else [validation]
-    evaluations = tuple(evaluate(predict(model, split.images), split) for split in judged)
+    count = counter_of(watcher)
+    evaluations = tuple(
+        evaluate(predict(model, split.images, count=count), split) for split in judged
+    )
     further: dict[str, Any] = {"licence": options.licence}
     if facts is not None:
         further |= {**facts, "report": {one.split: class_report(one) for one in evaluations}}

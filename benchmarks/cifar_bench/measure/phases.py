@@ -95,9 +95,9 @@ def measure_further_threads(
     return tuple(tuple(times[place] for times in by_count) for place in range(len(jobs)))
 
 
-def ask_answers(model: MeasuredModel, num_images: int) -> Answers:
-    """The model's answers for all images."""
-    scores, probabilities = model.scores(num_images)
+def ask_answers(model: MeasuredModel, num_images: int, *, count: Counter) -> Answers:
+    """The model's answers for all images; ``count`` sees how many it has given."""
+    scores, probabilities = model.scores(num_images, count=count)
     return Answers(scores=scores, probabilities=probabilities)
 
 

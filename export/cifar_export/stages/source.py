@@ -128,11 +128,15 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Sourc
             f"set the ranges of int8, and the other {len(split.labels)} are measured on"
         )
     check_count(recipe, split)
+
+    def scores(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return scored_in_parts(judge.scores, images, progress, size=BATCH_SIZE)
+
     judge = reference_of(
         checkpoint.model, mapping=declared.mapping, output_kind=recipe.source.output_kind
     )
     progress(f"Keras' decisions on {len(split.labels)} images of {split.name}")
-    reference = scored_in_parts(judge.scores, np.asarray(split.images), progress, size=BATCH_SIZE)
+    reference = scores(np.asarray(split.images))
     check_kind(recipe, declared, found=output_contract(reference, None).kind)
     if recipe.confidence is not None or recipe.robustness is not None:
         progress("images for confidence and robustness")
@@ -145,7 +149,7 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Sourc
         labels=labels,
         contract=contract,
         gate=split,
-        reference=judge.scores,
+        reference=scores,
         own=None if pictures is None else pictures.splits["validation"],
     )
     return Source(

@@ -23,6 +23,13 @@ class PrintingWatcher:
             self.line.begin(f"epoch {epoch}/{self._epochs}")
         self.line.update(seen, total)
 
+    def update(self, done: int, total: int) -> None:
+        """Moves the bar of what follows the last epoch: the finished model's evaluation."""
+        if self._epoch != -1:
+            self._epoch = -1
+            self.line.begin("evaluating")
+        self.line.update(done, total)
+
     def on_epoch(self, epoch: "Epoch", state: "RunState") -> None:
         """Prints one line an epoch, with the time that is left at this pace."""
         self.has_finished_epoch = True
