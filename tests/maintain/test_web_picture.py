@@ -1,4 +1,4 @@
-"""The command that takes the web page's pictures says what it lacks; that the page answers is shown in tests/export/web."""
+"""The command that takes the web page's pictures says what it lacks; tests/export/web drives the page itself."""
 
 from pathlib import Path
 
