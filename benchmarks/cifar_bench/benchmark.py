@@ -5,7 +5,7 @@ Every model is opened in a worker process of its own, and all take turns; here n
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,14 +37,13 @@ from cifar_bench.results.roofline import Roofline
 from cifar_bench.results.timings import ColdStart
 from cifar_data.split import Split
 from cifar_eval.detailed_accuracy import measure_detailed_accuracy
-from cifar_eval.environment import read_environment
 from cifar_eval.flips import flips_from_probabilities
 from cifar_eval.models.exported import check_fits, distinct_names
 from cifar_eval.parity.counts import parity_from_scores
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.documents import from_document
-
-Progress = Callable[[str], None]
+from cifar_runtime.environment import read_environment
+from cifar_runtime.progress import Progress, counter_of
 
 _clock = time.perf_counter_ns
 
@@ -106,7 +105,7 @@ def _measure(
         for model in models:
             check_fits(model, labels=evaluation.label_names, images=evaluation.images)
         progress(f"timing {recipe.effort.runs:,} inferences or more of each of {_counted(models)}")
-        times = measure_times(models, recipe, clock=_clock)
+        times = measure_times(models, recipe, clock=_clock, count=counter_of(progress))
         if recipe.profile and any(model.runtime == "litert" for model in models):
             progress("LiteRT's Python interface offers no times per operator")
         extras = [
@@ -118,7 +117,8 @@ def _measure(
         answers, names = [], _names(models)
         for name, model in zip(names, models, strict=True):
             progress(f"scoring {len(evaluation.labels):,} images with {name}")
-            answers.append(ask_answers(model, len(evaluation.labels)))
+            count = counter_of(progress)
+            answers.append(ask_answers(model, len(evaluation.labels), count=count))
     references = _references(models, sources, recipe)
     further = _further_threads(jobs, recipe, progress)
     cold = _cold_starts(jobs, sources, recipe, picture, progress)
@@ -209,7 +209,7 @@ def _further_threads(
 ) -> tuple[tuple[Times, ...], ...]:
     if recipe.threads[1:]:
         progress(f"timing with {', '.join(map(str, recipe.threads[1:]))} threads")
-    return measure_further_threads(jobs, recipe, clock=_clock)
+    return measure_further_threads(jobs, recipe, clock=_clock, count=counter_of(progress))
 
 
 def _cold_starts(
@@ -221,7 +221,12 @@ def _cold_starts(
     progress(f"starting cifar-classify {starts} times with each of {_counted(models)}")
     pinned_cpus = pinning(recipe.threads[0])
     taken = measure_cold_starts(
-        list(models.values()), picture, starts=starts, pinned_cpus=pinned_cpus, clock=_clock
+        list(models.values()),
+        picture,
+        starts=starts,
+        pinned_cpus=pinned_cpus,
+        clock=_clock,
+        count=counter_of(progress),
     )
     return dict(zip(models, taken, strict=True))
 

@@ -59,8 +59,7 @@ from cifar_runtime.errors import (
 )
 from cifar_runtime.install_hints import install_hint
 from cifar_runtime.interruption import checked_between
-
-Progress = Callable[[str], None]
+from cifar_runtime.progress import Progress
 
 _PARTIAL: Mapping[type[CifarEdgeError], type[PartialExportError]] = {
     GateError: ExportGateError,
@@ -268,7 +267,7 @@ def _judged(
             progress(f"{key[0]} {key[1]} misses its gate with {ways[0]} activations, trying {way}")
         one = replace(request, recipe=replace(request.recipe, onnx_activations=way))
         staged = stage(one, key, ready, folder)
-        verification = verified(one, staged)
+        verification = verified(one, staged, progress)
         if _passed(verification):
             break
     if request.recipe.repairs(key) and _missed(verification):

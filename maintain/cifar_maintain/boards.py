@@ -202,7 +202,7 @@ def measure(models: Sequence[Path], *, progress: Callable[[str], None]) -> dict[
     Raises:
         CifarEdgeError: as :func:`boot_model` raises.
     """
-    from cifar_eval.environment import read_environment
+    from cifar_runtime.environment import read_environment
 
     versions = {name: _version_line(_tool(name)) for name in _TOOLS}
     booted = [boot_model(model, progress=progress) for model in models]

@@ -1,6 +1,12 @@
 """Draws a report's int8 .tflite files beside MLPerf Tiny's references, as Markdown. Pure: a report in, text out."""
 
-from cifar_bench.figures.published import MLPERF_TINY, TEST_IMAGES, PublishedModel, not_measured
+from cifar_bench.figures.published import (
+    MLPERF_TINY,
+    TEST_IMAGES,
+    PublishedModel,
+    not_measured,
+    reference_of,
+)
 from cifar_bench.results.model import ModelReport
 from cifar_bench.results.report import Report
 from cifar_eval.accuracy import Accuracy
@@ -55,9 +61,10 @@ def int8_tflite_models(report: Report) -> list[ModelReport]:
 
 def short_name(model: ModelReport) -> str:
     """An int8 .tflite file as a reader knows it: ours by its network, a reference by MLPerf Tiny's word."""
-    known = {reference.sha256: reference.name for reference in MLPERF_TINY if reference.sha256}
-    reference = known.get(model.model_file.sha256)
-    return reference_name(reference) if reference else model.model_file.file.removesuffix(_SUFFIX)
+    reference = reference_of(model.model_file)
+    return (
+        reference_name(reference.name) if reference else model.model_file.file.removesuffix(_SUFFIX)
+    )
 
 
 def _row(model: ModelReport, known_as: str | None, unit: int) -> list[str]:

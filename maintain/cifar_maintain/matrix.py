@@ -60,8 +60,8 @@ def export_matrix(
         CifarEdgeError: an export could not be made at all, or an artefact is in the way of one; a failed gate is
             in the report.
     """
-    from cifar_eval.environment import read_environment
     from cifar_maintain.matrix_report import MatrixReport
+    from cifar_runtime.environment import read_environment
 
     documents: list[tuple[str, dict[str, Any]]] = []
     for part in _parts(recipe, qat):

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cifar_eval.environment import Environment
 from cifar_eval.formatting import counted, percent
 from cifar_eval.models.protocols import ModelFile
 from cifar_eval.parity.counts import Parity
 from cifar_eval.parity.gate import Gate, judge
 from cifar_eval.parity.limits import Limits
 from cifar_runtime.documents import INLINED, from_document, to_document
+from cifar_runtime.environment import Environment
 from cifar_runtime.errors import InputError, json_error_reason
 from cifar_runtime.formats.known_formats import ModelFormat
 

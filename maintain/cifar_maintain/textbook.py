@@ -180,8 +180,8 @@ def _exported(checkpoint: Path, images: "Split", split: EvalSplit) -> Way:
 
 
 def _document(checkpoint: Path, images: "Split", ways: Sequence[Way]) -> dict[str, Any]:
-    from cifar_eval.environment import read_environment
     from cifar_runtime.documents import to_document
+    from cifar_runtime.environment import read_environment
 
     labels, reference = np.asarray(images.labels), ways[0].decisions
     return {

@@ -231,7 +231,7 @@ def default_model(runtime: RuntimeChoice = "auto") -> Path:
     first, *others = KNOWN_FORMATS.values()
     raise MissingDependencyError(
         f"no interpreter is installed, expected {' or '.join(known.title for known in (first, *others))}.",
-        hint=f"{first.pip} (or, where it has no wheel, {' or '.join(other.pip for other in others)})",
+        hint=f"Run: {first.pip} (or, where it has no wheel, {' or '.join(other.pip for other in others)})",
     )
 
 

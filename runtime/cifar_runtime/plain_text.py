@@ -38,6 +38,12 @@ def shortened(text: str, max_length: int = MAX_REASON_LENGTH) -> str:
     return line if whole else f"{line[: max_length - 3]}..."
 
 
+def clause(text: str) -> str:
+    """The text, :func:`shortened`, without its full stop: a part of a sentence."""
+    line = shortened(text)
+    return line if line.endswith("...") else line.rstrip(".")
+
+
 def reason_of(error: BaseException) -> str:
-    """What an exception says, :func:`shortened`; its class where it says nothing."""
-    return shortened(str(error)) or type(error).__name__
+    """What an exception says, as a :func:`clause`; its class where it says nothing."""
+    return clause(str(error)) or type(error).__name__

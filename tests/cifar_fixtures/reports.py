@@ -23,10 +23,10 @@ from cifar_bench.results.timings import ColdStart, Preprocessing, Startup, Throu
 from cifar_data.cifar10.splits import LABELS
 from cifar_data.split import Split
 from cifar_eval.detailed_accuracy import measure_detailed_accuracy
-from cifar_eval.environment import Environment
 from cifar_eval.flips import flips_from_probabilities
 from cifar_eval.models.protocols import BenchmarkFormat, ModelFile
 from cifar_eval.parity.counts import parity_from_scores
+from cifar_runtime.environment import Environment
 from cifar_runtime.formats.embedded_card import sealed
 
 

@@ -50,7 +50,7 @@ def test_the_table_has_accuracy_agreement_and_what_went_wrong() -> None:
     }
     rows = [
         row("plain one"),
-        row("odd one", ours=mixed, plain={key: {"error": "x"} for key in mixed}),
+        row("odd one", ours=mixed, plain={kind: {"error": "x"} for kind in mixed}),
     ]
     assert battery.battery_table(json.dumps({"rows": rows})) == (
         "| kind | Keras | int8 TFLite | plain | int8 ONNX | plain |\n"

@@ -297,7 +297,7 @@ def test_without_an_interpreter_the_message_is_the_pip_line(
     with pytest.raises(MissingDependencyError) as caught:
         Classifier()
     assert caught.value.exit_code == 6
-    assert caught.value.hint.startswith("pip install ai-edge-litert")
+    assert caught.value.hint.startswith("Run: pip install ai-edge-litert")
 
 
 def test_an_unknown_runtime_is_refused() -> None:

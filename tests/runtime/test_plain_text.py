@@ -42,3 +42,12 @@ def test_a_line_of_many_cannot_begin_another() -> None:
         printable_lines(["cat\nforged  100 %", "dog\x1b[A"]) == "cat\\nforged  100 %\ndog\\x1b[A\n"
     )
     assert printable_lines([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("No such layer.", "No such layer"), ("it ended...", "it ended..."), ("", "ValueError")],
+)
+def test_a_reason_ends_no_sentence_twice(said: str, expected: str) -> None:
+    """What follows it is the full stop of our own sentence."""
+    assert reason_of(ValueError(said)) == expected

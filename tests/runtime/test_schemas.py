@@ -50,7 +50,8 @@ def test_the_schemas_are_schemas(name: str) -> None:
 
 def test_there_is_one_for_every_document_of_the_runtime() -> None:
     assert set(SCHEMAS) == {
-        f"{name}.schema.json" for name in ("artefact", "certificate", "classify", "error", "info")
+        f"{name}.schema.json"
+        for name in ("artefact", "certificate", "classify", "doctor", "error", "info")
     }
 
 
@@ -167,3 +168,8 @@ def test_what_info_prints_of_a_foreign_model_fits(
     contract.write_text(json.dumps({"input": stated, "labels": ["r", "g", "b"]}))
     assert info([str(path), "--contract", str(contract), "--json"]) == 0
     validator("info").validate(json.loads(capsys.readouterr().out))
+
+
+def test_what_the_doctor_says_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert info(["--doctor", "--json"]) == 0
+    validator("doctor").validate(json.loads(capsys.readouterr().out))

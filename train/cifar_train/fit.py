@@ -18,6 +18,7 @@ from cifar_data.split import Split
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import CifarEdgeError, InputError, UsageError
 from cifar_runtime.interruption import check_interrupted
+from cifar_runtime.progress import Counter, silent
 from cifar_train.engine.backend import make_deterministic, resolve_precision, select_backend
 from cifar_train.engine.optimizers import optimizer_from_recipe, take_average
 from cifar_train.engine.parallel import Parallel, check_shares, open_parallel, prepare_for_workers
@@ -315,9 +316,14 @@ def _inference_model(model: Any, recipe: TrainRecipe, train: Split) -> Any:
     return plain
 
 
-def predict(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def predict(
+    model: Any, images: NDArray[np.uint8], *, count: Counter = silent
+) -> NDArray[np.float32]:
     """The model's scores, float32, shape (n, num_classes), for uint8 images, shape (n, height, width, 3)."""
     # Not model.predict, which would go through the data set that parallel.py's _keras_data explains.
-    starts = range(0, len(images), EVALUATION_BATCH_SIZE)
-    parts = [images[start : start + EVALUATION_BATCH_SIZE].astype(np.float32) for start in starts]
-    return np.concatenate([np.asarray(model.predict_on_batch(part)) for part in parts])
+    parts = []
+    for start in range(0, len(images), EVALUATION_BATCH_SIZE):
+        part = images[start : start + EVALUATION_BATCH_SIZE].astype(np.float32)
+        parts.append(np.asarray(model.predict_on_batch(part)))
+        count(start + len(part), len(images))
+    return np.concatenate(parts)

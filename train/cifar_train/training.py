@@ -18,7 +18,8 @@ from cifar_runtime.documents import to_document
 from cifar_runtime.errors import InputError, UsageError, not_one_of
 from cifar_runtime.files import replace_atomically, write_atomically
 from cifar_runtime.interruption import check_interrupted
-from cifar_train.engine.backend import has_gpu, resolve_precision, select_backend
+from cifar_runtime.progress import counter_of
+from cifar_train.engine.backend import check_backend, has_gpu, resolve_precision, select_backend
 from cifar_train.engine.parallel import worker_folder
 from cifar_train.fit import (
     SilentWatcher,
@@ -32,11 +33,11 @@ from cifar_train.fit import (
 from cifar_train.recipe import Distillation, RunOptions, TrainRecipe
 from cifar_train.recipes import RECIPES
 from cifar_train.run.class_report import class_report
+from cifar_train.run.curves import Curves
 from cifar_train.run.evaluate import (
     Evaluation,
     check_installed,
     evaluate,
-    write_curves,
     write_evaluation,
 )
 from cifar_train.run.events import EventFile
@@ -117,6 +118,7 @@ def train(
             "a final run on images of your own has no test split to be judged on.",
             hint="Give test=SPLIT, or leave final out.",
         )
+    check_backend(recipe.backend)
     check_installed()
     teacher_path = _teacher_path(recipe, options)
     recipe = _recipe_with_teacher(recipe, teacher_path)
@@ -128,7 +130,10 @@ def train(
         teacher = _opened_teacher(recipe, teacher_path, data[0])
         model, state = fit(recipe, data, folder, recorder, resume=options.resume, teacher=teacher)
     judged = [validation, test or load_split("test")] if options.final else [validation]
-    evaluations = tuple(evaluate(predict(model, split.images), split) for split in judged)
+    count = counter_of(watcher)
+    evaluations = tuple(
+        evaluate(predict(model, split.images, count=count), split) for split in judged
+    )
     further: dict[str, Any] = {"licence": options.licence}
     if facts is not None:
         further |= {**facts, "report": {one.split: class_report(one) for one in evaluations}}
@@ -147,7 +152,7 @@ def _write_run(
     check_interrupted()
     for evaluation in evaluations:
         write_evaluation(folder, evaluation)
-    write_curves(folder, state.epochs)
+    Curves(folder).update(state)
     model_path = folder / "model.keras"
     replace_atomically(model_path, model.save)
     card = {**_card(state, data, evaluations, model_path), **further}
@@ -197,26 +202,30 @@ def _opened_teacher(recipe: TrainRecipe, path: Path | None, train: Split) -> Tea
 
 @contextlib.contextmanager
 def _recorded(watcher: Watcher, folder: Path, options: RunOptions) -> Iterator[Watcher]:
-    """The watcher, and beside it an event file where one is asked for."""
-    if not options.tensorboard:
-        yield watcher
-        return
-    with contextlib.closing(EventFile(folder)) as events:
-        yield _Recorder(watcher, events)
+    """The watcher, and beside it the run's curves, and an event file where one is asked for."""
+    with contextlib.ExitStack() as stack:
+        events = (
+            stack.enter_context(contextlib.closing(EventFile(folder)))
+            if options.tensorboard
+            else None
+        )
+        yield _Recorder(watcher, Curves(folder), events)
 
 
 class _Recorder:
-    """Passes everything on, and writes epochs to an event file too."""
+    """Passes everything on, and writes epochs to the curves and to an event file."""
 
-    def __init__(self, watcher: Watcher, events: EventFile) -> None:
-        self._events = events
+    def __init__(self, watcher: Watcher, curves: Curves, events: EventFile | None) -> None:
+        self._curves, self._events = curves, events
         self._watcher = watcher
 
     def on_batch(self, epoch: int, seen: int, total: int) -> None:
         self._watcher.on_batch(epoch, seen, total)
 
     def on_epoch(self, epoch: Epoch, state: RunState) -> None:
-        self._events.add(epoch)
+        self._curves.update(state)
+        if self._events is not None:
+            self._events.add(epoch)
         self._watcher.on_epoch(epoch, state)
 
 

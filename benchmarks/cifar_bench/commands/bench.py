@@ -38,10 +38,10 @@ from cifar_runtime.commands.parser import (
     Parser,
     execute,
     positive_int,
-    sentences_to_stderr,
     thread_count,
     whole_number,
 )
+from cifar_runtime.commands.progress import progress_line
 from cifar_runtime.commands.result_file import STDOUT, write_result_file
 from cifar_runtime.errors import GateError, UsageError
 from cifar_runtime.formats.known_formats import ModelFormat
@@ -185,7 +185,7 @@ def _run(invocation: Invocation) -> int:
 
 def _measured(invocation: Invocation) -> "Report":
     recipe, command = invocation.recipe, invocation.command
-    progress = None if invocation.quiet else sentences_to_stderr(_PROGRAM)
+    progress = progress_line(_PROGRAM, quiet=invocation.quiet)
     if invocation.target is not None:
         from cifar_bench.remote.host import bench_on
 

@@ -1,9 +1,11 @@
-"""The figure of accuracy against multiply-accumulates, one mark a file, and published references. Pure."""
+"""The figure of accuracy against multiply-accumulates, one mark a network, and published references. Pure."""
+
+from dataclasses import replace
 
 from cifar_bench.figures.figure import Figure
 from cifar_bench.figures.marks import (
     measured_mark,
-    one_entry_a_file,
+    one_entry_a_network,
     published_beside,
     published_mark,
 )
@@ -18,15 +20,17 @@ _AXIS = CostAxis(
 
 
 def _draw(report: Report, *, width: float) -> str | None:
-    marks = [
-        measured_mark(model, model.model_file.file, float(model.cost.macs))
-        for model in one_entry_a_file(report)
+    marks = {
+        name: measured_mark(model, name, float(model.cost.macs))
+        for name, model in one_entry_a_network(report).items()
         if model.cost.macs
-    ]
+    }
     if not marks:
         return None
-    marks += [published_mark(one, float(one.macs)) for one in published_beside(report)]
-    return pareto_figure(marks, _AXIS, width=width)
+    for one in published_beside(report):
+        name = one.name.partition(" ")[0]
+        marks.setdefault(name, replace(published_mark(one, float(one.macs)), name=name))
+    return pareto_figure(list(marks.values()), _AXIS, width=width)
 
 
 FIGURE = Figure(

@@ -98,7 +98,8 @@ def _memory(bar: Bar, scale: Scale, *, top: float) -> list[str]:
     if bar.memory_share is None:
         return []
     filled = (max(1.0, scale(bar.memory_share) - scale.start), _MEMORY_HEIGHT)
-    return [rectangle((scale.start, top + 2), filled, f"area {bar.kind}")]
+    drawn = rectangle((scale.start, top + 2), filled, f"area {bar.kind}")
+    return [titled(drawn, f"{bar.name}: memory {100 * bar.memory_share:.1f} %")]
 
 
 def _described(bar: Bar) -> str:

@@ -95,7 +95,8 @@ def _row(spread: Spread, ratios: NDArray[np.float64], scale: Scale, *, base: flo
     for rank, style in ((50, "median"), (90, "quantile"), (99, "quantile")):
         at = float(np.percentile(ratios, rank, method="inverted_cdf"))
         if at <= scale.high:
-            parts.append(line((scale(at), base - 14), (scale(at), base + 3), style))
+            drawn = line((scale(at), base - 14), (scale(at), base + 3), style)
+            parts.append(titled(drawn, f"{spread.name}: p{rank}, {_above_median(at)}"))
     return parts
 
 

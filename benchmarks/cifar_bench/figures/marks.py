@@ -1,12 +1,16 @@
 """A report's models, and the published ones beside them, as marks of an accuracy plot. Pure."""
 
+import re
+
 from cifar_bench.figures.pareto import Mark
-from cifar_bench.figures.published import PublishedModel, not_measured
+from cifar_bench.figures.published import PublishedModel, not_measured, reference_of
 from cifar_bench.results.model import ModelReport
 from cifar_bench.results.report import Report
 from cifar_data.cifar10.splits import LABELS
 from cifar_eval.formatting import microseconds, percent
 from cifar_eval.models.protocols import ModelFile
+
+_PRECISION = re.compile(r"-(float32|fp16|dynamic|int8|int16x8)(-\w+-io)?$")
 
 
 def published_beside(report: Report) -> tuple[PublishedModel, ...]:
@@ -26,6 +30,28 @@ def one_entry_a_file(report: Report) -> list[ModelReport]:
     for model in report.models:
         files.setdefault(model.model_file, model)
     return list(files.values())
+
+
+def one_entry_a_network(report: Report) -> dict[str, ModelReport]:
+    """One entry of each network by its name, an exported one where there is one: its files share what it computes."""
+    networks: dict[str, ModelReport] = {}
+    for model in sorted(report.models, key=lambda one: one.model_file.format == "keras"):
+        networks.setdefault(network_name(model), model)
+    return networks
+
+
+def network_name(model: ModelReport) -> str:
+    """The network of a file: a reference's by MLPerf Tiny's word, ours by the file's name without its precision."""
+    reference = reference_of(model.model_file)
+    if reference is not None:
+        return reference.name.partition(" ")[0]
+    return _PRECISION.sub("", model.model_file.file.rpartition(".")[0])
+
+
+def known_name(model: ModelReport) -> str:
+    """The entry's name; of MLPerf Tiny's references, which nobody knows by their files, theirs."""
+    reference = reference_of(model.model_file)
+    return model.name if reference is None else reference.name
 
 
 def measured_mark(model: ModelReport, name: str, cost: float) -> Mark:

@@ -67,6 +67,11 @@ MLPERF_TINY = (
 )
 
 
+def reference_of(file: _FileFacts) -> PublishedModel | None:
+    """The reference that a file is, by its digest; None for another file."""
+    return next((model for model in MLPERF_TINY if model.sha256 == file.sha256), None)
+
+
 def not_measured(files: Sequence[_FileFacts]) -> tuple[PublishedModel, ...]:
     """The reference models whose file is not among these, by digest, or by size where none is known."""
     digests = {file.sha256 for file in files}

@@ -5,8 +5,10 @@ a page includes that file once, and :func:`standalone` puts it into a single pic
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from importlib import resources
 
@@ -95,7 +97,41 @@ def standalone(markup: str) -> str:
     # After title and desc, which have to come first.
     detail, drawn = rest.split("</desc>", 1)
     style = element("style", {}, figure_style())
-    return f"{start}>{detail}</desc>{style}{background}{drawn}\n"
+    plain = _with_plain_colours(f"{background}{drawn}")
+    return f'{start} fill="{_light_palette()["ink"]}">{detail}</desc>{style}{plain}\n'
+
+
+def _with_plain_colours(markup: str) -> str:
+    """The markup with the light colours as attributes too, for viewers without CSS variables; CSS overrides them."""
+    return re.sub(r'class="([^"]+)"', lambda found: f"{found[0]}{_plain_colours(found[1])}", markup)
+
+
+@cache
+def _plain_colours(classes: str) -> str:
+    """`` fill="#..."`` and the like, for an element of these classes."""
+    names, palette = classes.split(), _light_palette()
+    kinds = re.findall(r"^\.figure \.(\w+) \{ --kind: var\(--(\w+)\)", figure_style(), re.M)
+    for kind, colour in kinds:
+        if kind in names:
+            palette["kind"] = palette[colour]
+    found: dict[str, str] = {}
+    for selectors, body in re.findall(r"^(\.figure .*?) \{ (.*) \}$", figure_style(), re.M):
+        wanted = (selector.split(".")[2:] for selector in selectors.split(", "))
+        if any(parts and set(parts) <= set(names) for parts in wanted):
+            colours = re.findall(r"(fill|stroke): var\(--(\w+)\)", body)
+            found |= {name: palette[colour] for name, colour in colours if colour in palette}
+            found |= {"fill": "none"} if "fill: none" in body else {}
+    return "".join(f' {name}="{colour}"' for name, colour in found.items())
+
+
+@cache
+def _light_colours() -> tuple[tuple[str, str], ...]:
+    return tuple(re.findall(r"--(\w+): (#\w+)", figure_style().partition("@media")[0]))
+
+
+def _light_palette() -> dict[str, str]:
+    """The colours of a light page by their names in ``figures.css``."""
+    return dict(_light_colours())
 
 
 def figure_style() -> str:

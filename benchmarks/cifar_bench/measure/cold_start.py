@@ -9,6 +9,7 @@ from pathlib import Path
 from cifar_bench.results.conditions import Clock
 from cifar_bench.results.timings import ColdStart
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.progress import Counter, silent
 
 _PROGRAM = "from cifar_runtime.commands.classify import main; sys.exit(main())"
 _TIMEOUT_S = 300
@@ -34,6 +35,7 @@ def measure_cold_starts(
     starts: int,
     pinned_cpus: tuple[int, ...] | None,
     clock: Clock,
+    count: Counter = silent,
 ) -> tuple[ColdStart, ...]:
     """The durations of ``starts`` processes of every model, the models in turns.
 
@@ -46,6 +48,7 @@ def measure_cold_starts(
         pinned_cpus: the processors that a process holds itself on before it imports anything of size;
             None for all.
         clock: nanoseconds.
+        count: sees how many starts of all models are done.
 
     Raises:
         ArtefactError: cifar-classify does not end with exit code 0.
@@ -56,6 +59,7 @@ def measure_cold_starts(
             index = (start + turn) % len(models)
             command = _command(models[index], picture, pinned_cpus)
             samples[index].append(_one_start(models[index].path, command, clock))
+            count(start * len(models) + turn + 1, starts * len(models))
     return tuple(ColdStart(samples_ns=tuple(taken)) for taken in samples)
 
 

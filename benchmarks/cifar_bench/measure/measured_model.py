@@ -19,6 +19,7 @@ from cifar_bench.variants import Variant
 from cifar_eval.models.input_mapping import InputMapping
 from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.documents import from_document
+from cifar_runtime.progress import Counter, silent
 
 _SCORED_AT_ONCE = 500
 
@@ -94,7 +95,9 @@ class MeasuredModel:
             )
         )
 
-    def scores(self, num_images: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    def scores(
+        self, num_images: int, *, count: Counter = silent
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Scores, float32, and probabilities, float64, of the images, shape (n, num_classes) each."""
         scores, probabilities = [], []
         for first in range(0, num_images, _SCORED_AT_ONCE):
@@ -103,6 +106,7 @@ class MeasuredModel:
             shape = (end - first, answer["num_classes"])
             scores.append(_array(answer["scores"], np.dtype("<f4"), shape))
             probabilities.append(_array(answer["probabilities"], np.dtype("<f8"), shape))
+            count(end, num_images)
         return np.concatenate(scores), np.concatenate(probabilities)
 
     def preprocess(self, picture: Path, *, calls: int) -> tuple[int, ...]:

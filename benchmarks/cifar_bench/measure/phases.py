@@ -16,6 +16,7 @@ from cifar_bench.results.conditions import Clock
 from cifar_bench.results.cost import Cost, Delegation, OperatorTime
 from cifar_bench.results.latency import Latency
 from cifar_bench.results.timings import Energy, Preprocessing, Throughput
+from cifar_runtime.progress import Counter, silent
 
 _BATCHES_NS = 300_000_000
 _MIN_CALLS, _MAX_CALLS = 5, 50
@@ -62,12 +63,16 @@ class Extras:
 
 
 def measure_times(
-    models: Sequence[MeasuredModel], recipe: BenchRecipe, *, clock: Clock
+    models: Sequence[MeasuredModel],
+    recipe: BenchRecipe,
+    *,
+    clock: Clock,
+    count: Counter = silent,
 ) -> tuple[Times, ...]:
     """Latency in interleaved rounds, then throughput, of every opened model."""
     effort = recipe.effort
     plan = RoundPlan(warmup=effort.warmup, runs=effort.runs, max_seconds=effort.max_seconds)
-    latencies = measure_rounds(models, plan, clock=clock)
+    latencies = measure_rounds(models, plan, clock=clock, count=count)
     throughput: list[list[Throughput]] = [[] for _ in models]
     for batch_size in effort.batch_sizes:
         for taken, model, latency in zip(throughput, models, latencies, strict=True):
@@ -79,20 +84,20 @@ def measure_times(
 
 
 def measure_further_threads(
-    jobs: Sequence[Job], recipe: BenchRecipe, *, clock: Clock
+    jobs: Sequence[Job], recipe: BenchRecipe, *, clock: Clock, count: Counter
 ) -> tuple[tuple[Times, ...], ...]:
     """For every job its times with each thread count but the first, in fresh processes."""
     by_count = []
-    for count in recipe.threads[1:]:
+    for threads in recipe.threads[1:]:
         with ExitStack() as stack:
-            models = [stack.enter_context(MeasuredModel(job, threads=count)) for job in jobs]
-            by_count.append(measure_times(models, recipe, clock=clock))
+            models = [stack.enter_context(MeasuredModel(job, threads=threads)) for job in jobs]
+            by_count.append(measure_times(models, recipe, clock=clock, count=count))
     return tuple(tuple(times[place] for times in by_count) for place in range(len(jobs)))
 
 
-def ask_answers(model: MeasuredModel, num_images: int) -> Answers:
-    """The model's answers for all images."""
-    scores, probabilities = model.scores(num_images)
+def ask_answers(model: MeasuredModel, num_images: int, *, count: Counter) -> Answers:
+    """The model's answers for all images; ``count`` sees how many it has given."""
+    scores, probabilities = model.scores(num_images, count=count)
     return Answers(scores=scores, probabilities=probabilities)
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from cifar_bench.measure.sampling import WarmUp
 from cifar_bench.results.conditions import Clock
 from cifar_bench.results.latency import Latency
+from cifar_runtime.progress import Counter, silent
 
 MIN_ROUNDS = 10
 MAX_ROUNDS = 100
@@ -57,7 +58,7 @@ class RoundPlan:
 
 
 def measure_rounds(
-    models: Sequence[TimedModel], plan: RoundPlan, *, clock: Clock
+    models: Sequence[TimedModel], plan: RoundPlan, *, clock: Clock, count: Counter = silent
 ) -> tuple[Latency, ...]:
     """The latency of every model, taken in interleaved rounds.
 
@@ -69,6 +70,7 @@ def measure_rounds(
         models: warmed up in their order, then measured in turns.
         plan: how much to measure.
         clock: nanoseconds; it only limits how many rounds are added.
+        count: sees how many of the first rounds are done, then how much of the time for further ones; all at the end.
     """
     warmups = [model.warm_up(window=plan.warmup) for model in models]
     samples: list[list[tuple[int, ...]]] = [[] for _ in models]
@@ -77,13 +79,20 @@ def measure_rounds(
     for start, end in itertools.pairwise(edges):
         blocks = [range(start, end)] * len(models)
         _one_round(models, samples, blocks, plan.warmup, kept=end - start)
+        count(len(samples[0]), first_rounds)
     latencies = _latencies(models, samples, warmups, plan)
-    kept, until = edges[1], clock() + int(plan.max_seconds * 1e9)
+    kept, limit_ns, started = edges[1], int(plan.max_seconds * 1e9), clock()
     turn_ns = plan.turn_ns(len(models))
-    while clock() < until and len(samples[0]) < MAX_ROUNDS and not _all_steady(latencies):
+    while (
+        (taken := clock() - started) < limit_ns
+        and len(samples[0]) < MAX_ROUNDS
+        and not _all_steady(latencies)
+    ):
+        count(taken, limit_ns)
         blocks = [_long_block(latency, turn_ns, kept=kept) for latency in latencies]
         _one_round(models, samples, blocks, plan.warmup, kept=kept)
         latencies = _latencies(models, samples, warmups, plan)
+    count(limit_ns, limit_ns)
     return latencies
 
 

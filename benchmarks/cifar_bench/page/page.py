@@ -1,13 +1,14 @@
 """Draws a report as one self-contained HTML page: no network, no script. Pure: a report in, text out."""
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, get_args
 
 from cifar_bench.figures.catalogue import FIGURES
 from cifar_bench.figures.figure import NARROW, WIDE, Section
-from cifar_bench.figures.marks import published_beside
+from cifar_bench.figures.marks import network_name, published_beside
 from cifar_bench.figures.svg import figure_style
 from cifar_bench.page.decisions import confusion_views, flips_views
 from cifar_bench.page.environment_table import environment_table
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import jinja2
 
 _TEMPLATE = "report.html.j2"
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,14 @@ class KeyFigure:
     value: str
     unit: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warnings:
+    """One kind of warning in a sentence without its full stop, and what it is about, if there is a list."""
+
+    summary: str
+    details: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +86,13 @@ def key_figures(report: Report) -> tuple[KeyFigure, ...]:
             title="Most accurate",
             value=percent(accurate.accuracy.value),
             unit="%",
-            detail=accurate.name,
+            detail=_named_with_ties(report, accurate, lambda one: one.accuracy.interval),
         ),
         KeyFigure(
             title="Fastest",
             value=microseconds(fastest.latency.median_ns),
             unit="µs",
-            detail=_faster_than_reference(report, fastest),
+            detail=_faster_than_float32(report, fastest),
         ),
         KeyFigure(
             title="Smallest",
@@ -103,27 +113,69 @@ def key_figures(report: Report) -> tuple[KeyFigure, ...]:
     return tuple(figures)
 
 
-def _faster_than_reference(report: Report, fastest: ModelReport) -> str:
-    reference = next((one for one in report.models if one.name == report.reference), None)
-    if reference is None or reference is fastest:
-        return fastest.name
-    factor = reference.latency.median_ns / max(1, fastest.latency.median_ns)
-    return f"{fastest.name}, {factor:.3g} times as fast as {reference.name}"
+def _named_with_ties(
+    report: Report, best: ModelReport, interval: Callable[[ModelReport], Interval | None]
+) -> str:
+    """The entry, and how many others chance alone may have put behind it: their intervals overlap with its own."""
+    own = interval(best)
+    others = [interval(model) for model in report.models if model is not best]
+    tied = [one for one in others if own and one and one[0] <= own[1] and own[0] <= one[1]]
+    return f"{best.name}, tied with {counted(len(tied), 'other')}" if tied else best.name
+
+
+def _faster_than_float32(report: Report, fastest: ModelReport) -> str:
+    """The entry, and how it compares with its network in float32 in the same runtime; never with a Keras call."""
+    named = _named_with_ties(report, fastest, lambda one: one.latency.median_interval_ns)
+    alike = (
+        model
+        for model in report.models
+        if model is not fastest
+        and model.cost.precision == "float32"
+        and (model.runtime, network_name(model)) == (fastest.runtime, network_name(fastest))
+    )
+    plain = next(alike, None)
+    if plain is None:
+        return named
+    factor = plain.latency.median_ns / max(1, fastest.latency.median_ns)
+    return f"{named}; {factor:.3g} times as fast as {plain.name}"
+
+
+def _by_network(report: Report) -> Report:
+    """The report with the entries of one network together, networks in the order of their first entries."""
+    order = list(dict.fromkeys(map(network_name, report.models)))
+    models = sorted(report.models, key=lambda model: order.index(network_name(model)))
+    return replace(report, models=tuple(models))
+
+
+def _warnings(report: Report) -> list[Warnings]:
+    """What a reader should know before comparing: a count of each kind, and the list behind it."""
+    unsteady, busy = unsteady_medians(report), busy_sentence(report)
+    found = [Warnings(summary=note, details=()) for note in training_notes(_split(report))]
+    if unsteady:
+        are = "medians are" if len(unsteady) > 1 else "median is"
+        summary = f"{len(unsteady)} {are} not known to 2 %: measure longer, or on an idle machine"
+        found.append(Warnings(summary=summary, details=unsteady))
+    if busy:
+        found.append(Warnings(summary="The machine was busy with other work", details=(busy,)))
+    return found
+
+
+def _split(report: Report) -> str:
+    return report.models[0].accuracy.split
 
 
 def _content(report: Report) -> dict[str, Any]:
     """What the template names."""
+    report = _by_network(report)
     accuracy = report.models[0].accuracy
     return {
         "report": report,
         "title": f"Benchmark of {counted(len(report.models), 'model')}",
         "accuracy": accuracy,
-        "training_notes": training_notes(accuracy.split),
         "figure_style": figure_style(),
         "command": shlex.join(report.command),
         "key_figures": key_figures(report),
-        "unsteady": unsteady_medians(report),
-        "busy": busy_sentence(report),
+        "warnings": _warnings(report),
         "published": published_beside(report),
         "pictures": _pictures(report),
         "confusions": confusion_views(report),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from cifar_bench.figures.marks import network_name
 from cifar_bench.results.cost import OperatorTime
 from cifar_bench.results.latency import Latency
 from cifar_bench.results.model import ModelReport, runtime_in_words
@@ -27,12 +28,14 @@ class Table:
         caption: what it shows, with units.
         head: one word or two for each column.
         rows: cells, as many as ``head`` has; what follows a line break, here or in ``head``, stands small.
+        groups: where a group of rows begins, from 0; empty where rows are not grouped.
     """
 
     name: str
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    groups: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if any(len(row) != len(self.head) for row in self.rows):
@@ -69,6 +72,7 @@ def results_table(report: Report) -> Table:
             (f"{model.name}\n{runtime_in_words(model)}", *(cell(model) for _, cell in columns))
             for model in report.models
         ),
+        groups=_networks(report.models),
     )
 
 
@@ -167,7 +171,15 @@ def _table(
         caption=caption,
         head=("Model", *(head for head, _ in columns)),
         rows=tuple((model.name, *(cell(model) for _, cell in columns)) for model in models),
+        groups=_networks(models),
     )
+
+
+def _networks(models: Sequence[ModelReport]) -> tuple[int, ...]:
+    """Where entries of another network begin, if there is more than one."""
+    names = [network_name(model) for model in models]
+    starts = tuple(at for at, name in enumerate(names) if at == 0 or name != names[at - 1])
+    return starts if len(starts) > 1 else ()
 
 
 def _profile_table(name: str, profile: Sequence[OperatorTime], anchor: str) -> Table:

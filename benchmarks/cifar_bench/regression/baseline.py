@@ -68,7 +68,7 @@ def read_baseline(baseline: Path, *, measured_here: bool) -> "Report | str":
         data = read_once(baseline, max_bytes=MAX_MODEL_BYTES, error=ArtefactError)
         return hashlib.sha256(data).hexdigest()
     from cifar_bench.regression.gates import check_same_machine
-    from cifar_eval.environment import read_environment
+    from cifar_runtime.environment import read_environment
 
     report = read_report(baseline)
     if measured_here:

@@ -35,10 +35,10 @@ from cifar_bench.results.conditions import machine_differences
 from cifar_bench.results.latency import Latency
 from cifar_bench.results.model import ModelReport
 from cifar_bench.results.report import Report
-from cifar_eval.environment import Environment
 from cifar_eval.formatting import microseconds, percent
 from cifar_eval.intervals import paired_difference_interval, wilson_interval
 from cifar_runtime.documents import to_document
+from cifar_runtime.environment import Environment
 from cifar_runtime.errors import InputError
 
 SIGNIFICANCE = 0.025

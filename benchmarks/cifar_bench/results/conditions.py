@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cifar_eval.environment import Environment
+from cifar_runtime.environment import Environment
 
 Clock = Callable[[], int]
 """Returns nanoseconds from any fixed start; ``time.perf_counter_ns`` outside of tests."""

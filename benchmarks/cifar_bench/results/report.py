@@ -21,8 +21,8 @@ from cifar_bench.results.roofline import (
     memory_share,
     roofline_share,
 )
-from cifar_eval.environment import Environment
 from cifar_runtime.documents import from_document, to_document
+from cifar_runtime.environment import Environment
 from cifar_runtime.errors import InputError, json_error_reason
 
 SCHEMA = "cifar-edge/bench/1"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 from cifar_data.split_names import BenchSplit
 from cifar_eval.parity.limits import Limits
 from cifar_eval.parity.recipe import ParityRecipe
+from cifar_runtime.commands.config_file import add_config_option, parse_with_config
 from cifar_runtime.commands.options import (
     add_contract_option,
     add_document_option,
@@ -20,7 +21,8 @@ from cifar_runtime.commands.options import (
     add_threads_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr, share
+from cifar_runtime.commands.parser import Parser, execute, share
+from cifar_runtime.commands.progress import progress_line
 from cifar_runtime.commands.result_file import (
     STDOUT,
     check_result_file,
@@ -87,7 +89,7 @@ def parse(argv: Sequence[str]) -> Invocation:
     Raises:
         UsageError: it makes no sense.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parse_with_config(_parser(), argv)
     for option, target, suffix in (
         ("--json", arguments.json, ".json"),
         ("--save-outputs", arguments.save_outputs, ".npz"),
@@ -126,9 +128,7 @@ def _run(invocation: Invocation) -> int:
         report = report_from_outputs(read_outputs(invocation.source), invocation.limits)
     else:
         opened = open_models(invocation.source)
-        outputs = score_models(
-            opened, progress=None if invocation.quiet else sentences_to_stderr(_PROGRAM)
-        )
+        outputs = score_models(opened, progress=progress_line(_PROGRAM, quiet=invocation.quiet))
         if invocation.save_outputs is not None:
             write_result_file(invocation.save_outputs, outputs.to_bytes())
         report = report_from_outputs(outputs, invocation.limits)
@@ -339,5 +339,6 @@ def _add_results(parser: Parser) -> None:
         help="write all scores and labels, to be judged again by --from-outputs",
     )
     add_document_option(parser, "--json", "the report as JSON")
+    add_config_option(parser)
     add_quiet_option(parser)
     add_verbose_option(parser, "the error by layer for every candidate")

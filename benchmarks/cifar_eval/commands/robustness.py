@@ -22,7 +22,8 @@ from cifar_runtime.commands.options import (
     add_threads_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr
+from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.commands.progress import progress_line
 from cifar_runtime.commands.result_file import (
     STDOUT,
     check_result_file,
@@ -65,7 +66,7 @@ def _run(argv: Sequence[str]) -> int:
         limit=options.limit,
         threads=options.threads,
         seed=options.seed,
-        progress=None if options.quiet else sentences_to_stderr(_PROGRAM),
+        progress=progress_line(_PROGRAM, quiet=options.quiet),
     )
     from cifar_eval.robustness.report import plain_robustness
 

@@ -28,11 +28,11 @@ from cifar_eval.models.keras_archive import (
 from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
 from cifar_runtime.install_hints import install_hint
-from cifar_runtime.plain_text import reason_of, shortened
+from cifar_runtime.plain_text import clause, reason_of
 from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 
-_BATCH_SIZE = 250
 _NO_OBJECTS: Mapping[str, Any] = MappingProxyType({})
+BATCH_SIZE = 250
 _MAX_SEARCHED = 100_000
 
 
@@ -156,8 +156,8 @@ def scores_in_batches(
         mapping: what the model takes for a pixel.
     """
     batches = [
-        model.predict_on_batch(mapping.inputs(images[start : start + _BATCH_SIZE]))
-        for start in range(0, len(images), _BATCH_SIZE)
+        model.predict_on_batch(mapping.inputs(images[start : start + BATCH_SIZE]))
+        for start in range(0, len(images), BATCH_SIZE)
     ]
     return np.concatenate(batches).astype(np.float32, copy=False)
 
@@ -191,7 +191,7 @@ def open_checkpoint(
         except Exception as error:
             reason = _reason(str(error).replace(f"{folder}{os.sep}", ""))
             raise ArtefactError(
-                f"{path}: keras cannot open it: {reason}.".replace("..", "."),
+                f"{path}: keras cannot open it: {reason}.",
                 hint="Save it with keras 3 and without custom objects.",
             ) from error
 
@@ -202,8 +202,8 @@ def _reason(message: str) -> str:
     configured = re.search(r"class '?(\w+)'? using config=.*?'name': '([^']*)'", text)
     said = text.rpartition("Exception encountered: ")[2]
     if configured is None or said == text:
-        return shortened(message)
-    return shortened(f"layer '{configured[2]}' ({configured[1]}): {said}")
+        return clause(message)
+    return clause(f"layer '{configured[2]}' ({configured[1]}): {said}")
 
 
 def _checked_shapes(model: Any, path: Path) -> tuple[tuple[int, int, int], int]:

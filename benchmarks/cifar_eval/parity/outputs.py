@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_eval.environment import Environment
 from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.contract import ScoreKind
 from cifar_runtime.documents import INLINED, from_document, to_document
+from cifar_runtime.environment import Environment
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import MAX_MODEL_BYTES, archive_boundary, read_once
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_eval.accuracy import Accuracy, measure_accuracy
-from cifar_eval.environment import Environment
 from cifar_eval.layers.explanation import Explanation
 from cifar_eval.parity.counts import ClassParity, Parity, class_parities, parity_from_scores
 from cifar_eval.parity.gate import Gate, judge
@@ -16,6 +15,7 @@ from cifar_eval.parity.limits import Limits
 from cifar_eval.parity.outputs import Outputs, ScoredModel
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.documents import to_document
+from cifar_runtime.environment import Environment
 from cifar_runtime.scores import probabilities_from_scores
 
 PARITY_SCHEMA = "cifar-edge/parity/1"

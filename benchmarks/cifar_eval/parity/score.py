@@ -1,6 +1,6 @@
 """Opens a reference and its candidates, and runs them on the same labelled images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 from cifar_data.image_folder import class_names, read_image_folder
 from cifar_data.load import load_split
 from cifar_data.split import Split
-from cifar_eval.environment import read_environment
 from cifar_eval.models.checkpoint_mapping import checkpoint_mapping, refuse_unused_contract
 from cifar_eval.models.exported import ExportedModel, check_fits, distinct_names
-from cifar_eval.models.keras import CheckpointModel
+from cifar_eval.models.keras import BATCH_SIZE, CheckpointModel
 from cifar_eval.models.protocols import BenchmarkModel, is_checkpoint
 from cifar_eval.parity.outputs import Outputs, ScoredModel
 from cifar_eval.parity.recipe import ParityRecipe
 from cifar_runtime.contract import InputContract, ScoreKind, pixel_contract
-
-Progress = Callable[[str], None]
+from cifar_runtime.environment import read_environment
+from cifar_runtime.progress import PART, Progress, scored_in_parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,8 @@ def score_models(opened: OpenModels, *, progress: Progress | None = None) -> Out
     for name, model in zip(names, opened.models, strict=True):
         if progress is not None:
             progress(f"scoring {len(evaluation.labels):,} images with {name}")
-        scores.append(model.scores(evaluation.images))
+        size = BATCH_SIZE if isinstance(model, CheckpointModel) else PART
+        scores.append(scored_in_parts(model.scores, evaluation.images, progress, size=size))
     return Outputs(
         split=evaluation.name,
         images_sha256=evaluation.sha256(),

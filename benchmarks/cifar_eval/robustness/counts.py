@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from cifar_eval.accuracy import decisions
 from cifar_eval.robustness.corruptions import CORRUPTIONS, NUM_SEVERITIES, CorruptionName, corrupted
+from cifar_runtime.progress import Progress, counter_of
 
 Score = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +126,11 @@ def decisions_of(
     """
     clean = [decisions(score(images), labels) for score in models]
     rows: list[list[NDArray[np.int64]]] = [[] for _ in models]
-    for condition in CONDITIONS:
+    count = counter_of(progress)
+    for number, condition in enumerate(CONDITIONS):
         if progress is not None and condition.severity == 1:
             progress(f"{condition.corruption.replace('_', ' ')}, {len(labels):,} images")
+        count(number % NUM_SEVERITIES, NUM_SEVERITIES)
         damaged = corrupted(images, condition.corruption, condition.severity, seed=seed)
         for row, score in zip(rows, models, strict=True):
             row.append(decisions(score(damaged), labels))

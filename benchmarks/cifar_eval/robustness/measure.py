@@ -43,11 +43,11 @@ def measure_robustness(
         >>> [len(model.robustness.corruptions) for model in report.models]
         [6, 6]
     """
-    from cifar_eval.environment import read_environment
     from cifar_eval.models.exported import distinct_names
     from cifar_eval.parity.score import open_models
     from cifar_eval.robustness.counts import decisions_of, robustness_from_decisions
     from cifar_eval.robustness.report import ModelRobustness, RobustnessReport
+    from cifar_runtime.environment import read_environment
 
     split, folder = images_by_name(images)
     opened = open_models(

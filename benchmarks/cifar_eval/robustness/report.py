@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cifar_eval.environment import Environment
 from cifar_eval.formatting import NOT_APPLICABLE, aligned, counted, percent, training_notes
 from cifar_eval.models.protocols import ModelFile
 from cifar_eval.robustness.corruptions import CORRUPTIONS, NUM_SEVERITIES
 from cifar_eval.robustness.counts import CorruptionCounts, Robustness
 from cifar_runtime.documents import INLINED, to_document
+from cifar_runtime.environment import Environment
 from cifar_runtime.plain_text import printable_lines
 
 ROBUSTNESS_SCHEMA = "cifar-edge/robustness/1"

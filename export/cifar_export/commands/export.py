@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,11 @@ from cifar_export.recipe import (
     SourceRecipe,
 )
 from cifar_export.result import ExportFailure, ExportResult, PartialExportError
+from cifar_runtime.commands.config_file import (
+    add_config_option,
+    choices_as_toml,
+    parse_with_config,
+)
 from cifar_runtime.commands.options import (
     add_document_option,
     add_eval_data_option,
@@ -45,15 +50,17 @@ from cifar_runtime.commands.options import (
 )
 from cifar_runtime.commands.parser import (
     Parser,
+    SomeOf,
     choice,
     execute,
     positive_int,
     sentences_to_stderr,
     share,
 )
+from cifar_runtime.commands.progress import progress_line
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_document
 from cifar_runtime.contract import Resize, ResizeFilter, ScoreKind
-from cifar_runtime.errors import CifarEdgeError, UsageError, not_one_of
+from cifar_runtime.errors import CifarEdgeError, UsageError
 from cifar_runtime.formats.known_formats import ModelFormat
 from cifar_runtime.plain_text import printable_lines
 
@@ -69,12 +76,21 @@ EXAMPLES = """\
   cifar-export run/model.keras --format tflite,onnx --quantize none,int8 --dry-run
   cifar-export run/model.keras --qat
   cifar-export mine.keras --eval-data pictures             # class folders; or train/ and test/ with these
+  cifar-export --config export.toml                        # --dry-run prints such a file
   cifar-export mine.keras --labels labels.txt --input-range -1..1 --calibration-data train --eval-data test
 """
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line as a namespace; see :func:`recipe_from` for what the library takes."""
+    options = parse_with_config(_parser(), _with_range_attached(argv))
+    check_result_file(
+        "--json", options.json, suffix=".json", program=PROGRAM, operands="CHECKPOINT"
+    )
+    return options
+
+
+def _parser() -> Parser:
     parser = Parser(
         prog=PROGRAM,
         description="Convert a Keras checkpoint to TFLite or ONNX, compare it with Keras on real images, and "
@@ -88,11 +104,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     _add_gate_arguments(parser)
     _add_evidence_arguments(parser)
     _add_output_arguments(parser)
-    options = parser.parse_args(_with_range_attached(argv))
-    check_result_file(
-        "--json", options.json, suffix=".json", program=PROGRAM, operands="CHECKPOINT"
-    )
-    return options
+    return parser
 
 
 def _with_range_attached(argv: Sequence[str]) -> list[str]:
@@ -252,11 +264,11 @@ def _run(argv: Sequence[str]) -> int:
         from cifar_runtime.signature import check_key
 
         check_key(options.sign)
-    progress = None if options.quiet else sentences_to_stderr(PROGRAM)
+    progress = progress_line(PROGRAM, quiet=options.quiet)
     if options.dry_run:
         from cifar_export.planning import plan
 
-        _report_plan(plan(recipe, progress=progress), options.json)
+        _report_plan(plan(recipe, progress=progress), argv, options.json)
         return 0
     from cifar_export.pipeline import export
 
@@ -288,11 +300,15 @@ def _run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _report_plan(planned: "tuple[PlannedArtefact, ...]", json_target: str | None) -> None:
+def _report_plan(
+    planned: "tuple[PlannedArtefact, ...]", argv: Sequence[str], json_target: str | None
+) -> None:
     document = {"schema": PLAN_SCHEMA, "artefacts": [artefact.to_json() for artefact in planned]}
     if not _put_json(document, json_target):
         for artefact in planned:
             sys.stdout.write(printable_lines(_plan_lines(artefact)))
+        if chosen := choices_as_toml(_parser(), _with_range_attached(argv)):
+            sys.stdout.write(f"\nthe same as a file for --config:\n{chosen}")
 
 
 def _plan_lines(artefact: "PlannedArtefact") -> list[str]:
@@ -362,7 +378,7 @@ def _add_model_arguments(parser: Parser) -> None:
     parser.add_argument(
         "-f",
         "--format",
-        type=_several((*RUNNABLE, *get_args(Delivery))),
+        type=SomeOf((*RUNNABLE, *get_args(Delivery))),
         default=("tflite",),
         metavar="tflite,onnx",
         help="one or more of tflite, onnx, and made of the int8 file, in a folder beside it: c (C99 without an "
@@ -378,7 +394,7 @@ def _add_model_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--quantize",
-        type=_several(get_args(Quantize), aliases=ALIASES),
+        type=SomeOf(get_args(Quantize), aliases=ALIASES),
         default=("int8",),
         metavar="none,int8",
         help="one or more of none, fp16, dynamic, int8, int8-float-io, int8-uint8-io, int16x8 (tflite only); 8 "
@@ -625,23 +641,9 @@ def _add_output_arguments(parser: Parser) -> None:
         help="sign each artefact, its card and the gate's verdict with a private key of an elliptic curve, offline",
     )
     add_document_option(parser, "--json", "the result as JSON")
+    add_config_option(parser)
     add_quiet_option(parser)
     add_verbose_option(parser, "the converters' messages, int8's worst layers")
-
-
-def _several(
-    choices: Sequence[str], *, aliases: Mapping[str, str] | None = None
-) -> Callable[[str], tuple[str, ...]]:
-    def parse_list(text: str) -> tuple[str, ...]:
-        values = tuple(
-            dict.fromkeys((aliases or {}).get(value, value) for value in text.split(","))
-        )
-        for value in values:
-            if value not in choices:
-                raise argparse.ArgumentTypeError(not_one_of(value, choices))
-        return values
-
-    return parse_list
 
 
 def _learning_rate(text: str) -> float:

@@ -15,6 +15,7 @@ from cifar_export.evidence.golden import GoldenRequest, golden_of
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.documents import to_document
 from cifar_runtime.golden import GoldenVectors
+from cifar_runtime.progress import Progress, scored_in_parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ def verify(
     split: Split,
     limits: Limits,
     golden: GoldenRequest,
+    *,
+    progress: Progress | None = None,
 ) -> Verification:
     """The comparison of the artefact at ``path`` with its Keras model.
 
@@ -64,13 +67,14 @@ def verify(
         split: real images that calibration never saw.
         limits: what must hold.
         golden: which golden vectors are wanted.
+        progress: sees how many images are scored.
 
     Raises:
         ArtefactError: the runtime refuses the artefact, or its scores are not numbers.
     """
     classifier = Classifier(path)
     try:
-        scores = classifier.scores(np.asarray(split.images))
+        scores = scored_in_parts(classifier.scores, np.asarray(split.images), progress)
         vectors = golden_of(classifier, split, (reference, scores), golden)
     finally:
         classifier.session.close()

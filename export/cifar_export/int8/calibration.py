@@ -15,6 +15,7 @@ from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError
 from cifar_runtime.files import is_folder
+from cifar_runtime.progress import Counter, silent
 
 MIN_PIXEL, MAX_PIXEL = 0, 255
 
@@ -57,17 +58,20 @@ class RepresentativeDataset:
         images: uint8, shape (n, height, width, 3), RGB.
         multiplier: real units per pixel step.
         offset: real value of pixel 0.
+        count: sees how many of the images were taken.
     """
 
     images: NDArray[np.uint8]
     multiplier: float = 1.0
     offset: float = 0.0
+    count: Counter = silent
 
     def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
         """The images in order, float32, shape (``size`` or fewer, height, width, 3)."""
         for start in range(0, len(self.images), size):
             exact = self.images[start : start + size].astype(np.float64)
             yield (exact * self.multiplier + self.offset).astype(np.float32)
+            self.count(min(start + size, len(self.images)), len(self.images))
 
 
 def load_calibration(recipe: ExportRecipe, contract: InputContract) -> Calibration:

@@ -41,10 +41,11 @@ from cifar_export.qat.schedule import (
 )
 from cifar_export.qat.task import QatTask
 from cifar_export.recipe import QatRecipe
+from cifar_runtime.progress import Progress, counter_of
 
 
 def train(
-    model: Any, recipe: QatRecipe, task: QatTask, *, progress: Callable[[str], None]
+    model: Any, recipe: QatRecipe, task: QatTask, *, progress: Progress
 ) -> tuple[Any, dict[str, Any]]:
     """A copy of ``model`` with trained weights, and how it went, JSON-ready.
 
@@ -61,7 +62,7 @@ def train(
     points, losses = [validation_point(0, wanted, student.logits(watched))], list[float]()
     kept = student.weights()
     progress(sentence(points[0], num_steps=recipe.steps, num_images=len(watched), loss=None))
-    step = _training_step(teacher, student)
+    step, count = _training_step(teacher, student), counter_of(progress)
     batches = views(
         task.data.train,
         batch_size=recipe.batch_size,
@@ -71,6 +72,7 @@ def train(
     for number, images in enumerate(batches, start=1):
         rate = rate_at(number, recipe.steps, recipe.learning_rate)
         losses.append(step(_as_input(images, task.feed), rate))
+        count(number, recipe.steps)
         if not is_validated(number, recipe.steps):
             continue
         points.append(validation_point(number, wanted, student.logits(watched)))

@@ -28,6 +28,7 @@ from cifar_export.recipe import QatRecipe
 from cifar_export.scratch import scratch_folder
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.install_hints import install_hint
+from cifar_runtime.progress import counter_of
 
 _PACKAGES = ("tensorflow_model_optimization", "tf_keras")
 # The settings of each layer that tf_keras understands as Keras 3 does.
@@ -94,7 +95,7 @@ def train(
         _store(folder / "teacher.npz", teacher.get_weights())
         _store(folder / "student.npz", student.get_weights())
         _store(folder / "units.npz", units)
-        _run_child(folder, model_name=model.name, progress=progress)
+        _run_child(folder, model_name=model.name, num_steps=recipe.steps, progress=progress)
         with np.load(folder / "trained.npz", allow_pickle=False) as found:
             weights = [found[f"{index}"] for index in range(len(found.files))]
         report = json.loads((folder / "report.json").read_text())
@@ -138,7 +139,10 @@ def described_layers(model: Any, feed: RepresentativeDataset) -> list[dict[str, 
     return described
 
 
-def _run_child(folder: Path, *, model_name: str, progress: Callable[[str], None]) -> None:
+def _run_child(
+    folder: Path, *, model_name: str, num_steps: int, progress: Callable[[str], None]
+) -> None:
+    count = counter_of(progress)
     program = [sys.executable, "-m", "cifar_export.qat.tfmot_child", str(folder), str(os.getpid())]
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with (
@@ -150,6 +154,8 @@ def _run_child(folder: Path, *, model_name: str, progress: Callable[[str], None]
         for line in child.stdout or ():
             if line.startswith("QAT: "):
                 progress(line.strip())
+            elif line.startswith("step "):
+                count(int(line.removeprefix("step ")), num_steps)
         if child.wait() != 0:
             errors.seek(0)
             last = (errors.read().strip().splitlines() or ["no message"])[-1]

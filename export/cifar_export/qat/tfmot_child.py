@@ -128,6 +128,7 @@ def _train(
     for number, batch in enumerate(batches, start=1):
         rate = rate_at(number, num_steps, request["learning_rate"])
         losses.append(step(_as_input(batch, request), rate))
+        _say(f"step {number}")
         if not is_validated(number, num_steps):
             continue
         points.append(validation_point(number, wanted, _logits(student, watched)))

@@ -14,11 +14,12 @@ from cifar_export.stages.staged import Request, Staged
 from cifar_export.targets.known_targets import Key
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.progress import Progress
 
 FAILED_SCHEMA = "cifar-edge/failed-export/1"
 
 
-def verified(request: Request, staged: Staged) -> Verification | ArtefactError:
+def verified(request: Request, staged: Staged, progress: Progress) -> Verification | ArtefactError:
     """The comparison with Keras, or the interpreter's refusal where the user's own images set the ranges.
 
     Images unlike real ones can leave ranges so far apart that no interpreter takes the scales between them.
@@ -34,6 +35,7 @@ def verified(request: Request, staged: Staged) -> Verification | ArtefactError:
             source.split,
             recipe.gate.limits(quantize),
             golden_request(recipe, source.judge.scores),
+            progress=progress,
         )
     except ArtefactError as error:
         if recipe.calibration.data is None or quantize not in CALIBRATED:

@@ -1,6 +1,6 @@
 """The checkpoint made ready for each precision: folded, and for int8 prepared or trained; each is made once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +21,7 @@ from cifar_export.qat.distil import own_qat_data, qat_data, trained
 from cifar_export.qat.task import QatTask
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
 from cifar_export.stages.source import Source
-
-Progress = Callable[[str], None]
+from cifar_runtime.progress import Counter, Progress, counter_of, silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +33,14 @@ class ReadyModel:
         calibration: the images that set its ranges; None where none do.
         preparation: what was done for int8 without training, or before it, for the card; None where nothing was.
         training: how it was trained for int8, for the card; None where it was not.
+        count: sees how many calibration images were taken.
     """
 
     folded: Folded
     calibration: Calibration | None = None
     preparation: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
+    count: Counter = silent
 
     @property
     def feed(self) -> RepresentativeDataset | None:
@@ -55,6 +56,7 @@ class ReadyModel:
             images=self.calibration.images,
             multiplier=self.folded.multiplier,
             offset=self.folded.offset,
+            count=self.count,
         )
 
 
@@ -77,7 +79,7 @@ def ready_models(
     if wanted - set(CALIBRATED):
         models |= dict.fromkeys(wanted - set(CALIBRATED), float_model(source))
     if wanted & set(CALIBRATED):
-        plain = unprepared_model(source, recipe)
+        plain = replace(unprepared_model(source, recipe), count=counter_of(progress))
         models |= dict.fromkeys(wanted & set(CALIBRATED), plain)
     if wanted & set(TRAINABLE):
         ready = _prepared(plain, source, progress)

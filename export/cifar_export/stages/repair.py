@@ -133,7 +133,7 @@ class _Search:
             if wanted == moved or share > card["budget"] + _ROUNDING:
                 continue
             moved = wanted
-            found = verified(self.request, self._with_floats(moved, card))
+            found = verified(self.request, self._with_floats(moved, card), self.progress)
             if isinstance(found, ArtefactError):
                 raise found
             card["macs_share"] = share

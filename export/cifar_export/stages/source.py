@@ -1,6 +1,6 @@
 """What all artefacts of one export share: the checkpoint, the images to judge on, and Keras' scores of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +12,7 @@ from cifar_data.pictures.load import Pictures
 from cifar_data.split import Split
 from cifar_eval.formatting import counted
 from cifar_eval.models.input_mapping import RAW_PIXELS
+from cifar_eval.models.keras import BATCH_SIZE
 from cifar_export.checkpoint.contract_search import check_contract
 from cifar_export.checkpoint.declared import (
     DeclaredContract,
@@ -39,6 +40,7 @@ from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, che
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import InputContract, pixel_contract
 from cifar_runtime.errors import ArtefactError, UsageError
+from cifar_runtime.progress import Progress, scored_in_parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ class Source:
         return compared_images(self.split)
 
 
-def open_source(recipe: ExportRecipe, progress: Callable[[str], None]) -> Source:
+def open_source(recipe: ExportRecipe, progress: Progress) -> Source:
     """The checkpoint opened and its reference computed.
 
     Raises:
@@ -108,7 +110,7 @@ def named_by_file(checkpoint: Checkpoint) -> Iterator[None]:
         raise ArtefactError(f"{checkpoint.path.name}: {what}", hint=error.hint) from error
 
 
-def _source(recipe: ExportRecipe, opened: "Opened", progress: Callable[[str], None]) -> Source:
+def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Source:
     checkpoint, declared, labels = opened.checkpoint, opened.declared, opened.labels
     if recipe.evaluation.data is not None:
         progress(f"classes in the order of the scores: {', '.join(labels)}")
@@ -126,11 +128,15 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Callable[[str], No
             f"set the ranges of int8, and the other {len(split.labels)} are measured on"
         )
     check_count(recipe, split)
+
+    def scores(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return scored_in_parts(judge.scores, images, progress, size=BATCH_SIZE)
+
     judge = reference_of(
         checkpoint.model, mapping=declared.mapping, output_kind=recipe.source.output_kind
     )
     progress(f"Keras' decisions on {len(split.labels)} images of {split.name}")
-    reference = judge.scores(np.asarray(split.images))
+    reference = scores(np.asarray(split.images))
     check_kind(recipe, declared, found=output_contract(reference, None).kind)
     if recipe.confidence is not None or recipe.robustness is not None:
         progress("images for confidence and robustness")
@@ -143,7 +149,7 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Callable[[str], No
         labels=labels,
         contract=contract,
         gate=split,
-        reference=judge.scores,
+        reference=scores,
         own=None if pictures is None else pictures.splits["validation"],
     )
     return Source(

@@ -30,6 +30,7 @@ _EXAMPLES = """\
   cifar-info model.tflite --self-test --json desk.json          this machine's certificate, for cifar-parity
   cifar-info model.tflite --serial-log boot.txt --json m3.json  a board's, from what its firmware printed
   cifar-info foreign.tflite --contract cifar10-raw255 -v
+  cifar-info --doctor                            this installation, for a bug report
 """
 _NAME_WIDTH = 40
 # What a contract's threshold bounds, by its abstention score.
@@ -50,6 +51,7 @@ class InfoRecipe:
         json: where the JSON document goes: None, ``-`` for stdout, or a file.
         full: with pictures, ids and the scales of every channel in the JSON document.
         verbose: list every tensor with its quantization.
+        doctor: describe this installation instead of a model.
     """
 
     model: "Path | None"
@@ -61,6 +63,7 @@ class InfoRecipe:
     json: str | None
     full: bool
     verbose: bool
+    doctor: bool = False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,6 +90,11 @@ def parse(argv: Sequence[str]) -> InfoRecipe:
             f"{PROGRAM}: --serial-log certifies a board by its own log, so nothing is replayed here.",
             hint="Leave --self-test and --contract out.",
         )
+    if options.doctor and (options.model or options.contract or options.self_test):
+        raise UsageError(
+            f"{PROGRAM}: --doctor describes this installation, and takes no model.",
+            hint="Give it --json only.",
+        )
     from pathlib import Path  # after --help has left
 
     return InfoRecipe(
@@ -101,6 +109,7 @@ def parse(argv: Sequence[str]) -> InfoRecipe:
         json=options.json,
         full=options.full,
         verbose=options.verbose,
+        doctor=options.doctor,
     )
 
 
@@ -113,6 +122,10 @@ def run(recipe: InfoRecipe) -> int:
     import os
 
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in classify.py
+    if recipe.doctor:
+        from cifar_runtime.commands.doctor import print_diagnosis
+
+        return print_diagnosis(recipe.json)
     from cifar_runtime.classifier import default_model
     from cifar_runtime.info import model_info
 
@@ -182,6 +195,8 @@ def _parser() -> Parser:
     add("--verify-signature", metavar="KEY.pem", help=text)
     text = "certify a board by what its firmware's self-test printed; MODEL is what it was made of"
     add("--serial-log", metavar="FILE", help=text)
+    text = "describe this installation for a bug report: versions, processor, interpreters, caches, extras"
+    add("--doctor", action="store_true", help=text)
     add_document_option(parser, "--json", "one JSON document; with --self-test a certificate")
     text = "with --json: the golden pictures, the calibration images' ids and every channel's scale too"
     add("--full", action="store_true", help=text)

@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from cifar_runtime.commands.streams import StdoutError, discard_stdout, set_up_streams
@@ -25,6 +25,7 @@ from cifar_runtime.interruption import check_interrupted, interrupted, listening
 
 ERROR_SCHEMA = "cifar-edge/error/1"
 MAX_MESSAGE_LENGTH = 1_000  # of a usage error, characters
+SHELLS = ("bash", "zsh", "fish")
 MAX_NUMBER = 2**31 - 1  # what every library that gets one of these can count
 EXIT_CODES = """\
 exit codes:
@@ -53,6 +54,14 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.add_argument("--version", action="version", version=_version_line(prog))
+        self.add_argument(
+            "--completion",
+            action=_PrintCompletion,
+            choices=SHELLS,
+            default=argparse.SUPPRESS,
+            metavar="SHELL",
+            help=f"print the script that completes this command in {', '.join(SHELLS)}, and exit",
+        )
 
     def error(self, message: str) -> NoReturn:
         """Raises the usage error that :func:`execute` prints.
@@ -80,6 +89,19 @@ class Parser(argparse.ArgumentParser):
         return f" (did you mean {near[0]}?)" if near else ""
 
 
+class _PrintCompletion(argparse.Action):
+    """Prints a shell's completion script, as ``--version`` prints a version."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: object, values: Any, option: object = None
+    ) -> NoReturn:
+        del namespace, option
+        from cifar_runtime.commands.completion import completion_script
+
+        sys.stdout.write(completion_script(parser, values))
+        parser.exit()
+
+
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Help of one width everywhere, so that documents can quote it; asking costs 3 ms (shutil)."""
 
@@ -93,15 +115,36 @@ def _version_line(prog: str) -> str:
     return f"{prog} {__version__}"
 
 
-def choice(choices: Sequence[str]) -> Callable[[str], str]:
+class OneOf:
+    """A parser type that takes one of ``choices``; a shell completes to these."""
+
+    def __init__(self, choices: Sequence[str], *, aliases: Mapping[str, str] | None = None) -> None:
+        self.choices = tuple(choices)
+        self._aliases = aliases or {}
+
+    def __call__(self, text: str) -> str:
+        """The choice that ``text`` names."""
+        value = self._aliases.get(text, text)
+        if value in self.choices:
+            return value
+        raise argparse.ArgumentTypeError(not_one_of(value, self.choices))
+
+
+class SomeOf:
+    """A parser type that takes one or more of ``choices``, separated by commas."""
+
+    def __init__(self, choices: Sequence[str], *, aliases: Mapping[str, str] | None = None) -> None:
+        self._one = OneOf(choices, aliases=aliases)
+        self.choices = self._one.choices
+
+    def __call__(self, text: str) -> tuple[str, ...]:
+        """Those of the choices that ``text`` names, each once, in its order."""
+        return tuple(dict.fromkeys(self._one(word) for word in text.split(",")))
+
+
+def choice(choices: Sequence[str]) -> OneOf:
     """A parser type that takes one of ``choices``, or else names them and the closest."""
-
-    def parse(text: str) -> str:
-        if text in choices:
-            return text
-        raise argparse.ArgumentTypeError(not_one_of(text, choices))
-
-    return parse
+    return OneOf(choices)
 
 
 def positive_int(text: str) -> int:
@@ -254,7 +297,9 @@ def sentences_to_stderr(program: str) -> Callable[[str], None]:
     def write(sentence: str) -> None:
         from cifar_runtime.plain_text import printable
 
-        sys.stderr.write(f"{program}: {printable(sentence)}\n")
+        # On a terminal an open progress bar may stand on this line.
+        start = "\r\x1b[K" if sys.stderr.isatty() else ""
+        sys.stderr.write(f"{start}{program}: {printable(sentence)}\n")
 
     return write
 

@@ -45,5 +45,5 @@ def interpreter_of(artefact: Artefact) -> Any:
     except ImportError as error:
         raise MissingDependencyError(
             f"{artefact.path}: needs {known.title}, which cannot be imported: {reason_of(error)}.",
-            hint=known.pip,
+            hint=f"Run: {known.pip}",
         ) from error

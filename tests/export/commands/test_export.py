@@ -220,8 +220,21 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
         "  gives        int8 probabilities of 10 classes",
         "  calibration  512 images of CIFAR-10's train split, minmax",
         "  gate         drop <= 0.5 points, agreement >= 97.0%",
+        "",
+        "the same as a file for --config:",
+        f'checkpoint = "{checkpoint}"',
+        'quantize = "none,int8"',
+        f'output = "{output}"',
     ]
     assert (err, output.exists()) == ("", False)
+    config = tmp_path / "export.toml"
+    config.write_text("\n".join(out.splitlines()[-3:]))
+    assert vars(parse(["--config", str(config)])) == {
+        **vars(parse(line)),
+        "config": str(config),
+        "dry_run": False,
+        "quiet": False,
+    }
 
 
 def test_a_dry_run_needs_the_data_set_where_the_export_would_train_on_it(
@@ -238,7 +251,8 @@ def test_a_dry_run_names_the_images_of_confidence_and_robustness(
 ) -> None:
     measured = ["--confidence", "--coverage", "90%", "--robustness", "500"]
     assert main([str(checkpoint), "-o", str(tmp_path), *measured, "--dry-run", "-q"]) == 0
-    assert capfd.readouterr().out.splitlines()[-3:-1] == [
+    plan, _, _ = capfd.readouterr().out.partition("\n\n")
+    assert plan.splitlines()[-3:-1] == [
         "  confidence   fitted on CIFAR-10's validation split, 90% of it answered",
         "  robustness   on 500 images of CIFAR-10's validation split",
     ]

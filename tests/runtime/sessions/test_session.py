@@ -239,8 +239,8 @@ def test_threads_must_be_positive(any_model: Path) -> None:
 @pytest.mark.parametrize(
     ("model_format", "package", "hint"),
     [
-        ("tflite", "ai_edge_litert", "pip install ai-edge-litert"),
-        ("onnx", "onnxruntime", "pip install onnxruntime"),
+        ("tflite", "ai_edge_litert", "Run: pip install ai-edge-litert"),
+        ("onnx", "onnxruntime", "Run: pip install onnxruntime"),
     ],
 )
 def test_a_missing_interpreter_is_the_pip_line(

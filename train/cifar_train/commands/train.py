@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from cifar_runtime.commands.config_file import add_config_option, parse_with_config
 from cifar_runtime.commands.options import (
     DEFAULT_SIZE,
     add_quiet_option,
@@ -54,6 +55,8 @@ EXAMPLES = """\
   cifar-train --recipe edge-s -o runs/edge-s --resume
   cifar-train --data photos -o runs/mine             # your own pictures, one folder a class
 """
+
+_READABLE = (".csv", ".json", ".png", ".svg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,9 +191,10 @@ def parse(argv: Sequence[str]) -> CommandLine:
         "--licence", metavar="SPDX", help="of the trained weights, such as Apache-2.0, for the card"
     )
     add("--json", action="store_true", help="print the card as one JSON document")
+    add_config_option(parser)
     add_quiet_option(parser)
     add_verbose_option(parser)
-    given = parser.parse_args(argv)
+    given = parse_with_config(parser, argv)
     _check_options(parser, given)
     return _command_line(given)
 
@@ -318,7 +322,7 @@ def _train_on_pictures(asked: CommandLine, given: PictureOptions) -> "tuple[Trai
 
     from cifar_data.pictures.load import load_pictures, picture_contract
     from cifar_data.pictures.report import check_trainable, report_document, report_lines
-    from cifar_train.engine.backend import select_backend
+    from cifar_train.engine.backend import check_backend, select_backend
     from cifar_train.pictures import (
         fine_tuning_recipe,
         network_line,
@@ -327,6 +331,7 @@ def _train_on_pictures(asked: CommandLine, given: PictureOptions) -> "tuple[Trai
     )
     from cifar_train.run.class_report import plain_sentence
 
+    check_backend(asked.recipe.backend)
     line = ProgressLine("decoding", quiet=asked.quiet)
     try:
         pictures = load_pictures(
@@ -375,7 +380,14 @@ def summary(result: "TrainResult", notes: str = "") -> str:
         )
     if notes:
         lines.append(notes)
+    lines.append(f"Beside it: {', '.join(files_beside(result.model_path))}")
     lines.append(
         f"Next: cifar-export {result.model_path} --format tflite --quantize int8 -o {result.model_path.parent}"
     )
     return printable_lines(lines)
+
+
+def files_beside(model_path: Path) -> list[str]:
+    """What a run left in its folder for a reader: no stored weights and no state of training."""
+    names = (path.name for path in model_path.parent.iterdir() if path.suffix in _READABLE)
+    return sorted(name for name in names if name != "state.json")

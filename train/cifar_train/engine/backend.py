@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from cifar_train.recipe import Backend, Device, Precision
 
 ResolvedPrecision = Literal["float32", "mixed_bfloat16"]
 
+_NAMES: Mapping[Backend, str] = {"tensorflow": "TensorFlow", "jax": "JAX"}
 _CPUINFO = Path("/proc/cpuinfo")
 # Linux's names of the instructions that multiply bfloat16; without them it is emulated, and slower than float32.
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -24,12 +26,7 @@ def select_backend(backend: Backend, device: Device) -> None:
         MissingDependencyError: Keras or the backend is not installed.
         UsageError: Keras runs on another backend already, or there is no GPU where one was asked for.
     """
-    for package in ("keras", backend):
-        if importlib.util.find_spec(package) is None:
-            raise MissingDependencyError(
-                f"{package} is not installed.",
-                hint=install_hint("train", *(["jax"] if package == "jax" else [])),
-            )
+    check_backend(backend)
     if device == "cpu" and backend == "jax":
         os.environ["JAX_PLATFORMS"] = "cpu"
     imported_keras(backend)
@@ -43,6 +40,20 @@ def select_backend(backend: Backend, device: Device) -> None:
             f"--device gpu: the {backend} backend sees no GPU.",
             hint=f"Use --device cpu, or install the backend with GPU support. {install}",
         )
+
+
+def check_backend(backend: Backend) -> None:
+    """Checks for what training runs on, and imports nothing.
+
+    Raises:
+        MissingDependencyError: Keras or the backend is not installed.
+    """
+    for package, name in ((backend, _NAMES[backend]), ("keras", "Keras")):
+        if importlib.util.find_spec(package) is None:
+            raise MissingDependencyError(
+                f"training needs {name}, which is not installed.",
+                hint=install_hint("train", *(["jax"] if package == "jax" else [])),
+            )
 
 
 def has_gpu(backend: Backend) -> bool:

@@ -9,7 +9,7 @@ from cifar_bench.figures.bars import Bar, roofline_figure
 from cifar_bench.figures.catalogue import FIGURES
 from cifar_bench.figures.distribution import Spread, distribution_figure
 from cifar_bench.figures.figure import NARROW, WIDE
-from cifar_bench.figures.marks import published_beside
+from cifar_bench.figures.marks import network_name, published_beside
 from cifar_bench.figures.pareto import CostAxis, Mark, MarkKind, frontier, pareto_figure
 from cifar_bench.figures.published import MLPERF_TINY, not_measured
 from cifar_bench.results.report import Report
@@ -152,10 +152,27 @@ def test_published_references_stand_beside_the_test_split_alone(report: Report) 
         ]
         return replace(report, models=tuple(models))
 
-    for name in ("size", "macs"):
+    for name, shown in (("size", "IC01 int8"), ("macs", "IC01")):
         beside_test = FIGURES[name].draw(on("test[:500]"), width=WIDE)
         alone = FIGURES[name].draw(on("validation"), width=WIDE)
         assert beside_test is not None
         assert alone is not None
-        assert "IC01 int8" in texts(beside_test)
-        assert "IC01 int8" not in texts(alone)
+        assert shown in texts(beside_test)
+        assert shown not in texts(alone)
+
+
+def test_work_has_one_mark_a_network_and_latency_no_keras_call_beside_exports(
+    report: Report,
+) -> None:
+    """The report's entries are all of one network, tiny, once as Keras and then exported."""
+    formats = [model.model_file.format for model in report.models]
+    assert formats.count("keras") == 1
+    networks = {network_name(model) for model in report.models}
+    macs, latency = (FIGURES[name].draw(report, width=WIDE) for name in ("macs", "latency"))
+    assert macs is not None
+    assert latency is not None
+    measured = [one for one in shapes(macs, "mark") if "published" not in one.attrib["class"]]
+    assert len(networks) < len(report.models)
+    assert [one for one in texts(macs) if one in networks] == sorted(networks)
+    assert len(measured) - 1 == len(networks)  # one stands in the legend
+    assert "Keras" not in texts(latency)

@@ -9,7 +9,9 @@ from cifar_bench.figures.svg import (
     element,
     figure,
     fitted,
+    line,
     number,
+    rectangle,
     standalone,
     text,
     text_width,
@@ -75,6 +77,18 @@ def test_a_figure_names_itself_to_screen_readers_and_stands_alone_with_its_style
     assert root[0].text == "A <title>"
     assert "prefers-color-scheme: dark" in (root[2].text or "")
     assert file.endswith("</svg>\n")
+
+
+def test_a_picture_has_plain_light_colours_for_viewers_without_css_variables() -> None:
+    """librsvg, which draws the thumbnails of most Linux desktops, made all of it black."""
+    drawn = rectangle((0, 0), (1, 1), "mark tflite") + line((0, 0), (1, 1), "frontier")
+    markup = figure((100, 50), [drawn], name="demo", title="t", description="d")
+    root = ElementTree.fromstring(standalone(markup))  # noqa: S314 - what we have just drawn
+    ground, mark, frontier = root[3:]
+    assert root.attrib["fill"] == "#1c2430"
+    assert ground.attrib["fill"] == "#ffffff"
+    assert (mark.attrib["fill"], mark.attrib["stroke"]) == ("#0f62a8", "#ffffff")
+    assert (frontier.attrib["fill"], frontier.attrib["stroke"]) == ("none", "#5a6675")
 
 
 def test_a_name_that_is_too_long_keeps_its_end() -> None:

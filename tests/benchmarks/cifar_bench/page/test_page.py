@@ -132,8 +132,10 @@ def test_a_median_that_is_not_known_well_is_pointed_out(report: Report) -> None:
         for index, model in enumerate(report.models)
     ]
     page = html_page(replace(report, models=tuple(models)))
-    assert "the median latency of" in page
-    page_words = page.split("the median latency of")[1].split("Measure longer")[0]
+    summary, page_words = re.findall(
+        r"<summary>(\d+ medians? (?:is|are) not known[^<]*)</summary>\n<ul>(.*?)</ul>", page
+    )[0]
+    assert summary.startswith(f"{page_words.count('<li>')} medians are not known to 2 %")
     assert "seed-cnn-float32 (still getting faster after warm-up)" in page_words
     assert "seed-cnn-int8 with 2 threads (34.2%)" in page_words
 
@@ -153,8 +155,8 @@ def test_a_busy_machine_is_pointed_out_on_the_page(report: Report) -> None:
 
 def test_key_figures_are_the_reports_best(report: Report) -> None:
     assert [(one.title, one.value, one.detail) for one in key_figures(report)] == [
-        ("Most accurate", "82.00", "seed-cnn"),
-        ("Fastest", "129", "seed-cnn-int8, 23.7 times as fast as seed-cnn"),
+        ("Most accurate", "82.00", "seed-cnn, tied with 2 others"),
+        ("Fastest", "129", "seed-cnn-int8; 1.69 times as fast as seed-cnn-float32"),
         ("Smallest", "397,432", "seed-cnn.keras"),
         ("Best int8 agreement", "98.80", "seed-cnn-int8 with seed-cnn"),
     ]
@@ -318,3 +320,16 @@ def test_a_browser_draws_every_figure_and_no_label_over_another(browsed: Mapping
             "wider": 0,
             "unnamed": 0,
         }
+
+
+def test_entries_of_one_network_stand_together_under_a_line(report: Report) -> None:
+    """A Keras file, its exports, and between them a file of another network."""
+    first, *rest = report.models
+    other = replace(
+        rest[0], name="other", model_file=replace(rest[0].model_file, file="other-int8.tflite")
+    )
+    page = html_page(replace(report, models=(first, other, *rest)))
+    table = page.split('<table class="results">')[1].split("</table>")[0]
+    rows = re.findall(r'<tr( class="group")?><th scope="row">([^<]*)<', table)
+    assert [name for _, name in rows] == [first.name, *(one.name for one in rest), "other"]
+    assert [name for group, name in rows if group] == [first.name, "other"]

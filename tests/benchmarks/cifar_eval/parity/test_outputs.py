@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_eval.environment import read_environment
 from cifar_eval.models.protocols import ModelFile
 from cifar_eval.parity.limits import Limits
 from cifar_eval.parity.outputs import Outputs, ScoredModel, read_outputs
 from cifar_eval.parity.report import comparable_scores, report_from_outputs
 from cifar_runtime.contract import ScoreKind
+from cifar_runtime.environment import read_environment
 from cifar_runtime.errors import InputError
 
 

@@ -67,9 +67,14 @@ def test_auto_is_bfloat16_on_a_processor_that_multiplies_it(
 @pytest.mark.parametrize(
     ("missing", "backend", "error", "message"),
     [
-        ("keras", "tensorflow", MissingDependencyError, r"keras is not .*'\.\[train\]'$"),
-        ("tensorflow", "tensorflow", MissingDependencyError, "tensorflow is not installed"),
-        ("jax", "jax", MissingDependencyError, r"jax is not .*'\.\[train\]' jax$"),
+        ("keras", "tensorflow", MissingDependencyError, r"training needs Keras, .*'\.\[train\]'$"),
+        (
+            "tensorflow",
+            "tensorflow",
+            MissingDependencyError,
+            "training needs TensorFlow, which is not",
+        ),
+        ("jax", "jax", MissingDependencyError, r"training needs JAX, .*'\.\[train\]' jax$"),
         (None, "jax", UsageError, "Keras runs on tensorflow already, jax was asked for"),
     ],
 )
@@ -138,6 +143,18 @@ def few() -> tuple[Split, Split]:
         sample.take(np.arange(32), name="few"),
         sample.take(np.arange(32, 48), name="others"),
     )
+
+
+def test_without_anything_tensorflow_is_named_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    for line in (["-o", str(tmp_path / "run")], ["--data", str(tmp_path / "pictures")]):
+        assert main(line) == 6
+        assert capsys.readouterr().err == (
+            "cifar-train: training needs TensorFlow, which is not installed. "
+            "In cifar-edge's checkout, run: pip install ./runtime '.[train]'\n"
+        )
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from cifar_bench.results.conditions import machine_differences
-from cifar_eval.environment import (
+from cifar_runtime.documents import from_document, to_document
+from cifar_runtime.environment import (
     PACKAGES,
     Environment,
     cpu_from_cpuinfo,
     read_environment,
 )
-from cifar_runtime.documents import from_document, to_document
 
 
 def test_environment_holds_these_fields_and_survives_json() -> None:
@@ -106,6 +105,8 @@ def test_a_pi_3_and_a_pi_4_are_different_machines() -> None:
             cpu_from_cpuinfo(cpuinfo_of_a_pi("0xd08", "Raspberry Pi 4 Model B Rev 1.4")),
         )
     )
+    from cifar_bench.results.conditions import machine_differences
+
     assert machine_differences(pi_3, pi_4) == (
         "processor Raspberry Pi 3 Model B Rev 1.2 and Raspberry Pi 4 Model B Rev 1.4",
     )

@@ -1,0 +1,73 @@
+"""What a bug report is told of an installation."""
+
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+from cifar_runtime import doctor
+from cifar_runtime.commands.doctor import lines
+from cifar_runtime.commands.info import main
+from cifar_runtime.formats.known_formats import KNOWN_FORMATS
+
+
+@pytest.fixture
+def requirements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One distribution is installed, with two extras; of what they need, numpy only."""
+
+    def requires(name: str) -> list[str]:
+        if name != "cifar-edge":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return [
+            "pillow>=11",
+            "numpy>=2; extra == 'bench'",
+            "no-such-a>=1; (python_version < '3.14') and extra == 'train'",
+            "no-such-b; extra == 'train'",
+        ]
+
+    monkeypatch.setattr(importlib.metadata, "requires", requires)
+
+
+@pytest.mark.usefixtures("requirements")
+def test_an_extra_lacks_what_is_not_installed() -> None:
+    assert doctor.lacking_packages() == {
+        "bench": (),
+        "train": ("no-such-a>=1; (python_version < '3.14')", "no-such-b"),
+    }
+
+
+@pytest.mark.parametrize("name", KNOWN_FORMATS)
+def test_an_interpreter_that_is_installed_works(name: str) -> None:
+    known = KNOWN_FORMATS[name]  # type: ignore[index]
+    pytest.importorskip(known.package)
+    check = doctor.check_interpreter(known)
+    assert (check.title, check.works) == (known.title, True)
+    assert check.answer.startswith("passed: ")
+
+
+def test_an_interpreter_that_ends_its_process_does_not_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "_SELF_TEST", "import os; os.abort()")
+    check = doctor.check_interpreter(KNOWN_FORMATS["tflite"])
+    assert (check.works, check.answer) == (False, "ended with status -6")
+
+
+def test_folders_name_no_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "home" / "cache"
+    (cache / "cifar10").mkdir(parents=True)
+    (cache / "cifar10" / "a.npy").write_bytes(bytes(1234))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CIFAR_EDGE_CACHE", str(cache))
+    found = doctor.diagnose()
+    stored = next(folder for folder in found.folders if folder.purpose == "cache: cifar10")
+    assert (stored.path, stored.used_bytes) == ("~/cache/cifar10", 1234)
+    assert found.data_set == "not stored: run cifar-data fetch"
+    assert str(tmp_path / "home") not in "\n".join(lines(found))
+
+
+def test_a_model_does_not_go_with_the_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--doctor", "model.tflite"]) == 2
+    assert capsys.readouterr().err == (
+        "cifar-info: --doctor describes this installation, and takes no model. Give it --json only.\n"
+    )
