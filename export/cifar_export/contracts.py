@@ -12,7 +12,7 @@ from cifar_runtime.contract import (
     ScoreKind,
 )
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 
 
 def quantized_contract(

@@ -58,8 +58,8 @@ from cifar_runtime.errors import (
     MissingDependencyError,
 )
 from cifar_runtime.install_hints import install_hint
-from cifar_runtime.interruption import checked_between
 from cifar_runtime.progress import Progress
+from cifar_runtime.system.interruption import checked_between
 
 _PARTIAL: Mapping[type[CifarEdgeError], type[PartialExportError]] = {
     GateError: ExportGateError,

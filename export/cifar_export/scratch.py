@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cifar_runtime import temporary_names
+from cifar_runtime.system import temporary_names
 
 PREFIX = ".cifar-export-"
 

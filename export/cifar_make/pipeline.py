@@ -12,7 +12,7 @@ from cifar_export import export
 from cifar_make.planning import Plan, plan, report_path
 from cifar_make.recipe import MakeRecipe
 from cifar_make.request_file import write_request
-from cifar_runtime.files import write_atomically
+from cifar_runtime.system.files import write_atomically
 from cifar_train.fit import Watcher
 from cifar_train.pictures import train_on_pictures
 from cifar_train.recipe import RunOptions

@@ -8,7 +8,7 @@ from typing import Any
 from cifar_data.pictures.load import Pictures
 from cifar_make.recipe import MakeRecipe
 from cifar_runtime.errors import UsageError
-from cifar_runtime.files import write_atomically
+from cifar_runtime.system.files import write_atomically
 
 SCHEMA = "cifar-edge/make/1"
 FILE_NAME = "make.json"

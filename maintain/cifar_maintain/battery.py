@@ -21,7 +21,7 @@ from typing import Any
 from cifar_eval.formatting import markdown_rows
 from cifar_runtime.commands.parser import Parser, execute
 from cifar_runtime.errors import CifarEdgeError, InputError
-from cifar_runtime.files import write_atomically
+from cifar_runtime.system.files import write_atomically
 
 BATTERY_SCHEMA = "cifar-edge/battery/1"
 _PROGRAM = "python -m cifar_maintain.battery"

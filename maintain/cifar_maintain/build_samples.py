@@ -18,7 +18,7 @@ import cifar_data
 from cifar_data.cifar10.binary_format import records_from_images
 from cifar_data.cifar10.splits import LABELS, load_official
 from cifar_data.split import Split
-from cifar_runtime.files import write_atomically
+from cifar_runtime.system.files import write_atomically
 
 SAMPLES_FOLDER = Path(cifar_data.__file__).parent / "samples"
 NUM_VALIDATION = 5000

@@ -32,7 +32,7 @@ from cifar_runtime.errors import GateError, UsageError
 
 if TYPE_CHECKING:
     from cifar_eval.models.protocols import ModelFile
-    from cifar_maintain.matrix_report import MatrixEntry, MatrixReport, RefusedPair
+    from cifar_maintain.tables.matrix_report import MatrixEntry, MatrixReport, RefusedPair
 
 _PROGRAM = "python -m cifar_maintain.matrix"
 _EXAMPLES = """\
@@ -60,7 +60,7 @@ def export_matrix(
         CifarEdgeError: an export could not be made at all, or an artefact is in the way of one; a failed gate is
             in the report.
     """
-    from cifar_maintain.matrix_report import MatrixReport
+    from cifar_maintain.tables.matrix_report import MatrixReport
     from cifar_runtime.environment import read_environment
 
     documents: list[tuple[str, dict[str, Any]]] = []
@@ -139,7 +139,7 @@ def _entry(precision: str, document: Mapping[str, Any]) -> "MatrixEntry":
     from cifar_eval.models.protocols import ModelFile
     from cifar_eval.parity.counts import Parity
     from cifar_eval.parity.limits import Limits
-    from cifar_maintain.matrix_report import MatrixEntry
+    from cifar_maintain.tables.matrix_report import MatrixEntry
 
     provenance = document["provenance"]
     limits = {gate["name"]: gate["limit"] for gate in provenance["parity"]["gates"]}
@@ -161,7 +161,7 @@ def _checkpoint_file(path: Path, sha256: str) -> "ModelFile":
 
 def _refused(recipe: ExportRecipe) -> "tuple[RefusedPair, ...]":
     """The pairs that a recipe refuses, in its own words."""
-    from cifar_maintain.matrix_report import RefusedPair
+    from cifar_maintain.tables.matrix_report import RefusedPair
 
     refused = []
     for model_format in RUNNABLE:
@@ -180,7 +180,7 @@ def _run(argv: Sequence[str]) -> int:
     """Prints the table, whatever the verdicts; exit code 5 when a gate failed."""
     options = _parse(argv)
     from cifar_data import packaged
-    from cifar_maintain.matrix_report import markdown_matrix
+    from cifar_maintain.tables.matrix_report import markdown_matrix
 
     recipe = ExportRecipe(
         source=SourceRecipe(checkpoint=options.checkpoint or packaged.checkpoint()),

@@ -27,9 +27,9 @@ from cifar_runtime.classifier import Classifier
 from cifar_runtime.commands.parser import Parser, execute
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError
-from cifar_runtime.files import write_atomically
 from cifar_runtime.golden import golden_from_card
-from cifar_runtime.preprocess import centre_box, fit_picture
+from cifar_runtime.imaging.preprocess import centre_box, fit_picture
+from cifar_runtime.system.files import write_atomically
 
 if TYPE_CHECKING:
     from PIL.Image import Image

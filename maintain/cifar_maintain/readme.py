@@ -28,7 +28,7 @@ from cifar_runtime.errors import GateError, InputError
 
 if TYPE_CHECKING:
     from cifar_bench.results.report import Report
-    from cifar_maintain.training_table import TrainingRun
+    from cifar_maintain.tables.training_table import TrainingRun
 
 _PROGRAM = "python -m cifar_maintain.readme"
 PAGES = (
@@ -110,7 +110,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from cifar_runtime.files import write_atomically
+    from cifar_runtime.system.files import write_atomically
 
     files = _generated(arguments)
     stale = [path for path, text in files.items() if not path.exists() or _read(path) != text]
@@ -133,7 +133,7 @@ def _generated(arguments: argparse.Namespace) -> dict[Path, str]:
     for page in arguments.pages or map(Path, PAGES):
         files |= _page(page, arguments)
     if not arguments.pages:
-        from cifar_maintain.model_pages import model_pages
+        from cifar_maintain.tables.model_pages import model_pages
 
         files |= model_pages(Path("models"), Path("docs/models"))
     return files
@@ -178,8 +178,8 @@ def _table(folder: Path, name: str) -> str:
     from cifar_bench.results.report import report_from_text
     from cifar_bench.tables.plain import markdown_table
     from cifar_maintain.battery import BATTERY_SCHEMA, battery_table
-    from cifar_maintain.hardening_table import HARDENING_SCHEMA, hardening_table
-    from cifar_maintain.matrix_report import MATRIX_SCHEMA, markdown_matrix, matrix_from_text
+    from cifar_maintain.tables.hardening_table import HARDENING_SCHEMA, hardening_table
+    from cifar_maintain.tables.matrix_report import MATRIX_SCHEMA, markdown_matrix, matrix_from_text
     from cifar_maintain.textbook import TEXTBOOK_SCHEMA, textbook_table
 
     path = folder / f"{name}.json"
@@ -215,7 +215,7 @@ def _excerpt(path: Path, name: str) -> str:
 
 
 def _family(report: "Report") -> str:
-    from cifar_maintain.family_table import family_table
+    from cifar_maintain.tables.family_table import family_table
 
     return family_table(report)
 
@@ -228,19 +228,19 @@ def _boards(folder: Path, name: str) -> str:
 
 
 def _runs(folder: Path, name: str) -> str:
-    from cifar_maintain.training_table import training_table
+    from cifar_maintain.tables.training_table import training_table
 
     return training_table(_kept_runs(folder, name), origin=str(folder))
 
 
 def _recipes(folder: Path) -> str:
-    from cifar_maintain.training_table import recipes_table
+    from cifar_maintain.tables.training_table import recipes_table
 
     return recipes_table(_kept_runs(folder, "*"), origin=str(folder))
 
 
 def _kept_runs(folder: Path, name: str) -> list["TrainingRun"]:
-    from cifar_maintain.training_table import TrainingRun
+    from cifar_maintain.tables.training_table import TrainingRun
 
     runs = []
     for card in sorted(folder.glob(f"{name}-seed-*/card.json")):
@@ -265,7 +265,7 @@ def _picture(folder: Path, name: str) -> tuple[str, str]:
         InputError: the name ends in no figure's name, or the report has nothing to draw in it.
     """
     from cifar_bench.figures.svg import standalone
-    from cifar_maintain.family_figure import TITLE, family_figure
+    from cifar_maintain.tables.family_figure import TITLE, family_figure
 
     report_name, _, figure = name.rpartition("-")
     family = figure == "family"
@@ -298,7 +298,7 @@ def _link(path: Path, page: Path) -> str:
 
 
 def _read(path: Path) -> str:
-    from cifar_runtime.files import read_once
+    from cifar_runtime.system.files import read_once
 
     data = read_once(path, max_bytes=64 * 1024 * 1024, error=InputError)
     try:

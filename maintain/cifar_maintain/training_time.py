@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_eval.formatting import NOT_APPLICABLE, aligned, percent
-from cifar_maintain.training_table import card_accuracy
+from cifar_maintain.tables.training_table import card_accuracy
 from cifar_runtime.commands.parser import Parser, choice, execute, sentences_to_stderr
 from cifar_runtime.errors import InputError
 from cifar_train.recipes import RECIPES

@@ -15,7 +15,6 @@ from typing import Any
 
 from cifar_runtime.contract import Contract, contract_from_json, is_plain_name
 from cifar_runtime.errors import ArtefactError, UsageError
-from cifar_runtime.files import MAX_MODEL_BYTES, exists, read_once
 from cifar_runtime.formats.embedded_card import document_of_card, embedded_document
 from cifar_runtime.formats.known_formats import (
     SUFFIXES,
@@ -24,6 +23,7 @@ from cifar_runtime.formats.known_formats import (
     has_content_of,
 )
 from cifar_runtime.plain_text import printable, reason_of, shortened
+from cifar_runtime.system.files import MAX_MODEL_BYTES, exists, read_once
 
 CARD_SCHEMA = "cifar-edge/artefact/1"
 MAX_CARD_BYTES = 16 * 1024 * 1024

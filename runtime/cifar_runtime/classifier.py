@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cifar_runtime.artefact import Artefact, open_artefact
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError, UsageError
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS, MAX_THREADS, RuntimeChoice
-from cifar_runtime.image import picture_from_array, read_image, upright_rgb
-from cifar_runtime.preprocess import fit_picture, input_table
+from cifar_runtime.imaging.image import picture_from_array, read_image, upright_rgb
+from cifar_runtime.imaging.preprocess import fit_picture, input_table
 from cifar_runtime.scores import (
     certainties_from_probabilities,
     dequantize,

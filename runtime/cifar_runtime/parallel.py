@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.interruption import sparing_children
+from cifar_runtime.system.interruption import sparing_children
 
 Answer = TypeVar("Answer")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError
-from cifar_runtime.files import exists
 from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import reason_of
+from cifar_runtime.system.files import exists
 
 
 def signature_path(model: Path) -> Path:

@@ -11,10 +11,10 @@ from typing import Any
 
 from cifar_runtime.contract import Contract, contract_from_json
 from cifar_runtime.errors import ArtefactError, UsageError, not_one_of
-from cifar_runtime.files import read_once
 from cifar_runtime.formats.graph import Graph, GraphTensor, graph_from_bytes
 from cifar_runtime.formats.known_formats import ModelFormat
 from cifar_runtime.plain_text import reason_of
+from cifar_runtime.system.files import read_once
 
 MAX_CONTRACT_BYTES = 1024 * 1024
 _FOLDER = Path(__file__).parent / "contracts"

@@ -17,7 +17,7 @@ from cifar_runtime.contract import (
     pixel_contract,
 )
 from cifar_runtime.golden_images import on_grid, pack_images
-from cifar_runtime.preprocess import centre_box, fit_picture, input_table
+from cifar_runtime.imaging.preprocess import centre_box, fit_picture, input_table
 from cifar_runtime.scores import (
     certainties_from_probabilities,
     dequantize,

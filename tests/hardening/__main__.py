@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cifar_maintain.hardening_table import HARDENING_SCHEMA
+from cifar_maintain.tables.hardening_table import HARDENING_SCHEMA
 from cifar_runtime.documents import to_document
 from cifar_runtime.environment import read_environment
 from hardening.artefacts import Artefacts

@@ -13,7 +13,7 @@ import numpy as np
 
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 from cifar_runtime.sessions.interpreters import import_litert, import_onnxruntime
 from cifar_runtime.sessions.open import open_session
 from hardening.artefacts import KEPT

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cifar_runtime.errors import InputError
-from cifar_runtime.image import MAX_PIXELS, decode_image
+from cifar_runtime.imaging.image import MAX_PIXELS, decode_image
 from hardening.campaign import Beside, Budget, Result, run_cases, word_of
 from hardening.mutations import damaged
 

@@ -14,7 +14,7 @@ from cifar_export.result import ExportConflictError
 from cifar_export.stages import prepared
 from cifar_maintain import matrix
 from cifar_maintain.matrix import export_matrix, main
-from cifar_maintain.matrix_report import MatrixReport, matrix_from_text
+from cifar_maintain.tables.matrix_report import MatrixReport, matrix_from_text
 from cifar_runtime.artefact import open_artefact
 
 

@@ -11,9 +11,9 @@ from cifar_data.choose import stratified_positions
 from cifar_data.split import Split
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import CifarEdgeWarning, InputError, not_one_of
-from cifar_runtime.files import is_folder, list_folder
-from cifar_runtime.fitted_image import read_fitted
-from cifar_runtime.image_files import image_files, is_litter
+from cifar_runtime.imaging.fitted_image import read_fitted
+from cifar_runtime.imaging.image_files import image_files, is_litter
+from cifar_runtime.system.files import is_folder, list_folder
 
 
 def class_names(folder: str | Path) -> tuple[str, ...]:

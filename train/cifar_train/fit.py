@@ -17,8 +17,8 @@ from cifar_data.load import load_split
 from cifar_data.split import Split
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import CifarEdgeError, InputError, UsageError
-from cifar_runtime.interruption import check_interrupted
 from cifar_runtime.progress import Counter, silent
+from cifar_runtime.system.interruption import check_interrupted
 from cifar_train.engine.backend import make_deterministic, resolve_precision, select_backend
 from cifar_train.engine.optimizers import optimizer_from_recipe, take_average
 from cifar_train.engine.parallel import Parallel, check_shares, open_parallel, prepare_for_workers

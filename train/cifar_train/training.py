@@ -16,9 +16,9 @@ from cifar_data.split import Split
 from cifar_runtime import __version__
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import InputError, UsageError, not_one_of
-from cifar_runtime.files import replace_atomically, write_atomically
-from cifar_runtime.interruption import check_interrupted
 from cifar_runtime.progress import counter_of
+from cifar_runtime.system.files import replace_atomically, write_atomically
+from cifar_runtime.system.interruption import check_interrupted
 from cifar_train.engine.backend import check_backend, has_gpu, resolve_precision, select_backend
 from cifar_train.engine.parallel import worker_folder
 from cifar_train.fit import (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import replace_atomically
+from cifar_runtime.system.files import replace_atomically
 from cifar_train.networks import build
 from cifar_train.networks.backbones import BACKBONES, Backbone, hold_batch_norm, keras_backbone
 from cifar_train.recipe import TrainRecipe

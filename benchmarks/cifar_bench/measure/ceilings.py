@@ -15,8 +15,8 @@ from cifar_bench.measure.sampling import sample_calls
 from cifar_bench.results.conditions import Clock
 from cifar_bench.results.roofline import Ceiling, CeilingPrecision, Roofline
 from cifar_runtime.sessions.interpreters import import_litert
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.ort import native_session
+from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 MATRIX_SIZES = (512, 1024)
 """Of square matrices; which gives the higher rate depends on runtime and caches, so the better one counts."""

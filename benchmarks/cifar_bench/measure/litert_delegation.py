@@ -7,7 +7,7 @@ from typing import Any
 from cifar_bench.results.cost import Delegation
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.sessions.interpreters import import_litert
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
+from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 _DELEGATE = "DELEGATE"
 

@@ -107,7 +107,7 @@ class Worker:
 
     def preprocess(self, request: Mapping[str, Any]) -> list[int]:
         """Nanoseconds from a picture's file to the input tensor, each time anew."""
-        from cifar_runtime.fitted_image import read_fitted
+        from cifar_runtime.imaging.fitted_image import read_fitted
 
         model = self._exported_model()
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.files import MAX_MODEL_BYTES, read_once
 from cifar_runtime.formats.known_formats import SUFFIXES
 from cifar_runtime.plain_text import printable_lines, reason_of
+from cifar_runtime.system.files import MAX_MODEL_BYTES, read_once
 
 if TYPE_CHECKING:
     from cifar_bench.regression.gates import RegressionGate

@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 from cifar_bench.recipe import BenchRecipe
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.files import MAX_MODEL_BYTES, exists, is_folder, read_once
+from cifar_runtime.system.files import MAX_MODEL_BYTES, exists, is_folder, read_once
 from cifar_runtime.user_contract import built_in_names
 
 _REQUEST = "request.json"

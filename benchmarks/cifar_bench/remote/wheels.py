@@ -17,7 +17,7 @@ from typing import Literal
 import cifar_runtime
 from cifar_runtime.artefact import card_path
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.files import MAX_MODEL_BYTES, exists, read_once, write_atomically
+from cifar_runtime.system.files import MAX_MODEL_BYTES, exists, read_once, write_atomically
 
 Machine = Literal["aarch64", "x86_64"]
 RUNTIME = "cifar-edge-runtime"

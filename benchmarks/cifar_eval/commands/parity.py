@@ -142,7 +142,7 @@ def _compare_certificates(pair: CertificatePair, json_target: str | None) -> int
 
     from cifar_eval.parity.certificates import compare_certificates, comparison_lines
     from cifar_runtime.certificates.certificate import certificate_from_json
-    from cifar_runtime.files import read_text_once
+    from cifar_runtime.system.files import read_text_once
 
     def read(path: Path) -> "Certificate":
         text = read_text_once(path, max_bytes=_MAX_CERTIFICATE_BYTES, error=InputError)

@@ -14,8 +14,8 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.graph import Graph
 from cifar_runtime.formats.tflite_graph import tflite_graph
+from cifar_runtime.imaging.preprocess import input_table
 from cifar_runtime.plain_text import reason_of
-from cifar_runtime.preprocess import input_table
 from cifar_runtime.sessions.litert_tensors import open_with_all_tensors
 
 # They move or convert numbers: their output has no error of its own.

@@ -14,12 +14,12 @@ from cifar_eval.layers.layer_errors import Layer
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.imaging.preprocess import input_table
 from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import reason_of
-from cifar_runtime.preprocess import input_table
 from cifar_runtime.sessions.interpreters import import_onnxruntime
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.ort import native_session
+from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 # They move or convert numbers: their output has no error of its own.
 _MOVING = frozenset(

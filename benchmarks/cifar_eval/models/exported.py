@@ -12,14 +12,14 @@ from cifar_eval.models.protocols import ModelFacts, ModelFile
 from cifar_runtime.artefact import Artefact, card_path, open_artefact
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.files import exists
 from cifar_runtime.formats.known_formats import SUFFIXES, format_from_suffix
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 from cifar_runtime.scores import dequantize, probabilities_from_scores
 from cifar_runtime.sessions.base import DEFAULT_OPTIONS, SessionOptions
 from cifar_runtime.sessions.open import open_session
 from cifar_runtime.sessions.process_limits import limit_memory
 from cifar_runtime.sessions.system_calls import forbid_system_calls
+from cifar_runtime.system.files import exists
 
 
 class ExportedModel:

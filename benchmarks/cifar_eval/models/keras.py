@@ -29,7 +29,7 @@ from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
 from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import clause, reason_of
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
+from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 _NO_OBJECTS: Mapping[str, Any] = MappingProxyType({})
 BATCH_SIZE = 250

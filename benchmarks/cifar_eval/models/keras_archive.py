@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.files import MAX_MODEL_BYTES, archive_boundary, read_once
+from cifar_runtime.system.files import MAX_MODEL_BYTES, archive_boundary, read_once
 
 # Where Keras looks for a function that a configuration names. Source: keras 3.15, serialization_lib.BUILTIN_MODULES.
 FUNCTION_MODULES = (

@@ -20,7 +20,7 @@ from cifar_runtime.contract import ScoreKind
 from cifar_runtime.documents import INLINED, from_document, to_document
 from cifar_runtime.environment import Environment
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import MAX_MODEL_BYTES, archive_boundary, read_once
+from cifar_runtime.system.files import MAX_MODEL_BYTES, archive_boundary, read_once
 
 OUTPUTS_SCHEMA = "cifar-edge/outputs/1"
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 from cifar_data.split_names import BenchSplit
 from cifar_runtime.errors import UsageError
-from cifar_runtime.files import is_folder
+from cifar_runtime.system.files import is_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

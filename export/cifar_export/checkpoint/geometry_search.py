@@ -22,8 +22,8 @@ from cifar_export.checkpoint.reference import Reference
 from cifar_export.recipe import ExportRecipe, SourceRecipe
 from cifar_runtime.contract import InputContract, Resize, ResizeFilter, pixel_contract
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.image import read_image
-from cifar_runtime.preprocess import fit_picture
+from cifar_runtime.imaging.image import read_image
+from cifar_runtime.imaging.preprocess import fit_picture
 
 _AT_ONCE = 50  # pictures in memory under every way
 _FILTERS: tuple[ResizeFilter, ...] = ("bilinear-no-antialias", "bilinear")

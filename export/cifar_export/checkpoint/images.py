@@ -10,8 +10,8 @@ from cifar_export.checkpoint.own_images import folder_labels
 from cifar_export.recipe import CALIBRATED, ExportRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError, UsageError
-from cifar_runtime.files import read_text_once
 from cifar_runtime.golden import MIN_VECTORS
+from cifar_runtime.system.files import read_text_once
 
 _MAX_LABELS_BYTES = 1024 * 1024
 

@@ -15,7 +15,7 @@ from cifar_export.keras_graph.trace import functional_from
 from cifar_export.streams import quiet_conversion
 from cifar_runtime.contract import COLOUR_ORDERS
 from cifar_runtime.errors import ArtefactError
-from cifar_runtime.files import read_once
+from cifar_runtime.system.files import read_once
 
 # Keras' activations whose values say nothing of one another.
 _INDEPENDENT = ("sigmoid", "hard_sigmoid")

@@ -12,8 +12,8 @@ from PIL import Image
 
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import MissingDependencyError
+from cifar_runtime.imaging.preprocess import fit_picture
 from cifar_runtime.install_hints import install_hint
-from cifar_runtime.preprocess import fit_picture
 
 NUM_IMAGES = 500
 """Images of noise, and of textures."""

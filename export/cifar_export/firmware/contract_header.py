@@ -3,7 +3,7 @@
 from cifar_export.firmware.c_text import comment, numbers, string
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import InputContract
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 
 
 def contract_header(artefact: Artefact) -> str:

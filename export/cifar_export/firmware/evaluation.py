@@ -12,7 +12,7 @@ from cifar_eval.parity.gate import judge
 from cifar_eval.parity.limits import Limits
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import GateError
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 from cifar_runtime.scores import dequantize
 
 Run = Callable[[NDArray[np.int8]], NDArray[np.int8]]

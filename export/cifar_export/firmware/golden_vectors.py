@@ -15,7 +15,7 @@ from cifar_export.firmware.simulate import trace
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.golden import GoldenVectors
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 from cifar_runtime.scores import dequantize
 
 _INCLUDES = '#include "golden.h"\n'

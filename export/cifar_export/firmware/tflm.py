@@ -15,7 +15,7 @@ from cifar_export.firmware.c_text import comment, numbers, template
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
 from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.install_hints import install_hint
-from cifar_runtime.sessions.native_stderr import held_stderr
+from cifar_runtime.system.native_stderr import held_stderr
 
 _IDENTIFIER = b"TFL3"
 _MAX_ARENA = 16 * 1024 * 1024

@@ -17,9 +17,9 @@ from cifar_export.firmware.tflm import model_without_card
 from cifar_export.recipe import Accelerator
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError
-from cifar_runtime.files import write_atomically
 from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import shortened
+from cifar_runtime.system.files import write_atomically
 
 _ON_THE_CPU = re.compile(r"^CPU operators = (\d+)", re.MULTILINE)
 

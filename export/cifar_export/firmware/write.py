@@ -23,9 +23,9 @@ from cifar_export.firmware.simulate import simulate
 from cifar_export.firmware.tflm import measure_arena, model_without_card, run_tflm, tflm_files
 from cifar_runtime.artefact import Artefact, open_artefact
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.files import write_atomically
 from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.golden import golden_from_card
+from cifar_runtime.system.files import write_atomically
 
 Engine = Literal["c", "tflm"]
 _ONLY_THE_OTHER_WRITES = {"c": "resolver.h", "tflm": "boards/board.c"}

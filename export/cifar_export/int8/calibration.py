@@ -14,8 +14,8 @@ from cifar_data.pictures.load import Pictures
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import is_folder
 from cifar_runtime.progress import Counter, silent
+from cifar_runtime.system.files import is_folder
 
 MIN_PIXEL, MAX_PIXEL = 0, 255
 
@@ -165,7 +165,7 @@ def _from_train(count: int, seed: int) -> Calibration:
 
 
 def _from_folder(folder: Path, recipe: ExportRecipe, contract: InputContract) -> Calibration:
-    from cifar_runtime.fitted_image import read_fitted
+    from cifar_runtime.imaging.fitted_image import read_fitted
 
     paths = _image_paths(folder)
     parents = {

@@ -16,8 +16,8 @@ from cifar_export.publish.reader_facts import version_of
 from cifar_export.publish.tflite_metadata import LABELS_FILE
 from cifar_runtime.artefact import Artefact, card_path, open_artefact
 from cifar_runtime.errors import InputError, UsageError
-from cifar_runtime.files import write_atomically
 from cifar_runtime.formats.known_formats import ModelFormat
+from cifar_runtime.system.files import write_atomically
 
 _LIBRARIES: Mapping[ModelFormat, str] = {"tflite": "litert", "onnx": "onnx"}
 # The hub's words for SPDX expressions are these in lower case.

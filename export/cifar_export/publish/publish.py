@@ -20,8 +20,8 @@ from typing import Any
 
 from cifar_runtime.artefact import MAX_CARD_BYTES, card_in_force, card_path, open_artefact
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.files import MAX_MODEL_BYTES, read_once, write_atomically
-from cifar_runtime.interruption import check_interrupted
+from cifar_runtime.system.files import MAX_MODEL_BYTES, read_once, write_atomically
+from cifar_runtime.system.interruption import check_interrupted
 
 
 class DifferentArtefactError(ArtefactError):

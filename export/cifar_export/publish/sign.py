@@ -11,9 +11,9 @@ from typing import Any
 
 from cifar_runtime.artefact import card_path, open_artefact
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import write_atomically
 from cifar_runtime.plain_text import reason_of
 from cifar_runtime.signature import check_key, signature_path, verdict_path
+from cifar_runtime.system.files import write_atomically
 
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"

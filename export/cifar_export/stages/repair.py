@@ -27,8 +27,8 @@ from cifar_export.targets.onnx_int8 import StaticQuantization
 from cifar_export.targets.onnx_repair import MixedPrecision, Move
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.imaging.preprocess import input_table
 from cifar_runtime.plain_text import reason_of
-from cifar_runtime.preprocess import input_table
 from cifar_runtime.scores import dequantize
 from cifar_runtime.sessions.interpreters import import_onnxruntime
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from cifar_data.cifar10.splits import cache_folder
 from cifar_export.web.engines import Engine, NpmPackage
 from cifar_runtime.errors import InputError, MissingDependencyError
-from cifar_runtime.files import read_once, write_atomically
+from cifar_runtime.system.files import read_once, write_atomically
 
 _MAX_ARCHIVE_BYTES = 128 * 1024 * 1024
 _TIMEOUT_S = 600

@@ -20,8 +20,8 @@ from cifar_export.web.engines import Engine, EngineChoice, engine_of_format
 from cifar_export.web.npm import engine_files
 from cifar_runtime.artefact import Artefact, open_artefact
 from cifar_runtime.errors import ArtefactError, InputError, UsageError, not_one_of
-from cifar_runtime.files import write_atomically
 from cifar_runtime.golden import golden_from_card
+from cifar_runtime.system.files import write_atomically
 
 _VERSION_DIGITS = 16
 _URL_SAFE = "/!'()*"  # what encodeURIComponent leaves as it is, as quote would not; and the slash

@@ -22,7 +22,7 @@ from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS
 from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.golden import golden_from_card, golden_scores, replay_from_scores
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 from cifar_runtime.sessions.litert_tensors import open_with_all_tensors
 
 _BY_DEFAULT = {"litert": "XNNPACK", "onnxruntime": "CPU"}

@@ -16,9 +16,9 @@ from cifar_runtime.certificates.certificate import (
     certified_vectors,
 )
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.files import read_once
 from cifar_runtime.golden import golden_from_card, replay_from_scores
 from cifar_runtime.scores import dequantize
+from cifar_runtime.system.files import read_once
 
 _MAX_BYTES = 16 * 1024 * 1024
 _MODEL = re.compile(r"^model (\S+) sha256 ([0-9a-f]{64})$", re.MULTILINE)

@@ -209,11 +209,11 @@ def _expand(recipe: ClassifyRecipe) -> Iterator[str]:
 
 def _opened(text: str) -> Iterable[str]:
     """The pictures of a folder, those that cannot be decoded too; else the text, which reading judges."""
-    from cifar_runtime.files import is_folder
+    from cifar_runtime.system.files import is_folder
 
     if not is_folder(text):
         return (text,)
-    from cifar_runtime.image_files import image_files  # no lone picture needs it
+    from cifar_runtime.imaging.image_files import image_files  # no lone picture needs it
 
     try:
         found = image_files(text, recursive=False)

@@ -84,7 +84,7 @@ def _settings(parser: Parser, path: str) -> Iterator[tuple[argparse.Action, Any]
     import tomllib
     from pathlib import Path
 
-    from cifar_runtime.files import read_text_once
+    from cifar_runtime.system.files import read_text_once
 
     text = read_text_once(Path(path), max_bytes=_MAX_BYTES, error=InputError)
     try:

@@ -21,7 +21,7 @@ from cifar_runtime.errors import (
     not_one_of,
 )
 from cifar_runtime.formats.known_formats import MAX_THREADS
-from cifar_runtime.interruption import check_interrupted, interrupted, listening
+from cifar_runtime.system.interruption import check_interrupted, interrupted, listening
 
 ERROR_SCHEMA = "cifar-edge/error/1"
 MAX_MESSAGE_LENGTH = 1_000  # of a usage error, characters

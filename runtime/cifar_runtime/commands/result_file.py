@@ -42,7 +42,7 @@ def check_writable(path: str) -> None:
     Raises:
         InputError: its folder cannot be written, or cannot be made.
     """
-    from cifar_runtime.files import why_unwritable
+    from cifar_runtime.system.files import why_unwritable
 
     reason = why_unwritable(path)
     if reason is not None:
@@ -75,8 +75,8 @@ def write_result_file(path: "str | Path", data: str | bytes) -> None:
     """
     from pathlib import Path  # after --help has left
 
-    from cifar_runtime.files import write_atomically
-    from cifar_runtime.interruption import check_interrupted
+    from cifar_runtime.system.files import write_atomically
+    from cifar_runtime.system.interruption import check_interrupted
 
     check_interrupted()
     try:

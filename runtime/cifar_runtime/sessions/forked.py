@@ -7,7 +7,7 @@ and never freed there, since freeing it would wait for threads that the child do
 import weakref
 from typing import Any, Protocol
 
-from cifar_runtime.forks import in_forked_child
+from cifar_runtime.system.forks import in_forked_child
 
 
 class Renewable(Protocol):

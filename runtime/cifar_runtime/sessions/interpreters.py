@@ -8,7 +8,7 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import MissingDependencyError
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS, ModelFormat
 from cifar_runtime.plain_text import reason_of
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
+from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 
 def import_interpreter(model_format: ModelFormat) -> Any:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import contract_from_json
 from cifar_runtime.errors import ArtefactError, CifarEdgeError
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 from cifar_runtime.sessions.base import Session, SessionOptions
 from cifar_runtime.sessions.interpreters import import_interpreter
 from cifar_runtime.sessions.open import open_session

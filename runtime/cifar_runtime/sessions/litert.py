@@ -21,7 +21,6 @@ from cifar_runtime.sessions.forked import (
     kept_for_the_parent,
 )
 from cifar_runtime.sessions.interpreters import interpreter_of
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
     check_batch,
@@ -29,6 +28,7 @@ from cifar_runtime.sessions.tensors import (
     contract_input,
     contract_output,
 )
+from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 
 class LiteRTSession:

@@ -6,7 +6,7 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.plain_text import reason_of
 from cifar_runtime.sessions.interpreters import interpreter_of
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
+from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 
 def open_with_all_tensors(

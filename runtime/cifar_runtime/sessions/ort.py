@@ -23,7 +23,6 @@ from cifar_runtime.sessions.forked import (
     kept_for_the_parent,
 )
 from cifar_runtime.sessions.interpreters import import_onnxruntime, interpreter_of
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.tensors import (
     TensorFacts,
     check_batch,
@@ -31,6 +30,7 @@ from cifar_runtime.sessions.tensors import (
     contract_input,
     contract_output,
 )
+from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 # Enough to amortise a call, small enough that the activations of a large split stay out of memory.
 _MAX_BATCH = 64

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cifar_data.image_folder import read_image_folder
 from cifar_runtime.contract import Resize, ResizeFilter, pixel_contract
-from cifar_runtime.preprocess import fit_picture
+from cifar_runtime.imaging.preprocess import fit_picture
 
 SIZES = ((32, 32), (96, 96), (224, 224), (160, 120), (500, 700))
 Pictures = list[NDArray[np.uint8]]

@@ -19,7 +19,7 @@ from cifar_data.packaged import test_sample as load_test_sample
 from cifar_export.firmware.lowering.lower import lower
 from cifar_export.firmware.simulate import simulate, trace
 from cifar_runtime.artefact import open_artefact
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 
 pytest.importorskip("tflite_micro", reason="pip install tflite-micro: the oracle of these tests")
 EDGE_S = Path(__file__).parents[3] / "runtime/cifar_runtime/models/edge-s-int8.tflite"

@@ -16,7 +16,7 @@ from cifar_export.int8.calibration import load_calibration, reaching_both_ends, 
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import pixel_contract
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 
 
 def _recipe(**changes: object) -> ExportRecipe:

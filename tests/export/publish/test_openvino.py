@@ -11,7 +11,7 @@ import pytest
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import default_model
 from cifar_runtime.golden import golden_from_card
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 from cifar_runtime.scores import dequantize
 
 CHILD = Path(__file__).with_name("openvino_child.py")

@@ -30,7 +30,7 @@ from cifar_runtime.contract import Contract, InputContract, OutputContract
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.embedded_card import embedded_document
 from cifar_runtime.formats.metadata_buffer import metadata_entry, with_metadata_entry
-from cifar_runtime.preprocess import input_table
+from cifar_runtime.imaging.preprocess import input_table
 
 LABELS = ("cat", "größe", "dog")
 PIXELS = InputContract(

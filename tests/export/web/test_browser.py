@@ -23,8 +23,8 @@ from PIL import Image
 from cifar_export.web.site import write_site
 from cifar_runtime.classifier import Classifier, Prediction, default_model
 from cifar_runtime.golden import golden_from_card
-from cifar_runtime.image import read_image
-from cifar_runtime.preprocess import fit_picture
+from cifar_runtime.imaging.image import read_image
+from cifar_runtime.imaging.preprocess import fit_picture
 from cifar_runtime.scores import certainties_from_probabilities, probabilities_from_scores
 
 Decision = tuple[str, bool]  # label, abstained

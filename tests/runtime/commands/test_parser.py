@@ -24,7 +24,7 @@ from cifar_runtime.errors import (
     UsageError,
     not_one_of,
 )
-from cifar_runtime.interruption import checked_between
+from cifar_runtime.system.interruption import checked_between
 
 
 def raiser(error: BaseException) -> Callable[[], int]:

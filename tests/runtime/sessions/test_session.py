@@ -14,8 +14,8 @@ from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageErr
 from cifar_runtime.formats.protobuf import has_external_data
 from cifar_runtime.sessions.base import SessionOptions
 from cifar_runtime.sessions.litert import LiteRTSession
-from cifar_runtime.sessions.native_stderr import filtered_native_stderr
 from cifar_runtime.sessions.open import open_session
+from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (150, 6, 8, 3), dtype=np.uint8)
 CENTRED = (IMAGES.astype(np.float64) - 128) / 64

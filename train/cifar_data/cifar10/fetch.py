@@ -28,8 +28,8 @@ from cifar_data.cifar10.splits import (
 )
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import write_atomically
-from cifar_runtime.interruption import check_interrupted
+from cifar_runtime.system.files import write_atomically
+from cifar_runtime.system.interruption import check_interrupted
 
 STALE_AFTER_S = 3600.0
 _PART_PREFIX = ".cifar10-"

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from cifar_data.split import Split
 from cifar_runtime.errors import InputError, MissingDependencyError
-from cifar_runtime.files import archive_boundary, exists, is_file
 from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import reason_of
+from cifar_runtime.system.files import archive_boundary, exists, is_file
 
 StoredSplit = Literal["train", "validation", "test", "official-train"]
 

@@ -20,7 +20,7 @@ from cifar_data.pictures.decode import Decoded, Job, decode_all
 from cifar_data.pictures.find import Listing
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import write_atomically
+from cifar_runtime.system.files import write_atomically
 
 # Of another number, an index is not read, and pictures are decoded anew: raise it when decoding changes.
 _VERSION = 1

@@ -16,9 +16,9 @@ import numpy as np
 
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import CifarEdgeError, InputError
-from cifar_runtime.image import read_image
-from cifar_runtime.interruption import sparing_children
-from cifar_runtime.preprocess import fit_picture
+from cifar_runtime.imaging.image import read_image
+from cifar_runtime.imaging.preprocess import fit_picture
+from cifar_runtime.system.interruption import sparing_children
 
 # Below this, starting processes takes longer than decoding.
 FEW = 256

@@ -9,8 +9,8 @@ from typing import Literal
 
 from cifar_data.image_folder import class_names
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import read_once
-from cifar_runtime.image_files import image_files
+from cifar_runtime.imaging.image_files import image_files
+from cifar_runtime.system.files import read_once
 
 Part = Literal["train", "validation", "test"]
 

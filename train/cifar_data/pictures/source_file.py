@@ -10,7 +10,7 @@ from cifar_data.pictures.load import Pictures, load_pictures, picture_contract
 from cifar_data.split import Split
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.files import read_once, write_atomically
+from cifar_runtime.system.files import read_once, write_atomically
 
 SCHEMA = "cifar-edge/picture-source/1"
 FILE_NAME = "data.json"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cifar_runtime.files import write_atomically
+from cifar_runtime.system.files import write_atomically
 from cifar_train.run.drawings import curves_svg
 from cifar_train.run.state import RunState
 

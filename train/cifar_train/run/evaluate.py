@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cifar_data.split import Split
 from cifar_runtime.errors import MissingDependencyError
-from cifar_runtime.files import write_atomically
 from cifar_runtime.install_hints import install_hint
+from cifar_runtime.system.files import write_atomically
 from cifar_train.run.drawings import confusion_png, report_png
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from cifar_runtime.documents import from_document, to_document
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import archive_boundary, write_atomically
 from cifar_runtime.plain_text import reason_of
+from cifar_runtime.system.files import archive_boundary, write_atomically
 from cifar_train.recipe import TrainRecipe, recipe_from_json
 
 SCHEMA = "cifar-edge/train-state/1"

@@ -19,7 +19,7 @@ from cifar_eval.models.keras import open_checkpoint
 from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_runtime.documents import from_document
 from cifar_runtime.errors import ArtefactError, InputError, UsageError, json_error_reason
-from cifar_runtime.files import write_atomically
+from cifar_runtime.system.files import write_atomically
 from cifar_train.recipe import Fold
 
 SCHEMA = "cifar-edge/soft-labels/1"

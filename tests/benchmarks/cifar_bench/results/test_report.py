@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cifar_bench.results.report import Report, report_from_text
-from cifar_maintain.matrix_report import matrix_from_text
+from cifar_maintain.tables.matrix_report import matrix_from_text
 from cifar_runtime.errors import InputError
 
 RECORDED = Path(__file__).parents[4] / "benchmarks" / "reports"

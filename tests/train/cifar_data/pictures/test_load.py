@@ -18,8 +18,8 @@ from cifar_data.pictures.load import Pictures, load_pictures, picture_contract
 from cifar_data.pictures.report import report_document, report_lines
 from cifar_data.pictures.source_file import PictureSource, load_source, read_source, write_source
 from cifar_runtime.errors import InputError, UsageError
-from cifar_runtime.image import read_image
-from cifar_runtime.preprocess import fit_picture
+from cifar_runtime.imaging.image import read_image
+from cifar_runtime.imaging.preprocess import fit_picture
 
 CONTRACT = picture_contract((16, 24), "bilinear")
 

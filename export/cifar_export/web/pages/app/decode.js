@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Turns image files and camera frames into upright RGB pixels, as cifar_runtime.image does, or refuses them.
+ * Turns image files and camera frames into upright RGB pixels, as cifar_runtime.imaging.image does, or refuses them.
  *
  * Orientation is applied, colour profiles are not, transparency is laid over white. Only the part that the model
  * sees is read back. It never resizes: see resize.js.

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Turns an upright RGB picture into a model's input, as its contract says and as cifar_runtime.preprocess does.
+ * Turns an upright RGB picture into a model's input, as its contract says and as cifar_runtime.imaging.preprocess does.
  *
  * Two steps, usable apart: `fitPicture` (geometry) and `inputTable` (256 values, looked up).
  */

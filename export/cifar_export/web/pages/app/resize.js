@@ -251,7 +251,7 @@ function rowsComeFirst(from, to) {
 }
 
 /**
- * The whole picture as large as it fits, between black bars, as cifar_runtime.resample.letterboxed has it.
+ * The whole picture as large as it fits, between black bars, as cifar_runtime.imaging.resample.letterboxed has it.
  * @param {Uint8Array} pixels RGB, height * width * 3
  * @param {Size} from
  * @param {Size} to

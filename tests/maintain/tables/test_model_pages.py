@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cifar_maintain.model_pages import checkpoint_page, model_pages
+from cifar_maintain.tables.model_pages import checkpoint_page, model_pages
 from cifar_runtime.errors import InputError
 
-MODELS = Path(__file__).parents[2] / "models"
+MODELS = Path(__file__).parents[3] / "models"
 
 
 def with_card(folder: Path, **changes: object) -> Path:

@@ -15,7 +15,7 @@ from cifar_export.publish.hugging_face import licence_fields, readme, yaml_lines
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import InputError, json_error_reason
-from cifar_runtime.files import read_once
+from cifar_runtime.system.files import read_once
 
 _MAX_CARD_BYTES = 16 * 1024 * 1024
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cifar_runtime.large_pictures import cut_out
+from cifar_runtime.imaging.large_pictures import cut_out
 
 RANDOM = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from cifar_runtime.interruption import sparing_children
+from cifar_runtime.system.interruption import sparing_children
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no such masks")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from cifar_runtime.forks import in_forked_child
+from cifar_runtime.system.forks import in_forked_child
 
 _STDERR = 2
 # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", "W0000 00:00:1700000000 ...",

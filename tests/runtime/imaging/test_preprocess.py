@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cifar_runtime.contract import InputContract
-from cifar_runtime.preprocess import centre_box, fit_picture, input_table
+from cifar_runtime.imaging.preprocess import centre_box, fit_picture, input_table
 
 RAW = InputContract(
     shape=(4, 4, 3),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.contract import ResizeFilter
-from cifar_runtime.large_pictures import Box, cut_out
+from cifar_runtime.imaging.large_pictures import Box, cut_out
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from cifar_runtime.errors import InputError
-from cifar_runtime.image import decode_image, picture_from_array, read_image, upright_rgb
+from cifar_runtime.imaging.image import decode_image, picture_from_array, read_image, upright_rgb
 
 ORIENTATION = 0x0112
 # Left half red, right half blue, top row brighter: no two of its eight orientations are equal.
@@ -317,7 +317,7 @@ if len(sys.argv) > 2:
     picture.save(sys.argv[1], quality=90)
 else:
     from pathlib import Path
-    from cifar_runtime.image import read_image
+    from cifar_runtime.imaging.image import read_image
     found = read_image(Path(sys.argv[1]))
     peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
     print(found.size, found.getpixel((1000, 1000)), found.getpixel((3000, 1000)), peak // 1024)

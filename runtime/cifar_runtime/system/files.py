@@ -161,7 +161,7 @@ def replace_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """
     import tempfile  # with shutil, which it imports, 8 ms that reading alone should not pay
 
-    from cifar_runtime.temporary_names import owned_prefix, sweep
+    from cifar_runtime.system.temporary_names import owned_prefix, sweep
 
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent, TEMPORARY_PREFIX)

@@ -6,7 +6,7 @@ from cifar_bench.figures.figure import README_WIDTH
 from cifar_bench.figures.marks import measured_mark, published_beside, published_mark
 from cifar_bench.figures.pareto import CostAxis, pareto_figure
 from cifar_bench.results.report import Report
-from cifar_maintain.family_table import int8_tflite_models, reference_name, short_name
+from cifar_maintain.tables.family_table import int8_tflite_models, reference_name, short_name
 
 TITLE = "Top-1 accuracy against multiply-accumulates, int8 models"
 _AXIS = CostAxis(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.contract import InputContract
-from cifar_runtime.resample import letterboxed, resized
+from cifar_runtime.imaging.resample import letterboxed, resized
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.errors import InputError
-from cifar_runtime.files import is_folder, list_folder, read_once
-from cifar_runtime.forks import in_forked_child
 from cifar_runtime.plain_text import shortened
+from cifar_runtime.system.files import is_folder, list_folder, read_once
+from cifar_runtime.system.forks import in_forked_child
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -201,7 +201,7 @@ def _decode(data: bytes, image_format: str, name: str) -> "Image":
 def _stream(data: bytes, image_format: str) -> Any:
     if image_format != "JPEG":
         return BytesIO(data)
-    from cifar_runtime.jpeg_data import WatchedJpeg  # no other format needs it
+    from cifar_runtime.imaging.jpeg_data import WatchedJpeg  # no other format needs it
 
     return WatchedJpeg(data)
 
@@ -216,7 +216,7 @@ def _silence_pillow() -> None:
 
 
 def _silenced_library(image_format: str) -> AbstractContextManager[None]:
-    from cifar_runtime.sessions.native_stderr import filtered_native_stderr
+    from cifar_runtime.system.native_stderr import filtered_native_stderr
 
     return filtered_native_stderr(_LIBTIFF_LINE) if image_format == "TIFF" else nullcontext()
 

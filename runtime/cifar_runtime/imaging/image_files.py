@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cifar_runtime.files import list_folder
-from cifar_runtime.image import IMAGE_SUFFIXES
+from cifar_runtime.imaging.image import IMAGE_SUFFIXES
+from cifar_runtime.system.files import list_folder
 
 LITTER = frozenset(
     ("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__MACOSX", "lost+found")

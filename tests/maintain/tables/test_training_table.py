@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cifar_maintain.readme import main
-from cifar_maintain.training_table import TrainingRun, recipes_table, training_table
+from cifar_maintain.tables.training_table import TrainingRun, recipes_table, training_table
 from cifar_runtime.errors import InputError
 
 

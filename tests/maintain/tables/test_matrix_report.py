@@ -13,7 +13,7 @@ from cifar_eval.models.protocols import ModelFile
 from cifar_eval.parity.counts import Parity
 from cifar_eval.parity.limits import Limits
 from cifar_maintain import readme
-from cifar_maintain.matrix_report import (
+from cifar_maintain.tables.matrix_report import (
     MatrixEntry,
     MatrixReport,
     RefusedPair,

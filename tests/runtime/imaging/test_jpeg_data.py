@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from cifar_runtime.errors import InputError
-from cifar_runtime.image import decode_image
+from cifar_runtime.imaging.image import decode_image
 
 SIZES = [(1, 1), (2, 1), (8, 8), (17, 33), (64, 48), (1000, 3), (300, 200)]
 OPTIONS: list[dict[str, Any]] = [
@@ -81,7 +81,7 @@ def test_data_that_end_before_the_picture_does_are_refused(
 def test_a_large_one_that_is_decoded_at_a_half_is_watched_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cifar_runtime.image.MAX_PIXELS", 300 * 200 // 4)
+    monkeypatch.setattr("cifar_runtime.imaging.image.MAX_PIXELS", 300 * 200 // 4)
     whole = encoded(photograph(300, 200))
     assert decode_image(whole, name="x").size == (150, 100)
     with pytest.raises(InputError, match="its data end before the picture does"):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cifar_runtime import files
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.files import (
+from cifar_runtime.system import files
+from cifar_runtime.system.files import (
     read_once,
     read_text_once,
     replace_atomically,
@@ -33,7 +33,7 @@ def test_a_small_file_asks_for_little_memory(tmp_path: Path) -> None:
         "import resource, sys\n"
         "from pathlib import Path\n"
         "from cifar_runtime.errors import InputError\n"
-        "from cifar_runtime.files import read_once\n"
+        "from cifar_runtime.system.files import read_once\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28))\n"
         "print(len(read_once(Path(sys.argv[1]), max_bytes=2**29, error=InputError)))\n"
     )
@@ -139,7 +139,7 @@ def test_what_a_killed_writer_left_is_swept_by_the_next(tmp_path: Path) -> None:
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from cifar_runtime.files import replace_atomically\n"
+        "from cifar_runtime.system.files import replace_atomically\n"
         "replace_atomically(Path(sys.argv[1]), lambda temporary: os.kill(os.getpid(), 9))\n"
     )
     path = tmp_path / "x.json"
@@ -176,7 +176,7 @@ def test_a_failing_writer_keeps_the_old_file(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from cifar_runtime.files import write_atomically
+from cifar_runtime.system.files import write_atomically
 path = Path(sys.argv[1])
 print("ready", flush=True)
 step = 0

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.contract import InputContract
-from cifar_runtime.image import read_image
-from cifar_runtime.preprocess import fit_picture
+from cifar_runtime.imaging.image import read_image
+from cifar_runtime.imaging.preprocess import fit_picture
 
 
 def read_fitted(path: Path, contract: InputContract) -> NDArray[np.uint8]:
-    """The picture in a file in the model's size, see :func:`cifar_runtime.preprocess.fit_picture`.
+    """The picture in a file in the model's size, see :func:`cifar_runtime.imaging.preprocess.fit_picture`.
 
     Raises:
         InputError: the file is no picture that can be read.

@@ -8,11 +8,11 @@ import pytest
 
 from cifar_bench.regression.baseline import read_report
 from cifar_bench.results.report import Report
-from cifar_maintain.family_table import family_table
+from cifar_maintain.tables.family_table import family_table
 from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import InputError
 
-SHIPPED = Path(__file__).parents[2] / "benchmarks" / "reports" / "shipped.json"
+SHIPPED = Path(__file__).parents[3] / "benchmarks" / "reports" / "shipped.json"
 
 
 def test_every_row_is_what_the_committed_report_measured() -> None:

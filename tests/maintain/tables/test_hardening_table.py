@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cifar_maintain.hardening_table import hardening_table
+from cifar_maintain.tables.hardening_table import hardening_table
 from cifar_runtime.errors import InputError
 
 

@@ -1,0 +1,1 @@
+"""Tables and pictures of README and docs, drawn from recorded reports."""

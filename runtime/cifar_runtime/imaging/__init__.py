@@ -1,0 +1,1 @@
+"""Pictures: decoded, upright, and brought to a model's size."""
