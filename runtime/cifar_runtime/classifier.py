@@ -186,7 +186,7 @@ class Classifier:
             >>> [one.label for one in Classifier().classify_paths(["cat.png", "dog.png"])]
             ['cat', 'dog']
         """
-        from cifar_runtime.parallel import answers  # a single picture needs no processes
+        from cifar_runtime.system.parallel import answers  # a single picture needs no processes
 
         if not 1 <= jobs <= MAX_THREADS:
             raise UsageError(f"jobs is {jobs}, expected 1 to {MAX_THREADS}.", hint="Give jobs=1.")

@@ -450,7 +450,7 @@ def test_a_process_that_is_killed_ends_the_run_in_words(tmp_path: Path) -> None:
     script.write_text(
         "import os, signal\n"
         "from cifar_runtime.errors import ArtefactError\n"
-        "from cifar_runtime.parallel import answers\n"
+        "from cifar_runtime.system.parallel import answers\n"
         "def ask(path):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
         "if __name__ == '__main__':\n"
         "    try:\n        list(answers(ask, ['a', 'b'], jobs=2))\n"
