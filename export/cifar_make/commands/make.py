@@ -177,7 +177,7 @@ def made_lines(made: "Made") -> list[str]:
         *map(_artefact_line, made.artefacts),
         made.meaning,
         f"The page of it all: {made.page}",
-        "On the device, after pip install cifar-edge-runtime:",
+        "On the device, with cifar-edge-runtime installed:",
         f"  cifar-info {first} --self-test",
         f"  cifar-classify PICTURE -m {first}",
         f"  python -c \"from cifar_runtime import Classifier; print(Classifier('{first}').classify('PICTURE'))\"",
