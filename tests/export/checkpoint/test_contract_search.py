@@ -14,6 +14,7 @@ from cifar_fixtures.recipes import export_recipe
 from PIL import Image
 
 from cifar_eval.models.input_mapping import INPUT_MAPPINGS
+from cifar_export.checkpoint.contract_search import Reading, likeliest
 from cifar_export.pipeline import export
 from cifar_export.planning import plan
 from cifar_export.recipe import ExportRecipe
@@ -87,6 +88,17 @@ def test_a_better_input_range_is_named(
     assert float(found[1]) < 67
     assert float(found[2]) > 95
     assert found[3] == found[4] == mapping
+
+
+def test_of_ranges_that_are_as_good_the_commonest_is_named() -> None:
+    def reading(mapping: str, right: int) -> Reading:
+        correct = np.arange(400) < right
+        return Reading(mapping=mapping, order=tuple(BRIGHTNESS), correct=correct)
+
+    readings = [reading("0..255", 160), reading("0..1", 377), reading("torch", 379)]
+    assert likeliest(readings).mapping == "0..1"
+    readings[1] = reading("0..1", 340)
+    assert likeliest(readings).mapping == "torch"
 
 
 def test_the_right_one_is_not_doubted(save: Save, folder: Path, tmp_path: Path) -> None:
