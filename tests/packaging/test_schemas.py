@@ -42,3 +42,11 @@ def test_a_schema_is_one_and_says_which_document_it_describes(path: Path) -> Non
     parts = [schema, *schema.get("oneOf", ())]
     stated = {part["properties"]["schema"]["const"] for part in parts if "properties" in part}
     assert stated == {f"cifar-edge/{kind}/1"}
+
+
+@pytest.mark.parametrize("kind", ["battery", "hardening"])
+def test_a_recorded_report_fits_its_schema(kind: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    (schema,) = (path for path in SCHEMAS if path.name == f"{kind}.schema.json")
+    report = json.loads((ROOT / "benchmarks" / "reports" / f"{kind}.json").read_text())
+    jsonschema.validate(report, json.loads(schema.read_text()))

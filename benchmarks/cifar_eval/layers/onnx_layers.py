@@ -29,6 +29,7 @@ _MOVING = frozenset(
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu"})
 _FUSABLE = _WEIGHTED | _ACTIVATIONS | {"Add"}
+_INT32 = 6  # onnx.TensorProto.INT32, without onnx
 _CONVERTING = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 
 
@@ -112,6 +113,8 @@ def _layer_sources(graph: Any) -> dict[Layer, str]:
     for node in graph.node:
         if node.op_type in _MOVING or node.op_type in _CONVERTING or node.output[0] in fused:
             continue
+        if wiring.shifts_integers(node):
+            continue
         last = node
         while (follower := wiring.fusable_follower(last)) is not None:
             last = follower
@@ -129,6 +132,11 @@ class _Wiring:
     def __init__(self, graph: Any) -> None:
         self._outputs = {output.name for output in graph.output}
         self._constants = {value.name: tuple(value.dims) for value in graph.initializer}
+        self._whole_numbers = {
+            value.name
+            for value in graph.initializer
+            if value.data_type == _INT32 and not value.dims
+        }
         self._takers: dict[str, list[Any]] = {}
         for node in graph.node:
             for name in node.input:
@@ -141,9 +149,22 @@ class _Wiring:
         quantized = self._output_of(name, "QuantizeLinear")
         if quantized is None:
             return name, name
-        if quantized in self._outputs:
-            return quantized, quantized
+        end = self._end_of(quantized)
+        if end in self._outputs:
+            return end, end
         return name, self._output_of(quantized, "DequantizeLinear") or name
+
+    def shifts_integers(self, node: Any) -> bool:
+        """Whether it adds a number to integers, as between a model of uint8 and its int8 ends."""
+        return node.op_type == "Add" and any(name in self._whole_numbers for name in node.input)
+
+    def _end_of(self, name: str) -> str:
+        """What an integer tensor is called after it is cast and shifted."""
+        takers = self._takers.get(name, [])
+        while len(takers) == 1 and (takers[0].op_type == "Cast" or self.shifts_integers(takers[0])):
+            name = takers[0].output[0]
+            takers = self._takers.get(name, [])
+        return name
 
     def fusable_follower(self, node: Any) -> Any | None:
         """The bias or activation function that alone takes the node's output; None for others."""

@@ -71,7 +71,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for checkpoint in CHECKPOINTS.values():
         formats = ["--format", "tflite,onnx", "--quantize", "none,int8"]
         ended = subprocess.run(
-            [command, checkpoint, *formats, "--eval-split", "test-sample", "-o", folder],
+            [command, checkpoint, *formats, "--eval-split", "auto", "-o", folder],
             capture_output=True,
             text=True,
             check=False,

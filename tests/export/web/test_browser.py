@@ -199,10 +199,10 @@ def test_a_model_that_changed_after_export_is_refused(browse: Browse, copy: Path
 
 def test_a_contract_that_the_page_does_not_know_is_refused(browse: Browse, copy: Path) -> None:
     card = json.loads((copy / "card.json").read_text())
-    card["contract"]["input"]["resize"] = "letterbox"
+    card["contract"]["input"]["resize"] = "zoom"
     (copy / "card.json").write_text(json.dumps(card))
     assert_refused(
-        browse(copy, "verdict"), 'The card\'s contract.input.resize is "letterbox", expected one'
+        browse(copy, "verdict"), 'The card\'s contract.input.resize is "zoom", expected one'
     )
 
 
