@@ -11,6 +11,7 @@ from cifar_bench.results.model import ModelReport
 from cifar_bench.results.report import Report
 from cifar_eval.accuracy import Accuracy
 from cifar_eval.formatting import NOT_APPLICABLE, counted, markdown_rows, microseconds, percent
+from cifar_runtime.environment import Environment
 from cifar_runtime.errors import InputError
 
 _HEADER = ("model, int8", "top-1 % (95 % interval)", "MMACs", ".tflite bytes", "median µs", "time")
@@ -47,7 +48,10 @@ def family_table(report: Report) -> str:
         if reference.name.endswith("int8")
     ]
     ordered = [row for _, row in sorted(rows, key=lambda pair: -pair[0])]
-    return "\n".join([*markdown_rows(_HEADER, ordered), "", _caption(yardstick)]) + "\n"
+    return (
+        "\n".join([*markdown_rows(_HEADER, ordered), "", _caption(yardstick, report.environment)])
+        + "\n"
+    )
 
 
 def int8_tflite_models(report: Report) -> list[ModelReport]:
@@ -97,9 +101,10 @@ def reference_name(name: str) -> str:
     return f"MLPerf Tiny {name.partition(' ')[0]}"
 
 
-def _caption(yardstick: ModelReport) -> str:
+def _caption(yardstick: ModelReport, environment: Environment) -> str:
+    vnni = "with" if any("vnni" in flag for flag in environment.isa_flags) else "without"
     return (
         f"All {counted(TEST_IMAGES, 'test image')}, one view of each. Median of one inference in LiteRT, "
-        f"{counted(yardstick.latency.threads or 1, 'thread')}, all in one run; time: as a multiple of "
+        f"{counted(yardstick.latency.threads or 1, 'thread')} of an {environment.cpu_model.partition(' (')[0]} {vnni} VNNI, all in one run; time: as a multiple of "
         f"{_YARDSTICK}'s. edge-s is the file in the package, the others of ours are what cifar-export makes of models/."
     )
