@@ -103,8 +103,9 @@ def reference_name(name: str) -> str:
 
 def _caption(yardstick: ModelReport, environment: Environment) -> str:
     vnni = "with" if any("vnni" in flag for flag in environment.isa_flags) else "without"
+    processor = f"{environment.cpu_model.partition(' (')[0]} {vnni} VNNI"
     return (
         f"All {counted(TEST_IMAGES, 'test image')}, one view of each. Median of one inference in LiteRT, "
-        f"{counted(yardstick.latency.threads or 1, 'thread')} of an {environment.cpu_model.partition(' (')[0]} {vnni} VNNI, all in one run; time: as a multiple of "
+        f"{counted(yardstick.latency.threads or 1, 'thread')} of an {processor}, all in one run; time: as a multiple of "
         f"{_YARDSTICK}'s. edge-s is the file in the package, the others of ours are what cifar-export makes of models/."
     )
