@@ -107,5 +107,6 @@ def _caption(yardstick: ModelReport, environment: Environment) -> str:
     return (
         f"All {counted(TEST_IMAGES, 'test image')}, one view of each. Median of one inference in LiteRT, "
         f"{counted(yardstick.latency.threads or 1, 'thread')} of an {processor}, all in one run; time: as a multiple "
-        f"of {_YARDSTICK}'s. edge-s is the file in the package, the others of ours are what cifar-export makes of models/."
+        f"of {_YARDSTICK}'s. "
+        "edge-s is the file in the package, the others of ours are what cifar-export makes of models/."
     )

@@ -61,7 +61,7 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     """Independently: the float files exported by themselves, and the int8 ones published without limits."""
-    recipe = strict(checkpoint, tmp_path, formats=("tflite", "onnx"))
+    recipe = strict(checkpoint, tmp_path, formats=("tflite", "onnx"), onnx_activations="uint8")
     with pytest.raises(ExportGateError) as caught:
         export(recipe)
     assert sorted(path.name for path in recipe.publish.output.iterdir()) == [
