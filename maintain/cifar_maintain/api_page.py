@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.commands.parser import Parser, run_command
 from cifar_runtime.errors import GateError
 
 _PROGRAM = "python -m cifar_maintain.api_page"
@@ -35,8 +35,7 @@ _ENTRY = re.compile(r"^ {4}(\S[^:]*): (.*)$")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, lambda: _run(arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -14,13 +14,12 @@ import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cifar_runtime.commands.parser import Parser, execute, positive_int, sentences_to_stderr
+from cifar_runtime.commands.parser import Parser, positive_int, run_command, sentences_to_stderr
 from cifar_runtime.errors import GateError, InputError, MissingDependencyError
 
 PROCESSORS = ("cortex-a53", "cortex-a72", "neoverse-n1", "max,sme=off")
@@ -230,8 +229,7 @@ def measure(folder: Path, *, limit: int, progress: Callable[[str], None]) -> tup
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -13,13 +13,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from cifar_eval.formatting import markdown_rows
-from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.commands.parser import Parser, run_command
 from cifar_runtime.errors import CifarEdgeError, InputError
 from cifar_runtime.system.files import write_atomically
 
@@ -33,8 +32,7 @@ _HEADER = ("kind", "Keras", "int8 TFLite", "plain", "int8 ONNX", "plain")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -14,14 +14,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cifar_eval.formatting import markdown_rows
-from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr
+from cifar_runtime.commands.parser import Parser, run_command, sentences_to_stderr
 from cifar_runtime.commands.result_file import check_result_file, write_document
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import GateError, InputError, MissingDependencyError, json_error_reason
@@ -304,8 +303,7 @@ def _millions(count: int) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

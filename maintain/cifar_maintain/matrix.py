@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -25,7 +24,7 @@ from cifar_export.recipe import (
 )
 from cifar_export.result import ExportConflictError, ExportGateError
 from cifar_runtime.commands.options import add_document_option
-from cifar_runtime.commands.parser import Parser, choice, execute, sentences_to_stderr
+from cifar_runtime.commands.parser import Parser, choice, run_command, sentences_to_stderr
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_result_file
 from cifar_runtime.documents import from_document
 from cifar_runtime.errors import GateError, UsageError
@@ -42,8 +41,7 @@ _EXAMPLES = """\
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def export_matrix(

@@ -24,7 +24,7 @@ from cifar_eval.formatting import markdown_rows
 from cifar_maintain import mediapipe_child
 from cifar_maintain.readme import with_blocks
 from cifar_runtime.classifier import Classifier
-from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.commands.parser import Parser, run_command
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError
 from cifar_runtime.golden import golden_from_card
@@ -326,8 +326,7 @@ def _golden_sentence(document: dict[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, lambda: _run(_parse(arguments)), argv=arguments)
+    return run_command(_PROGRAM, lambda arguments: _run(_parse(arguments)), argv)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_data import test_sample
-from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.commands.parser import Parser, run_command
 
 _PROGRAM = "python -m cifar_maintain.photographs"
 _COUNT = 120
@@ -23,8 +23,7 @@ _TURNED_RIGHT = 6  # what a viewer has to do
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, lambda: _run(arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:

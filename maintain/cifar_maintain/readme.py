@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.commands.parser import Parser, run_command
 from cifar_runtime.errors import GateError, InputError
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ def with_blocks(text: str, block: Callable[[str, str], str]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, lambda: _run(_parse(arguments)), argv=arguments)
+    return run_command(_PROGRAM, lambda arguments: _run(_parse(arguments)), argv)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from cifar_eval.formatting import counted, markdown_rows, percent
 from cifar_eval.intervals import wilson_interval
-from cifar_runtime.commands.parser import Parser, choice, execute, sentences_to_stderr
+from cifar_runtime.commands.parser import Parser, choice, run_command, sentences_to_stderr
 from cifar_runtime.commands.result_file import check_result_file, write_result_file
 from cifar_runtime.errors import InputError, json_error_reason
 
@@ -220,8 +219,7 @@ def _row(entry: dict[str, Any]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -10,12 +10,17 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from cifar_eval.formatting import NOT_APPLICABLE, aligned
-from cifar_runtime.commands.parser import Parser, choice, execute, positive_int, sentences_to_stderr
+from cifar_runtime.commands.parser import (
+    Parser,
+    choice,
+    positive_int,
+    run_command,
+    sentences_to_stderr,
+)
 from cifar_runtime.errors import UsageError
 from cifar_train.recipe import TrainRecipe
 from cifar_train.recipes import RECIPES
@@ -104,8 +109,7 @@ def _plains(text: str) -> tuple[str, ...]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -6,13 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cifar_eval.formatting import NOT_APPLICABLE, aligned, percent
 from cifar_maintain.tables.training_table import card_accuracy
-from cifar_runtime.commands.parser import Parser, choice, execute, sentences_to_stderr
+from cifar_runtime.commands.parser import Parser, choice, run_command, sentences_to_stderr
 from cifar_runtime.errors import InputError
 from cifar_train.recipes import RECIPES
 
@@ -40,8 +39,7 @@ class TimedRun:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -9,14 +9,13 @@ for ``cifar-export --eval-data``. It publishes nothing.
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_runtime.commands.parser import Parser, execute, positive_int, sentences_to_stderr
+from cifar_runtime.commands.parser import Parser, positive_int, run_command, sentences_to_stderr
 
 if TYPE_CHECKING:
     from cifar_data.split import Split
@@ -98,8 +97,7 @@ def _write_pictures(folder: Path, split: "Split", per_class: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

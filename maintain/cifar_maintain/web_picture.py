@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_data.packaged import sample_images
-from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.commands.parser import Parser, run_command
 from cifar_runtime.errors import InputError, MissingDependencyError
 
 _PROGRAM = "python -m cifar_maintain.web_picture"
@@ -38,8 +38,7 @@ _COMMANDS, _ANSWERS = 3, 4
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def _parse(argv: Sequence[str]) -> Any:

@@ -36,8 +36,8 @@ from cifar_runtime.commands.options import (
 )
 from cifar_runtime.commands.parser import (
     Parser,
-    execute,
     positive_int,
+    run_command,
     thread_count,
     whole_number,
 )
@@ -153,8 +153,7 @@ def _models(given: Sequence[Path], run: Path | None) -> tuple[tuple[Path, ...], 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, lambda: _run(parse(arguments)), argv=arguments)
+    return run_command(_PROGRAM, lambda arguments: _run(parse(arguments)), argv)
 
 
 def _run(invocation: Invocation) -> int:

@@ -4,13 +4,12 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
 from cifar_bench.remote.wheels import Machine, write_offline_bundle
 from cifar_eval.formatting import counted
-from cifar_runtime.commands.parser import Parser, choice, execute
+from cifar_runtime.commands.parser import Parser, choice, run_command
 from cifar_runtime.commands.result_file import check_result_file
 from cifar_runtime.plain_text import printable_lines
 
@@ -65,8 +64,7 @@ def _python_version(text: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:

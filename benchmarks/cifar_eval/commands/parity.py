@@ -21,7 +21,7 @@ from cifar_runtime.commands.options import (
     add_threads_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, execute, share
+from cifar_runtime.commands.parser import Parser, run_command, share
 from cifar_runtime.commands.progress import progress_line
 from cifar_runtime.commands.result_file import (
     STDOUT,
@@ -111,8 +111,7 @@ def parse(argv: Sequence[str]) -> Invocation:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, lambda: _run(parse(arguments)), argv=arguments)
+    return run_command(_PROGRAM, lambda arguments: _run(parse(arguments)), argv)
 
 
 def _run(invocation: Invocation) -> int:

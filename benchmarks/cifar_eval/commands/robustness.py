@@ -6,7 +6,6 @@ It parses, runs and prints; the damage is in ``corruptions``, the counting in ``
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -22,7 +21,7 @@ from cifar_runtime.commands.options import (
     add_threads_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, execute
+from cifar_runtime.commands.parser import Parser, run_command
 from cifar_runtime.commands.progress import progress_line
 from cifar_runtime.commands.result_file import (
     STDOUT,
@@ -53,8 +52,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(_PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(_PROGRAM, _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:

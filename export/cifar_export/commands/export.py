@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -52,8 +51,8 @@ from cifar_runtime.commands.parser import (
     Parser,
     SomeOf,
     choice,
-    execute,
     positive_int,
+    run_command,
     sentences_to_stderr,
     share,
 )
@@ -251,8 +250,7 @@ def _confidence_from(options: argparse.Namespace) -> ConfidenceRecipe | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(PROGRAM, _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:

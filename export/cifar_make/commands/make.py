@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -19,8 +18,8 @@ from cifar_runtime.commands.options import (
 from cifar_runtime.commands.parser import (
     Parser,
     choice,
-    execute,
     positive_int,
+    run_command,
     sentences_to_stderr,
     share,
 )
@@ -113,8 +112,7 @@ def recipe_from(given: argparse.Namespace) -> MakeRecipe:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute(PROGRAM, partial(_run, arguments), argv=arguments)
+    return run_command(PROGRAM, _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:

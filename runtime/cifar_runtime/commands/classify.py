@@ -19,8 +19,8 @@ from cifar_runtime.commands.options import (
 from cifar_runtime.commands.parser import (
     Parser,
     choice,
-    execute,
     positive_int,
+    run_command,
     sentences_to_stderr,
     thread_count,
 )
@@ -89,8 +89,7 @@ class Result(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of ``cifar-classify``."""
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    return execute(PROGRAM, lambda: run(parse(arguments)), argv=arguments)
+    return run_command(PROGRAM, lambda arguments: run(parse(arguments)), argv)
 
 
 def parse(argv: Sequence[str]) -> ClassifyRecipe:

@@ -10,7 +10,7 @@ from cifar_runtime.commands.options import (
     add_document_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, execute, sentences_to_stderr
+from cifar_runtime.commands.parser import Parser, run_command, sentences_to_stderr
 from cifar_runtime.commands.result_file import check_result_file, write_document
 from cifar_runtime.errors import GateError, UsageError
 
@@ -68,8 +68,7 @@ class InfoRecipe:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of ``cifar-info``."""
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    return execute(PROGRAM, lambda: run(parse(arguments)), argv=arguments)
+    return run_command(PROGRAM, lambda arguments: run(parse(arguments)), argv)
 
 
 def parse(argv: Sequence[str]) -> InfoRecipe:

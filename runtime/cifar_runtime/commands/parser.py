@@ -193,6 +193,14 @@ def share(text: str) -> float:
     return value
 
 
+def run_command(
+    program: str, run: Callable[[Sequence[str]], int], argv: Sequence[str] | None
+) -> int:
+    """The exit code of ``run`` on a command line, the process's own where ``argv`` is None; see :func:`execute`."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    return execute(program, lambda: run(arguments), argv=arguments)
+
+
 def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> int:
     """The exit code of ``action()``, with every error turned into one line on stderr.
 

@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +16,7 @@ from cifar_runtime.commands.options import (
     add_split_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, choice, execute
+from cifar_runtime.commands.parser import Parser, choice, run_command
 from cifar_runtime.commands.result_file import check_result_file, write_result_file
 from cifar_runtime.plain_text import printable_lines
 
@@ -112,8 +111,7 @@ def _check_options(parser: Parser, options: argparse.Namespace) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute("cifar-data", partial(_run, arguments), argv=arguments)
+    return run_command("cifar-data", _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:

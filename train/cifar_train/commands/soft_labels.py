@@ -4,12 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
 from cifar_runtime.commands.options import add_verbose_option
-from cifar_runtime.commands.parser import Parser, choice, execute
+from cifar_runtime.commands.parser import Parser, choice, run_command
 from cifar_runtime.plain_text import printable_lines
 from cifar_train.recipe import Backend
 
@@ -72,8 +71,7 @@ def _npy_path(text: str) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute("cifar-soft-labels", partial(_run, arguments), argv=arguments)
+    return run_command("cifar-soft-labels", _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ from cifar_runtime.commands.options import (
     add_seed_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, choice, execute, positive_int
+from cifar_runtime.commands.parser import Parser, choice, positive_int, run_command
 from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.contract import ResizeFilter
 from cifar_runtime.errors import UsageError
@@ -296,8 +296,7 @@ def _fold(text: str) -> Fold:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
-    return execute("cifar-train", partial(_run, arguments), argv=arguments)
+    return run_command("cifar-train", _run, argv)
 
 
 def _run(argv: Sequence[str]) -> int:
