@@ -8,7 +8,7 @@ a warning: pictures of another camera or light may favour another mapping, and n
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,17 +17,14 @@ from numpy.typing import NDArray
 
 from cifar_data.choose import stratified_positions
 from cifar_data.split import Split
-from cifar_eval.intervals import exact_mcnemar_p
 from cifar_eval.models.input_mapping import INPUT_MAPPINGS, RAW_PIXELS, InputMapping
+from cifar_export.checkpoint.attempt import MAX_IMAGES, Attempt, likeliest
 from cifar_export.checkpoint.declared import takes
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.reference import Reference
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.errors import ArtefactError
 
-MAX_IMAGES = 400
-LEVEL = 0.001
-"""The probability that any of the tries together beats a right contract by chance (Bonferroni)."""
 # A Rescaling by less than this takes pixels of 0..255 to the range of a few units that networks work in.
 _LARGEST_PIXEL_STEP = 1 / 64
 _MAX_NAMED = 20
@@ -36,43 +33,16 @@ Decisions = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Attempt):
     """The checkpoint's decisions under one contract.
 
     Attributes:
         mapping: the name of the input mapping.
         order: the classes in the order of the scores.
-        correct: bool, shape (n,), whether each image is decided rightly.
     """
 
     mapping: str
     order: tuple[str, ...]
-    correct: NDArray[np.bool_]
-
-    @property
-    def percent(self) -> str:
-        """The top-1 accuracy for people."""
-        return f"{100 * self.correct.mean():.1f} %"
-
-    def beats(self, other: "Reading", *, tries: int) -> bool:
-        """Whether it decides more of the images rightly than another one; see :func:`beats`."""
-        return beats(self.correct, other.correct, tries=tries)
-
-
-def beats(correct: NDArray[np.bool_], other: NDArray[np.bool_], *, tries: int) -> bool:
-    """Whether more of the images are decided rightly than by another way, beyond chance, as one of so many tries.
-
-    Args:
-        correct: whether each image is decided rightly, shape (n,).
-        other: likewise by the other way.
-        tries: how many ways are tried.
-
-    Source: Q. McNemar, Note on the sampling error of the difference between correlated proportions,
-    Psychometrika 12 (1947); the exact binomial form.
-    """
-    losses = int(np.count_nonzero(other & ~correct))
-    gains = int(np.count_nonzero(correct & ~other))
-    return gains > losses and exact_mcnemar_p(losses, gains) * tries <= LEVEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +109,8 @@ def check_contract(
     decisions = {trial.stated: trial.decided()}
     orders = _orders(names)
     tries = (len(INPUT_MAPPINGS) + 1) * len(orders)
-    if exact_mcnemar_p(0, int(np.count_nonzero(~stated.correct))) * tries > LEVEL:
-        return  # so few are wrong that nothing could be better beyond chance
+    if not stated.can_be_beaten(tries=tries):
+        return
     if not _takes_raw_pixels(checkpoint.model, judge.mapping):
         decisions |= _decisions_of_others(trial, checkpoint)
     if is_explicit:
@@ -159,16 +129,6 @@ def check_contract(
     if best.beats(stated, tries=tries):
         raise _refusal(recipe, checkpoint, stated, best)
     _check_learned_order(recipe, checkpoint, trial, stated)
-
-
-def likeliest(readings: Sequence[Reading]) -> Reading:
-    """The first of those that no other reading beats beyond chance: a network fed 0..1 may do as well with torch's.
-
-    Args:
-        readings: the commonest first.
-    """
-    best = max(readings, key=lambda reading: reading.correct.sum())
-    return next(one for one in readings if not best.beats(one, tries=1))
 
 
 def _check_learned_order(

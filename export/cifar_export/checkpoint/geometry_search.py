@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from cifar_data.choose import stratified_positions
 from cifar_data.image_folder import image_paths
 from cifar_data.split import Split
-from cifar_eval.intervals import exact_mcnemar_p
-from cifar_export.checkpoint.contract_search import LEVEL, MAX_IMAGES, beats
+from cifar_export.checkpoint.attempt import MAX_IMAGES, Attempt, likeliest
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.reference import Reference
 from cifar_export.recipe import ExportRecipe, SourceRecipe
@@ -30,23 +29,16 @@ _FILTERS: tuple[ResizeFilter, ...] = ("bilinear-no-antialias", "bilinear")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Geometry:
+class Geometry(Attempt):
     """One way to bring pictures to size, and what comes of it.
 
     Attributes:
         resize: the rule.
         resize_filter: the filter.
-        correct: bool, shape (n,), whether each picture is decided rightly.
     """
 
     resize: Resize
     resize_filter: ResizeFilter
-    correct: NDArray[np.bool_]
-
-    @property
-    def percent(self) -> str:
-        """The top-1 accuracy for people."""
-        return f"{100 * self.correct.mean():.1f} %"
 
 
 def check_geometry(
@@ -78,15 +70,15 @@ def check_geometry(
     chosen, tries = split.take(positions, name=split.name), len(others)
     right = reference[positions].argmax(axis=1) == chosen.labels
     stated = Geometry(resize=contract.resize, resize_filter=contract.resize_filter, correct=right)
-    if exact_mcnemar_p(0, int(np.count_nonzero(~right))) * tries > LEVEL:
-        return  # so few are wrong that nothing could be better beyond chance
+    if not stated.can_be_beaten(tries=tries):
+        return
     paths = image_paths(folder, split.label_names)
     decided = _decided(judge, [paths[index] for index in chosen.ids], others, contract.shape)
     found = [
         Geometry(resize=rule, resize_filter=name, correct=decisions == chosen.labels)
         for (rule, name), decisions in zip(others, decided, strict=True)
     ]
-    better = [one for one in found if beats(one.correct, right, tries=tries)]
+    better = [one for one in found if one.beats(stated, tries=tries)]
     if better:
         raise _refusal(checkpoint, stated, _simplest(better, stated))
 
@@ -123,9 +115,9 @@ def _decided(
 
 def _simplest(better: list[Geometry], stated: Geometry) -> Geometry:
     """The one that changes least among those that the best does not beat beyond chance."""
-    best = max(better, key=lambda one: one.correct.sum())
-    equal = [one for one in better if not beats(best.correct, one.correct, tries=1)]
-    return min(equal, key=lambda one: (len(_changes(one, stated)), -one.correct.sum()))
+    return likeliest(
+        sorted(better, key=lambda one: (len(_changes(one, stated)), -one.correct.sum()))
+    )
 
 
 def _changes(one: Geometry, stated: Geometry) -> dict[str, str]:

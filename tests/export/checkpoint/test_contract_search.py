@@ -14,7 +14,8 @@ from cifar_fixtures.recipes import export_recipe
 from PIL import Image
 
 from cifar_eval.models.input_mapping import INPUT_MAPPINGS
-from cifar_export.checkpoint.contract_search import Reading, likeliest
+from cifar_export.checkpoint.attempt import likeliest
+from cifar_export.checkpoint.contract_search import Reading
 from cifar_export.pipeline import export
 from cifar_export.planning import plan
 from cifar_export.recipe import ExportRecipe

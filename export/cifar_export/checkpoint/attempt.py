@@ -1,0 +1,57 @@
+"""Ways to read a checkpoint, compared on labelled images: which is right more often, beyond chance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cifar_eval.intervals import exact_mcnemar_p
+
+MAX_IMAGES = 400
+LEVEL = 0.001
+"""The probability that any of the tries together beats a right contract by chance (Bonferroni)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One way, and what comes of it.
+
+    Attributes:
+        correct: bool, shape (n,), whether each image is decided rightly.
+    """
+
+    correct: NDArray[np.bool_]
+
+    @property
+    def percent(self) -> str:
+        """The top-1 accuracy for people."""
+        return f"{100 * self.correct.mean():.1f} %"
+
+    def beats(self, other: Self, *, tries: int) -> bool:
+        """Whether it decides more of the images rightly than another way, beyond chance, as one of so many tries.
+
+        Source: Q. McNemar, Note on the sampling error of the difference between correlated proportions,
+        Psychometrika 12 (1947); the exact binomial form.
+        """
+        losses = int(np.count_nonzero(other.correct & ~self.correct))
+        gains = int(np.count_nonzero(self.correct & ~other.correct))
+        return gains > losses and exact_mcnemar_p(losses, gains) * tries <= LEVEL
+
+    def can_be_beaten(self, *, tries: int) -> bool:
+        """Whether so many of the images are decided wrongly that any other way could be better beyond chance."""
+        return exact_mcnemar_p(0, int(np.count_nonzero(~self.correct))) * tries <= LEVEL
+
+
+Way = TypeVar("Way", bound=Attempt)
+
+
+def likeliest(ways: Sequence[Way]) -> Way:
+    """The first of those that no other beats beyond chance: a network fed 0..1 may do as well with torch's range.
+
+    Args:
+        ways: the commonest first.
+    """
+    best = max(ways, key=lambda way: way.correct.sum())
+    return next(way for way in ways if not best.beats(way, tries=1))
