@@ -147,7 +147,7 @@ def _overflows(proto: Any, feed: RepresentativeDataset, taken: Quantization) -> 
 
     On x86 CPUs with AVX2 and without VNNI they add two products of 8 bits in 16, which saturate: layers with large
     weights and activations at once lose their sums (a GRU agreed with Keras on 68 instead of 95 % of 500 images, a
-    small vision transformer on 60 instead of 96 %). Weights of 7 bits cannot do that.
+    small vision transformer on 60 instead of 96 %). Bounded weights cannot do that.
     """
     import_onnxruntime()
     import onnxruntime

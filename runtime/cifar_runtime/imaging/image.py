@@ -79,12 +79,16 @@ def read_image(path: str | Path, *, keep_alpha: bool = False) -> "Image":
         InputError: the file is missing, not an image, damaged, too large, or of pixels whose range
             is not known.
     """
-    _refuse_folder(path)
-    data = read_once(Path(path), max_bytes=MAX_IMAGE_BYTES, error=InputError)
+    try:
+        data = read_once(Path(path), max_bytes=MAX_IMAGE_BYTES, error=InputError)
+    except InputError:
+        _refuse_folder(path)
+        raise
     return decode_image(data, name=str(path), keep_alpha=keep_alpha)
 
 
 def _refuse_folder(path: str | Path) -> None:
+    """Says so where a folder or nothing was named; asked only of what cannot be read."""
     if path == "":
         raise InputError("an empty name is no image.", hint="Give the path of an image.")
     if is_folder(path):
