@@ -48,8 +48,8 @@ class Report:
     Example:
         >>> from cifar_bench import read_report
         >>> report = read_report("report.json")
-        >>> fastest = min(report.models, key=lambda model: model.latency.median_ns)
-        >>> fastest.cost.precision
+        >>> smallest = min(report.models, key=lambda model: model.cost.weight_bytes)
+        >>> smallest.cost.precision
         'int8'
     """
 
