@@ -153,15 +153,6 @@ def test_json_of_a_failed_export_holds_results_gates_and_the_error(
             ),
         ),
         (
-            GateError("the firmware decides otherwise.", hint="Report it."),
-            "int8",
-            (
-                5,
-                "out/net-int8.tflite was published, but net-int8-c was not written: the firmware decides otherwise. "
-                "Report it.",
-            ),
-        ),
-        (
             MissingDependencyError("no tflite-micro.", hint="pip install it."),
             "int8",
             (
