@@ -35,8 +35,10 @@ def correct_biases(model: Any, feed: RepresentativeDataset) -> PassResult:
     Returns:
         The copy; the report has the largest mean error that was found behind each corrected layer.
     """
-    exact, rounded = Walk(model, {}), Walk(model, observed_ranges(model, feed))
-    walks, rectified = Walks((exact, rounded), feed), _rectified(trace(model).calls)
+    calls, ranges = trace(model).calls, observed_ranges(model, feed)
+    once = {call.index for call in calls if call.is_simple}
+    exact, rounded = Walk(model, {}, once=once), Walk(model, ranges, once=once)
+    walks, rectified = Walks((exact, rounded), feed), _rectified(calls)
     for layer in rounded.layers.values():
         kernel = layer.weights[0]
         kernel.assign(rounded_to_int8(kernel, SCALE_AXES[type(layer).__name__]))

@@ -6,7 +6,7 @@ from what was kept last, or from the images. It changes no weights, and knows no
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.probe import BATCH_SIZE
 from cifar_export.int8.simulation import SCALE_AXES, Range
-from cifar_export.keras_graph.trace import LayerCall, replay, tensors_in, trace
+from cifar_export.keras_graph.trace import LayerCall, replay, tensors_in
 
 MAX_KEPT_BYTES = 512 * 2**20
 """What may be kept of all images and both walks, between two calls."""
@@ -80,19 +80,19 @@ class Walk:
     """The calls of a copy of a model, in order.
 
     Attributes:
-        layers: the copy's convolutions and dense layers that have a bias and are called once, by call index.
+        layers: the copy's convolutions and dense layers that have a bias and may be stopped at, by call index.
     """
 
-    def __init__(self, model: Any, ranges: Mapping[int, Range]) -> None:
+    def __init__(self, model: Any, ranges: Mapping[int, Range], *, once: Container[int]) -> None:
         """A walk that rounds what the calls in ``ranges`` return to 8 bits between their extremes.
 
         Args:
             model: a folded functional model; it is not changed.
             ranges: lowest and highest value, by call index.
+            once: the calls, by index, whose layers may be stopped in front of their activation: others have it again.
         """
         import keras
 
-        once = {call.index for call in trace(model).calls if call.is_simple}
         self.layers: dict[int, Any] = {}
         self._steps: list[_Step] = []
 

@@ -47,8 +47,8 @@ def model() -> Any:
 def test_each_layer_returns_what_it_returns_in_the_model(
     model: Any, feed: RepresentativeDataset, max_bytes: int
 ) -> None:
-    walk = Walk(model, {})
-    walks = Walks((walk, Walk(model, {})), feed, max_bytes=max_bytes)
+    walk = Walk(model, {}, once=range(99))
+    walks = Walks((walk, Walk(model, {}, once=range(99))), feed, max_bytes=max_bytes)
     expected = np.asarray(model(np.concatenate(list(feed.batches(64)))))
     for index in walk.layers:
         found = [walk.before_activation(values, index) for values, _ in walks.before(index)]
@@ -59,7 +59,7 @@ def test_each_layer_returns_what_it_returns_in_the_model(
 def test_images_are_read_once_unless_nothing_may_be_kept(
     model: Any, feed: RepresentativeDataset, max_bytes: int, times_read: int
 ) -> None:
-    walk = Walk(model, {})
+    walk = Walk(model, {}, once=range(99))
     walks = Walks((walk,), feed, max_bytes=max_bytes)
     for index in walk.layers:
         assert sum(1 for _ in walks.before(index)) == 2  # batches
@@ -67,7 +67,7 @@ def test_images_are_read_once_unless_nothing_may_be_kept(
 
 
 def test_calls_in_a_range_are_rounded_to_8_bits(model: Any, feed: RepresentativeDataset) -> None:
-    rounded = Walk(model, {0: (0.0, 2.55)})
+    rounded = Walk(model, {0: (0.0, 2.55)}, once=range(99))
     (values,) = next(Walks((rounded,), feed).before(1))
     (first,) = values.values()
     steps = np.asarray(first, np.float64) / 0.01
