@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -45,7 +46,7 @@ from cifar_export.stages.failure import (
     verified,
 )
 from cifar_export.stages.layer_evidence import explain_layers, layers_sentence
-from cifar_export.stages.prepared import ReadyModel, calibration_images, ready_models
+from cifar_export.stages.prepared import ReadyModel, calibration_images, float_model, ready_models
 from cifar_export.stages.repair import repair_remark, repaired
 from cifar_export.stages.source import named_by_file, open_source
 from cifar_export.stages.staged import Request, Staged, seal, stage
@@ -110,9 +111,10 @@ def export(
     make_folder(recipe.publish.output)
     sweep(recipe.publish.output)
     sweep(scratch_parent())
-    request = Request(recipe=recipe, source=source)
+    floats = cache(partial(float_model, source))
+    request = Request(recipe=recipe, source=source, floats=floats)
     with named_by_file(source.checkpoint):
-        ready = ready_models(source, recipe, progress)
+        ready = ready_models(source, recipe, progress, floats)
     outcomes = [_export_one(request, key, ready[key[1]], progress) for key in recipe.pairs]
     delivered = [
         deliver(key, one, recipe, progress, evaluation=_evaluation_of(request, key))

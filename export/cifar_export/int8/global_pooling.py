@@ -24,6 +24,8 @@ def pool_globally(model: Any, feed: RepresentativeDataset) -> PassResult:
     """
     del feed
     chosen = {call.index for call in trace(model).calls if _pools_everything(call)}
+    if not chosen:
+        return PassResult(model=model, report=[])
     names: list[str] = []
 
     def call(made: LayerCall) -> Any:

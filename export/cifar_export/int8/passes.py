@@ -12,7 +12,7 @@ class PassResult:
     """What one pass made of a model.
 
     Attributes:
-        model: a new functional Keras model; the one given is not changed.
+        model: a new functional Keras model, or the one given, which is not changed.
         report: what was done to which layers, JSON-ready, for the card.
     """
 

@@ -1,26 +1,24 @@
-"""What a model computes inside on the calibration images: a copy that returns its calls' outputs."""
+"""What a model computes inside on the calibration images: one of the same layers that returns its calls' outputs."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from cifar_export.int8.calibration import RepresentativeDataset
-from cifar_export.keras_graph.trace import LayerCall, replay
+from cifar_export.keras_graph.trace import nodes_of
 
-_BATCH_SIZE = 64
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A copy of a model, and its calls that are observed.
+    """The calls of a model that are observed.
 
     Attributes:
-        model: the copy.
         indices: the observed calls, in the order of execution.
-        tapped: a model of the copy's weights that returns the outputs of these calls.
+        tapped: a model of the same layers that returns the outputs of these calls.
     """
 
-    model: Any
     indices: tuple[int, ...]
     tapped: Any
 
@@ -29,17 +27,10 @@ def probe(model: Any, indices: Collection[int]) -> Probe:
     """A probe of the calls of a functional model that ``indices`` names; each has one output."""
     import keras
 
-    found: dict[int, Any] = {}
-
-    def call(made: LayerCall) -> Any:
-        output = made.replayed()
-        if made.index in indices:
-            found[made.index] = output
-        return output
-
-    copy = replay(model, call)
-    tapped = keras.Model(copy.inputs[0], list(found.values()))
-    return Probe(model=copy, indices=tuple(found), tapped=tapped)
+    found = {
+        index: node.outputs[0] for index, node in enumerate(nodes_of(model)) if index in indices
+    }
+    return Probe(indices=tuple(found), tapped=keras.Model(model.inputs[0], list(found.values())))
 
 
 def activations(tapped: Any, feed: RepresentativeDataset) -> Iterator[list[Any]]:
@@ -49,5 +40,5 @@ def activations(tapped: Any, feed: RepresentativeDataset) -> Iterator[list[Any]]
     """
     import keras
 
-    for batch in feed.batches(_BATCH_SIZE):
+    for batch in feed.batches(BATCH_SIZE):
         yield keras.tree.flatten(tapped(batch, training=False))

@@ -88,15 +88,7 @@ def trace(model: Any) -> Trace:
     """The calls of a functional model."""
     import keras
 
-    recorded: list[tuple[Any, list[Any], list[Any]]] = []
-
-    def record(made: LayerCall) -> Any:
-        result = made.copy(*made.args, **made.kwargs)
-        recorded.append((made.original, _tensors((made.args, made.kwargs)), _tensors(result)))
-        return result
-
-    replayed = replay(model, record)
-    # The tensors stay referenced by ``recorded`` and ``replayed``, so their ids stay unique.
+    recorded = [(node.operation, _taken_by(node), list(node.outputs)) for node in nodes_of(model)]
     numbers: dict[int, int] = {}
     for tensor in [t for _, inputs, outputs in recorded for t in (*inputs, *outputs)]:
         numbers.setdefault(id(tensor), len(numbers))
@@ -108,14 +100,27 @@ def trace(model: Any) -> Trace:
             inputs=tuple(numbers[id(t)] for t in inputs),
             outputs=tuple(numbers[id(t)] for t in outputs),
             is_simple=len(inputs) == len(outputs) == times_called[id(layer)] == 1,
-            input_shape=tuple(inputs[0].shape) if inputs else (),
+            input_shape=(None, *inputs[0].shape[1:]) if inputs else (),
         )
         for index, (layer, inputs, outputs) in enumerate(recorded)
     )
     uses = Counter(number for call in calls for number in call.inputs)
-    for tensor in keras.tree.flatten(replayed.outputs):
+    for tensor in keras.tree.flatten(model.outputs):
         uses[numbers[id(tensor)]] += 2
     return Trace(calls=calls, uses=uses)
+
+
+def nodes_of(model: Any) -> list[Any]:
+    """Keras' records of the calls of a functional model: in the order of a replay, which runs through them too."""
+    levels = model._nodes_by_depth
+    nodes = [node for depth in sorted(levels, reverse=True) for node in levels[depth]]
+    return [node for node in nodes if node.operation and not node.is_input]
+
+
+def _taken_by(node: Any) -> list[Any]:
+    """The tensors that a recorded call takes, as it would be replayed."""
+    arguments = node.arguments
+    return tensors_in(first_by_position(node.operation, arguments.args, arguments.kwargs))
 
 
 def replay(
@@ -159,7 +164,7 @@ def replay(
             index=next(indices), original=original, copy=copy, args=args, kwargs=kwargs
         )
         result = made.replayed() if call is None else call(made)
-        names.settle(copy, _tensors((args, kwargs)), _tensors(result))
+        names.settle(copy, tensors_in((args, kwargs)), tensors_in(result))
         return result
 
     return keras.models.clone_model(
@@ -223,7 +228,8 @@ def has_graph(layer: Any) -> bool:
     return isinstance(layer, keras.Model) and bool(getattr(layer, "inputs", None))
 
 
-def _tensors(structure: Any) -> list[Any]:
+def tensors_in(structure: Any) -> list[Any]:
+    """The symbolic tensors of a structure of Keras, flat."""
     import keras
 
     return [leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, keras.KerasTensor)]

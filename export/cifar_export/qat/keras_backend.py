@@ -91,8 +91,8 @@ class _Student:
     """The model in training: float weights, and the graph that computes with their rounded copies."""
 
     def __init__(self, model: Any, feed: RepresentativeDataset) -> None:
-        self._probe = rounding_probe(model)
-        self.model = self._probe.model
+        self.model = replay(model)
+        self._probe = rounding_probe(self.model)
         self._feed = feed
         self.units = linear_units(self.model, feed)
         self._ranges = _range_variables(self._probe.indices)

@@ -11,6 +11,7 @@ from cifar_export.stages.prepared import ReadyModel
 from cifar_export.stages.source import Source
 from cifar_export.targets.failing_layer import with_layer_name
 from cifar_export.targets.known_targets import TARGETS, Conversion, Key
+from cifar_export.witness import witnessed
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
 
@@ -37,13 +38,24 @@ def convert(ready: ReadyModel, key: Key, recipe: ExportRecipe) -> Converted:
                 method=recipe.calibration.method,
                 activations="int8" if recipe.onnx_activations == "int8" else "uint8",
                 verbose=recipe.verbose,
+                kept=ready.kept if part is model else {},
             )
         )
 
-    try:
-        return make(model, ready.feed)
-    except ArtefactError as error:
-        raise with_layer_name(error, model, make) from error
+    with witnessed(_last_words(key, recipe)):
+        try:
+            return make(model, ready.feed)
+        except ArtefactError as error:
+            raise with_layer_name(error, model, make) from error
+
+
+def _last_words(key: Key, recipe: ExportRecipe) -> str:
+    name = f"{recipe.name_of(recipe.source.checkpoint.stem, key[1])}.{key[0]}"
+    return (
+        f"{recipe.source.checkpoint.name}: the process ended while a converter made {name}, expected a file: the "
+        "converter crashed, or memory ran out. Export another --format or --quantize, or replace the layers that are "
+        "no convolutions or dense ones; what was published before is complete."
+    )
 
 
 def contract_of(converted: Converted, ready: ReadyModel, source: Source) -> Contract:

@@ -1,12 +1,13 @@
 """The checkpoint made ready for each precision: folded, and for int8 prepared or trained; each is made once."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from cifar_eval.models.input_mapping import RAW_PIXELS, InputMapping
+from cifar_export.converted import Converted
 from cifar_export.int8.calibration import (
     Calibration,
     RepresentativeDataset,
@@ -34,6 +35,7 @@ class ReadyModel:
         preparation: what was done for int8 without training, or before it, for the card; None where nothing was.
         training: how it was trained for int8, for the card; None where it was not.
         count: sees how many calibration images were taken.
+        kept: float files made of the model, by format, from which others are made; added to.
     """
 
     folded: Folded
@@ -41,6 +43,7 @@ class ReadyModel:
     preparation: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
     count: Counter = silent
+    kept: dict[str, Converted] = field(init=False, default_factory=dict)
 
     @property
     def feed(self) -> RepresentativeDataset | None:
@@ -61,7 +64,10 @@ class ReadyModel:
 
 
 def ready_models(
-    source: Source, recipe: ExportRecipe, progress: Progress
+    source: Source,
+    recipe: ExportRecipe,
+    progress: Progress,
+    floats: Callable[[], ReadyModel],
 ) -> Mapping[Quantize, ReadyModel]:
     """A model for every precision of the recipe.
 
@@ -69,6 +75,7 @@ def ready_models(
         source: the checkpoint and the images to verify on.
         recipe: names the precisions and the calibration images.
         progress: takes a sentence whenever something long has been done.
+        floats: gives the model for precisions that are not calibrated.
 
     Raises:
         ArtefactError: a step that is exact on paper changed the scores.
@@ -77,7 +84,7 @@ def ready_models(
     wanted = set(recipe.quantize)
     models: dict[Quantize, ReadyModel] = {}
     if wanted - set(CALIBRATED):
-        models |= dict.fromkeys(wanted - set(CALIBRATED), float_model(source))
+        models |= dict.fromkeys(wanted - set(CALIBRATED), floats())
     if wanted & set(CALIBRATED):
         plain = replace(unprepared_model(source, recipe), count=counter_of(progress))
         models |= dict.fromkeys(wanted & set(CALIBRATED), plain)

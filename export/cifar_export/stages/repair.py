@@ -96,7 +96,7 @@ def _repaired_from(
             activations="int8" if request.recipe.onnx_activations == "int8" else "uint8",
         )
         mixed = MixedPrecision(
-            onnx_float32(base.ready.folded.model),
+            base.ready.kept.get("onnx") or onnx_float32(base.ready.folded.model),
             base.ready.calibration_feed,
             static,
             folder,

@@ -1,6 +1,6 @@
 """A converted model on its way out: written into a staging folder under its final name, sealed with its card."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from cifar_export.publish.publish import write_artefact
 from cifar_export.publish.seal import sealed_for_readers
 from cifar_export.recipe import ExportRecipe
 from cifar_export.stages.convert import contract_of, convert
-from cifar_export.stages.prepared import ReadyModel, float_model
+from cifar_export.stages.prepared import ReadyModel
 from cifar_export.stages.source import Source
 from cifar_export.targets.known_targets import Key
 from cifar_runtime.contract import Contract
@@ -27,10 +27,12 @@ class Request:
     Attributes:
         recipe: what was asked for.
         source: the checkpoint and the images to verify on.
+        floats: gives the model for precisions that are not calibrated, the same one each time.
     """
 
     recipe: ExportRecipe
     source: Source
+    floats: Callable[[], ReadyModel]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ def stage(request: Request, key: Key, ready: ReadyModel, folder: Path) -> Staged
 def stage_float32_beside(request: Request, staged: Staged) -> Path:
     """The float32 model of the same format as an artefact, in its staging folder, which goes with it."""
     key: Key = (staged.key[0], "none")
-    return stage(request, key, float_model(request.source), staged.path.parent).path
+    return stage(request, key, request.floats(), staged.path.parent).path
 
 
 def seal(

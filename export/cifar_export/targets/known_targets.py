@@ -1,7 +1,7 @@
 """The one table of export targets: which converter makes which pair of format and precision, and with what packages."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,7 @@ class Conversion:
         method: how ranges follow from what calibration observed.
         activations: of int8 ONNX models, between their layers.
         verbose: pass the converter's messages on to stderr.
+        kept: float files made of the model before, by format, which need not be made again; added to.
     """
 
     model: Any
@@ -41,6 +42,7 @@ class Conversion:
     method: CalibrationMethod = "minmax"
     activations: Activations = "uint8"
     verbose: bool = False
+    kept: dict[str, Converted] = field(default_factory=dict)
 
     @property
     def calibration_feed(self) -> RepresentativeDataset:
@@ -65,8 +67,20 @@ class Target:
     remark: str | None = None
 
 
+def float_file(given: Conversion, model_format: ModelFormat) -> Converted:
+    """The float32 file of a format, made once of each model.
+
+    Raises:
+        ArtefactError: the model has an operator that the format lacks.
+    """
+    make = tflite_float32 if model_format == "tflite" else onnx_float32
+    if model_format not in given.kept:
+        given.kept[model_format] = make(given.model, verbose=given.verbose)
+    return given.kept[model_format]
+
+
 def _tflite_float32(given: Conversion) -> Converted:
-    return tflite_float32(given.model, verbose=given.verbose)
+    return float_file(given, "tflite")
 
 
 def _tflite_float16(given: Conversion) -> Converted:
@@ -86,7 +100,7 @@ def _tflite_int16x8(given: Conversion) -> Converted:
 
 
 def _onnx_float32(given: Conversion) -> Converted:
-    return onnx_float32(given.model, verbose=given.verbose)
+    return float_file(given, "onnx")
 
 
 def _onnx_float16(given: Conversion) -> Converted:
