@@ -20,6 +20,7 @@ class Kind:
         is_quick: whether every test run exports it.
         trains: the whole model, or its last layer alone on what a drawn backbone sees.
         epochs: of training.
+        learning_rate: of Adam.
     """
 
     build: Callable[[], Any]
@@ -30,6 +31,7 @@ class Kind:
     is_quick: bool = False
     trains: str = "all"
     epochs: int = 10
+    learning_rate: float = 0.01
 
 
 KINDS: dict[str, Kind] = {
@@ -87,7 +89,7 @@ KINDS: dict[str, Kind] = {
     "custom loss": Kind(build=wrapped.custom_loss),
     "noise and dropout": Kind(build=wrapped.noise),
     "ConvMixer": Kind(build=attention.conv_mixer),
-    "ViT": Kind(build=attention.vision_transformer),
+    "ViT": Kind(build=attention.vision_transformer, epochs=40, learning_rate=0.002),
     "attention pooling": Kind(build=attention.attention_pooling),
     "MobileNetV2": Kind(build=backbones.mobilenet_v2, trains="head", size=32),
     "MobileNetV3Small": Kind(build=backbones.mobilenet_v3, trains="head", size=32),

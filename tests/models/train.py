@@ -30,7 +30,7 @@ def trained(kind: Kind) -> Any:
     if not model.compiled:
         is_one, is_logits = model.output_shape[-1] == 1, not _ends_in_probabilities(model)
         loss = keras.losses.BinaryCrossentropy() if is_one else _crossentropy(is_logits)
-        model.compile(keras.optimizers.Adam(0.01), loss)
+        model.compile(keras.optimizers.Adam(kind.learning_rate), loss)
     model.fit(inputs, labels, batch_size=_BATCH_SIZE, epochs=kind.epochs, verbose=0)
     return model
 
