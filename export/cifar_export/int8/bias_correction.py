@@ -12,35 +12,17 @@ Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bi
 measured on images as in its appendix D, and of activations too.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from cifar_export.int8.calibration import RepresentativeDataset
+from cifar_export.int8.layer_walk import Walk, Walks
 from cifar_export.int8.passes import PassResult
-from cifar_export.int8.probe import activations
-from cifar_export.int8.simulation import SCALE_AXES, Range, observed_ranges, rounded_to_int8
+from cifar_export.int8.simulation import SCALE_AXES, observed_ranges, rounded_to_int8
 from cifar_export.keras_graph.affine import Vector
 from cifar_export.keras_graph.trace import Call, LayerCall, replay, trace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tapped:
-    """A copy of a model whose linear layers' outputs, before activation, can be read.
-
-    Attributes:
-        model: the copy.
-        layers: its linear layers with a bias, by call index.
-        outputs: their tensors, by call index.
-        rectified: those of them that meet a ReLU.
-    """
-
-    model: Any
-    layers: dict[int, Any]
-    outputs: dict[int, Any]
-    rectified: frozenset[int]
 
 
 def correct_biases(model: Any, feed: RepresentativeDataset) -> PassResult:
@@ -53,13 +35,18 @@ def correct_biases(model: Any, feed: RepresentativeDataset) -> PassResult:
     Returns:
         The copy; the report has the largest mean error that was found behind each corrected layer.
     """
-    exact, rounded = _tapped(model, {}), _tapped(model, observed_ranges(model, feed))
+    exact, rounded = Walk(model, {}), Walk(model, observed_ranges(model, feed))
+    walks, rectified = Walks((exact, rounded), feed), _rectified(trace(model).calls)
     for layer in rounded.layers.values():
         kernel = layer.weights[0]
         kernel.assign(rounded_to_int8(kernel, SCALE_AXES[type(layer).__name__]))
     errors: dict[int, Vector] = {}
     for index, layer in rounded.layers.items():
-        errors[index] = _mean_error(exact, rounded, index, feed)
+        outputs = (
+            (exact.before_activation(wanted, index), rounded.before_activation(found, index))
+            for wanted, found in walks.before(index)
+        )
+        errors[index] = _mean_error(outputs, is_rectified=index in rectified)
         layer.bias.assign(np.asarray(layer.bias) - errors[index].astype(np.float32))
     return PassResult(
         model=_with_biases(model, {index: layer.bias for index, layer in rounded.layers.items()}),
@@ -67,37 +54,6 @@ def correct_biases(model: Any, feed: RepresentativeDataset) -> PassResult:
             {"layer": rounded.layers[index].name, "max_error": float(np.abs(error).max())}
             for index, error in errors.items()
         ],
-    )
-
-
-def _tapped(model: Any, ranges: Mapping[int, Range]) -> _Tapped:
-    """A copy that rounds what the calls in ``ranges`` return to 8 bits between their extremes."""
-    import keras
-
-    calls = trace(model).calls
-    once = {call.index for call in calls if call.is_simple}
-    layers: dict[int, Any] = {}
-    outputs: dict[int, Any] = {}
-
-    def call(made: LayerCall) -> Any:
-        is_tapped = (
-            type(made.copy).__name__ in SCALE_AXES and made.copy.use_bias and made.index in once
-        )
-        if is_tapped:
-            activation, made.copy.activation = made.copy.activation, keras.activations.linear
-        output = made.replayed()
-        if is_tapped:
-            layers[made.index], outputs[made.index] = made.copy, output
-            output = activation(output)
-        if made.index not in ranges:
-            return output
-        lowest, highest = ranges[made.index]
-        return keras.quantizers.fake_quant_with_min_max_vars(
-            output, lowest, max(highest, lowest + 1e-6)
-        )
-
-    return _Tapped(
-        model=replay(model, call), layers=layers, outputs=outputs, rectified=_rectified(calls)
     )
 
 
@@ -114,20 +70,17 @@ def _rectified(calls: tuple[Call, ...]) -> frozenset[int]:
     )
 
 
-def _mean_error(
-    exact: _Tapped, rounded: _Tapped, index: int, feed: RepresentativeDataset
-) -> Vector:
-    """How far each channel behind a layer is off on average; 0 where it never counts."""
-    import keras
+def _mean_error(outputs: Iterable[tuple[Any, Any]], *, is_rectified: bool) -> Vector:
+    """How far each channel behind a layer is off on average; 0 where it never counts.
 
-    wanted_and_found = (
-        activations(keras.Model(tapped.model.inputs[0], tapped.outputs[index]), feed)
-        for tapped in (exact, rounded)
-    )
+    Args:
+        outputs: what the layer returns of each batch, exactly and rounded, channels last.
+        is_rectified: whether it meets a ReLU.
+    """
     sums, counts = np.zeros(1), np.zeros(1)
-    for outputs in zip(*wanted_and_found, strict=True):
-        wanted, found = (np.asarray(output, np.float64) for (output,) in outputs)
-        counted = wanted > 0 if index in exact.rectified else np.ones(wanted.shape, dtype=bool)
+    for pair in outputs:
+        wanted, found = (np.asarray(output, np.float64) for output in pair)
+        counted = wanted > 0 if is_rectified else np.ones(wanted.shape, dtype=bool)
         axes = tuple(range(wanted.ndim - 1))
         sums = sums + ((found - wanted) * counted).sum(axis=axes)
         counts = counts + counted.sum(axis=axes)

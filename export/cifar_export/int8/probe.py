@@ -7,7 +7,7 @@ from typing import Any
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.trace import LayerCall, replay
 
-_BATCH_SIZE = 64
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,5 +49,5 @@ def activations(tapped: Any, feed: RepresentativeDataset) -> Iterator[list[Any]]
     """
     import keras
 
-    for batch in feed.batches(_BATCH_SIZE):
+    for batch in feed.batches(BATCH_SIZE):
         yield keras.tree.flatten(tapped(batch, training=False))

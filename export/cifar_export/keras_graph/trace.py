@@ -92,7 +92,7 @@ def trace(model: Any) -> Trace:
 
     def record(made: LayerCall) -> Any:
         result = made.copy(*made.args, **made.kwargs)
-        recorded.append((made.original, _tensors((made.args, made.kwargs)), _tensors(result)))
+        recorded.append((made.original, tensors_in((made.args, made.kwargs)), tensors_in(result)))
         return result
 
     replayed = replay(model, record)
@@ -159,7 +159,7 @@ def replay(
             index=next(indices), original=original, copy=copy, args=args, kwargs=kwargs
         )
         result = made.replayed() if call is None else call(made)
-        names.settle(copy, _tensors((args, kwargs)), _tensors(result))
+        names.settle(copy, tensors_in((args, kwargs)), tensors_in(result))
         return result
 
     return keras.models.clone_model(
@@ -223,7 +223,8 @@ def has_graph(layer: Any) -> bool:
     return isinstance(layer, keras.Model) and bool(getattr(layer, "inputs", None))
 
 
-def _tensors(structure: Any) -> list[Any]:
+def tensors_in(structure: Any) -> list[Any]:
+    """The symbolic tensors of a structure of Keras, flat."""
     import keras
 
     return [leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, keras.KerasTensor)]

@@ -1,0 +1,207 @@
+"""A folded model walked call by call, twice at once: exactly, and with what int8 rounds rounded.
+
+Each call is computed once for all calibration images. What later calls need of it is kept between two of them while it
+takes at most :data:`MAX_KEPT_BYTES`; where it takes more, as it may in front of the first pooling, it is computed again
+from what was kept last, or from the images. It changes no weights, and knows nothing of errors.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cifar_export.int8.calibration import RepresentativeDataset
+from cifar_export.int8.probe import BATCH_SIZE
+from cifar_export.int8.simulation import SCALE_AXES, Range
+from cifar_export.keras_graph.trace import LayerCall, replay, tensors_in, trace
+
+MAX_KEPT_BYTES = 512 * 2**20
+"""What may be kept of all images and both walks, between two calls."""
+
+Values = dict[int, Any]
+"""The tensors of one batch that calls to come take, by the identity of their symbols."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """One call of a copy.
+
+    Attributes:
+        layer: the copy, without its activation where that was split off.
+        args: what it is called with, tensors as symbols.
+        kwargs: likewise by name.
+        output: the symbols of what it returns, as a structure of Keras.
+        activation: what was split off; None where nothing was.
+        range: between which extremes its output is rounded to 8 bits; None where it is not.
+    """
+
+    layer: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    output: Any
+    activation: Callable[[Any], Any] | None
+    range: Range | None
+
+    @property
+    def taken(self) -> frozenset[int]:
+        """The symbols that it takes."""
+        return frozenset(map(id, tensors_in((self.args, self.kwargs))))
+
+    def before_activation(self, values: Values) -> Any:
+        """What the layer itself returns."""
+        import keras
+
+        args, kwargs = keras.tree.map_structure(
+            lambda value: values.get(id(value), value), (self.args, dict(self.kwargs))
+        )
+        if "training" in inspect.signature(self.layer.call).parameters:
+            kwargs["training"] = False
+        return self.layer(*args, **kwargs)
+
+    def computed(self, values: Values) -> Values:
+        """What it returns, by symbol."""
+        import keras
+
+        found = self.before_activation(values)
+        if self.activation is not None:
+            found = self.activation(found)
+        if self.range is not None:
+            lowest, highest = self.range
+            found = keras.quantizers.fake_quant_with_min_max_vars(
+                found, lowest, max(highest, lowest + 1e-6)
+            )
+        symbols, tensors = keras.tree.flatten(self.output), keras.tree.flatten(found)
+        return {id(symbol): tensor for symbol, tensor in zip(symbols, tensors, strict=True)}
+
+
+class Walk:
+    """The calls of a copy of a model, in order.
+
+    Attributes:
+        layers: the copy's convolutions and dense layers that have a bias and are called once, by call index.
+    """
+
+    def __init__(self, model: Any, ranges: Mapping[int, Range]) -> None:
+        """A walk that rounds what the calls in ``ranges`` return to 8 bits between their extremes.
+
+        Args:
+            model: a folded functional model; it is not changed.
+            ranges: lowest and highest value, by call index.
+        """
+        import keras
+
+        once = {call.index for call in trace(model).calls if call.is_simple}
+        self.layers: dict[int, Any] = {}
+        self._steps: list[_Step] = []
+
+        def call(made: LayerCall) -> Any:
+            activation = None
+            if made.index in once and _has_bias(made.copy):
+                self.layers[made.index] = made.copy
+                activation, made.copy.activation = made.copy.activation, keras.activations.linear
+            symbols = made.replayed()
+            self._steps.append(
+                _Step(
+                    layer=made.copy,
+                    args=made.args,
+                    kwargs=made.kwargs,
+                    output=symbols,
+                    activation=activation,
+                    range=ranges.get(made.index),
+                )
+            )
+            return symbols
+
+        self._input = id(replay(model, call).inputs[0])
+        self._needed = self._needed_from(last=max(self.layers, default=0))
+
+    def begin(self, batch: Any) -> Values:
+        """The values before the first call.
+
+        Args:
+            batch: float32, shape (n, height, width, channels), as the model takes it.
+        """
+        from keras import ops
+
+        return {self._input: ops.convert_to_tensor(batch)}
+
+    def advanced(self, values: Values, start: int, stop: int) -> Values:
+        """The values before call ``stop`` of those before call ``start``."""
+        for index in range(start, stop):
+            values = values | self._steps[index].computed(values)
+            values = {key: values[key] for key in values if key in self._needed[index + 1]}
+        return values
+
+    def before_activation(self, values: Values, index: int) -> Any:
+        """What the layer of call ``index`` returns of the values before it, without its activation."""
+        return self._steps[index].before_activation(values)
+
+    def _needed_from(self, *, last: int) -> list[frozenset[int]]:
+        """The symbols that each call, or one behind it up to ``last``, takes."""
+        needed = [frozenset[int]()]
+        for index in reversed(range(len(self._steps))):
+            own = self._steps[index].taken if index <= last else frozenset[int]()
+            needed.append(needed[-1] | own)
+        return needed[::-1]
+
+
+class Walks:
+    """Several walks through one model, side by side on all calibration images."""
+
+    def __init__(
+        self, walks: Sequence[Walk], feed: RepresentativeDataset, *, max_bytes: int = MAX_KEPT_BYTES
+    ) -> None:
+        """Walks that are at the first call.
+
+        Args:
+            walks: through copies of one model.
+            feed: calibration images.
+            max_bytes: what may be kept between two calls.
+        """
+        self._walks, self._feed, self._max_bytes = tuple(walks), feed, max_bytes
+        self._at = 0
+        self._kept: list[tuple[Values, ...]] = []
+
+    def before(self, index: int) -> Iterator[tuple[Values, ...]]:
+        """For each batch of images the values of each walk before call ``index``; calls must come in order.
+
+        All batches must be taken, since what is kept is replaced one by one.
+        """
+        is_kept = False
+        for number, values in enumerate(self._begun()):
+            moved = tuple(
+                walk.advanced(value, self._at, index)
+                for walk, value in zip(self._walks, values, strict=True)
+            )
+            if number == 0:
+                is_kept = _size_bytes(moved) * self._num_batches <= self._max_bytes
+            if is_kept:
+                self._kept[number : number + 1] = [moved]
+            yield moved
+        if is_kept:
+            self._at = index
+
+    @property
+    def _num_batches(self) -> int:
+        return -(-len(self._feed.images) // BATCH_SIZE)
+
+    def _begun(self) -> Iterator[tuple[Values, ...]]:
+        if not self._kept:
+            for batch in self._feed.batches(BATCH_SIZE):
+                yield tuple(walk.begin(batch) for walk in self._walks)
+            return
+        total = len(self._feed.images)
+        for number, values in enumerate(self._kept, start=1):
+            yield values
+            self._feed.count(min(number * BATCH_SIZE, total), total)
+
+
+def _has_bias(layer: Any) -> bool:
+    return type(layer).__name__ in SCALE_AXES and bool(layer.use_bias)
+
+
+def _size_bytes(walks: tuple[Values, ...]) -> int:
+    """What the tensors of one batch take."""
+    return sum(np.asarray(tensor).nbytes for values in walks for tensor in values.values())
