@@ -47,12 +47,20 @@ def _is_behind(row: Row, ours: Row, plain: Row) -> bool:
 def _summary(rows: Sequence[Row]) -> str:
     ended = Counter(map(_ending, rows))
     behind = [row["kind"] for row in rows if is_behind(row)]
+    pairs = [(row["ours"][way], row["plain"][way]) for row in rows for way in _INT8]
+    alone = [
+        (ours["right_alone"], plain["right_alone"])
+        for ours, plain in pairs
+        if "right_alone" in ours
+    ]
     failing = sum("accuracy" not in row["plain"][way] for row in rows for way in row["plain"])
     return (
         f"Of {counted(len(rows), 'kind')}, {ended['made']} gave all four files at the first call, "
         f"{ended['gate']} missed a gate, {ended['refused']} were refused in part or whole, {ended['crash']} ended in "
-        f"exit code 1; {', '.join(behind) or 'none'} behind the plain route, judged by pictures that one file alone "
-        f"decides rightly (p < {_BEYOND_CHANCE}). {failing} of the {4 * len(rows)} plain files cannot be made or run."
+        f"exit code 1. Of {len(alone)} pairs of int8 files, ours decides more pictures rightly in "
+        f"{sum(ours > plain for ours, plain in alone)}, the plain one in {sum(ours < plain for ours, plain in alone)}; "
+        f"plain ahead beyond chance (p < {_BEYOND_CHANCE}), or alone within the limits: {', '.join(behind) or 'none'}. "
+        f"{failing} of the {4 * len(rows)} plain files cannot be made or run."
     )
 
 
