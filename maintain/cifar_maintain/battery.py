@@ -17,17 +17,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from cifar_eval.formatting import markdown_rows
+from cifar_maintain.tables.battery_table import BATTERY_SCHEMA
 from cifar_runtime.commands.parser import Parser, run_command
+from cifar_runtime.documents import to_document
+from cifar_runtime.environment import read_environment
 from cifar_runtime.errors import CifarEdgeError, InputError
 from cifar_runtime.system.files import write_atomically
 
-BATTERY_SCHEMA = "cifar-edge/battery/1"
 _PROGRAM = "python -m cifar_maintain.battery"
 _TESTS = Path("tests")
 _PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnxruntime", "ai-edge-litert")
-_INT8 = ("int8.tflite", "int8.onnx")
-_HEADER = ("kind", "Keras", "int8 TFLite", "plain", "int8 ONNX", "plain")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +42,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--max-seconds", type=float, default=float("inf"), help="begin no row after so long"
     )
-    parser.add_argument("--folder", type=Path, help="keep each kind's files below this folder")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="keep each kind's files below this folder, and what was trained there before",
+    )
     parser.add_argument("--report", type=Path, default=Path("benchmarks/reports/battery.json"))
     return parser.parse_args(argv)
 
@@ -72,35 +75,11 @@ def _rows(report: Path) -> list[dict[str, Any]]:
 def _document(rows: Mapping[str, Mapping[str, Any]]) -> bytes:
     document = {
         "schema": BATTERY_SCHEMA,
+        "environment": to_document(read_environment()),
         "versions": {name: metadata.version(name) for name in _PACKAGES},
         "rows": list(rows.values()),
     }
     return f"{json.dumps(document, indent=1)}\n".encode()
-
-
-def battery_table(text: str) -> str:
-    """The report's int8 files as a Markdown table: top-1 accuracy and, in brackets, agreement with Keras, in per cent.
-
-    Args:
-        text: of the report.
-    """
-    rows = [_cells(row) for row in json.loads(text)["rows"]]
-    return "".join(f"{line}\n" for line in markdown_rows(_HEADER, rows))
-
-
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    cells = [str(row["kind"]), f"{100 * row['keras_accuracy']:.1f}"]
-    for ending in _INT8:
-        cells += [_figure(row["ours"][ending]), _figure(row["plain"][ending])]
-    return tuple(cells)
-
-
-def _figure(found: Mapping[str, Any]) -> str:
-    if "accuracy" in found:
-        return f"{100 * found['accuracy']:.1f} ({100 * found['agreement']:.1f})"
-    if "gates" in found:
-        return f"gate failed ({100 * found['gates']['agreement']:.1f})"
-    return "does not run" if "error" in found else "refused"
 
 
 def _kinds() -> list[str]:

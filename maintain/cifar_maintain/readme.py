@@ -176,7 +176,7 @@ def _report(folder: Path, name: str) -> "Report":
 def _table(folder: Path, name: str) -> str:
     from cifar_bench.results.report import report_from_text
     from cifar_bench.tables.plain import markdown_table
-    from cifar_maintain.battery import BATTERY_SCHEMA, battery_table
+    from cifar_maintain.tables.battery_table import BATTERY_SCHEMA, battery_table
     from cifar_maintain.tables.hardening_table import HARDENING_SCHEMA, hardening_table
     from cifar_maintain.tables.matrix_report import MATRIX_SCHEMA, markdown_matrix, matrix_from_text
     from cifar_maintain.textbook import TEXTBOOK_SCHEMA, textbook_table

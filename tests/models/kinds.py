@@ -18,8 +18,9 @@ class Kind:
         input_range: what the model takes for pixels 0..255, as ``--input-range`` names it.
         options: further flags of the export.
         is_quick: whether every test run exports it.
-        trains: the whole model, or its last layer alone on what a drawn backbone sees.
+        trains: the whole model, or one whose backbone is called as frozen.
         epochs: of training.
+        learning_rate: of Adam.
     """
 
     build: Callable[[], Any]
@@ -30,6 +31,7 @@ class Kind:
     is_quick: bool = False
     trains: str = "all"
     epochs: int = 10
+    learning_rate: float = 0.01
 
 
 KINDS: dict[str, Kind] = {
@@ -55,8 +57,8 @@ KINDS: dict[str, Kind] = {
     "signed range": Kind(
         build=convolutional.plain, input_range="-1..1", options=("--input-range=-1..1",)
     ),
-    "logits": Kind(build=convolutional.logits),
-    "global maximum": Kind(build=convolutional.global_maximum),
+    "logits": Kind(build=convolutional.logits, epochs=40),
+    "global maximum": Kind(build=convolutional.global_maximum, epochs=20),
     "dense only": Kind(build=dense.dense_only),
     "one sigmoid": Kind(build=dense.one_sigmoid, num_classes=2, is_quick=True),
     "two scores": Kind(build=dense.two_scores, num_classes=2),
@@ -79,7 +81,7 @@ KINDS: dict[str, Kind] = {
     "gate": Kind(build=operators.gate),
     "nested": Kind(build=wrapped.nested, is_quick=True),
     "nested notebook": Kind(build=wrapped.nested_notebook),
-    "shared layers": Kind(build=wrapped.shared_layers),
+    "shared layers": Kind(build=wrapped.shared_layers, epochs=20),
     "normalization": Kind(build=wrapped.normalization, is_quick=True),
     "augmentation": Kind(build=wrapped.augmentation),
     "mixed float16": Kind(build=wrapped.mixed_float16),
@@ -87,15 +89,33 @@ KINDS: dict[str, Kind] = {
     "custom loss": Kind(build=wrapped.custom_loss),
     "noise and dropout": Kind(build=wrapped.noise),
     "ConvMixer": Kind(build=attention.conv_mixer),
-    "ViT": Kind(build=attention.vision_transformer),
+    "ViT": Kind(build=attention.vision_transformer, epochs=40, learning_rate=0.002),
     "attention pooling": Kind(build=attention.attention_pooling),
-    "MobileNetV2": Kind(build=backbones.mobilenet_v2, trains="head", size=32),
-    "MobileNetV3Small": Kind(build=backbones.mobilenet_v3, trains="head", size=32),
-    "EfficientNetB0": Kind(build=backbones.efficientnet_b0, trains="head", size=32),
-    "EfficientNetV2B0": Kind(build=backbones.efficientnet_v2_b0, trains="head", size=32),
-    "ResNet50V2": Kind(build=backbones.resnet50_v2, trains="head", size=32),
-    "DenseNet121": Kind(build=backbones.densenet121, trains="head", size=32),
-    "NASNetMobile": Kind(build=backbones.nasnet_mobile, trains="head", size=32),
+    "MobileNetV2": Kind(
+        build=backbones.mobilenet_v2, trains="backbone", size=32, learning_rate=0.003, epochs=8
+    ),
+    "MobileNetV3Small": Kind(
+        build=backbones.mobilenet_v3, trains="backbone", size=32, learning_rate=0.003, epochs=8
+    ),
+    "EfficientNetB0": Kind(
+        build=backbones.efficientnet_b0, trains="backbone", size=32, learning_rate=0.003, epochs=4
+    ),
+    "EfficientNetV2B0": Kind(
+        build=backbones.efficientnet_v2_b0,
+        trains="backbone",
+        size=32,
+        learning_rate=0.003,
+        epochs=4,
+    ),
+    "ResNet50V2": Kind(
+        build=backbones.resnet50_v2, trains="backbone", size=32, learning_rate=0.003, epochs=4
+    ),
+    "DenseNet121": Kind(
+        build=backbones.densenet121, trains="backbone", size=32, learning_rate=0.003, epochs=3
+    ),
+    "NASNetMobile": Kind(
+        build=backbones.nasnet_mobile, trains="backbone", size=32, learning_rate=0.003, epochs=3
+    ),
 }
 
 

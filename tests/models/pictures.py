@@ -9,7 +9,8 @@ from PIL import Image
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
-NUM_TEST = 500
+NUM_TEST = 1000
+NUM_DRAWN = 2  # times that a training digit is drawn, in other colours
 
 
 def pictures(size: int, *, num_classes: int) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
@@ -23,11 +24,15 @@ def pictures(size: int, *, num_classes: int) -> tuple[tuple[Images, Labels], tup
 
     digits = load_digits()
     random = np.random.default_rng(7)
-    images = np.stack([_coloured(image, size, random) for image in digits.images])
     labels = digits.target.astype(np.int64) % num_classes
     order = random.permutation(len(labels))
-    test, train = order[:NUM_TEST], order[NUM_TEST:]
-    return (images[train], labels[train]), (images[test], labels[test])
+    test, train = order[:NUM_TEST], np.repeat(order[NUM_TEST:], NUM_DRAWN)
+
+    def drawn(which: NDArray[np.int64]) -> tuple[Images, Labels]:
+        images = [_coloured(image, size, random) for image in digits.images[which]]
+        return np.stack(images), labels[which]
+
+    return drawn(train), drawn(test)
 
 
 def write_pictures(folder: Path, size: int, *, num_classes: int) -> None:

@@ -26,26 +26,37 @@ COMMAND = Path(sys.executable).with_name("cifar-export")
 def row(name: str, folder: Path) -> dict[str, Any]:
     """What became of a kind; files are left in the folder."""
     kind, started = KINDS[name], time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
-    made = _run([sys.executable, "-m", "models.plain", name, folder])
-    if not (folder / "scores.npy").exists():
-        raise RuntimeError(f"{name}: training ended with {made.returncode}: {made.stderr[-2000:]}")
+    _train_once(name, folder)
     shown = folder / "pictures"
     if not shown.exists():
         write_pictures(shown, kind.size, num_classes=kind.num_classes)
     options = [*FLAGS, *kind.options, "--eval-data", shown, "-o", folder / "exported", "--force"]
     ended = _run([COMMAND, folder / "net.keras", *options, "--json", folder / "export.json"])
     judge = Judge(kind, folder)
+    judged = {way: judge.both(way) for way in ENDINGS}
     return {
         "kind": name,
         "parameters_bytes": (folder / "net.keras").stat().st_size,
+        "num_pictures": len(judge.keras),
         "keras_accuracy": judge.accuracy(judge.keras),
         "exit_code": ended.returncode,
         "says": _said(ended),
-        "ours": {ending: judge.ours(ending) for ending in ENDINGS},
-        "plain": {ending: judge.plain(ending) for ending in ENDINGS},
+        "ours": {way: ours for way, (ours, _) in judged.items()},
+        "plain": {way: plain for way, (_, plain) in judged.items()},
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _train_once(name: str, folder: Path) -> None:
+    """Trains and converts plainly; a folder where that is done is measured again with what lies there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / "trained"
+    if done.exists():
+        return
+    made = _run([sys.executable, "-m", "models.plain", name, folder])
+    if not (folder / "scores.npy").exists():
+        raise RuntimeError(f"{name}: training ended with {made.returncode}: {made.stderr[-2000:]}")
+    done.touch()
 
 
 class Judge:
@@ -64,7 +75,17 @@ class Judge:
         """The share of test pictures that are decided rightly."""
         return float((decisions == self._labels).mean())
 
-    def ours(self, ending: str) -> dict[str, Any]:
+    def both(self, ending: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Of our file and the plain converter's; where both decide, the pictures that each alone decides rightly."""
+        ours, plain = self._ours(ending), self._plain(ending)
+        found = [one.pop("decisions", None) for one in (ours, plain)]
+        if found[0] is not None and found[1] is not None:
+            right = [decisions == self._labels for decisions in found]
+            ours["right_alone"] = int((right[0] & ~right[1]).sum())
+            plain["right_alone"] = int((right[1] & ~right[0]).sum())
+        return ours, plain
+
+    def _ours(self, ending: str) -> dict[str, Any]:
         """Of an artefact that was published; of another one, what its gate measured."""
         path = self._folder / "exported" / f"net-{ending}"
         if path.is_file():
@@ -73,9 +94,11 @@ class Judge:
         if not left.is_file():
             return {"published": False}
         parity = json.loads(left.read_text())["provenance"]["parity"]
+        if parity is None:
+            return {"published": False}
         return {"published": False, "gates": {one["name"]: one["value"] for one in parity["gates"]}}
 
-    def plain(self, ending: str) -> dict[str, Any]:
+    def _plain(self, ending: str) -> dict[str, Any]:
         """Of a plain converter's file, fed as the checkpoint is."""
         from models.train import model_inputs
 
@@ -87,10 +110,10 @@ class Judge:
         except Exception as error:  # noqa: BLE001 - whatever an interpreter raises is its result
             return {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[0][:160]}"}
 
-    def _judged(self, scores: Scores) -> dict[str, float]:
+    def _judged(self, scores: Scores) -> dict[str, Any]:
         found = decided(scores)
         agreement = float((found == self.keras).mean())
-        return {"accuracy": self.accuracy(found), "agreement": agreement}
+        return {"accuracy": self.accuracy(found), "agreement": agreement, "decisions": found}
 
 
 def _run(arguments: list[Any]) -> subprocess.CompletedProcess[str]:

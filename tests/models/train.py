@@ -24,13 +24,13 @@ def trained(kind: Kind) -> Any:
     keras.utils.set_random_seed(11)
     (images, labels), _ = pictures(kind.size, num_classes=kind.num_classes)
     model, inputs = kind.build(), model_inputs(kind, images)
-    if kind.trains == "head":
-        _train_head(model, inputs, labels)
+    if kind.trains == "backbone":
+        _train_backbone(kind, model, inputs, labels)
         return model
     if not model.compiled:
         is_one, is_logits = model.output_shape[-1] == 1, not _ends_in_probabilities(model)
         loss = keras.losses.BinaryCrossentropy() if is_one else _crossentropy(is_logits)
-        model.compile(keras.optimizers.Adam(0.01), loss)
+        model.compile(keras.optimizers.Adam(kind.learning_rate), loss)
     model.fit(inputs, labels, batch_size=_BATCH_SIZE, epochs=kind.epochs, verbose=0)
     return model
 
@@ -43,41 +43,23 @@ def model_inputs(kind: Kind, images: Images) -> NDArray[np.float32]:
     return (images * np.float32(scale) + np.float32(offset)).astype(np.float32)
 
 
-def _train_head(model: Any, inputs: NDArray[np.float32], labels: Labels) -> None:
-    """Statistics of real pictures for every BatchNorm, and a last layer that reads what the backbone sees."""
+def _train_backbone(kind: Kind, model: Any, inputs: NDArray[np.float32], labels: Labels) -> None:
+    """Trains a model whose backbone is called with ``training=False``, and has its BatchNorms see real pictures."""
     import keras
 
-    norms = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ]
     backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     before = keras.Model(model.input, backbone._inbound_nodes[-1].input_tensors[0])
-    momenta = [norm.momentum for norm in norms]
     backbone.trainable = True
-    for norm in norms:
-        norm.momentum = 0.0
-    backbone(before(inputs[:256]), training=True)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    features = keras.layers.GlobalAveragePooling2D()(backbone(before.output))
+    twin = keras.Model(model.input, model.layers[-1](features))
+    optimizer, loss = keras.optimizers.Adam(kind.learning_rate), _crossentropy(from_logits=False)
+    twin.compile(optimizer, loss, jit_compile=False)  # compiling such a graph takes minutes
+    twin.fit(inputs, labels, batch_size=_BATCH_SIZE, epochs=kind.epochs, verbose=0)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    backbone(before(inputs[:512]), training=True)
     backbone.trainable = False
-    head = model.layers[-1]
-    features = keras.Model(model.input, head.input).predict(inputs, batch_size=128, verbose=0)
-    kernel, bias = _logistic_regression(features, labels)
-    head.set_weights([kernel, bias])
-
-
-def _logistic_regression(
-    features: NDArray[np.float32], labels: Labels
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    from sklearn.linear_model import LogisticRegression
-
-    mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
-    fitted = LogisticRegression(C=0.1, max_iter=200).fit((features - mean) / deviation, labels)
-    kernel = fitted.coef_.T / deviation[:, None]
-    bias = fitted.intercept_ - mean @ kernel
-    return kernel.astype(np.float32), bias.astype(np.float32)
 
 
 def _ends_in_probabilities(model: Any) -> bool:

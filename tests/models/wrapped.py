@@ -47,7 +47,10 @@ def shared_layers() -> Any:
 
     def body(x: Any) -> Any:
         x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(x)
-        shared, norm = layers.Conv2D(16, 3, padding="same"), layers.BatchNormalization(momentum=0.8)
+        shared, norm = (
+            layers.Conv2D(16, 3, padding="same"),
+            layers.BatchNormalization(momentum=0.98),
+        )
         for _ in range(2):
             x = layers.ReLU()(norm(shared(x)))
         return x

@@ -189,18 +189,37 @@ def _has_channels_last(call: Call) -> bool:
 def _gains(wiring: Wiring, ranges: Vector, weights: Vector) -> Vector:
     """A gain for each number, 1 for those that are not free."""
     gain = np.ones(wiring.num_channels)
-    for numbers in wiring.free.values():
+    for index, numbers in wiring.free.items():
         wanted = np.sqrt(weights[numbers] / np.maximum(ranges[numbers], _TINY))
         middle = _middle(wanted, ranges[numbers])
         gain[numbers] = np.clip(
             wanted, middle / _MAX_GAIN_OVER_MEDIAN, middle * _MAX_GAIN_OVER_MEDIAN
         )
+        if wiring.linears[index].kind == "Dense":
+            gain[numbers] *= _share_left(wiring.linears[index], gain[numbers], ranges[numbers])
     return gain
+
+
+def _share_left(dense: Linear, gain: Vector, ranges: Vector) -> Vector:
+    """What brings the weights of channels that are never reached down to those of the others; 1 for all else.
+
+    A dense layer's weights have one scale. BatchNorm behind a ReLU that never fires has a scale of 1 / sqrt(epsilon),
+    some 30, which folding puts into weights that add nothing: with 28 of 64 such channels nothing was left of the
+    others (9 % agreement with Keras).
+    """
+    sizes = np.abs(dense.kernel).max(axis=0) * gain
+    reached = _reached(ranges)
+    largest = float(sizes[reached].max()) if reached.any() else np.inf
+    return np.where(reached, 1.0, np.minimum(1.0, largest / np.maximum(sizes, _TINY)))
+
+
+def _reached(ranges: Vector) -> NDArray[np.bool_]:
+    return ranges > max(_LEAST_SHARE_OF_RANGE * float(ranges.max()), _TINY)
 
 
 def _middle(wanted: Vector, ranges: Vector) -> float:
     """The median gain of a layer; of the reached channels alone where they are no majority, 1 where none is."""
-    reached = ranges > max(_LEAST_SHARE_OF_RANGE * float(ranges.max()), _TINY)
+    reached = _reached(ranges)
     if not reached.any():
         return 1.0
     most = 2 * int(reached.sum()) > len(ranges)

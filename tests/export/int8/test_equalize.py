@@ -217,3 +217,23 @@ def test_channels_that_calibration_never_reaches_do_not_set_the_gains(num_dark: 
     dark = report["dark"]
     assert (dark["min_gain"], dark["max_gain"]) == pytest.approx((reached, 16 * reached))
     assert report["unreached"]["max_gain"] <= 16
+
+
+def test_a_dense_channel_that_never_speaks_takes_no_more_of_the_common_scale_than_the_others() -> (
+    None
+):
+    """Its weights are 37 times the others', as BatchNorm's epsilon leaves them behind a dead ReLU."""
+    import keras
+    from keras import layers
+
+    x = keras.Input((4, 4, 3))
+    y = layers.Dense(3, activation="relu", name="hidden")(layers.Flatten()(x))
+    model = keras.Model(x, layers.Dense(2, name="last")(y))
+    kernel = np.random.default_rng(3).uniform(0.5, 1.0, (48, 3)) * [1.0, 1.0, -37.0]
+    model.get_layer("hidden").set_weights([kernel, np.zeros(3)])
+    images = np.random.default_rng(5).integers(0, 256, (4, 4, 4, 3), dtype=np.uint8)
+    equalized = equalize(model, RepresentativeDataset(images=images)).model
+    sizes = np.abs(equalized.get_layer("hidden").get_weights()[0]).max(axis=0)
+    assert sizes[2] == pytest.approx(sizes[:2].max())
+    dark = np.zeros((1, 4, 4, 3)) - 9.0  # where it does speak, the scores are what they were
+    np.testing.assert_allclose(equalized(dark), model(dark), rtol=1e-5)
