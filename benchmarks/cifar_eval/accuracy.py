@@ -83,11 +83,7 @@ def decisions(
     """
     if scores.ndim != 2 or labels.shape != (len(scores),) or not len(scores):
         raise ValueError(f"scores {scores.shape} do not belong to labels {labels.shape}")
-    if not np.isfinite(scores).all():
-        raise ArtefactError(
-            "the model's scores are not all finite numbers (NaN or infinity).",
-            hint="Its weights are missing or damaged: export it again.",
-        )
+    check_finite(scores)
     if int(labels.max()) >= scores.shape[1]:
         raise ArtefactError(
             f"the model gives {scores.shape[1]} scores, the labels go up to {labels.max()}.",
@@ -96,3 +92,16 @@ def decisions(
     # argmax takes the first of equal maxima, which is the rule this project states for int8 ties.
     first_best: NDArray[np.int64] = np.argmax(scores, axis=1).astype(np.int64)
     return first_best
+
+
+def check_finite(scores: NDArray[np.floating[Any]]) -> None:
+    """Checks that every score is a number.
+
+    Raises:
+        ArtefactError: one is not.
+    """
+    if not np.isfinite(scores).all():
+        raise ArtefactError(
+            "the model's scores are not all finite numbers (NaN or infinity).",
+            hint="Its weights are missing or damaged: export it again.",
+        )

@@ -10,6 +10,7 @@ from cifar_export.recipe import (
     ExportRecipe,
     QatRecipe,
     Quantize,
+    RepairRecipe,
     RobustnessRecipe,
     SourceRecipe,
 )
@@ -30,6 +31,8 @@ _PLAIN_OPTIONS = {
     "--eval-data": ("evaluation", "data"),
     "--resize-filter": ("source", "resize_filter"),
     "--resize": ("source", "resize"),
+    "--label-threshold": ("source", "label_threshold"),
+    "--output-name": ("source", "output_name"),
     "--custom-objects": ("source", "custom_objects"),
 }
 """Options whose value is one field, by the recipe's part and the field, in the order of the command line."""
@@ -113,6 +116,7 @@ def arguments(recipe: ExportRecipe) -> list[str]:
     listed = {
         "--format": ",".join(formats) if formats != default.formats else None,
         "--quantize": ",".join(recipe.quantize),
+        **_stated(recipe),
     }
     changed = {
         flag: value
@@ -127,12 +131,28 @@ def arguments(recipe: ExportRecipe) -> list[str]:
         str(recipe.source.checkpoint),
         *texts,
         *_qat_arguments(recipe.qat),
+        *_repair_arguments(recipe.repair),
         *_confidence_arguments(recipe.confidence),
         *_robustness_arguments(recipe.robustness),
         *(["--force"] if recipe.publish.force else []),
         *(["--verbose"] if recipe.verbose else []),
         f"--output={recipe.publish.output}",
     ]
+
+
+def _stated(recipe: ExportRecipe) -> dict[str, str | None]:
+    """Options whose text is more than one field's value; None where it is the default."""
+    size, publish, activations = recipe.source.input_size, recipe.publish, recipe.onnx_activations
+    return {
+        "--input-size": None if size is None else f"{size[0]}x{size[1]}",
+        "--golden": None if publish.golden is None else str(publish.golden),
+        "--accelerator": publish.accelerator if "vela" in publish.deliveries else None,
+        "--onnx-activations": None if activations == "auto" else activations,
+    }
+
+
+def _repair_arguments(repair: RepairRecipe | None) -> list[str]:
+    return [] if repair is None else ["--repair", f"--repair-budget={repair.budget}"]
 
 
 def _qat_arguments(qat: QatRecipe | None) -> list[str]:

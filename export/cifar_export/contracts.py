@@ -55,18 +55,25 @@ def quantized_contract(
     return contract
 
 
-def output_contract(
-    reference: NDArray[np.float32], quantization: Quantization | None
-) -> OutputContract:
+def score_kind(stated: ScoreKind, reference: NDArray[np.float32]) -> ScoreKind:
+    """What scores are: as their last operation says, but probabilities where logits are distributions, every one.
+
+    Args:
+        stated: what the model's last operation gives, or what was made of it.
+        reference: the Keras model's scores of real images, float32, shape (n, num_classes).
+    """
+    sums_to_one = np.allclose(reference.sum(axis=1), 1, atol=1e-3)
+    is_distribution = stated == "logits" and sums_to_one and reference.min() >= 0
+    return "probabilities" if is_distribution else stated
+
+
+def output_contract(kind: ScoreKind, quantization: Quantization | None) -> OutputContract:
     """The contract of the scores.
 
     Args:
-        reference: the Keras model's scores of real images, float32, shape (n, num_classes): probabilities when
-            every row is one, else logits.
+        kind: what they are.
         quantization: of an integer output.
     """
-    sums_to_one = np.allclose(reference.sum(axis=1), 1, atol=1e-3)
-    kind: ScoreKind = "probabilities" if sums_to_one and reference.min() >= 0 else "logits"
     return OutputContract(
         kind=kind,
         dtype="float32" if quantization is None else quantization.dtype,

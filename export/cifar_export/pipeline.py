@@ -14,7 +14,7 @@ from cifar_export.advice import OWN_RUN_ADVICE, advice
 from cifar_export.checkpoint.own_images import with_parts
 from cifar_export.deliver import deliver
 from cifar_export.evidence.gather import gather_evidence
-from cifar_export.evidence.verify import Verification
+from cifar_export.evidence.verify import Verification, labels_remark
 from cifar_export.firmware.evaluation import Evaluation
 from cifar_export.int8.image_statistics import calibration_is_unlike, image_statistics
 from cifar_export.publish.publish import (
@@ -314,7 +314,7 @@ def _published(
     except DifferentArtefactError as error:
         return conflict_failure(target, staged.key[1], verification, error)
     _failed_path(target).unlink(missing_ok=True)
-    own = (TARGETS[staged.key].remark, repair_remark(staged))
+    own = (TARGETS[staged.key].remark, repair_remark(staged), labels_remark(verification))
     remarks = (*(remark for remark in own if remark is not None), *evidence.remarks)
     return _result(target, card, verification, remarks=remarks)
 
@@ -337,4 +337,5 @@ def _result(
         split=verification.split,
         num_images=verification.parity.seen,
         remarks=remarks,
+        measure="exact label sets" if verification.labels else "top-1",
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cifar_export.checkpoint.images import halves_images
-from cifar_export.checkpoint.io_layers import adapted, is_one_probability, output_kind_of
+from cifar_export.checkpoint.io_layers import adapted
 from cifar_export.checkpoint.own_images import with_parts
 from cifar_export.keras_graph.fold import fold
 from cifar_export.pipeline import check_installed
@@ -84,10 +84,10 @@ def plan(
         )
         stripped = fold(model, rescaling="strip")
     height, width, channels = checkpoint.image_shape
-    is_two = is_one_probability(checkpoint.model)
-    shape, kind = (
-        f"{height}x{width}x{channels}",
-        "probabilities" if is_two else output_kind_of(model),
+    noun = "classes" if opened.label_threshold is None else "labels"
+    shape = f"{height}x{width}x{channels}"
+    threshold = (
+        "" if opened.label_threshold is None else f", held from {opened.label_threshold:g} on"
     )
     is_half = opened.pictures is None and halves_images(recipe, checkpoint, labels)
     calibrated_on = f"one half of {recipe.evaluation.data}" if is_half else f"{owner} train split"
@@ -102,7 +102,7 @@ def plan(
             path=path,
             exists=path.exists(),
             takes=f"{dtype} {shape} {COLOUR_ORDERS[channels]}, {_mapping(*mapping, dtype=dtype)}",
-            gives=f"{dtype} {kind} of {len(labels)} classes",
+            gives=f"{dtype} {opened.kind} of {len(labels)} {noun}{threshold}",
             calibration=_calibration(recipe, calibrated_on) if quantize in CALIBRATED else None,
             training=_training(recipe) if recipe.trains(quantize) else None,
             confidence=_confidence(recipe, owner),

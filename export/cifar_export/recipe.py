@@ -205,6 +205,7 @@ class SourceRecipe:
         resize: how pictures get the input's aspect ratio; None for a centre crop.
         input_size: (height, width) of pictures, for a checkpoint that takes any; None for its own.
         output_name: which of several outputs the scores are; None for the only one.
+        label_threshold: smallest independent probability of a label that holds; None for 0.5, and for other scores.
         custom_objects: classes and functions that the checkpoint needs and Keras lacks, as ``MODULE:NAME`` with
             commas between them; importing them runs their code. None for none.
     """
@@ -219,6 +220,7 @@ class SourceRecipe:
     input_size: tuple[int, int] | None = None
     output_name: str | None = None
     custom_objects: str | None = None
+    label_threshold: float | None = None
 
     def __post_init__(self) -> None:
         _as_paths(self, "checkpoint", "labels")
@@ -226,7 +228,12 @@ class SourceRecipe:
             _check_choices("input range", (self.input_range,), get_args(InputRange))
         if self.output_kind is not None:
             _check_choices("output kind", (self.output_kind,), get_args(ScoreKind))
-        for name in ("labels", "input_range", "resize_filter", "resize"):
+        if self.label_threshold is not None and not 0 < self.label_threshold <= 1:
+            raise UsageError(
+                f"label threshold is {self.label_threshold}, expected above 0, up to 1.",
+                hint="Half is 0.5, which it is without it.",
+            )
+        for name in ("labels", "input_range", "resize_filter", "resize", "label_threshold"):
             if self.contract is not None and getattr(self, name) is not None:
                 flag = f"--{name.replace('_', '-')}"
                 raise UsageError(
@@ -496,6 +503,11 @@ class ExportRecipe:
             **({} if self.source.input_size is None else {"input_size": self.source.input_size}),
             **({} if self.source.output_name is None else {"output_name": self.source.output_name}),
             **({} if objects is None else {"custom_objects": objects}),
+            **(
+                {}
+                if self.source.label_threshold is None
+                else {"label_threshold": self.source.label_threshold}
+            ),
         }
 
 

@@ -28,13 +28,14 @@ class ExportResult:
         name: as the card says.
         size_bytes: of the model file.
         sha256: of the model file.
-        accuracy: top-1 on ``split``, 0..1.
+        accuracy: on ``split``, 0..1, of what ``measure`` says.
         accuracy_drop: Keras' accuracy minus this, -1..1.
         agreement: share of images decided as Keras decides them, 0..1.
         split: the split they were measured on.
         num_images: how many.
         remarks: what a user should know before using it, one sentence each.
         reproducible: whether a second export gave the same bytes; None where nobody looked.
+        measure: what is right: the best label, or where any number may hold, all labels of an image.
     """
 
     path: Path
@@ -48,13 +49,17 @@ class ExportResult:
     num_images: int
     remarks: tuple[str, ...] = ()
     reproducible: bool | None = None
+    measure: Literal["top-1", "exact label sets"] = "top-1"
 
     def to_json(self) -> dict[str, Any]:
-        """The result as JSON-ready data."""
-        return {field: getattr(self, field) for field in self.__slots__} | {
+        """The result as JSON-ready data; the measure only where it is another than top-1."""
+        document = {field: getattr(self, field) for field in self.__slots__} | {
             "path": str(self.path),
             "remarks": list(self.remarks),
         }
+        if self.measure == "top-1":
+            del document["measure"]
+        return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,8 @@ class Prediction:
         ranked: every (label, probability), most probable first.
         abstained: whether the answer is less certain than what the contract calls a sure one: then the label is
             only the best guess. Never, where the contract has no threshold.
+        holding: where any number of labels may hold, every (label, probability) that reaches the contract's
+            ``label_threshold``, most probable first, perhaps none; None where one label holds.
 
     Example:
         >>> from cifar_runtime import Classifier
@@ -55,6 +57,7 @@ class Prediction:
     probability: float
     ranked: tuple[tuple[str, float], ...]
     abstained: bool = False
+    holding: tuple[tuple[str, float], ...] | None = None
 
 
 class Classifier:
@@ -161,7 +164,12 @@ class Classifier:
             certainties = certainties_from_probabilities(probabilities, contract.output)
             abstained = certainties < contract.output.abstention_threshold
         return [
-            prediction_from_probabilities(row, self.labels, abstained=bool(unsure))
+            prediction_from_probabilities(
+                row,
+                self.labels,
+                abstained=bool(unsure),
+                label_threshold=contract.output.label_threshold,
+            )
             for row, unsure in zip(probabilities, abstained, strict=True)
         ]
 
@@ -240,6 +248,7 @@ def prediction_from_probabilities(
     labels: tuple[str, ...],
     *,
     abstained: bool = False,
+    label_threshold: float | None = None,
 ) -> Prediction:
     """The prediction in one row of probabilities, shape (num_classes,); ties: the lowest index.
 
@@ -247,6 +256,7 @@ def prediction_from_probabilities(
         probabilities: float64, 0..1.
         labels: a name for each.
         abstained: whether the answer is not a sure one.
+        label_threshold: smallest probability of a label that holds, where any number may; None where one does.
     """
     order = np.argsort(-probabilities, kind="stable")
     ranked = tuple((labels[i], float(probabilities[i])) for i in order)
@@ -256,6 +266,9 @@ def prediction_from_probabilities(
         probability=ranked[0][1],
         ranked=ranked,
         abstained=abstained,
+        holding=None
+        if label_threshold is None
+        else tuple(one for one in ranked if one[1] >= label_threshold),
     )
 
 

@@ -13,7 +13,7 @@ from cifar_runtime.errors import ArtefactError
 from cifar_runtime.plain_text import reason_of, shortened
 
 TensorType = Literal["float32", "int8", "uint8"]
-ScoreKind = Literal["probabilities", "logits"]
+ScoreKind = Literal["probabilities", "logits", "independent-probabilities"]
 AbstentionScore = Literal["probability", "generalized-entropy"]
 ResizeFilter = Literal["bilinear", "bicubic", "lanczos", "bilinear-no-antialias"]
 Layout = Literal["NHWC"]
@@ -29,6 +29,8 @@ MULTIPLIER_RANGE = (1e-9, 1e9)
 SCALE_RANGE = (1e-12, 1e9)
 TEMPERATURE_RANGE = (1e-3, 1e3)
 MAX_OFFSET = 1e9
+LABEL_THRESHOLD = 0.5
+"""The smallest independent probability of a label that holds, where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,8 @@ class OutputContract:
     A quantized score stands for ``(q - zero_point) * scale``.
 
     Attributes:
-        kind: what the scores are.
+        kind: what the scores are: those of classes of which one holds, as probabilities or logits, or
+            ``independent-probabilities`` of labels of which any number may hold.
         dtype: element type of the tensor.
         scale: real units per integer step; None for float32.
         zero_point: integer that stands for real 0; None for float32.
@@ -106,6 +109,8 @@ class OutputContract:
             never does.
         abstention_score: what is compared with it, after the temperature: the best label's probability, or how far
             all labels' are from equal, see :func:`cifar_runtime.scores.certainties_from_probabilities`.
+        label_threshold: smallest independent probability of a label that holds, above 0, up to 1; for these None
+            becomes 0.5, and for other kinds it stays None.
     """
 
     kind: ScoreKind
@@ -115,9 +120,13 @@ class OutputContract:
     temperature: float | None = None
     abstention_threshold: float | None = None
     abstention_score: AbstentionScore = "probability"
+    label_threshold: float | None = None
 
     def __post_init__(self) -> None:
         _check_choice("output.kind", self.kind, get_args(ScoreKind))
+        if self.is_independent and self.label_threshold is None:
+            object.__setattr__(self, "label_threshold", LABEL_THRESHOLD)
+        self._check_label_threshold()
         if self.temperature is not None:
             _check_numbers("output.temperature", self.temperature)
             _check_range("output.temperature", self.temperature, TEMPERATURE_RANGE)
@@ -127,6 +136,25 @@ class OutputContract:
                 raise _invalid("output.abstention_threshold", self.abstention_threshold, "0..1")
         _check_choice("output.abstention_score", self.abstention_score, get_args(AbstentionScore))
         _check_quantization("output", self.dtype, self.scale, self.zero_point)
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether any number of labels may hold."""
+        return self.kind == "independent-probabilities"
+
+    def _check_label_threshold(self) -> None:
+        threshold = self.label_threshold
+        if not self.is_independent:
+            if threshold is not None:
+                raise _invalid("output.label_threshold", threshold, f"null for {self.kind}")
+            return
+        if threshold is not None:
+            _check_numbers("output.label_threshold", threshold)
+            if not 0 < threshold <= 1:
+                raise _invalid("output.label_threshold", threshold, "above 0, up to 1")
+        for name in ("temperature", "abstention_threshold"):
+            if getattr(self, name) is not None:
+                raise _invalid(f"output.{name}", getattr(self, name), f"null for {self.kind}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +192,10 @@ class Contract:
 
     def to_json(self) -> dict[str, Any]:
         """The contract as JSON-ready data."""
-        return asdict(self)
+        document = asdict(self)
+        if self.output.label_threshold is None:
+            del document["output"]["label_threshold"]  # the bytes of all others stay what they were
+        return document
 
 
 def pixel_contract(

@@ -31,11 +31,12 @@ def probabilities_from_scores(
 ) -> NDArray[np.float64]:
     """Probabilities, float64, shape (n, num_classes), at the contract's temperature.
 
-    The softmax of logits, or the scores; see :class:`OutputContract` for the temperature.
+    The softmax of logits, or the scores; see :class:`OutputContract` for the temperature. Those of independent labels
+    do not sum to one.
     """
     exact = scores.astype(np.float64)
     temperature = contract.temperature
-    if contract.kind == "probabilities":
+    if contract.kind != "logits":
         if temperature is None:
             return exact
         exact = np.log(

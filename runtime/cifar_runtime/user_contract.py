@@ -1,7 +1,7 @@
 """Contracts that a user gives for a model from elsewhere: a built-in name, or a JSON file.
 
 Such a document has the form of a contract in a card and may leave out what the model file says
-itself: element types, a .tflite's scales and zero points, and whether a softmax ends it.
+itself: element types, a .tflite's scales and zero points, and whether a softmax or a sigmoid ends it.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cifar_runtime.contract import Contract, contract_from_json
+from cifar_runtime.contract import Contract, ScoreKind, contract_from_json
 from cifar_runtime.errors import ArtefactError, UsageError, not_one_of
 from cifar_runtime.formats.graph import Graph, GraphTensor, graph_from_bytes
 from cifar_runtime.formats.known_formats import ModelFormat
@@ -18,7 +18,11 @@ from cifar_runtime.system.files import read_once
 
 MAX_CONTRACT_BYTES = 1024 * 1024
 _FOLDER = Path(__file__).parent / "contracts"
-# What may stand between a softmax and the output without changing what the scores are.
+_KINDS: Mapping[str, ScoreKind] = {
+    "SOFTMAX": "probabilities",
+    **dict.fromkeys(("LOGISTIC", "SIGMOID"), "independent-probabilities"),
+}
+# What may stand between these and the output without changing what the scores are.
 _PASSING = ("QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear", "Identity", "Cast")
 
 
@@ -44,7 +48,7 @@ def contract_from_user(
     """
     graph = _checked_graph(model, data, model_format)
     image, scores = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
-    kind = {"kind": "probabilities" if _ends_in_softmax(graph) else "logits"}
+    kind = {"kind": _score_kind(graph)}
     return completed_contract(
         contract, model, input_facts=_tensor_facts(image), output_facts=kind | _tensor_facts(scores)
     )
@@ -140,7 +144,8 @@ def _tensor_facts(tensor: GraphTensor) -> dict[str, Any]:
     }
 
 
-def _ends_in_softmax(graph: Graph) -> bool:
+def _score_kind(graph: Graph) -> ScoreKind:
+    """What the operator that makes the scores says they are."""
     makers = {index: operator for operator in graph.operators for index in operator.outputs}
     index = graph.outputs[0]
     for _ in graph.operators:  # a cycle ends here too
@@ -149,4 +154,5 @@ def _ends_in_softmax(graph: Graph) -> bool:
             break
         index = operator.inputs[0]
     operator = makers.get(index)
-    return operator is not None and operator.name.upper() == "SOFTMAX"
+    name = "" if operator is None else operator.name.upper()
+    return _KINDS.get(name, "logits")

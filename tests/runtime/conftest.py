@@ -248,6 +248,17 @@ class Publisher:
         """The bytes of the tiny .tflite, without a document inside."""
         return tiny_tflite()
 
+    def sigmoid_bytes(self) -> bytes:
+        """The bytes of a tiny .onnx that a sigmoid ends."""
+        from onnx import helper
+
+        def change(model: Any) -> None:
+            graph = model.graph
+            graph.node.append(helper.make_node("Sigmoid", [graph.output[0].name], ["end"]))
+            graph.output[0].name = "end"
+
+        return tiny_onnx(change=change)
+
     def onnx_bytes(self, **changes: Any) -> bytes:
         """The bytes of a tiny .onnx; see :func:`tiny_onnx`."""
         return tiny_onnx(**changes)

@@ -265,6 +265,20 @@ def test_a_threshold_for_the_generalized_entropy_is_compared_with_that(publish: 
         assert (prediction.label, prediction.abstained) == ("green", abstained)
 
 
+@pytest.mark.parametrize(
+    ("threshold", "holding"),
+    [(0.5, (("b", 0.9), ("a", 0.5))), (0.95, ()), (None, None)],
+)
+def test_labels_of_which_any_number_may_hold_are_those_that_reach_the_threshold(
+    threshold: float | None, holding: tuple[tuple[str, float], ...] | None
+) -> None:
+    found = prediction_from_probabilities(
+        np.array([0.5, 0.9, 0.49]), ("a", "b", "c"), label_threshold=threshold
+    )
+    assert found.holding == holding
+    assert found.label == "b"
+
+
 def test_predictions_are_values() -> None:
     row = np.array([0.1, 0.9])
     assert prediction_from_probabilities(row, ("a", "b")) == Prediction(

@@ -121,3 +121,24 @@ def test_a_missing_field_is_refused(document: dict[str, Any], field: str) -> Non
         f"the contract is incomplete or has an unknown field: '{field}'. "
         "Export the model again with cifar-export."
     )
+
+
+def test_independent_probabilities_have_a_threshold_and_nothing_of_one_label(
+    document: dict[str, Any],
+) -> None:
+    document["output"] |= {"kind": "independent-probabilities"}
+    contract = contract_from_json(document)
+    assert contract.output.label_threshold == 0.5
+    assert contract_from_json(json.loads(json.dumps(contract.to_json()))) == contract
+    document["output"]["kind"] = "logits"
+    assert "label_threshold" not in contract_from_json(document).to_json()["output"]
+    for kind, field, value in (
+        ("independent-probabilities", "label_threshold", 0.0),
+        ("independent-probabilities", "label_threshold", 1.5),
+        ("independent-probabilities", "temperature", 2.0),
+        ("independent-probabilities", "abstention_threshold", 0.5),
+        ("probabilities", "label_threshold", 0.5),
+    ):
+        wrong = {**document, "output": {**document["output"], "kind": kind, field: value}}
+        with pytest.raises(ArtefactError, match=f"output.{field} is {value}"):
+            contract_from_json(wrong)

@@ -1,6 +1,7 @@
 """What the commands really write fits the JSON Schemas that ship in the wheel."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,26 @@ def image(tmp_path: Path) -> Path:
     path = tmp_path / "red.png"
     Image.new("RGB", (9, 9), (200, 10, 10)).save(path)
     return path
+
+
+def test_any_number_of_labels_fits_the_schemas(
+    publish: Any, image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contract = publish.calibrated(temperature=1.0, threshold=0.5)
+    output = replace(
+        contract.output,
+        kind="independent-probabilities",
+        temperature=None,
+        abstention_threshold=None,
+        label_threshold=0.4,
+    )
+    model = publish.onnx(contract=replace(contract, output=output), data=publish.sigmoid_bytes())
+    card = json.loads(card_path(model).read_text())
+    validator("artefact", "#/$defs/contract").validate(card["contract"])
+    assert classify([str(image), "-m", str(model), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    validator("classify").validate(document)
+    assert "holding" in document["results"][0]
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

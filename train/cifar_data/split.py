@@ -21,6 +21,8 @@ class Split:
         label_names: the classes, in the order of the scores of a model trained on them.
         ids: int64, shape (n,), positions in the data set's own order: CIFAR-10's training or test order, a folder's
             order of files.
+        targets: bool, shape (n, num_classes), which labels hold of each image, where any number may; ``labels`` then
+            has the first of them, 0 where none does. None where one label holds.
 
     Raises:
         InputError: the arrays do not belong together, or a label has no name.
@@ -44,6 +46,7 @@ class Split:
     labels: NDArray[np.int64]
     label_names: tuple[str, ...]
     ids: NDArray[np.int64]
+    targets: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.images) == len(self.labels) == len(self.ids):
@@ -56,6 +59,7 @@ class Split:
         # CIFAR-10 stores uint8, in which counting pairs of labels overflows from 17 classes on.
         labels = _checked_labels(self.name, self.labels, len(self.label_names))
         object.__setattr__(self, "labels", labels)
+        _check_targets(self.name, self.targets, (len(labels), len(self.label_names)))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -73,9 +77,10 @@ class Split:
         return hashlib.sha256(self.ids.astype("<i8").tobytes()).hexdigest()
 
     def sha256(self) -> str:
-        """The digest of the pixels, followed by the labels as little-endian int64."""
+        """The digest of the pixels, followed by the labels as little-endian int64, or the targets as bytes 0 and 1."""
         digest = hashlib.sha256(np.ascontiguousarray(self.images).tobytes())
-        digest.update(self.labels.astype("<i8").tobytes())
+        truth = self.labels.astype("<i8") if self.targets is None else self.targets
+        digest.update(np.ascontiguousarray(truth).tobytes())
         return digest.hexdigest()
 
     def take(self, positions: NDArray[np.integer[Any]], *, name: str) -> "Split":
@@ -86,6 +91,7 @@ class Split:
             images=self.images[positions],
             labels=self.labels[positions],
             ids=self.ids[positions],
+            targets=None if self.targets is None else self.targets[positions],
         )
 
 
@@ -95,6 +101,14 @@ def _check_images(name: str, images: NDArray[np.uint8]) -> None:
             f"split {name}: images are {images.dtype} of shape {images.shape}, expected uint8 of shape "
             "(n, height, width, channels).",
             hint="Give whole pixels 0..255.",
+        )
+
+
+def _check_targets(name: str, targets: NDArray[np.bool_] | None, shape: tuple[int, int]) -> None:
+    if targets is not None and (targets.dtype != np.bool_ or targets.shape != shape):
+        raise InputError(
+            f"split {name}: targets are {targets.dtype} of shape {targets.shape}, expected bool of shape {shape}.",
+            hint="Say of each image and each label whether it holds.",
         )
 
 

@@ -17,7 +17,7 @@ from cifar_data.load import limited, load_split
 from cifar_data.pictures.source_file import load_test_pictures
 from cifar_data.split import Split
 from cifar_eval.models.checkpoint_mapping import checkpoint_mapping, refuse_unused_contract
-from cifar_eval.models.exported import open_measured
+from cifar_eval.models.exported import open_measured, refuse_independent
 from cifar_eval.models.input_mapping import RAW_PIXELS
 from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_eval.models.protocols import is_checkpoint
@@ -65,6 +65,7 @@ def open_sources(recipe: BenchRecipe) -> Sources:
             read_checkpoint(path)  # so that a wrong file is refused before anything long begins
         else:
             artefacts[path] = open_measured(path, contract=recipe.contract)
+            refuse_independent(artefacts[path])
     refuse_unused_contract(recipe.contract, artefacts.values())
     for artefact in artefacts.values():
         if artefact.foreign:

@@ -45,10 +45,11 @@ class ExportedModel:
                 of its child process for good, but for writing files and for processor time.
 
         Raises:
-            ArtefactError: the model or its card cannot be used.
+            ArtefactError: the model or its card cannot be used, or any number of its labels may hold.
             MissingDependencyError: its interpreter is not installed.
         """
         artefact = open_measured(model, contract=contract)
+        refuse_independent(artefact)
         if own_process and artefact.foreign:
             limit_memory(artefact, beside_what_is_held=True)
             forbid_system_calls(files=False)
@@ -132,6 +133,20 @@ def open_measured(model: Path, *, contract: str | None) -> Artefact:
             hint="Check the name, or convert a Keras checkpoint with cifar-export.",
         )
     return open_artefact(model, contract=None if exists(card_path(model)) else contract)
+
+
+def refuse_independent(artefact: Artefact) -> None:
+    """Checks that one label of an image holds: what is measured here is whether the best one is right.
+
+    Raises:
+        ArtefactError: any number of labels may.
+    """
+    if artefact.contract.output.is_independent:
+        raise ArtefactError(
+            f"{artefact.path}: gives independent probabilities of labels of which any number may hold, expected "
+            "classes of which one does: top-1 accuracy says nothing of it.",
+            hint="cifar-export compared it with Keras, label by label: see cifar-info --json.",
+        )
 
 
 def distinct_names(models: Sequence[ModelFacts]) -> tuple[str, ...]:

@@ -120,15 +120,44 @@ def parity_from_scores(
         decisions(reference, labels),
         decisions(candidate, labels),
     )
-    reference_right, candidate_right = reference_decisions == labels, candidate_decisions == labels
+    decided = Decided(
+        reference_right=reference_decisions == labels,
+        candidate_right=candidate_decisions == labels,
+        alike=reference_decisions == candidate_decisions,
+    )
+    return parity_of(decided, reference, candidate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """How two models decide on the same images.
+
+    Attributes:
+        reference_right: bool, shape (n,), whether the reference decides each rightly.
+        candidate_right: bool, shape (n,), whether the candidate does.
+        alike: bool, shape (n,), whether both decide the same.
+    """
+
+    reference_right: NDArray[np.bool_]
+    candidate_right: NDArray[np.bool_]
+    alike: NDArray[np.bool_]
+
+
+def parity_of(
+    decided: Decided,
+    reference: NDArray[np.floating[Any]],
+    candidate: NDArray[np.floating[Any]],
+) -> Parity:
+    """The counts of decisions, and how the scores that they come from differ, float, shape (n, num_classes) each."""
     error = np.abs(reference.astype(np.float64) - candidate.astype(np.float64))
+    is_right, was_right = decided.candidate_right, decided.reference_right
     return Parity(
-        reference_correct=int(np.count_nonzero(reference_right)),
-        candidate_correct=int(np.count_nonzero(candidate_right)),
-        agreeing=int(np.count_nonzero(reference_decisions == candidate_decisions)),
-        flips_to_wrong=int(np.count_nonzero(reference_right & ~candidate_right)),
-        flips_to_right=int(np.count_nonzero(candidate_right & ~reference_right)),
-        seen=len(labels),
+        reference_correct=int(np.count_nonzero(was_right)),
+        candidate_correct=int(np.count_nonzero(is_right)),
+        agreeing=int(np.count_nonzero(decided.alike)),
+        flips_to_wrong=int(np.count_nonzero(was_right & ~is_right)),
+        flips_to_right=int(np.count_nonzero(is_right & ~was_right)),
+        seen=len(is_right),
         max_score_error=float(error.max()),
         mean_score_error=float(error.mean()),
         sqnr_db=_sqnr_db(reference, error),

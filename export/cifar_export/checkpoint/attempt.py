@@ -1,13 +1,15 @@
 """Ways to read a checkpoint, compared on labelled images: which is right more often, beyond chance."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_data.split import Split
 from cifar_eval.intervals import exact_mcnemar_p
+from cifar_eval.label_sets import sets_from_scores
 
 MAX_IMAGES = 400
 LEVEL = 0.001
@@ -42,6 +44,28 @@ class Attempt:
     def can_be_beaten(self, *, tries: int) -> bool:
         """Whether so many of the images are decided wrongly that any other way could be better beyond chance."""
         return exact_mcnemar_p(0, int(np.count_nonzero(~self.correct))) * tries <= LEVEL
+
+
+Decisions = NDArray[np.int64] | NDArray[np.bool_]
+"""The class of each image, shape (n,), or which labels hold of it, bool, shape (n, labels)."""
+
+
+def decider(threshold: float | None) -> Callable[[NDArray[np.float32]], Decisions]:
+    """What makes decisions of scores: the best class, or the labels that reach a threshold."""
+    if threshold is None:
+        return lambda scores: np.asarray(scores.argmax(axis=1), np.int64)
+    return lambda scores: sets_from_scores(scores, threshold)
+
+
+def truth_of(split: Split) -> Decisions:
+    """The right decisions on a split's images."""
+    return split.labels if split.targets is None else split.targets
+
+
+def is_right(decided: Decisions, truth: Decisions) -> NDArray[np.bool_]:
+    """Whether each decision is, bool, shape (n,)."""
+    equal = decided == truth
+    return np.asarray(equal if equal.ndim == 1 else equal.all(axis=1))
 
 
 Way = TypeVar("Way", bound=Attempt)

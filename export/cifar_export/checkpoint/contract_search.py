@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from cifar_data.choose import stratified_positions
 from cifar_data.split import Split
 from cifar_eval.models.input_mapping import INPUT_MAPPINGS, RAW_PIXELS, InputMapping
-from cifar_export.checkpoint.attempt import MAX_IMAGES, Attempt, likeliest
+from cifar_export.checkpoint.attempt import (
+    MAX_IMAGES,
+    Attempt,
+    Decisions,
+    decider,
+    is_right,
+    likeliest,
+    truth_of,
+)
 from cifar_export.checkpoint.declared import takes
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.reference import Reference
@@ -28,8 +36,6 @@ from cifar_runtime.errors import ArtefactError
 # A Rescaling by less than this takes pixels of 0..255 to the range of a few units that networks work in.
 _LARGEST_PIXEL_STEP = 1 / 64
 _MAX_NAMED = 20
-
-Decisions = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +68,15 @@ class Trial:
     reference: NDArray[np.float32]
 
     def reading(self, decided: Decisions, mapping: str, order: tuple[str, ...]) -> Reading:
-        """The decisions, integers, shape (n,), read in an order of the classes."""
+        """The decisions read in an order of the classes."""
         names = self.split.label_names
         meant = np.array([names.index(name) for name in order], np.int64)
-        return Reading(mapping=mapping, order=order, correct=meant[decided] == self.split.labels)
+        read = meant[decided] if decided.ndim == 1 else decided[:, meant.argsort()]
+        return Reading(mapping=mapping, order=order, correct=is_right(read, truth_of(self.split)))
 
     def decided(self) -> Decisions:
         """The decisions under the declared mapping."""
-        return np.asarray(self.reference.argmax(axis=1), np.int64)
+        return decider(self.judge.threshold)(self.reference)
 
 
 def check_contract(
@@ -136,7 +143,7 @@ def _check_learned_order(
 ) -> None:
     """Checks that half of the images do not teach an order of the classes that the other half bears out."""
     decided, names = trial.decided(), trial.split.label_names
-    learned = _learned_order(decided[::2], trial.split.labels[::2], names)
+    learned = _learned_order(decided[::2], truth_of(trial.split)[::2], names)
     if learned is None:
         return
     found = trial.reading(decided, trial.stated, learned)
@@ -156,9 +163,8 @@ def _name_of(recipe: ExportRecipe, mapping: InputMapping) -> str:
 def _decisions_of_others(trial: Trial, checkpoint: Checkpoint) -> Mapping[str, Decisions]:
     """The decisions under every mapping in use but the declared one."""
     return {
-        name: np.asarray(
-            replace(trial.judge, mapping=mapping).scores(trial.split.images).argmax(axis=1),
-            np.int64,
+        name: decider(trial.judge.threshold)(
+            replace(trial.judge, mapping=mapping).scores(trial.split.images)
         )
         for name, mapping in INPUT_MAPPINGS.items()
         if mapping != trial.judge.mapping and takes(checkpoint, mapping)
@@ -177,11 +183,15 @@ def _number(part: str) -> tuple[int, str]:
 
 
 def _learned_order(
-    decided: Decisions, labels: Decisions, names: tuple[str, ...]
+    decided: Decisions, truth: Decisions, names: tuple[str, ...]
 ) -> tuple[str, ...] | None:
     """The class that each score mostly goes with; None where that is not one class for each, or the stated order."""
-    table = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(table, (decided, labels), 1)
+    chosen, right = (
+        one if one.ndim == 2 else np.eye(len(names), dtype=bool)[one] for one in (decided, truth)
+    )
+    table = chosen.T.astype(np.int64) @ right
+    if decided.ndim == 2:  # where a label does not hold counts too
+        table += (~chosen).T.astype(np.int64) @ ~right
     order = tuple(names[index] for index in table.argmax(axis=1))
     return order if len(set(order)) == len(names) and order != names else None
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cifar_data.labelled_images import TABLE_FORM, check_any_number
 from cifar_eval.formatting import counted
 from cifar_eval.models.input_mapping import INPUT_MAPPINGS, RAW_PIXELS, InputMapping
 from cifar_export.checkpoint.io_layers import output_kind_of
@@ -33,6 +34,7 @@ class DeclaredContract:
         temperature: see :class:`cifar_runtime.contract.OutputContract`.
         abstention_threshold: likewise.
         abstention_score: likewise.
+        label_threshold: likewise.
     """
 
     mapping: InputMapping
@@ -43,6 +45,7 @@ class DeclaredContract:
     temperature: float | None = None
     abstention_threshold: float | None = None
     abstention_score: AbstentionScore = "probability"
+    label_threshold: float | None = None
 
 
 def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredContract:
@@ -57,6 +60,7 @@ def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredC
             mapping=INPUT_MAPPINGS[recipe.source.input_range or "0..255"],
             resize_filter=recipe.source.resize_filter or _DEFAULT_FILTER,
             resize=recipe.source.resize or "centre-crop",
+            label_threshold=recipe.source.label_threshold,
         )
     plain = {"dtype": "float32", "scale": None, "zero_point": None}
     contract = completed_contract(
@@ -89,6 +93,7 @@ def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredC
         temperature=scores.temperature,
         abstention_threshold=scores.abstention_threshold,
         abstention_score=scores.abstention_score,
+        label_threshold=scores.label_threshold,
     )
 
 
@@ -116,6 +121,45 @@ def check_mapping(recipe: ExportRecipe, checkpoint: Checkpoint, declared: Declar
         if "float" not in checkpoint.model.inputs[0].dtype
         else "State 0..255, 0..1 or -1..1: the others are of three channels.",
     )
+
+
+def refuse_for_kind(recipe: ExportRecipe, checkpoint: Checkpoint, kind: ScoreKind) -> None:
+    """Checks that what was asked for can be had of scores of this kind, before anything is scored.
+
+    Raises:
+        InputError: any number of labels may hold, and the images come in class folders.
+        UsageError: so it is, and there are no images, or an option is of models of classes; or one label holds, and an
+            option is of the others.
+    """
+    name, source = checkpoint.path.name, recipe.source
+    if kind != "independent-probabilities":
+        if source.label_threshold is not None:
+            raise UsageError(
+                f"--label-threshold {source.label_threshold:g}: {name} gives {kind} of classes of which one holds.",
+                hint="Leave it out; logits of labels of which any number may hold take --output-kind "
+                "independent-probabilities.",
+            )
+        return
+    of_classes = {
+        "--qat": recipe.qat,
+        "--confidence": recipe.confidence,
+        "--robustness": recipe.robustness,
+        "--repair": recipe.repair,
+        f"--format {','.join(recipe.publish.deliveries)}": recipe.publish.deliveries or None,
+    }
+    for flag in (flag for flag, value in of_classes.items() if value is not None):
+        raise UsageError(
+            f"{flag}: is of models of classes of which one holds, but {name} gives independent probabilities of "
+            "labels of which any number may.",
+            hint=f"Leave {flag} out.",
+        )
+    if recipe.evaluation.data is None:
+        raise UsageError(
+            f"{checkpoint.path}: gives independent probabilities of labels of which any number may hold, and no images "
+            "say which do.",
+            hint=f"Give --eval-data FILE.csv: {TABLE_FORM}. If one label holds, end the model in a softmax.",
+        )
+    check_any_number(recipe.evaluation.data)
 
 
 def check_kind(recipe: ExportRecipe, statement: DeclaredContract, *, found: ScoreKind) -> None:

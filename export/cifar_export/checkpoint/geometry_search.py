@@ -13,9 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_data.choose import stratified_positions
-from cifar_data.image_folder import image_paths
+from cifar_data.labelled_images import labelled_paths
 from cifar_data.split import Split
-from cifar_export.checkpoint.attempt import MAX_IMAGES, Attempt, likeliest
+from cifar_export.checkpoint.attempt import (
+    MAX_IMAGES,
+    Attempt,
+    decider,
+    is_right,
+    likeliest,
+    truth_of,
+)
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.reference import Reference
 from cifar_export.recipe import ExportRecipe, SourceRecipe
@@ -68,15 +75,20 @@ def check_geometry(
     others = _others(contract, source)
     positions = stratified_positions(split.labels, min(MAX_IMAGES, len(split.labels)))
     chosen, tries = split.take(positions, name=split.name), len(others)
-    right = reference[positions].argmax(axis=1) == chosen.labels
+    decides = decider(judge.threshold)
+    right = is_right(decides(reference[positions]), truth_of(chosen))
     stated = Geometry(resize=contract.resize, resize_filter=contract.resize_filter, correct=right)
     if not stated.can_be_beaten(tries=tries):
         return
-    paths = image_paths(folder, split.label_names)
-    decided = _decided(judge, [paths[index] for index in chosen.ids], others, contract.shape)
+    paths = labelled_paths(folder, split.label_names)
+    scores = _scores(judge, [paths[index] for index in chosen.ids], others, contract.shape)
     found = [
-        Geometry(resize=rule, resize_filter=name, correct=decisions == chosen.labels)
-        for (rule, name), decisions in zip(others, decided, strict=True)
+        Geometry(
+            resize=rule,
+            resize_filter=name,
+            correct=is_right(decides(np.concatenate(parts)), truth_of(chosen)),
+        )
+        for (rule, name), parts in zip(others, scores, strict=True)
     ]
     better = [one for one in found if one.beats(stated, tries=tries)]
     if better:
@@ -95,22 +107,22 @@ def _others(contract: InputContract, source: SourceRecipe) -> list[tuple[Resize,
     return [(rule, name) for rule in rules for name in filters if (rule, name) != stated]
 
 
-def _decided(
+def _scores(
     judge: Reference,
     paths: list[Path],
     ways: list[tuple[Resize, ResizeFilter]],
     shape: tuple[int, int, int],
-) -> NDArray[np.int64]:
-    """The decisions on pictures under each way, shape (ways, n); each picture is decoded once."""
+) -> list[list[NDArray[np.float32]]]:
+    """The scores of pictures under each way, in parts; each picture is decoded once."""
     contracts = [pixel_contract(shape, name, rule) for rule, name in ways]
-    decided = np.empty((len(ways), len(paths)), np.int64)
+    scores: list[list[NDArray[np.float32]]] = [[] for _ in ways]
     for start in range(0, len(paths), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         pictures = [read_image(path, keep_alpha=shape[2] == 4) for path in paths[part]]
         for way, contract in enumerate(contracts):
             images = np.stack([fit_picture(picture, contract) for picture in pictures])
-            decided[way, part] = judge.scores(images).argmax(axis=1)
-    return decided
+            scores[way].append(judge.scores(images))
+    return scores
 
 
 def _simplest(better: list[Geometry], stated: Geometry) -> Geometry:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
-from cifar_data.image_folder import read_image_folder
+from cifar_data.labelled_images import read_labelled_images
 from cifar_data.split import Split
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.own_images import folder_labels
@@ -80,20 +80,25 @@ def _labels_from_file(path: Path, checkpoint: Checkpoint) -> tuple[str, ...]:
 
 
 def evaluation_split(
-    recipe: ExportRecipe, *, labels: tuple[str, ...], contract: InputContract
+    recipe: ExportRecipe,
+    *,
+    labels: tuple[str, ...],
+    contract: InputContract,
+    any_number: bool = False,
 ) -> Split:
     """The labelled images to verify on; calibration never sees them.
 
     Args:
-        recipe: names a split or a folder.
+        recipe: names a split, a folder or a CSV file.
         labels: the class names in the order of the scores.
         contract: how a folder's pictures are brought to the model's size.
+        any_number: whether any number of labels may hold of an image.
 
     Raises:
         InputError: the full test split was asked for and was not fetched, or a folder does not fit.
     """
     if recipe.evaluation.data is not None:
-        return _folder_split(recipe, labels, contract)
+        return _own_split(recipe.evaluation.data, labels, contract, any_number=any_number)
     from cifar_data.cifar10 import splits
     from cifar_data.load import load_split
 
@@ -102,11 +107,10 @@ def evaluation_split(
     return load_split("test" if is_full else "test-sample")
 
 
-def _folder_split(recipe: ExportRecipe, labels: tuple[str, ...], contract: InputContract) -> Split:
-    folder = recipe.evaluation.data
-    if folder is None:
-        raise TypeError("the recipe names no folder")
-    split = read_image_folder(folder, labels=labels, contract=contract)
+def _own_split(
+    folder: Path, labels: tuple[str, ...], contract: InputContract, *, any_number: bool
+) -> Split:
+    split = read_labelled_images(folder, labels=labels, contract=contract, any_number=any_number)
     if len(split.labels) < MIN_VECTORS:
         raise InputError(
             f"{folder}: holds {len(split.labels)} images, expected {MIN_VECTORS} or more: as many go into the artefact "

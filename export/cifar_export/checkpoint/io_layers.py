@@ -5,7 +5,7 @@ It is a copy; the model given is not changed.
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from cifar_export.keras_graph.layer_copies import as_rescaling
 from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
 from cifar_runtime.contract import ScoreKind
 from cifar_runtime.errors import ArtefactError
+
+INDEPENDENT = ("sigmoid", "hard_sigmoid")
+"""Keras' activations whose values say nothing of one another."""
+Appended = Literal["softmax", "sigmoid"]
 
 
 def adapted(
@@ -37,7 +41,7 @@ def adapted(
     import keras
 
     model = inlined(model)
-    strips, appends = strips_softmax(model, output_kind), appends_softmax(model, output_kind)
+    strips, appends = strips_softmax(model, output_kind), appended(model, output_kind)
     last, is_one = last_layer(model), is_one_probability(model)
     scaled: list[Any] = []
 
@@ -64,8 +68,8 @@ def adapted(
     return replay(functional_from(model), call)
 
 
-def _scores(made: LayerCall, *, strips: bool, appends: bool) -> Any:
-    """What the last call returns, without its softmax or with one."""
+def _scores(made: LayerCall, *, strips: bool, appends: str | None) -> Any:
+    """What the last call returns, without its softmax or with an activation behind it."""
     import keras
 
     if strips and not hasattr(made.copy, "activation"):
@@ -73,7 +77,12 @@ def _scores(made: LayerCall, *, strips: bool, appends: bool) -> Any:
     if strips:
         made.copy.activation = keras.activations.linear
     output = made.replayed()
-    return keras.layers.Softmax(name="stated_probabilities")(output) if appends else output
+    if appends is None:
+        return output
+    name = "stated_probabilities"
+    if appends == "softmax":
+        return keras.layers.Softmax(name=name)(output)
+    return keras.layers.Activation(appends, name=name)(output)
 
 
 def _mapped(tensor: Any, mapping: InputMapping) -> Any:
@@ -93,8 +102,10 @@ def _mapped(tensor: Any, mapping: InputMapping) -> Any:
 
 def output_kind_of(model: Any) -> ScoreKind:
     """What a model returns, judged by its last layer."""
-    is_softmax = last_activation(model) == "softmax"
-    return "probabilities" if is_softmax or is_one_probability(model) else "logits"
+    activation = last_activation(model)
+    if activation == "softmax" or is_one_probability(model):
+        return "probabilities"
+    return "independent-probabilities" if activation in INDEPENDENT else "logits"
 
 
 def is_one_probability(model: Any) -> bool:
@@ -119,9 +130,22 @@ def _two_probabilities(made: LayerCall) -> Any:
     return output
 
 
-def appends_softmax(model: Any, output_kind: ScoreKind | None) -> bool:
-    """Whether scores of the wanted kind are the softmax of what the model returns."""
-    return output_kind == "probabilities" and output_kind_of(model) != "probabilities"
+def appended(model: Any, output_kind: ScoreKind | None) -> Appended | None:
+    """The activation that makes scores of the wanted kind of what the model returns; None for none.
+
+    Raises:
+        ArtefactError: no activation does.
+    """
+    found = output_kind_of(model)
+    if output_kind in (None, "logits", found):
+        return None
+    if found != "logits":
+        raise ArtefactError(
+            f"{model.name}: ends in a {last_activation(model)}, which gives {found}, and no activation makes "
+            f"{output_kind} of these.",
+            hint="Leave --output-kind out.",
+        )
+    return "softmax" if output_kind == "probabilities" else "sigmoid"
 
 
 def strips_softmax(model: Any, output_kind: ScoreKind | None) -> bool:

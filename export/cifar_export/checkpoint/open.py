@@ -17,12 +17,11 @@ from cifar_runtime.contract import COLOUR_ORDERS
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.system.files import read_once
 
-# Keras' activations whose values say nothing of one another.
-_INDEPENDENT = ("sigmoid", "hard_sigmoid")
 _REGRESSION_LOSSES = (
     *("mse", "meansquarederror", "mae", "meanabsoluteerror", "msle", "meansquaredlogarithmicerror"),
     *("mape", "meanabsolutepercentageerror", "huber", "logcosh"),
 )
+_INDEPENDENT_LOSSES = ("binarycrossentropy", "binaryfocalcrossentropy")
 _MAX_CARD_BYTES = 16 * 1024 * 1024
 
 
@@ -98,14 +97,22 @@ def open_checkpoint(
     )
 
 
-def refuse_regression(checkpoint: Checkpoint) -> None:
-    """Asks about scores that were trained to be numbers: compiled with such a loss, and without an activation.
+def refuse_doubtful_scores(checkpoint: Checkpoint) -> None:
+    """Asks about scores without an activation whose loss says that they are no logits of classes.
 
     Raises:
-        ArtefactError: they were.
+        ArtefactError: they are numbers of a regression, or logits of labels of which any number may hold.
     """
     loss = (checkpoint.loss or "").lower().replace("_", "")
-    if loss in _REGRESSION_LOSSES and last_activation(checkpoint.model) == "linear":
+    if last_activation(checkpoint.model) != "linear":
+        return
+    if loss in _INDEPENDENT_LOSSES:
+        raise ArtefactError(
+            f"{checkpoint.path}: ends without an activation and was compiled with the loss {checkpoint.loss}: its "
+            f"{checkpoint.num_classes} scores look like logits of labels of which any number may hold.",
+            hint="Give --output-kind independent-probabilities, or --output-kind logits if one label holds.",
+        )
+    if loss in _REGRESSION_LOSSES:
         raise ArtefactError(
             f"{checkpoint.path}: ends without an activation and was compiled with the loss {checkpoint.loss}: its "
             f"{checkpoint.num_classes} scores look like the numbers of a regression, expected a classifier.",
@@ -199,13 +206,6 @@ def _num_classes(model: Any, shape: tuple[int | None, ...], path: Path) -> int:
             f"{path}: gives one number without a sigmoid, expected a score for each class: it is a regression, or the "
             "logit of two classes.",
             hint="For two classes, save keras.Sequential([model, keras.layers.Activation('sigmoid')]) and export that.",
-        )
-    if activation in _INDEPENDENT:
-        raise ArtefactError(
-            f"{path}: ends in a {activation}, so that its {shape[-1]} scores are independent probabilities of labels "
-            "of which several may hold, expected a softmax or logits of classes of which one does.",
-            hint="Artefacts answer with one class. Train the model with a softmax, or export one label's score alone: "
-            "one sigmoid is read as two classes.",
         )
     if len(shape) != 2 or shape[1] is None or shape[1] < 2:
         raise ArtefactError(

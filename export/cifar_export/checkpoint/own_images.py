@@ -1,6 +1,7 @@
 """The user's own pictures: which folder is measured on and which sets int8 ranges, where that was not said."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar_data.choose import stratified_sample
-from cifar_data.image_folder import class_names, image_paths
+from cifar_data.labelled_images import is_table, label_names, labelled_paths
 from cifar_data.split import Split
 from cifar_eval.formatting import counted
 from cifar_export.int8.calibration import Calibration, reaching_both_ends
@@ -46,15 +47,16 @@ def with_parts(recipe: ExportRecipe, *, progress: Callable[[str], None]) -> Expo
 
 
 def folder_labels(folder: Path, *, num_classes: int) -> tuple[str, ...]:
-    """The names of the class folders in Keras' order, which is sorted.
+    """The names of the class folders, or a CSV file's labels, in Keras' order, which is sorted.
 
     Raises:
         InputError: there are others than the model has scores.
     """
-    names = class_names(folder)
+    names = label_names(folder)
     if len(names) != num_classes:
+        what = "label" if is_table(folder) else "class folder"
         raise InputError(
-            f"{folder}: has {counted(len(names), 'class folder')} ({', '.join(names[:20])}), expected "
+            f"{folder}: has {counted(len(names), what)} ({', '.join(names[:20])}), expected "
             f"{num_classes}, one for each of the model's scores.",
             hint="Give --labels FILE with the names in the order of the scores, and an empty folder for a class "
             "without pictures.",
@@ -89,11 +91,12 @@ def halves(split: Split, recipe: ExportRecipe, folder: Path) -> tuple[Split, Cal
     seed = recipe.calibration.seed
     chosen = others[stratified_sample(split.labels[others], count, seed=seed)]
     images, added = reaching_both_ends(np.asarray(split.images)[chosen])
-    paths = image_paths(folder, split.label_names)
+    paths = labelled_paths(folder, split.label_names)
+    root = folder.parent if is_table(folder) else folder
     calibration = Calibration(
         images=images,
         source="folder",
-        ids=tuple(paths[split.ids[row]].relative_to(folder).as_posix() for row in chosen),
+        ids=tuple(os.path.relpath(paths[split.ids[row]], root) for row in chosen),
         seed=seed,
         added=added,
     )

@@ -131,6 +131,7 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
             input_size=options.input_size,
             output_name=options.output_name,
             custom_objects=options.custom_objects,
+            label_threshold=options.label_threshold,
         ),
         publish=PublishOptions(
             output=options.output,
@@ -354,7 +355,7 @@ def _put_json(document: dict[str, Any], target: str | None) -> bool:
 def _lines(results: tuple[ExportResult, ...]) -> Iterator[str]:
     for result in results:
         yield (
-            f"{result.path}  {result.size_bytes:,} bytes  top-1 {result.accuracy:.2%} "
+            f"{result.path}  {result.size_bytes:,} bytes  {result.measure} {result.accuracy:.2%} "
             f"(drop {100 * result.accuracy_drop:.2f} points)  agreement {result.agreement:.2%}  "
             f"on {result.num_images:,} images of {result.split}  passed"
             f"{'  reproducible' if result.reproducible else ''}"
@@ -428,7 +429,14 @@ def _add_model_arguments(parser: Parser) -> None:
         "--output-kind",
         type=choice(get_args(ScoreKind)),
         metavar="probabilities|logits",
-        help="add a final softmax, or strip it (default: what the checkpoint returns)",
+        help="add a final softmax, or strip it; independent-probabilities adds a sigmoid, for labels of which any "
+        "number may hold (default: what the checkpoint returns)",
+    )
+    parser.add_argument(
+        "--label-threshold",
+        type=share,
+        metavar="SHARE",
+        help="smallest independent probability of a label that holds (default: 0.5)",
     )
     parser.add_argument(
         "--input-size",
@@ -565,7 +573,7 @@ def _add_gate_arguments(parser: Parser) -> None:
         metavar="auto|test|test-sample",
         help="images to compare on (default: the test split when fetched, else the shipped 1,000)",
     )
-    add_eval_data_option(parser)
+    add_eval_data_option(parser, or_table=True)
     parser.add_argument(
         "--resize-filter",
         type=choice(get_args(ResizeFilter)),

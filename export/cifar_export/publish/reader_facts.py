@@ -40,7 +40,9 @@ def tflite_metadata_of(document: Mapping[str, Any]) -> TfliteMetadata:
     mean, std = normalization_of(contract.input)
     return TfliteMetadata(
         name=document["name"],
-        description=f"Tells pictures of {len(contract.labels)} classes apart.",
+        description=f"Says which of {len(contract.labels)} labels hold of pictures."
+        if contract.output.is_independent
+        else f"Tells pictures of {len(contract.labels)} classes apart.",
         version=version_of(document),
         author=None,
         licence=document["licence"],
@@ -50,7 +52,7 @@ def tflite_metadata_of(document: Mapping[str, Any]) -> TfliteMetadata:
         mean=mean,
         std=std,
         output_description=_output_in_words(contract.output),
-        output_range=(0.0, 1.0) if contract.output.kind == "probabilities" else None,
+        output_range=None if contract.output.kind == "logits" else (0.0, 1.0),
         score_threshold=score_threshold_of(contract.output),
     )
 
@@ -66,6 +68,8 @@ def score_threshold_of(contract: OutputContract) -> float | None:
     Readers compare a score as the file gives it. Only a probability is compared with the contract's threshold so:
     logits, a temperature or the generalized entropy need all the scores.
     """
+    if contract.is_independent:
+        return contract.label_threshold
     is_one_score = (contract.kind, contract.abstention_score) == ("probabilities", "probability")
     if not is_one_score or contract.temperature not in (None, 1):
         return None
@@ -136,4 +140,6 @@ def _input_in_words(contract: InputContract) -> str:
 def _output_in_words(contract: OutputContract) -> str:
     if contract.kind == "logits":
         return "Logits: probabilities are their softmax."
+    if contract.is_independent:
+        return f"Independent probabilities: a label holds from {contract.label_threshold:g} on."
     return "Probabilities."

@@ -71,9 +71,10 @@ def contract_of(converted: Converted, ready: ReadyModel, source: Source) -> Cont
             source.pixels, converted.input, multiplier=multiplier, offset=offset
         )
     output = replace(
-        output_contract(source.reference, converted.output),
+        output_contract(source.kind, converted.output),
         temperature=source.declared.temperature,
         abstention_threshold=source.declared.abstention_threshold,
         abstention_score=source.declared.abstention_score,
+        label_threshold=source.judge.threshold,
     )
     return Contract(input=pixels, output=output, labels=source.labels)

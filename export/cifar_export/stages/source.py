@@ -19,6 +19,7 @@ from cifar_export.checkpoint.declared import (
     check_kind,
     check_mapping,
     declared_contract,
+    refuse_for_kind,
 )
 from cifar_export.checkpoint.geometry_search import check_geometry
 from cifar_export.checkpoint.images import (
@@ -26,19 +27,19 @@ from cifar_export.checkpoint.images import (
     evaluation_split,
     halves_images,
 )
-from cifar_export.checkpoint.io_layers import adapted
-from cifar_export.checkpoint.open import Checkpoint, open_checkpoint, refuse_regression
+from cifar_export.checkpoint.io_layers import adapted, output_kind_of
+from cifar_export.checkpoint.open import Checkpoint, open_checkpoint, refuse_doubtful_scores
 from cifar_export.checkpoint.own_images import halves
 from cifar_export.checkpoint.reference import Reference, reference_of
 from cifar_export.checkpoint.reference_check import check_reference, stated_accuracy
 from cifar_export.checkpoint.run_pictures import run_pictures
-from cifar_export.contracts import output_contract
+from cifar_export.contracts import score_kind
 from cifar_export.evidence.gather import EvidenceImages, load_evidence_images
 from cifar_export.evidence.golden import check_count
 from cifar_export.int8.calibration import Calibration
 from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.recipe import ExportRecipe
-from cifar_runtime.contract import InputContract, pixel_contract
+from cifar_runtime.contract import LABEL_THRESHOLD, InputContract, ScoreKind, pixel_contract
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.progress import Progress, scored_in_parts
 
@@ -55,6 +56,7 @@ class Source:
         split: the images to verify on.
         judge: what scores images as the checkpoint does.
         reference: its scores of the split, float32, shape (n, num_classes).
+        kind: what these are.
         evidence: the images of what else the card says.
         pictures: the user's own that the checkpoint was trained on; None for others.
         calibration: the images that set ranges, where the folder of the split had to give them too.
@@ -67,6 +69,7 @@ class Source:
     split: Split
     judge: Reference
     reference: NDArray[np.float32]
+    kind: ScoreKind
     evidence: EvidenceImages
     pictures: Pictures | None = None
     calibration: Calibration | None = None
@@ -112,12 +115,13 @@ def named_by_file(checkpoint: Checkpoint) -> Iterator[None]:
 
 def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Source:
     checkpoint, declared, labels = opened.checkpoint, opened.declared, opened.labels
+    threshold = opened.label_threshold
     if recipe.evaluation.data is not None:
         progress(f"classes in the order of the scores: {', '.join(labels)}")
     contract = pixel_contract(checkpoint.image_shape, declared.resize_filter, declared.resize)
     pictures, folder, calibration = opened.pictures, recipe.evaluation.data, None
     split = (
-        evaluation_split(recipe, labels=labels, contract=contract)
+        evaluation_split(recipe, labels=labels, contract=contract, any_number=threshold is not None)
         if pictures is None
         else pictures.splits["test"]
     )
@@ -132,12 +136,16 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Sourc
     def scores(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return scored_in_parts(judge.scores, images, progress, size=BATCH_SIZE)
 
-    judge = reference_of(
-        checkpoint.model, mapping=declared.mapping, output_kind=recipe.source.output_kind
+    judge = replace(
+        reference_of(
+            checkpoint.model, mapping=declared.mapping, output_kind=recipe.source.output_kind
+        ),
+        threshold=threshold,
     )
     progress(f"Keras' decisions on {len(split.labels)} images of {split.name}")
     reference = scores(np.asarray(split.images))
-    check_kind(recipe, declared, found=output_contract(reference, None).kind)
+    kind = score_kind(opened.kind, reference)
+    check_kind(recipe, declared, found=kind)
     if recipe.confidence is not None or recipe.robustness is not None:
         progress("images for confidence and robustness")
     if stated_accuracy(checkpoint.training_card) is None or folder is not None:
@@ -160,6 +168,7 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Sourc
         split=split,
         judge=judge,
         reference=reference,
+        kind=kind,
         evidence=evidence,
         pictures=pictures,
         calibration=calibration,
@@ -175,12 +184,21 @@ class Opened:
         declared: what the user or its run declared of it.
         labels: a name for each score.
         pictures: the user's own that it was trained on; None for others.
+        kind: what its scores are to be, as its last operation or the user says.
     """
 
     checkpoint: Checkpoint
     declared: DeclaredContract
     labels: tuple[str, ...]
     pictures: Pictures | None
+    kind: ScoreKind
+
+    @property
+    def label_threshold(self) -> float | None:
+        """The smallest probability of a label that holds, where any number may; None where one does."""
+        if self.kind != "independent-probabilities":
+            return None
+        return self.declared.label_threshold or LABEL_THRESHOLD
 
 
 def open_declared(recipe: ExportRecipe) -> Opened:
@@ -199,9 +217,11 @@ def open_declared(recipe: ExportRecipe) -> Opened:
         verbose=recipe.verbose,
     )
     if recipe.source.output_kind is None:
-        refuse_regression(checkpoint)
+        refuse_doubtful_scores(checkpoint)
     declared = declared_contract(recipe, checkpoint)
     check_mapping(recipe, checkpoint, declared)
+    kind = recipe.source.output_kind or output_kind_of(checkpoint.model)
+    refuse_for_kind(recipe, checkpoint, kind)
     _refuse_robustness(recipe, checkpoint)
     pictures = run_pictures(recipe, checkpoint)
     if pictures is not None:
@@ -210,7 +230,9 @@ def open_declared(recipe: ExportRecipe) -> Opened:
         labels = pictures.listing.labels
     else:
         labels = class_labels(recipe, checkpoint, stated=declared.labels)
-    return Opened(checkpoint=checkpoint, declared=declared, labels=labels, pictures=pictures)
+    return Opened(
+        checkpoint=checkpoint, declared=declared, labels=labels, pictures=pictures, kind=kind
+    )
 
 
 def _refuse_robustness(recipe: ExportRecipe, checkpoint: Checkpoint) -> None:

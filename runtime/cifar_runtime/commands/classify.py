@@ -337,13 +337,22 @@ def _write_table(
 
 def _label_width(classifier: "Classifier") -> int:
     labels = ["label", *classifier.labels]
-    if classifier.artefact.contract.output.abstention_threshold is not None:
+    output = classifier.artefact.contract.output
+    if output.abstention_threshold is not None:
         labels += [_unsure(label) for label in classifier.labels]
+    if output.is_independent:
+        labels += [_none(label) for label in classifier.labels]
     return max(map(len, labels))
 
 
 def _rows(prediction: "Prediction", top_k: int) -> Iterator[tuple[str, float]]:
-    """What the table says of an image: labels with probabilities; of an unsure answer, that it is."""
+    """What the table says of an image: labels with probabilities; of an unsure answer, that it is.
+
+    Where any number of labels may hold, all those that do, and where none does, that and the likeliest.
+    """
+    if prediction.holding is not None:
+        yield from prediction.holding or [(_none(prediction.label), prediction.probability)]
+        return
     for rank, (label, probability) in enumerate(prediction.ranked[:top_k]):
         yield (_unsure(label) if prediction.abstained and rank == 0 else label), probability
 
@@ -352,21 +361,29 @@ def _unsure(label: str) -> str:
     return f"unsure ({label}?)"
 
 
+def _none(label: str) -> str:
+    return f"none ({label}?)"
+
+
 def _json_from_result(result: Result, top_k: int) -> dict[str, Any]:
     if isinstance(result.outcome, InputError):
         return {"image": result.image, "error": result.outcome.to_json()}
     prediction = result.outcome
-    return {
+    document: dict[str, Any] = {
         "image": result.image,
         "label": prediction.label,
         "index": prediction.index,
         "probability": prediction.probability,
         "abstained": prediction.abstained,
-        "ranked": [
-            {"label": label, "probability": probability}
-            for label, probability in prediction.ranked[:top_k]
-        ],
+        "ranked": _labels_to_json(prediction.ranked[:top_k]),
     }
+    if prediction.holding is not None:
+        document["holding"] = _labels_to_json(prediction.holding)
+    return document
+
+
+def _labels_to_json(labels: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
+    return [{"label": label, "probability": probability} for label, probability in labels]
 
 
 def _exit_code(*, failed: bool) -> int:

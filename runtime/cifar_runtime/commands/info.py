@@ -251,6 +251,7 @@ def _contract_lines(contract: "Contract") -> Iterator[str]:
     calibrated = {
         "temperature": scores.temperature,
         f"unsure below a {_CERTAINTIES[scores.abstention_score]} of": scores.abstention_threshold,
+        "any number of labels, those of at least": scores.label_threshold,
     }
     values = [f"{name} {value:.6g}" for name, value in calibrated.items() if value is not None]
     if values:

@@ -57,12 +57,16 @@ def add_split_option(options: Options, splits: Sequence[str]) -> None:
     options.add_argument("--split", type=choice(splits), metavar="NAME", help=text)
 
 
-def add_eval_data_option(options: Options) -> None:
-    """Adds ``--eval-data``, a folder of labelled images."""
+def add_eval_data_option(options: Options, *, or_table: bool = False) -> None:
+    """Adds ``--eval-data``, a folder of labelled images, or perhaps a CSV file that lists them."""
     from pathlib import Path
 
     text = "your own images instead: one folder a class, named like the model's labels"
-    options.add_argument("--eval-data", type=Path, metavar="DIR", help=text)
+    if or_table:
+        text += ", or a CSV file of path,label (path,label;label where several hold)"
+    options.add_argument(
+        "--eval-data", type=Path, metavar="DIR|FILE" if or_table else "DIR", help=text
+    )
 
 
 def add_limit_option(options: Options) -> None:

@@ -236,18 +236,11 @@ def with_head(units: int, activation: str | None) -> Any:
     return keras.Sequential([*parts, head], name="headed")
 
 
-@pytest.mark.parametrize(
-    ("units", "activation", "what"),
-    [
-        (3, "sigmoid", "its 3 scores are independent probabilities of labels"),
-        (1, None, "gives one number without a sigmoid"),
-    ],
-)
 def test_scores_that_are_not_of_classes_are_refused_at_opening(
-    units: int, activation: str | None, what: str, save: Save, folder: Path, tmp_path: Path
+    save: Save, folder: Path, tmp_path: Path
 ) -> None:
-    recipe = recipe_of(with_head(units, activation), save, folder, tmp_path)
-    with pytest.raises(ArtefactError, match=what) as caught:
+    recipe = recipe_of(with_head(1, None), save, folder, tmp_path)
+    with pytest.raises(ArtefactError, match="gives one number without a sigmoid") as caught:
         plan(recipe)
     assert caught.value.exit_code == 4
     assert caught.value.hint

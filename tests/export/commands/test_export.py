@@ -69,6 +69,9 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
             },
         ),
         ("--custom-objects own:Gate,own:squashed", {"custom_objects": "own:Gate,own:squashed"}),
+        ("--label-threshold 30%", {"label_threshold": 0.3}),
+        ("--input-size 64x48 --output-name aux", {"input_size": (64, 48), "output_name": "aux"}),
+        ("--golden 9", {"golden": 9}),
         ("--robustness sample", {"robustness": RobustnessRecipe(images=None)}),
         (
             "--contract cifar10-unit --output-kind logits",

@@ -56,6 +56,20 @@ def test_a_users_contract_is_completed_from_the_file(foreign: Path, contract: Pa
     assert artefact.contract.labels == ("red", "green", "blue")
 
 
+def test_scores_that_a_sigmoid_makes_get_no_softmax(
+    publish: Any, contract: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "sigmoid.onnx"
+    path.write_bytes(publish.sigmoid_bytes())
+    classifier = Classifier(path, contract=contract)
+    assert classifier.artefact.contract.output.kind == "independent-probabilities"
+    image = np.full((1, 6, 8, 3), 90, np.uint8)
+    prediction = classifier.classify(image[0])
+    scores = classifier.scores(image)[0]
+    assert [share for _, share in prediction.ranked] == sorted(map(float, scores), reverse=True)
+    assert prediction.holding == tuple(one for one in prediction.ranked if one[1] >= 0.5)
+
+
 def test_a_foreign_model_scores_like_the_same_one_with_a_card(
     foreign: Path, contract: Path, request: pytest.FixtureRequest
 ) -> None:
