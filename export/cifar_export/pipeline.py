@@ -108,6 +108,7 @@ def export(
     if recipe.qat is not None and recipe.evaluation.data is None:
         check_data_set()
     source = open_source(recipe, progress)
+    recipe = source.recipe
     make_folder(recipe.publish.output)
     sweep(recipe.publish.output)
     sweep(scratch_parent())

@@ -76,6 +76,7 @@ def plan(
         check_data_set()
     progress(f"opening {recipe.source.checkpoint}")
     opened = open_declared(recipe)
+    recipe = opened.recipe
     checkpoint, statement, labels = opened.checkpoint, opened.declared, opened.labels
     owner = "CIFAR-10's" if opened.pictures is None else _RUN
     with named_by_file(checkpoint):

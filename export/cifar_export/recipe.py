@@ -101,7 +101,7 @@ class ConfidenceRecipe:
 
     Attributes:
         coverage: smallest share of the fitting images that keep an answer, above 0, up to 1.
-        data: a folder of class folders to fit on; None for CIFAR-10's validation split.
+        data: a folder of class folders to fit on; None for the validation split, CIFAR-10's or the run's own.
     """
 
     coverage: float = 0.95
@@ -364,7 +364,8 @@ class ExportRecipe:
         qat: how to train int8 models before converting them; None for post-training quantization.
         gate: what an artefact must hold.
         evaluation: the images that this is measured on.
-        confidence: how probabilities are calibrated, and when the artefact abstains; None for neither.
+        confidence: how probabilities are calibrated, and when the artefact abstains; None for neither, or for a
+            run on the user's own pictures :class:`ConfidenceRecipe`'s defaults.
         robustness: which images are corrupted to see how accuracy holds; None for none.
         onnx_activations: what lies between the layers of int8 ONNX models; ``auto`` is uint8, for which onnxruntime's
             x86 kernels are made, and int8 where the gate is missed with it.

@@ -10,15 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from cifar_bench import read_report
 from cifar_bench.page.page import check_template_engine
 from cifar_data.pictures.load import Pictures, load_pictures, picture_contract
 from cifar_data.pictures.report import check_trainable
 from cifar_export.pipeline import check_installed as check_converters
 from cifar_export.recipe import (
-    ConfidenceRecipe,
     ExportRecipe,
     PublishOptions,
     SourceRecipe,
@@ -151,15 +148,13 @@ def _training_recipe(recipe: MakeRecipe, pictures: Pictures) -> TrainRecipe:
 
 
 def _export_recipe(recipe: MakeRecipe, pictures: Pictures) -> ExportRecipe:
-    """Int8, with confidence where validation pictures make two halves; the folder is the road's own."""
-    has_halves = np.bincount(pictures.splits["validation"].labels).max() >= 2
+    """Int8; the folder is the road's own."""
     return ExportRecipe(
         source=SourceRecipe(checkpoint=recipe.training / "model.keras"),
         publish=PublishOptions(output=Path(recipe.output), name=pictures.listing.name, force=True),
         formats=recipe.formats,
         quantize=("int8",),
         gate=recipe.gate,
-        confidence=ConfidenceRecipe() if has_halves else None,
     )
 
 

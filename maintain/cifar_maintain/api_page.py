@@ -21,6 +21,7 @@ _PACKAGES = (
     "cifar_eval",
     "cifar_bench",
     "cifar_make",
+    "cifar_batch",
 )
 _HEAD = """\
 # Python API

@@ -78,7 +78,7 @@ class Classifier:
 
     def __init__(
         self,
-        model: str | Path | None = None,
+        model: str | Path | Artefact | None = None,
         *,
         contract: str | Path | None = None,
         runtime: RuntimeChoice = "auto",
@@ -87,7 +87,8 @@ class Classifier:
         """Opens a model.
 
         Args:
-            model: a ``.tflite`` or ``.onnx`` with its card beside it; None: the packaged one.
+            model: a ``.tflite`` or ``.onnx`` with its card beside it, or such an artefact opened before; None: the
+                packaged one.
             contract: for a model without a card: a built-in contract's name, or a JSON file.
             runtime: ``auto``, or the format that must be used.
             threads: worker threads inside the interpreter.
@@ -98,8 +99,10 @@ class Classifier:
             UsageError: ``runtime`` cannot run this model, ``threads`` is not positive, or a
                 contract was given for a model that has a card.
         """
-        path = default_model(runtime) if model is None else Path(model)
-        self.artefact: Artefact = open_artefact(path, contract=contract)
+        if not isinstance(model, Artefact):
+            path = default_model(runtime) if model is None else Path(model)
+            model = open_artefact(path, contract=contract)
+        self.artefact: Artefact = model
         self.session: Session = open_session(self.artefact, runtime=runtime, threads=threads)
         self.name: str = self.artefact.name
         self.labels: tuple[str, ...] = self.artefact.contract.labels

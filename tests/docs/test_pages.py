@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cifar_batch.commands import batch as batch_cli
 from cifar_bench.commands import bench as bench_cli
 from cifar_bench.commands import board
 from cifar_data.commands import data
@@ -33,6 +34,7 @@ PAGES = [
     *sorted((ROOT / "docs" / "models").glob("*.md")),
 ]
 PARSERS = {
+    "cifar-batch": batch_cli.parse,
     "cifar-bench": bench_cli.parse,
     "cifar-classify": classify_cli.parse,
     "cifar-data": data.parse,

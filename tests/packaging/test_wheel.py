@@ -51,6 +51,7 @@ TOOLS = {
     "cifar_train": "train",
     "cifar_export": "export",
     "cifar_make": "export",
+    "cifar_batch": "export",
     "cifar_eval": "benchmarks",
     "cifar_bench": "benchmarks",
 }

@@ -4,12 +4,15 @@ So such a checkpoint is calibrated on its train pictures and judged on its test 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from cifar_data.pictures.load import Pictures
 from cifar_data.pictures.source_file import FILE_NAME, load_source, read_source
 from cifar_export.checkpoint.open import Checkpoint
-from cifar_export.recipe import ExportRecipe
+from cifar_export.recipe import ConfidenceRecipe, ExportRecipe
 from cifar_runtime.errors import InputError, UsageError
 from cifar_runtime.golden import MIN_VECTORS
 
@@ -51,6 +54,14 @@ def run_pictures(recipe: ExportRecipe, checkpoint: Checkpoint) -> Pictures | Non
             hint="Add pictures and train again: a few hundred let the gate tell a loss from chance.",
         )
     return pictures
+
+
+def with_confidence(recipe: ExportRecipe, pictures: Pictures | None) -> ExportRecipe:
+    """The recipe, which fits confidence on a run's validation pictures where these make two halves."""
+    if recipe.confidence is not None or pictures is None:
+        return recipe
+    of_a_class = np.bincount(pictures.splits["validation"].labels, minlength=1)
+    return replace(recipe, confidence=ConfidenceRecipe()) if of_a_class.max() >= 2 else recipe
 
 
 def _refuse_contradiction(recipe: ExportRecipe, card: Mapping[str, Any]) -> None:

@@ -594,7 +594,7 @@ def _add_evidence_arguments(parser: Parser) -> None:
         "--confidence",
         action="store_true",
         help="fit a temperature and a threshold for 'unsure' on the artefact's own scores of the validation split, "
-        "and measure both (needs cifar-data fetch)",
+        "and measure both (needs cifar-data fetch; a run of cifar-train --data does so by itself)",
     )
     parser.add_argument(
         "--coverage",

@@ -32,7 +32,7 @@ from cifar_export.checkpoint.open import Checkpoint, open_checkpoint, refuse_dou
 from cifar_export.checkpoint.own_images import halves
 from cifar_export.checkpoint.reference import Reference, reference_of
 from cifar_export.checkpoint.reference_check import check_reference, stated_accuracy
-from cifar_export.checkpoint.run_pictures import run_pictures
+from cifar_export.checkpoint.run_pictures import run_pictures, with_confidence
 from cifar_export.contracts import score_kind
 from cifar_export.evidence.gather import EvidenceImages, load_evidence_images
 from cifar_export.evidence.golden import check_count
@@ -49,6 +49,7 @@ class Source:
     """What is exported, and what it is compared with.
 
     Attributes:
+        recipe: what was asked for, and what the pictures of its run add.
         checkpoint: the model to export, as it was loaded.
         adapted: a copy of it, of raw pixels and with the scores that are wanted: what is converted is made from it.
         declared: what the user declared of it.
@@ -62,6 +63,7 @@ class Source:
         calibration: the images that set ranges, where the folder of the split had to give them too.
     """
 
+    recipe: ExportRecipe
     checkpoint: Checkpoint
     adapted: Any
     declared: DeclaredContract
@@ -97,7 +99,7 @@ def open_source(recipe: ExportRecipe, progress: Progress) -> Source:
     progress(f"opening {recipe.source.checkpoint}")
     opened = open_declared(recipe)
     with named_by_file(opened.checkpoint):
-        return _source(recipe, opened, progress)
+        return _source(opened, progress)
 
 
 @contextmanager
@@ -113,8 +115,9 @@ def named_by_file(checkpoint: Checkpoint) -> Iterator[None]:
         raise ArtefactError(f"{checkpoint.path.name}: {what}", hint=error.hint) from error
 
 
-def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Source:
-    checkpoint, declared, labels = opened.checkpoint, opened.declared, opened.labels
+def _source(opened: "Opened", progress: Progress) -> Source:
+    recipe, checkpoint = opened.recipe, opened.checkpoint
+    declared, labels = opened.declared, opened.labels
     threshold = opened.label_threshold
     if recipe.evaluation.data is not None:
         progress(f"classes in the order of the scores: {', '.join(labels)}")
@@ -148,6 +151,10 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Sourc
     check_kind(recipe, declared, found=kind)
     if recipe.confidence is not None or recipe.robustness is not None:
         progress("images for confidence and robustness")
+    if recipe.confidence is None and pictures is not None:
+        progress(
+            "no two validation pictures are of one class: no temperature is fitted, and nothing is 'unsure'"
+        )
     if stated_accuracy(checkpoint.training_card) is None or folder is not None:
         check_contract(recipe, checkpoint, judge, split, reference, progress=progress)
         check_geometry(recipe, checkpoint, judge, split, contract, reference)
@@ -161,6 +168,7 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Sourc
         own=None if pictures is None else pictures.splits["validation"],
     )
     return Source(
+        recipe=recipe,
         checkpoint=checkpoint,
         adapted=_adapted(checkpoint, judge, recipe, compared_images(split)),
         declared=declared,
@@ -180,6 +188,7 @@ class Opened:
     """A checkpoint, and what is known of it before any image is scored.
 
     Attributes:
+        recipe: what was asked for, and what the pictures of its run add.
         checkpoint: as it was loaded.
         declared: what the user or its run declared of it.
         labels: a name for each score.
@@ -187,6 +196,7 @@ class Opened:
         kind: what its scores are to be, as its last operation or the user says.
     """
 
+    recipe: ExportRecipe
     checkpoint: Checkpoint
     declared: DeclaredContract
     labels: tuple[str, ...]
@@ -231,7 +241,12 @@ def open_declared(recipe: ExportRecipe) -> Opened:
     else:
         labels = class_labels(recipe, checkpoint, stated=declared.labels)
     return Opened(
-        checkpoint=checkpoint, declared=declared, labels=labels, pictures=pictures, kind=kind
+        recipe=with_confidence(recipe, pictures),
+        checkpoint=checkpoint,
+        declared=declared,
+        labels=labels,
+        pictures=pictures,
+        kind=kind,
     )
 
 

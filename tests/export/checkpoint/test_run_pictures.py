@@ -11,9 +11,15 @@ from PIL import Image
 
 from cifar_data.pictures.load import load_pictures, picture_contract
 from cifar_export.checkpoint.open import open_checkpoint
-from cifar_export.checkpoint.run_pictures import run_pictures
+from cifar_export.checkpoint.run_pictures import run_pictures, with_confidence
 from cifar_export.commands.export import main
-from cifar_export.recipe import ExportRecipe, PublishOptions, QatRecipe, SourceRecipe
+from cifar_export.recipe import (
+    ConfidenceRecipe,
+    ExportRecipe,
+    PublishOptions,
+    QatRecipe,
+    SourceRecipe,
+)
 from cifar_runtime import open_artefact
 from cifar_runtime.errors import CifarEdgeError, InputError, UsageError
 from cifar_train.pictures import picture_recipe, train_on_pictures
@@ -79,6 +85,32 @@ def test_the_runs_own_pictures_calibrate_and_judge(made: Path, run: Path) -> Non
     assert calibration["source"] == "train"
     assert len(calibration["ids"]) == splits["train"]["images"]
     assert str(made) not in json.dumps(card)
+    fitted = card["provenance"]["confidence"]
+    assert fitted["images"]["split"] == "validation"
+    assert fitted["images"]["num_images"] == splits["validation"]["images"]
+    assert artefact.contract.output.temperature == fitted["temperature"]
+    assert artefact.contract.output.abstention_threshold == fitted["abstention_threshold"]
+
+
+def test_confidence_is_fitted_where_validation_makes_two_halves_unless_the_recipe_says_how(
+    made: Path, run: Path
+) -> None:
+    recipe = recipe_of(run)
+    pictures = load_pictures(made / "colours", picture_contract((16, 24), "lanczos"))
+    stated = replace(recipe, confidence=ConfidenceRecipe(coverage=0.8))
+    assert with_confidence(recipe, pictures).confidence == ConfidenceRecipe()
+    assert with_confidence(stated, pictures) == stated
+    assert with_confidence(recipe, None) == recipe
+    validation = pictures.splits["validation"]
+    one_each = np.unique(validation.labels, return_index=True)[1]
+    few = replace(
+        validation,
+        images=np.asarray(validation.images)[one_each],
+        labels=validation.labels[one_each],
+        ids=validation.ids[one_each],
+    )
+    lone = replace(pictures, splits={**pictures.splits, "validation": few})
+    assert with_confidence(recipe, lone) == recipe
 
 
 def test_what_the_run_does_not_prove_is_refused(run: Path) -> None:

@@ -1,0 +1,1 @@
+"""The command ``cifar-make``; imported by nobody."""

@@ -1,0 +1,43 @@
+"""What every process of the pool does: opens the model once, then classifies parts of what was listed."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from cifar_batch.results import results_table
+from cifar_batch.sources import Picture, Source
+from cifar_runtime.classifier import Classifier, Prediction
+from cifar_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Worker:
+    """Classifies each picture alone, as ``Classifier.classify`` does, so that answers are cifar-classify's."""
+
+    def __init__(self, artefact: Any, source: Source) -> None:
+        """Opens the model.
+
+        Args:
+            artefact: Ray's reference to the opened artefact, so that a machine fetches it once.
+            source: opens the pictures.
+        """
+        import ray
+
+        self._classifier = Classifier(ray.get(artefact))
+        self._source = source
+
+    def __call__(self, part: "pa.Table") -> "pa.Table":
+        """The results of a part of a listed table, in its order."""
+        return results_table(self._outcomes(part))
+
+    def _outcomes(self, part: "pa.Table") -> Iterator[tuple[str, Prediction | InputError]]:
+        for picture in self._source.pictures(part):
+            yield picture.path, self._outcome(picture)
+
+    def _outcome(self, picture: Picture) -> Prediction | InputError:
+        keep_alpha = self._classifier.artefact.contract.input.shape[2] == 4
+        try:
+            return self._classifier.classify(picture.read(keep_alpha=keep_alpha))
+        except InputError as error:
+            return error
