@@ -18,6 +18,7 @@ from cifar_export.firmware.evaluation import Evaluation
 from cifar_export.int8.image_statistics import calibration_is_unlike, image_statistics
 from cifar_export.publish.publish import (
     DifferentArtefactError,
+    check_folder,
     make_folder,
     place,
     publish,
@@ -106,6 +107,7 @@ def export(
     check_installed(recipe)
     if recipe.qat is not None and recipe.evaluation.data is None:
         check_data_set()
+    check_folder(recipe.publish.output)
     source = open_source(recipe, progress)
     make_folder(recipe.publish.output)
     sweep(recipe.publish.output)
