@@ -19,6 +19,7 @@ from cifar_export.firmware.evaluation import Evaluation
 from cifar_export.int8.image_statistics import calibration_is_unlike, image_statistics
 from cifar_export.publish.publish import (
     DifferentArtefactError,
+    check_folder,
     make_folder,
     place,
     publish,
@@ -107,6 +108,7 @@ def export(
     check_installed(recipe)
     if recipe.qat is not None and recipe.evaluation.data is None:
         check_data_set()
+    check_folder(recipe.publish.output)
     source = open_source(recipe, progress)
     recipe = source.recipe
     make_folder(recipe.publish.output)

@@ -20,12 +20,28 @@ from typing import Any
 
 from cifar_runtime.artefact import MAX_CARD_BYTES, card_in_force, card_path, open_artefact
 from cifar_runtime.errors import ArtefactError, InputError
-from cifar_runtime.system.files import MAX_MODEL_BYTES, read_once, write_atomically
+from cifar_runtime.system.files import (
+    MAX_MODEL_BYTES,
+    read_once,
+    why_unwritable,
+    write_atomically,
+)
 from cifar_runtime.system.interruption import check_interrupted
 
 
 class DifferentArtefactError(ArtefactError):
     """A different artefact of the same name is there, and was kept."""
+
+
+def check_folder(folder: Path) -> None:
+    """Refuses a folder that could not be published into in the end, before anything slow has begun.
+
+    Raises:
+        InputError: it cannot be made or written.
+    """
+    reason = why_unwritable(folder / "model")
+    if reason is not None:
+        raise _unwritable(folder, "written", reason)
 
 
 def make_folder(folder: Path) -> None:
@@ -153,10 +169,14 @@ def _writing(path: Path, verb: str) -> Iterator[None]:
     try:
         yield
     except OSError as cause:
-        raise InputError(
-            f"{path}: cannot be {verb}: {cause.strerror}.",
-            hint="Check the folder and its free space, or give another -o DIR.",
-        ) from cause
+        raise _unwritable(path, verb, cause.strerror) from cause
+
+
+def _unwritable(path: Path, verb: str, reason: str | None) -> InputError:
+    return InputError(
+        f"{path}: cannot be {verb}: {reason}.",
+        hint="Check the folder and its free space, or give another -o DIR.",
+    )
 
 
 def _json_bytes(document: Mapping[str, Any]) -> bytes:

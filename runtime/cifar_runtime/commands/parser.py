@@ -210,9 +210,11 @@ def execute(program: str, action: Callable[[], int], *, argv: Sequence[str]) -> 
     set_up_streams()
     _show_own_warnings(program)
     try:
-        with listening():
-            code = _code_of(program, action, argv)
-        sys.stdout.flush()
+        try:
+            with listening():
+                code = _code_of(program, action, argv)
+        finally:  # --help and --version end in SystemExit
+            sys.stdout.flush()
     except BrokenPipeError:
         discard_stdout()  # the reader has left (| head -1)
         return 0

@@ -99,14 +99,31 @@ def why_unwritable(path: str | Path) -> str | None:
 
     if os.path.isdir(path):
         return os.strerror(errno.EISDIR)
-    name, folder = os.path.basename(path), os.path.dirname(os.path.abspath(path))
+    folder, name = os.path.split(os.path.abspath(path))
+    while len(os.fsencode(name)) <= MAX_NAME_BYTES and not os.path.lexists(folder):
+        folder, name = os.path.split(folder)
     if len(os.fsencode(name)) > MAX_NAME_BYTES:
         return os.strerror(errno.ENAMETOOLONG)
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
         return os.strerror(errno.ENOTDIR)
-    return None if os.access(folder, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return os.strerror(errno.EACCES)
+    return _why_no_file_in(folder)
+
+
+def _why_no_file_in(folder: str) -> str | None:
+    """Why a file cannot be made there, as trying it says: /proc refuses root, who may write everywhere."""
+    import tempfile
+
+    from cifar_runtime.system.temporary_names import owned_prefix
+
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=owned_prefix(TEMPORARY_PREFIX), dir=folder)
+    except OSError as error:
+        return error.strerror
+    os.close(descriptor)
+    os.unlink(name)
+    return None
 
 
 def list_folder(folder: str | Path) -> list["os.DirEntry[str]"]:

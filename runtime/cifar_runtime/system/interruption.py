@@ -5,6 +5,7 @@ never imports anything slow.
 """
 
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
@@ -22,6 +23,7 @@ def listening() -> Iterator[None]:
     """Remembers SIGINT and SIGTERM while the body runs, and raises KeyboardInterrupt for both, so that it tidies up.
 
     A handler of someone else's, or an ignored signal, stays as it is; a second SIGTERM ends the process at once.
+    Where Python itself drops the exception, in a callback of a library, it says nothing: the flag remembers.
     """
     global _seen  # noqa: PLW0603 - a signal handler has no other place
     _seen = None
@@ -31,9 +33,17 @@ def listening() -> Iterator[None]:
             signal.signal(number, _remember)
     except ValueError:  # not the main thread, which alone gets signals
         changed = []
+    say_dropped = sys.unraisablehook
+
+    def say_others(dropped: "sys.UnraisableHookArgs", /) -> None:
+        if not (_seen and dropped.exc_type is KeyboardInterrupt):
+            say_dropped(dropped)
+
+    sys.unraisablehook = say_others
     try:
         yield
     finally:
+        sys.unraisablehook = say_dropped
         for number in changed:
             signal.signal(number, _DEFAULTS[number])
 

@@ -93,3 +93,17 @@ def test_what_the_file_system_refuses_is_an_input_error() -> None:
         "a note\ncifar-x: missing: cannot be used: No such file or directory. "
         "Check the path, its permissions and the space left.\n",
     )
+
+
+@needs_full
+@pytest.mark.parametrize("option", ["--help", "--version"])
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_help_that_cannot_be_written_ends_in_words(option: str, redirection: str) -> None:
+    """The flush at exit used to end as exit code 120 and a traceback."""
+    command = f'exec "$0" -m cifar_runtime {option} {redirection}'
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 3
+    assert ended.stderr.count("\n") == 1
+    assert "standard output cannot be written" in ended.stderr

@@ -67,6 +67,13 @@ def test_what_cannot_be_written_is_known_before_it_is_written(tmp_path: Path) ->
     assert why_unwritable(tmp_path) == "Is a directory"
     assert why_unwritable(tmp_path / "file" / "x.json") == "Not a directory"
     assert why_unwritable(tmp_path / ("x" * 256)) == "File name too long"
+    assert why_unwritable(tmp_path / ("x" * 256) / "x.json") == "File name too long"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
+def test_a_folder_that_refuses_root_is_known_by_trying() -> None:
+    assert why_unwritable("/proc/new/x.json") == "No such file or directory"
 
 
 def test_a_larger_file_is_refused(tmp_path: Path) -> None:

@@ -17,3 +17,23 @@ def test_ctrl_c_passes_by_processes_that_are_started_sparingly_and_by_no_others(
     with sparing_children():
         spared = start()
     assert (spared.stdout, start().stdout) == (b"True\n", b"False\n")
+
+
+def test_ctrl_c_in_a_callback_that_drops_exceptions_is_remembered_and_prints_nothing() -> None:
+    """A collection of garbage is one: what its callbacks raise Python prints as ignored, and goes on."""
+    program = """
+import gc, os, signal
+from cifar_runtime.commands.parser import execute
+def callback(*_):
+    gc.callbacks.clear()
+    os.kill(os.getpid(), signal.SIGTERM)
+def action():
+    gc.callbacks.append(callback)
+    gc.collect()
+    return 0
+raise SystemExit(execute("cifar-x", action, argv=[]))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (143, "cifar-x: terminated\n")

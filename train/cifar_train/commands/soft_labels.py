@@ -9,6 +9,7 @@ from typing import get_args
 
 from cifar_runtime.commands.options import add_verbose_option
 from cifar_runtime.commands.parser import Parser, choice, run_command
+from cifar_runtime.commands.result_file import check_writable
 from cifar_runtime.plain_text import printable_lines
 from cifar_train.recipe import Backend
 
@@ -76,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     asked = parse(argv)
+    check_writable(str(asked.output))
     from cifar_data.load import load_split
     from cifar_train.engine.backend import select_backend
     from cifar_train.teacher.soft_labels import label_images, read_teacher_file, write_soft_labels

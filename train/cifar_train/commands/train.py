@@ -19,6 +19,7 @@ from cifar_runtime.commands.options import (
 )
 from cifar_runtime.commands.parser import Parser, choice, positive_int, run_command
 from cifar_runtime.commands.progress import ProgressLine
+from cifar_runtime.commands.result_file import check_writable
 from cifar_runtime.contract import ResizeFilter
 from cifar_runtime.errors import UsageError
 from cifar_runtime.plain_text import printable_lines
@@ -301,6 +302,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     asked = parse(argv)
+    check_writable(f"{asked.options.folder}/card.json")
     if asked.pictures is not None:
         result, notes = _train_on_pictures(asked, asked.pictures)
     else:
