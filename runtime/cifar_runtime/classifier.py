@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.artefact import Artefact, open_artefact
+from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError, UsageError
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS, MAX_THREADS, RuntimeChoice
 from cifar_runtime.imaging.image import picture_from_array, read_image, upright_rgb
 from cifar_runtime.imaging.preprocess import fit_picture, input_table
 from cifar_runtime.scores import (
     certainties_from_probabilities,
-    dequantize,
     probabilities_from_scores,
+    score_table,
 )
 from cifar_runtime.sessions.base import Session
 from cifar_runtime.sessions.open import check_runtime, open_session
@@ -107,6 +108,7 @@ class Classifier:
         self.name: str = self.artefact.name
         self.labels: tuple[str, ...] = self.artefact.contract.labels
         self._table = input_table(self.artefact.contract.input)
+        self._scores = score_table(self.artefact.contract.output)
         self._settings = (contract, runtime, threads)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -131,14 +133,15 @@ class Classifier:
                 f"expected uint8 of shape (n, {', '.join(map(str, expected))}).",
                 hint="Use classify or classify_batch for pictures of any size.",
             )
-        raw = self.session.run(np.take(self._table, images))
-        scores = dequantize(raw, self.artefact.contract.output)
-        if not np.isfinite(scores).all():
+        raw = self.session.run(np.take(self._table, images, mode="clip"))
+        if self._scores is not None:  # finite: a contract's scale has limits
+            return np.take(self._scores, raw.view(np.uint8), mode="clip")
+        if not np.isfinite(raw).all():
             raise ArtefactError(
                 f"{self.artefact.path}: gave scores that are not finite numbers.",
                 hint="Run cifar-export again.",
             )
-        return scores
+        return raw.astype(np.float32)
 
     def classify(self, image: "str | Path | Image | NDArray[np.uint8]") -> Prediction:
         """The prediction for one image.
@@ -160,17 +163,17 @@ class Classifier:
         contract = self.artefact.contract
         pixels = np.empty((len(images), *contract.input.shape), dtype=np.uint8)
         for row, image in enumerate(images):
-            pixels[row] = fit_picture(_picture(image, contract.input.shape[2]), contract.input)
+            pixels[row] = _fitted(image, contract.input)
         probabilities = probabilities_from_scores(self.scores(pixels), contract.output)
-        abstained = np.zeros(len(images), dtype=bool)
+        abstained = [False] * len(images)
         if contract.output.abstention_threshold is not None:
             certainties = certainties_from_probabilities(probabilities, contract.output)
-            abstained = certainties < contract.output.abstention_threshold
+            abstained = (certainties < contract.output.abstention_threshold).tolist()
         return [
             prediction_from_probabilities(
                 row,
                 self.labels,
-                abstained=bool(unsure),
+                abstained=unsure,
                 label_threshold=contract.output.label_threshold,
             )
             for row, unsure in zip(probabilities, abstained, strict=True)
@@ -261,11 +264,12 @@ def prediction_from_probabilities(
         abstained: whether the answer is not a sure one.
         label_threshold: smallest probability of a label that holds, where any number may; None where one does.
     """
-    order = np.argsort(-probabilities, kind="stable")
-    ranked = tuple((labels[i], float(probabilities[i])) for i in order)
+    values = probabilities.tolist()
+    order = sorted(range(len(values)), key=values.__getitem__, reverse=True)  # stable all the same
+    ranked = tuple([(labels[i], values[i]) for i in order])
     return Prediction(
         label=ranked[0][0],
-        index=int(order[0]),
+        index=order[0],
         probability=ranked[0][1],
         ranked=ranked,
         abstained=abstained,
@@ -273,6 +277,15 @@ def prediction_from_probabilities(
         if label_threshold is None
         else tuple(one for one in ranked if one[1] >= label_threshold),
     )
+
+
+def _fitted(
+    image: "str | Path | Image | NDArray[np.uint8]", contract: InputContract
+) -> NDArray[np.uint8]:
+    """The pixels of an image in the model's size; those that have it already are taken as they are."""
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape == contract.shape:
+        return image
+    return fit_picture(_picture(image, contract.shape[2]), contract)
 
 
 def _picture(image: "str | Path | Image | NDArray[np.uint8]", channels: int) -> "Image":

@@ -1,20 +1,14 @@
 """Raw scores become probabilities and certainties, as a contract says."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cifar_runtime.contract import OutputContract
 
-if TYPE_CHECKING:
-    pass
-
-
 # What a probability of zero stands for where its logarithm is needed.
 _LEAST_PROBABILITY = 1e-12
-
-
 _ENTROPY_POWER = 0.25
 
 
@@ -24,6 +18,13 @@ def dequantize(raw: NDArray[Any], contract: OutputContract) -> NDArray[np.float3
         return raw.astype(np.float32)
     real = (raw.astype(np.float64) - contract.zero_point) * contract.scale
     return real.astype(np.float32)
+
+
+def score_table(contract: OutputContract) -> NDArray[np.float32] | None:
+    """The score in real units that each byte of a quantized score stands for, shape (256,); None for float scores."""
+    if contract.scale is None:
+        return None
+    return dequantize(np.arange(256, dtype=np.uint8).view(contract.dtype), contract)
 
 
 def probabilities_from_scores(
@@ -42,8 +43,10 @@ def probabilities_from_scores(
         exact = np.log(
             np.maximum(exact, _least_probability(contract))
         )  # logits, but for a constant
-    exponentials = np.exp((exact - exact.max(axis=1, keepdims=True)) / (temperature or 1.0))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+    exponentials = np.exp(
+        (exact - np.maximum.reduce(exact, 1, keepdims=True)) / (temperature or 1.0)
+    )
+    return np.asarray(exponentials / np.add.reduce(exponentials, 1, keepdims=True))
 
 
 def certainties_from_probabilities(
@@ -66,9 +69,9 @@ def certainties_from_probabilities(
         return np.asarray(probabilities.max(axis=1))
     # At a temperature, probabilities_from_scores has done it.
     least = _least_probability(contract) if contract.temperature is None else 0.0
-    inside = np.clip(probabilities, least, 1.0)
+    inside = np.minimum(np.maximum(probabilities, least), 1.0)
     num_classes = probabilities.shape[1]
-    entropy = ((inside * (1 - inside)) ** _ENTROPY_POWER).sum(axis=1)
+    entropy = np.add.reduce((inside * (1 - inside)) ** _ENTROPY_POWER, 1)
     most = num_classes * ((num_classes - 1) / num_classes**2) ** _ENTROPY_POWER
     return np.asarray(1 - np.minimum(entropy / most, 1.0))
 

@@ -20,6 +20,7 @@ from cifar_runtime.scores import (
     certainties_from_probabilities,
     dequantize,
     probabilities_from_scores,
+    score_table,
 )
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (64, 6, 8, 3), dtype=np.uint8)
@@ -140,6 +141,13 @@ def int8_probabilities(**changes: Any) -> OutputContract:
 def test_dequantizing_is_exact() -> None:
     raw = np.array([[-128, 0, 127]], np.int8)
     assert dequantize(raw, int8_probabilities()).tolist() == [[0.0, 0.5, 255 / 256]]
+
+
+def test_the_score_of_every_byte_is_looked_up() -> None:
+    table = score_table(int8_probabilities())
+    assert table is not None
+    assert [table[byte] for byte in (0x80, 0xFF, 0, 0x7F)] == [0.0, 127 / 256, 0.5, 255 / 256]
+    assert score_table(output()) is None
 
 
 def test_softmax_takes_logits_of_any_size() -> None:

@@ -9,7 +9,9 @@ import importlib
 import re
 import threading
 import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ from cifar_runtime.system.forks import in_forked_child
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 MAX_IMAGE_BYTES = 128 * 1024 * 1024
 MAX_PIXELS = 4096 * 4096  # decoded; 16.8 megapixels: 50 MB as RGB
@@ -80,7 +83,7 @@ def read_image(path: str | Path, *, keep_alpha: bool = False) -> "Image":
             is not known.
     """
     try:
-        data = read_once(Path(path), max_bytes=MAX_IMAGE_BYTES, error=InputError)
+        data = read_once(path, max_bytes=MAX_IMAGE_BYTES, error=InputError)
     except InputError:
         _refuse_folder(path)
         raise
@@ -184,10 +187,7 @@ def _format_from_bytes(data: bytes, name: str) -> str:
 def _decode(data: bytes, image_format: str, name: str) -> "Image":
     from PIL import Image
 
-    plugins = {known: plugin for known, plugin, _ in _FORMATS}
-    importlib.import_module(f"PIL.{plugins[image_format]}")
-    # Image.open would import four more plugins first (8 ms), then call this same function.
-    open_format, _ = Image.OPEN[image_format]
+    open_format = _opener(image_format)
     _silence_pillow()
     with _DECODING, warnings.catch_warnings(), _silenced_library(image_format):
         warnings.simplefilter("ignore")  # notes on odd metadata; damage raises
@@ -200,6 +200,16 @@ def _decode(data: bytes, image_format: str, name: str) -> "Image":
             stream.watch(picture)
         picture.load()
     return picture
+
+
+@cache
+def _opener(image_format: str) -> "Callable[[Any, str], ImageFile]":
+    """What Image.open would call as well, after importing four more plugins (8 ms)."""
+    from PIL import Image
+
+    plugins = {known: plugin for known, plugin, _ in _FORMATS}
+    importlib.import_module(f"PIL.{plugins[image_format]}")
+    return Image.OPEN[image_format][0]
 
 
 def _stream(data: bytes, image_format: str) -> Any:

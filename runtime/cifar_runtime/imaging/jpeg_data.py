@@ -6,8 +6,9 @@ leaves as many blocks as there should be changes their content and is not seen: 
 Source: ITU-T T.81 (JPEG), annex B, for the markers.
 """
 
+import re
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -19,6 +20,9 @@ _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length: TEM and restart
 # libjpeg wants a few bytes beyond the last block; these stand for them, and are two blocks at most.
 _MARGIN = bytes(8)
 _COMPARED = 64  # pixels of the last row
+# Any marker but restarts, TEM, escaped data and fill bytes. A search in C: a photograph has thousands of these.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]", re.DOTALL)
+_MARK = bytes(37 * i * i + 11 & 0xFF for i in range(4 * _COMPARED))
 
 
 class WatchedJpeg(BytesIO):
@@ -33,23 +37,24 @@ class WatchedJpeg(BytesIO):
         self._end = None if end is None else end + len(_MARGIN)
         super().__init__(data if end is None else data[:end] + _MARGIN + data[end:])
         self._picture: Picture | None = None
-        self._untouched: list[Any] = []
+        self._last_row = (0, 0, 0, 0)
+        self._untouched = b""
 
     def watch(self, picture: "Picture") -> None:
-        """Marks the last row of a picture that is open and not yet decoded."""
+        """Marks the beginning of the last row of a picture that is open and not yet decoded."""
         if self._end is None:
             return
         from PIL import Image
 
         picture.load_prepare()  # type: ignore[attr-defined] # an ImageFile
-        width, count = picture.width, picture.width * len(picture.getbands())
+        width = min(picture.width, _COMPARED)
+        count = width * len(picture.getbands())
         if count < 8:  # a row that a picture may have by chance
             return
-        mark = Image.frombytes(
-            picture.mode, (width, 1), bytes(37 * i * i + 11 & 0xFF for i in range(count))
-        )
-        picture.im.paste(mark.im, (0, picture.height - 1, width, picture.height))
-        self._untouched = [mark.getpixel((x, 0)) for x in range(min(width, _COMPARED))]
+        mark = Image.frombytes(picture.mode, (width, 1), _MARK[:count])
+        self._last_row = (0, picture.height - 1, width, picture.height)
+        picture.im.paste(mark.im, self._last_row)
+        self._untouched = mark.tobytes()
         self._picture = picture
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -65,10 +70,18 @@ class WatchedJpeg(BytesIO):
             rest = self._end - at
             return super().read(rest if size is None or size < 0 else min(size, rest))
         self._picture = None
-        row = [picture.im.getpixel((x, picture.height - 1)) for x in range(len(self._untouched))]
-        if row == self._untouched:
+        if _pixels(picture, self._last_row) == self._untouched:
             raise OSError("its data end before the picture does")
         return super().read(size)
+
+
+def _pixels(picture: "Picture", box: tuple[int, int, int, int]) -> bytes:
+    """The pixels in a box of a picture that is being decoded, which its ``crop`` would start from the beginning."""
+    from PIL import Image
+
+    part = Image.new(picture.mode, (box[2] - box[0], box[3] - box[1]))
+    part.im.paste(picture.im.crop(box), (0, 0, *part.size))
+    return part.tobytes()
 
 
 def _end_of_only_scan(data: bytes) -> int | None:
@@ -89,11 +102,5 @@ def _end_of_only_scan(data: bytes) -> int | None:
 
 def _end_of_scan(data: bytes, at: int) -> int | None:
     """Where the end marker stands, if no other marker but restarts comes before it."""
-    while (at := data.find(b"\xff", at)) >= 0 and at + 1 < len(data):
-        marker = data[at + 1]
-        if marker == _END_OF_IMAGE:
-            return at
-        if marker not in (0x00, 0xFF) and marker not in _ALONE:
-            return None
-        at += 1 if marker == 0xFF else 2
-    return None
+    found = _MARKER.search(data, at)
+    return found.start() if found is not None and data[found.start() + 1] == _END_OF_IMAGE else None

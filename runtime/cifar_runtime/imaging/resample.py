@@ -124,8 +124,8 @@ def _neighbours(
 
 
 def _pixels(picture: "Image") -> NDArray[np.uint8]:
-    pixels = np.asarray(picture, dtype=np.uint8)
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    width, height = picture.size
+    return np.frombuffer(picture.tobytes(), np.uint8).reshape(height, width, -1)
 
 
 def _resampling(name: str) -> Any:

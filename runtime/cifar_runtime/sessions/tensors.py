@@ -105,7 +105,7 @@ def check_batch(batch: NDArray[Any], declared: TensorFacts) -> None:
     Raises:
         UsageError: another dtype or shape.
     """
-    if batch.dtype != np.dtype(declared.dtype) or not _shapes_agree(declared.shape, batch.shape):
+    if batch.shape[1:] != declared.shape[1:] or batch.dtype != declared.dtype:
         raise UsageError(
             f"the batch is {batch.dtype} {batch.shape}, expected {declared}.",
             hint="Use Classifier.scores, which prepares pixels as the contract says.",

@@ -19,7 +19,7 @@ MAX_NAME_BYTES = 255  # of a file, on every file system in use
 
 
 def read_once(
-    path: Path, *, max_bytes: int, error: type[ArtefactError] | type[InputError]
+    path: str | Path, *, max_bytes: int, error: type[ArtefactError] | type[InputError]
 ) -> bytes:
     """The bytes of a regular file.
 
@@ -37,21 +37,30 @@ def read_once(
         )
     except (OSError, ValueError) as cause:
         reason = cause.strerror if isinstance(cause, OSError) else str(cause)
-        raise error(f"{path}: cannot be read: {reason}.", hint="Check the path.") from cause
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)  # before fdopen, which fails on a directory
-        raise error(f"{path}: is not a regular file.", hint="Give the path of a file.")
-    too_large = error(f"{path}: is larger than {max_bytes} bytes.", hint="Give a smaller file.")
-    with os.fdopen(descriptor, "rb") as stream:
-        if status.st_size > max_bytes:
-            raise too_large
-        data = stream.read(status.st_size + 1)
+        raise error(f"{Path(path)}: cannot be read: {reason}.", hint="Check the path.") from cause
+    data = b""
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise error(f"{Path(path)}: is not a regular file.", hint="Give the path of a file.")
+        if status.st_size <= max_bytes:
+            data = _read(descriptor, status.st_size + 1)
         if len(data) > status.st_size:  # it grew meanwhile, or its file system knows no sizes
-            data += stream.read(max_bytes + 1 - len(data))
-    if len(data) > max_bytes:
-        raise too_large
+            data += _read(descriptor, max_bytes + 1 - len(data))
+    finally:
+        os.close(descriptor)
+    if max(status.st_size, len(data)) > max_bytes:
+        raise error(f"{Path(path)}: is larger than {max_bytes} bytes.", hint="Give a smaller file.")
     return data
+
+
+def _read(descriptor: int, num_bytes: int) -> bytes:
+    """So many bytes, or all that are left; past ``open``, whose buffer costs more than a small picture's bytes."""
+    parts = []
+    while num_bytes > 0 and (part := os.read(descriptor, num_bytes)):
+        parts.append(part)
+        num_bytes -= len(part)
+    return b"".join(parts)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Processes, since decoding pictures holds a lock that threads would wait for. It 
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -69,19 +70,21 @@ def _parts(paths: Iterator[str | Path], size: int) -> Iterator[tuple[str | Path,
 
 
 def _pool(ask: Callable[[str | Path], Any], jobs: int) -> ProcessPoolExecutor:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a thread costs 70 ms to start
     return ProcessPoolExecutor(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_remember,
-        initargs=(ask,),
+        initargs=(pickle.dumps(ask),),
     )
 
 
-def _remember(ask: Callable[[str | Path], Any]) -> None:
+def _remember(pickled: bytes) -> None:
     global _ask  # noqa: PLW0603 - a worker process has one
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows has no masks
-    _ask = ask
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # before NumPy: a thread costs 70 ms to start
+    _ask = pickle.loads(pickled)  # noqa: S301 - this process' parent has made it
 
 
 def _answers(paths: tuple[str | Path, ...]) -> list[Any]:
