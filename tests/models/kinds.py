@@ -81,7 +81,7 @@ KINDS: dict[str, Kind] = {
     "gate": Kind(build=operators.gate),
     "nested": Kind(build=wrapped.nested, is_quick=True),
     "nested notebook": Kind(build=wrapped.nested_notebook),
-    "shared layers": Kind(build=wrapped.shared_layers, epochs=20),
+    "shared layers": Kind(build=wrapped.shared_layers),
     "normalization": Kind(build=wrapped.normalization, is_quick=True),
     "augmentation": Kind(build=wrapped.augmentation),
     "mixed float16": Kind(build=wrapped.mixed_float16),
@@ -92,10 +92,10 @@ KINDS: dict[str, Kind] = {
     "ViT": Kind(build=attention.vision_transformer, epochs=40, learning_rate=0.002),
     "attention pooling": Kind(build=attention.attention_pooling),
     "MobileNetV2": Kind(
-        build=backbones.mobilenet_v2, trains="backbone", size=32, learning_rate=0.003, epochs=8
+        build=backbones.mobilenet_v2, trains="backbone", size=32, learning_rate=0.003, epochs=20
     ),
     "MobileNetV3Small": Kind(
-        build=backbones.mobilenet_v3, trains="backbone", size=32, learning_rate=0.003, epochs=8
+        build=backbones.mobilenet_v3, trains="backbone", size=32, learning_rate=0.003, epochs=20
     ),
     "EfficientNetB0": Kind(
         build=backbones.efficientnet_b0, trains="backbone", size=32, learning_rate=0.003, epochs=4
