@@ -73,7 +73,7 @@ KINDS: dict[str, Kind] = {
     "hard swish": Kind(build=operators.hard_swish),
     "selu": Kind(build=operators.selu),
     "mish": Kind(build=operators.mish),
-    "softplus": Kind(build=operators.softplus),
+    "softplus": Kind(build=operators.softplus, learning_rate=0.002),
     "leaky and parametric": Kind(build=operators.leaky),
     "relu6": Kind(build=operators.relu6),
     "operators as layers": Kind(build=operators.as_layers),
