@@ -59,7 +59,7 @@ KINDS: dict[str, Kind] = {
     ),
     "logits": Kind(build=convolutional.logits, epochs=40),
     "global maximum": Kind(build=convolutional.global_maximum, epochs=20),
-    "dense only": Kind(build=dense.dense_only),
+    "dense only": Kind(build=dense.dense_only, is_quick=True),
     "one sigmoid": Kind(build=dense.one_sigmoid, num_classes=2, is_quick=True),
     "two scores": Kind(build=dense.two_scores, num_classes=2),
     "rows by LSTM": Kind(build=dense.rows_by_lstm),
@@ -72,7 +72,7 @@ KINDS: dict[str, Kind] = {
     "swish": Kind(build=operators.swish),
     "hard swish": Kind(build=operators.hard_swish),
     "selu": Kind(build=operators.selu),
-    "mish": Kind(build=operators.mish),
+    "mish": Kind(build=operators.mish, is_quick=True),
     "softplus": Kind(build=operators.softplus, learning_rate=0.002),
     "leaky and parametric": Kind(build=operators.leaky),
     "relu6": Kind(build=operators.relu6),
@@ -92,10 +92,10 @@ KINDS: dict[str, Kind] = {
     "ViT": Kind(build=attention.vision_transformer, epochs=40, learning_rate=0.002),
     "attention pooling": Kind(build=attention.attention_pooling),
     "MobileNetV2": Kind(
-        build=backbones.mobilenet_v2, trains="backbone", size=32, learning_rate=0.003, epochs=20
+        build=backbones.mobilenet_v2, trains="backbone", size=32, learning_rate=0.003, epochs=12
     ),
     "MobileNetV3Small": Kind(
-        build=backbones.mobilenet_v3, trains="backbone", size=32, learning_rate=0.003, epochs=20
+        build=backbones.mobilenet_v3, trains="backbone", size=32, learning_rate=0.003, epochs=12
     ),
     "EfficientNetB0": Kind(
         build=backbones.efficientnet_b0, trains="backbone", size=32, learning_rate=0.003, epochs=4
