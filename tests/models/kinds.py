@@ -59,7 +59,7 @@ KINDS: dict[str, Kind] = {
     ),
     "logits": Kind(build=convolutional.logits, epochs=40),
     "global maximum": Kind(build=convolutional.global_maximum, epochs=20),
-    "dense only": Kind(build=dense.dense_only),
+    "dense only": Kind(build=dense.dense_only, is_quick=True),
     "one sigmoid": Kind(build=dense.one_sigmoid, num_classes=2, is_quick=True),
     "two scores": Kind(build=dense.two_scores, num_classes=2),
     "rows by LSTM": Kind(build=dense.rows_by_lstm),
@@ -72,8 +72,8 @@ KINDS: dict[str, Kind] = {
     "swish": Kind(build=operators.swish),
     "hard swish": Kind(build=operators.hard_swish),
     "selu": Kind(build=operators.selu),
-    "mish": Kind(build=operators.mish),
-    "softplus": Kind(build=operators.softplus),
+    "mish": Kind(build=operators.mish, is_quick=True),
+    "softplus": Kind(build=operators.softplus, learning_rate=0.002),
     "leaky and parametric": Kind(build=operators.leaky),
     "relu6": Kind(build=operators.relu6),
     "operators as layers": Kind(build=operators.as_layers),
@@ -81,7 +81,7 @@ KINDS: dict[str, Kind] = {
     "gate": Kind(build=operators.gate),
     "nested": Kind(build=wrapped.nested, is_quick=True),
     "nested notebook": Kind(build=wrapped.nested_notebook),
-    "shared layers": Kind(build=wrapped.shared_layers, epochs=20),
+    "shared layers": Kind(build=wrapped.shared_layers),
     "normalization": Kind(build=wrapped.normalization, is_quick=True),
     "augmentation": Kind(build=wrapped.augmentation),
     "mixed float16": Kind(build=wrapped.mixed_float16),
@@ -92,10 +92,10 @@ KINDS: dict[str, Kind] = {
     "ViT": Kind(build=attention.vision_transformer, epochs=40, learning_rate=0.002),
     "attention pooling": Kind(build=attention.attention_pooling),
     "MobileNetV2": Kind(
-        build=backbones.mobilenet_v2, trains="backbone", size=32, learning_rate=0.003, epochs=8
+        build=backbones.mobilenet_v2, trains="backbone", size=32, learning_rate=0.003, epochs=12
     ),
     "MobileNetV3Small": Kind(
-        build=backbones.mobilenet_v3, trains="backbone", size=32, learning_rate=0.003, epochs=8
+        build=backbones.mobilenet_v3, trains="backbone", size=32, learning_rate=0.003, epochs=12
     ),
     "EfficientNetB0": Kind(
         build=backbones.efficientnet_b0, trains="backbone", size=32, learning_rate=0.003, epochs=4

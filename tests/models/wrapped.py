@@ -42,18 +42,14 @@ def nested_notebook() -> Any:
 
 
 def shared_layers() -> Any:
-    """One convolution and one BatchNorm, each called at two places."""
+    """One convolution and one BatchNorm, each called on both halves of the picture."""
     from keras import layers
 
     def body(x: Any) -> Any:
         x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(x)
-        shared, norm = (
-            layers.Conv2D(16, 3, padding="same"),
-            layers.BatchNormalization(momentum=0.98),
-        )
-        for _ in range(2):
-            x = layers.ReLU()(norm(shared(x)))
-        return x
+        shared, norm = layers.Conv2D(16, 3, padding="same"), layers.BatchNormalization(momentum=0.8)
+        halves = [layers.Cropping2D(((0, 0), cut))(x) for cut in ((0, 4), (4, 0))]
+        return layers.Concatenate()([layers.ReLU()(norm(shared(half))) for half in halves])
 
     return functional(body)
 

@@ -122,10 +122,12 @@ class _Folding:
     edits: dict[int, Edit] = field(default_factory=dict)
     notes: list[FoldNote] = field(default_factory=list)
     states: dict[int, _State] = field(default_factory=dict)
+    pixels: set[int] = field(default_factory=set)
     multiplier: float = 1.0
     offset: float = 0.0
 
     def run(self) -> None:
+        self.pixels.update(number for call in self.trace.calls[:1] for number in call.inputs)
         handlers: dict[str, Callable[[Call, _State], _State]] = {
             **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "Dense"), self._linear),
             "BatchNormalization": self._batch_norm,
@@ -228,13 +230,12 @@ class _Folding:
         )
         if max(scale.ndim, offset.ndim) > 1 or call.input_shape[-1] is None:
             return self._opaque(call, state)
-        if call.index == 0 and not self._next_absorbs(call):
+        if self._takes_pixels(call) and not self._next_absorbs(call):
             is_simple_mapping = scale.ndim == offset.ndim == 0 and scale > 0
-            if self.rescaling == "keep" or not is_simple_mapping:
+            if self.rescaling == "strip" and is_simple_mapping:
+                return self._strip(call, state, scale=float(scale), offset=float(offset))
+            if call.index == 0:
                 return self._opaque(call, state)
-            self.multiplier, self.offset = float(scale), float(offset)
-            self._note(call, "left to the caller, as the contract says")
-            return self._identity(call, state)
         channels = (call.input_shape[-1],)
         return self._affine(
             call,
@@ -242,6 +243,17 @@ class _Folding:
             scale=np.broadcast_to(scale, channels).astype(np.float64),
             shift=np.broadcast_to(offset, channels).astype(np.float64),
         )
+
+    def _takes_pixels(self, call: Call) -> bool:
+        """Whether the call, and nothing else, takes the model's input, or what rescalings that were stripped left."""
+        return call.inputs[0] in self.pixels and self.trace.uses[call.inputs[0]] == 1
+
+    def _strip(self, call: Call, state: _State, *, scale: float, offset: float) -> _State:
+        """Leaves one more rescaling to the caller; ``preprocess_input`` is a division, then a subtraction."""
+        self.multiplier, self.offset = self.multiplier * scale, self.offset * scale + offset
+        self.pixels.update(call.outputs)
+        self._note(call, "left to the caller, as the contract says")
+        return self._identity(call, state)
 
     def _next_absorbs(self, call: Call) -> bool:
         """Whether the only user of the call's output takes a shifted input exactly."""

@@ -21,12 +21,15 @@ Form = Callable[[LayerCall], Any | None]
 def in_integer_forms(model: Any) -> Any:
     """A copy of a functional model of what TensorFlow Lite has in int8.
 
-    ELU, SELU, normalizations, squares, negations and limits become arithmetic, recurrent layers their steps.
+    ELU, softplus and their kin, normalizations, squares, negations and limits become arithmetic, recurrent layers
+    their steps.
 
     Raises:
         ArtefactError: a recurrent layer has more than :data:`MAX_STEPS`.
     """
-    return _replaced(model, (_elu, _extreme, _arithmetic, _layer_norm, _group_norm, _step_by_step))
+    return _replaced(
+        model, (_elu, _softplus, _extreme, _arithmetic, _layer_norm, _group_norm, _step_by_step)
+    )
 
 
 def in_onnx_forms(model: Any) -> Any:
@@ -46,19 +49,38 @@ def _replaced(model: Any, forms: tuple[Form, ...]) -> Any:
 
 
 def _elu(made: LayerCall) -> Any | None:
-    """ELU and SELU by an exponential of what is below zero."""
+    """ELU, CELU and SELU by an exponential of what is below zero."""
     from keras import ops
 
     name, settings = _activation(made.copy)
-    if name not in ("elu", "selu"):
+    if name not in ("elu", "celu", "selu"):
         return None
     alpha, scale = settings.get("alpha", 1.0), 1.0
     if name == "selu":
         alpha, scale = 1.6732632423543772, 1.0507009873554805  # Source: Klambauer et al., 2017.
     x = _without_activation(made)
     above = ops.relu(x)
-    below = scale * alpha * (ops.exp(x - above) - 1.0)
+    negative = (x - above) / alpha if name == "celu" else x - above
+    below = scale * alpha * (ops.exp(negative) - 1.0)
     return (above if scale == 1 else above * scale) + below
+
+
+def _softplus(made: LayerCall) -> Any | None:
+    """Softplus, log-sigmoid and mish by the exponential of -|x|, at most 1: that of x grows beyond any 256 steps.
+
+    Source of mish: Misra, Mish: A Self Regularized Non-Monotonic Activation Function, 2019.
+    """
+    from keras import ops
+
+    name, _ = _activation(made.copy)
+    if name not in ("softplus", "log_sigmoid", "mish"):
+        return None
+    x = _without_activation(made)
+    above = ops.relu(x)
+    plus = above + ops.log(ops.exp((x - above) - above) + 1.0)
+    if name == "log_sigmoid":
+        return x - plus
+    return x * ops.tanh(plus) if name == "mish" else plus
 
 
 def _extreme(made: LayerCall) -> Any | None:
@@ -100,7 +122,7 @@ def _activation(layer: Any) -> tuple[str, Mapping[str, Any]]:
     import keras
 
     kind = type(layer).__name__.lower()
-    if kind in ("elu", "selu", "gelu"):
+    if kind in ("elu", "celu", "selu", "gelu", "softplus"):
         return kind, vars(layer)
     function: Any = (
         getattr(layer, "activation", None) if isinstance(layer, keras.layers.Layer) else None

@@ -245,6 +245,34 @@ def test_a_stripped_rescaling_is_what_the_caller_must_do(images: NDArray[np.floa
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+def test_a_division_and_a_subtraction_are_both_left_to_the_caller(
+    images: NDArray[np.float32],
+) -> None:
+    """As ``keras.applications`` preprocesses before MobileNetV2; the subtraction stayed an addition in int8."""
+    import keras
+    from keras import layers
+
+    x = keras.Input((32, 32, 3))
+    y = layers.Rescaling(1.0, offset=-1.0)(layers.Rescaling(1 / 127.5)(x))
+    y = layers.Conv2D(4, 3, padding="same")(y)
+    model = keras.Model(x, layers.GlobalAveragePooling2D()(y))
+    folded = fold(model, rescaling="strip")
+    assert (folded.multiplier, folded.offset) == (1 / 127.5, -1.0)
+    assert _kinds(folded) == ["InputLayer", "Conv2D", "GlobalAveragePooling2D"]
+    found = np.asarray(folded.model(images / 127.5 - 1.0))
+    np.testing.assert_allclose(found, np.asarray(model(images)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_rescaling_stays_where_something_else_takes_the_pixels_too() -> None:
+    import keras
+    from keras import layers
+
+    x = keras.Input((8, 8, 3))
+    y = layers.Conv2D(3, 3, padding="same")(layers.Rescaling(1 / 255)(x))
+    folded = fold(keras.Model(x, layers.Add()([x, y])), rescaling="strip")
+    assert (folded.multiplier, folded.offset) == (1.0, 0.0)
+
+
 def test_a_rescaling_that_folds_is_not_stripped(images: NDArray[np.float32]) -> None:
     folded = fold(_random_model(_rescaled, "positive", images), rescaling="strip")
     assert (folded.multiplier, folded.offset) == (1.0, 0.0)
