@@ -13,7 +13,7 @@ from cifar_data.split import Split
 from cifar_eval.formatting import counted
 from cifar_eval.models.input_mapping import RAW_PIXELS
 from cifar_eval.models.keras import BATCH_SIZE
-from cifar_export.checkpoint.contract_search import check_contract
+from cifar_export.checkpoint.contract_search import check_contract, trial_of
 from cifar_export.checkpoint.declared import (
     DeclaredContract,
     check_kind,
@@ -146,10 +146,12 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Sourc
     reference = scores(np.asarray(split.images))
     kind = score_kind(opened.kind, reference)
     check_kind(recipe, declared, found=kind)
+    copy = _adapted(checkpoint, judge, recipe, compared_images(split))
     if recipe.confidence is not None or recipe.robustness is not None:
         progress("images for confidence and robustness")
     if stated_accuracy(checkpoint.training_card) is None or folder is not None:
-        check_contract(recipe, checkpoint, judge, split, reference, progress=progress)
+        trial = trial_of(recipe, judge, split, reference)
+        check_contract(recipe, checkpoint, trial, copy=copy, progress=progress)
         check_geometry(recipe, checkpoint, judge, split, contract, reference)
     check_reference(recipe, checkpoint, reference, split, progress=progress)
     evidence = load_evidence_images(
@@ -162,7 +164,7 @@ def _source(recipe: ExportRecipe, opened: "Opened", progress: Progress) -> Sourc
     )
     return Source(
         checkpoint=checkpoint,
-        adapted=_adapted(checkpoint, judge, recipe, compared_images(split)),
+        adapted=copy,
         declared=declared,
         labels=labels,
         split=split,
