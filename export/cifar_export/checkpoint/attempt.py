@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cifar_data.split import Split
 from cifar_eval.intervals import exact_mcnemar_p
 from cifar_eval.label_sets import sets_from_scores
+from cifar_export.checkpoint.likelihood import Losses, paired_p
 
 MAX_IMAGES = 400
 LEVEL = 0.001
@@ -22,9 +23,11 @@ class Attempt:
 
     Attributes:
         correct: bool, shape (n,), whether each image is decided rightly.
+        losses: how unlikely it finds the truth, float64, shape (n,); None: right and wrong decide alone.
     """
 
     correct: NDArray[np.bool_]
+    losses: Losses | None = None
 
     @property
     def percent(self) -> str:
@@ -32,14 +35,21 @@ class Attempt:
         return f"{100 * self.correct.mean():.1f} %"
 
     def beats(self, other: Self, *, tries: int) -> bool:
-        """Whether it decides more of the images rightly than another way, beyond chance, as one of so many tries.
+        """Whether it decides more of the images rightly than another way, as one of so many tries.
+
+        More, or as many, and beyond chance: by the decisions, or by how likely the truth was found.
 
         Source: Q. McNemar, Note on the sampling error of the difference between correlated proportions,
         Psychometrika 12 (1947); the exact binomial form.
         """
         losses = int(np.count_nonzero(other.correct & ~self.correct))
         gains = int(np.count_nonzero(self.correct & ~other.correct))
-        return gains > losses and exact_mcnemar_p(losses, gains) * tries <= LEVEL
+        if gains < losses:
+            return False
+        p = exact_mcnemar_p(losses, gains) if gains > losses else 1.0
+        if self.losses is not None and other.losses is not None:
+            p = min(p, paired_p(self.losses, other.losses))
+        return p * tries <= LEVEL
 
     def can_be_beaten(self, *, tries: int) -> bool:
         """Whether so many of the images are decided wrongly that any other way could be better beyond chance."""

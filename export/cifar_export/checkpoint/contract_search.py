@@ -28,14 +28,23 @@ from cifar_export.checkpoint.attempt import (
     truth_of,
 )
 from cifar_export.checkpoint.declared import takes
+from cifar_export.checkpoint.likelihood import losses_at_best_temperature
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.reference import Reference
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.errors import ArtefactError
 
-# A Rescaling by less than this takes pixels of 0..255 to the range of a few units that networks work in.
-_LARGEST_PIXEL_STEP = 1 / 64
+# What takes pixels of 0..255 to the few units that networks work in: of a Normalization, a deviation of 12 levels.
+_LARGEST_PIXEL_STEP = 1 / 12
+_LEAST_MEAN = 16  # levels of 0..255; a mean of 0..1 or -1..1 is below 1
+# Operations that leave a picture's values what they are, or do so at inference.
+_KEEPING = (
+    *("InputLayer", "Cast", "Identity", "Dropout", "SpatialDropout2D"),
+    *("GetItem", "Flip", "Stack", "Concatenate"),
+)
 _MAX_NAMED = 20
+
+Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,25 +76,48 @@ class Trial:
     split: Split
     reference: NDArray[np.float32]
 
-    def reading(self, decided: Decisions, mapping: str, order: tuple[str, ...]) -> Reading:
-        """The decisions read in an order of the classes."""
-        names = self.split.label_names
-        meant = np.array([names.index(name) for name in order], np.int64)
-        read = meant[decided] if decided.ndim == 1 else decided[:, meant.argsort()]
-        return Reading(mapping=mapping, order=order, correct=is_right(read, truth_of(self.split)))
+    def reading(self, scores: Scores, mapping: str, order: tuple[str, ...]) -> Reading:
+        """The scores read in an order of the classes."""
+        places = [order.index(name) for name in self.split.label_names]
+        read, truth, threshold = scores[:, places], truth_of(self.split), self.judge.threshold
+        return Reading(
+            mapping=mapping,
+            order=order,
+            correct=is_right(decider(threshold)(read), truth),
+            losses=losses_at_best_temperature(read, truth, is_independent=threshold is not None),
+        )
 
     def decided(self) -> Decisions:
         """The decisions under the declared mapping."""
         return decider(self.judge.threshold)(self.reference)
 
 
+def trial_of(
+    recipe: ExportRecipe, judge: Reference, split: Split, reference: NDArray[np.float32]
+) -> Trial:
+    """What is tried of labelled images, some hundred of them.
+
+    Args:
+        recipe: names what the user gave.
+        judge: the checkpoint, and the mapping that was declared.
+        split: the images.
+        reference: the checkpoint's scores of them, float32, shape (n, num_classes).
+    """
+    positions = stratified_positions(split.labels, min(MAX_IMAGES, len(split.labels)))
+    return Trial(
+        judge=judge,
+        stated=_name_of(recipe, judge.mapping),
+        split=split.take(positions, name=split.name),
+        reference=reference[positions],
+    )
+
+
 def check_contract(
     recipe: ExportRecipe,
     checkpoint: Checkpoint,
-    judge: Reference,
-    split: Split,
-    reference: NDArray[np.float32],
+    trial: Trial,
     *,
+    copy: Any,
     progress: Callable[[str], None],
 ) -> None:
     """Checks that no other contract fits labelled images better, beyond chance.
@@ -93,44 +125,34 @@ def check_contract(
     Args:
         recipe: says what the user gave explicitly.
         checkpoint: the model, for messages.
-        judge: it, and the mapping that was declared.
-        split: labelled images; some hundred of them are tried.
-        reference: the checkpoint's scores of them, float32, shape (n, num_classes).
+        trial: what is tried.
+        copy: the model of raw pixels that is converted, which shows how it begins.
         progress: told when an explicit mapping is clearly worse than another.
 
     Raises:
         ArtefactError: another mapping or order of the classes is better; the message names it and both accuracies.
     """
-    positions = stratified_positions(split.labels, min(MAX_IMAGES, len(split.labels)))
-    trial = Trial(
-        judge=judge,
-        stated=_name_of(recipe, judge.mapping),
-        split=split.take(positions, name=split.name),
-        reference=reference[positions],
-    )
-    names, stated = (
-        split.label_names,
-        trial.reading(trial.decided(), trial.stated, split.label_names),
-    )
+    names = trial.split.label_names
+    stated = trial.reading(trial.reference, trial.stated, names)
     is_explicit = recipe.source.contract is not None or recipe.source.input_range is not None
-    decisions = {trial.stated: trial.decided()}
+    scores = {trial.stated: trial.reference}
     orders = _orders(names)
     tries = (len(INPUT_MAPPINGS) + 1) * len(orders)
     if not stated.can_be_beaten(tries=tries):
         return
-    if not _takes_raw_pixels(checkpoint.model, judge.mapping):
-        decisions |= _decisions_of_others(trial, checkpoint)
+    if not _takes_raw_pixels(copy, trial.judge.mapping):
+        scores |= _scores_of_others(trial, checkpoint)
     if is_explicit:
-        others = [trial.reading(found, name, names) for name, found in decisions.items()]
+        others = [trial.reading(found, name, names) for name, found in scores.items()]
         best = likeliest(others)
         if best.beats(stated, tries=tries):
             progress(
                 f"warning: {checkpoint.path}: {stated.percent} with {stated.mapping}, as was stated, "
                 f"{best.percent} with {best.mapping}; it is exported as was stated"
             )
-        decisions = {trial.stated: trial.decided()}
+        scores = {trial.stated: trial.reference}
     readings = [
-        trial.reading(found, name, order) for name, found in decisions.items() for order in orders
+        trial.reading(found, name, order) for name, found in scores.items() for order in orders
     ]
     best = likeliest(readings)
     if best.beats(stated, tries=tries):
@@ -146,7 +168,7 @@ def _check_learned_order(
     learned = _learned_order(decided[::2], truth_of(trial.split)[::2], names)
     if learned is None:
         return
-    found = trial.reading(decided, trial.stated, learned)
+    found = trial.reading(trial.reference, trial.stated, learned)
     unseen = [
         Reading(mapping=one.mapping, order=one.order, correct=one.correct[1::2])
         for one in (found, stated)
@@ -160,12 +182,10 @@ def _name_of(recipe: ExportRecipe, mapping: InputMapping) -> str:
     return recipe.source.input_range or next(named, f"the mapping of {recipe.source.contract}")
 
 
-def _decisions_of_others(trial: Trial, checkpoint: Checkpoint) -> Mapping[str, Decisions]:
-    """The decisions under every mapping in use but the declared one."""
+def _scores_of_others(trial: Trial, checkpoint: Checkpoint) -> Mapping[str, Scores]:
+    """The scores under every mapping in use but the declared one."""
     return {
-        name: decider(trial.judge.threshold)(
-            replace(trial.judge, mapping=mapping).scores(trial.split.images)
-        )
+        name: replace(trial.judge, mapping=mapping).scores(trial.split.images)
         for name, mapping in INPUT_MAPPINGS.items()
         if mapping != trial.judge.mapping and takes(checkpoint, mapping)
     }
@@ -196,22 +216,30 @@ def _learned_order(
     return order if len(set(order)) == len(names) and order != names else None
 
 
-def _takes_raw_pixels(model: Any, mapping: InputMapping) -> bool:
-    """Whether the model begins with a Rescaling of pixels 0..255, and is fed these."""
-    first: Any = next(_working_layers(model), None)
-    if mapping != RAW_PIXELS or type(first).__name__ != "Rescaling":
+def _takes_raw_pixels(copy: Any, mapping: InputMapping) -> bool:
+    """Whether the model is fed pixels 0..255 and begins by scaling them, or by taking a mean of theirs away.
+
+    Args:
+        copy: the model without others in it, where a Normalization and arithmetic with constants are Rescalings.
+        mapping: what it is fed.
+    """
+    if mapping != RAW_PIXELS:
         return False
-    return bool(np.max(np.abs(first.scale)) < _LARGEST_PIXEL_STEP)
+    for layer in _leading_rescalings(copy):
+        scale, offset = np.abs(layer.scale), np.abs(layer.offset)
+        if np.max(scale) <= _LARGEST_PIXEL_STEP or np.min(offset / scale) >= _LEAST_MEAN:
+            return True
+    return False
 
 
-def _working_layers(model: Any) -> Iterator[Any]:
-    """The layers of a model, also of those in it, but those that do nothing at inference to a picture's values."""
-    for layer in model.layers:
-        kind = type(layer).__name__
-        if getattr(layer, "inputs", None):
-            yield from _working_layers(layer)
-        elif kind != "InputLayer" and not kind.startswith(("Random", "Dropout", "GaussianNoise")):
-            yield layer
+def _leading_rescalings(copy: Any) -> Iterator[Any]:
+    """The Rescalings before anything else is done to a picture's values; their order of channels may change."""
+    for operation in copy.operations:
+        kind = type(operation).__name__
+        if kind == "Rescaling":
+            yield operation
+        elif kind not in _KEEPING and not kind.startswith(("Random", "Gaussian")):
+            return
 
 
 def _refusal(

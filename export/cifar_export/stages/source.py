@@ -13,7 +13,7 @@ from cifar_data.split import Split
 from cifar_eval.formatting import counted
 from cifar_eval.models.input_mapping import RAW_PIXELS
 from cifar_eval.models.keras import BATCH_SIZE
-from cifar_export.checkpoint.contract_search import check_contract
+from cifar_export.checkpoint.contract_search import check_contract, trial_of
 from cifar_export.checkpoint.declared import (
     DeclaredContract,
     check_kind,
@@ -149,6 +149,7 @@ def _source(opened: "Opened", progress: Progress) -> Source:
     reference = scores(np.asarray(split.images))
     kind = score_kind(opened.kind, reference)
     check_kind(recipe, declared, found=kind)
+    copy = _adapted(checkpoint, judge, recipe, compared_images(split))
     if recipe.confidence is not None or recipe.robustness is not None:
         progress("images for confidence and robustness")
     if recipe.confidence is None and pictures is not None:
@@ -156,7 +157,8 @@ def _source(opened: "Opened", progress: Progress) -> Source:
             "no two validation pictures are of one class: no temperature is fitted, and nothing is 'unsure'"
         )
     if stated_accuracy(checkpoint.training_card) is None or folder is not None:
-        check_contract(recipe, checkpoint, judge, split, reference, progress=progress)
+        trial = trial_of(recipe, judge, split, reference)
+        check_contract(recipe, checkpoint, trial, copy=copy, progress=progress)
         check_geometry(recipe, checkpoint, judge, split, contract, reference)
     check_reference(recipe, checkpoint, reference, split, progress=progress)
     evidence = load_evidence_images(
@@ -170,7 +172,7 @@ def _source(opened: "Opened", progress: Progress) -> Source:
     return Source(
         recipe=recipe,
         checkpoint=checkpoint,
-        adapted=_adapted(checkpoint, judge, recipe, compared_images(split)),
+        adapted=copy,
         declared=declared,
         labels=labels,
         split=split,

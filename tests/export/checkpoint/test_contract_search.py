@@ -91,6 +91,38 @@ def test_a_better_input_range_is_named(
     assert found[3] == found[4] == mapping
 
 
+def _begun_by(kind: str, tensor: Any) -> Any:
+    import keras
+    from keras import layers
+
+    if kind == "normalization":
+        return layers.Normalization(mean=[120.0, 120.0, 110.0], variance=[3600.0] * 3)(tensor)
+    if kind == "caffe":
+        return keras.applications.resnet50.preprocess_input(tensor)
+    return keras.applications.mobilenet_v2.preprocess_input(tensor)
+
+
+@pytest.mark.parametrize("kind", ["operations", "normalization", "caffe"])
+def test_preprocessing_inside_decides_whatever_fits_the_pictures_better(
+    kind: str, save: Save, folder: Path, tmp_path: Path
+) -> None:
+    """Such a network takes raw pixels, even where these pictures are decided better with others."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((SIZE, SIZE, 3))
+    features = layers.GlobalAveragePooling2D()(_begun_by(kind, inputs))
+    head = layers.Dense(3, activation="softmax")
+    model = keras.Model(inputs, head(features))
+    plain = np.array([[[[level] * 3]] for level in BRIGHTNESS.values()], np.uint8)
+    fed = INPUT_MAPPINGS["0..1"].inputs(plain.reshape(3, 1, 1, 3) + np.zeros((1, SIZE, SIZE, 1)))
+    centres = np.asarray(keras.Model(inputs, features)(fed))
+    scale = 40 / np.ptp(centres, axis=0).max() ** 2
+    head.set_weights([2 * scale * centres.T, -scale * (centres**2).sum(axis=1)])
+    source = open_source(recipe_of(model, save, folder, tmp_path), lambda _: None)
+    assert (source.reference.argmax(axis=1) == source.split.labels).mean() < 0.7
+
+
 def test_of_ranges_that_are_as_good_the_commonest_is_named() -> None:
     def reading(mapping: str, right: int) -> Reading:
         correct = np.arange(400) < right
