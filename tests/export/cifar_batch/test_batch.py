@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from cifar_batch import BatchRecipe, classify_all, pipeline
+from cifar_batch.cluster import ENVIRONMENT
 from cifar_batch.commands.batch import outcome_lines, parse, recipe_from
 from cifar_runtime import ArtefactError, Classifier, InputError, UsageError
 from cifar_runtime.classifier import default_model
@@ -37,7 +38,8 @@ def address() -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
         head = {"num_cpus": 1, "include_dashboard": False}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         cluster.add_node(num_cpus=1)
