@@ -20,7 +20,11 @@ _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 _SHIPPED = ("cifar_runtime", "cifar_batch")
 # No reports to Ray's makers, and no notes of its C++ on stderr.
 _RAY_LINE = re.compile(rb"^\[\d{4}-\d\d-\d\d [\d:,]+ [IWE] ")
-_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_raylet_start_wait_time_s": "300",  # a busy machine takes longer than Ray's 30
+}
 
 
 def check_ray() -> None:
@@ -32,7 +36,7 @@ def check_ray() -> None:
     missing = [name for name in ("ray", "pyarrow") if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingDependencyError(
-            f"{' and '.join(missing)} is not installed, expected Ray Data.",
+            f"Ray Data is not installed: {' and '.join(missing)} not found.",
             hint=install_hint("ray"),
         )
 
@@ -50,7 +54,7 @@ def joined(address: str | None, workers: int | None) -> Iterator[int]:
         MissingDependencyError: Ray Data is not installed.
     """
     check_ray()
-    for name, value in _ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray
 

@@ -1,19 +1,18 @@
 """Lists, hands out, gathers and writes; it never prints."""
 
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cifar_batch.cluster import check_ray, joined
 from cifar_batch.place import place
 from cifar_batch.recipe import BatchRecipe
-from cifar_batch.results import ResultFolder, results_table
+from cifar_batch.results import ResultFolder
 from cifar_batch.sources import Source, source_at
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.classifier import Classifier
-from cifar_runtime.errors import ArtefactError, InputError
+from cifar_runtime.errors import InputError
 from cifar_runtime.plain_text import reason_of
 from cifar_runtime.progress import Progress, counter_of
 
@@ -57,8 +56,8 @@ def classify_all(recipe: BatchRecipe, *, progress: Progress | None = None) -> Ba
         progress: takes a few words whenever something long begins, and counts where it can.
 
     Raises:
-        ArtefactError: the model cannot be used, or fails.
-        InputError: the source cannot be listed, results cannot be written, or Ray does not run.
+        ArtefactError: the model cannot be used.
+        InputError: the source cannot be listed, the model fails at work, or Ray does not run.
         MissingDependencyError: Ray Data or the model's interpreter is not installed.
         UsageError: the results there are another model's.
 
@@ -132,35 +131,16 @@ class _Run:
         self._workers = workers
 
     def all_of(self, waiting: "list[pa.Table]", progress: Progress) -> None:
-        """Classifies what waits; what a part that failed has left over again, picture by picture."""
+        """Classifies what waits, and writes whatever has come when it ends in any way."""
         total = sum(table.num_rows for table in waiting)
         progress(f"classifying {total:,} pictures on {self._workers} cores")
         count = counter_of(progress)
-        parts = list(_parts(waiting, self._size(total)))
-        left = self._pass(parts, lambda done: count(done, total))
-        if left:
-            rows = sum(table.num_rows for table in left)
-            progress(
-                f"{rows:,} pictures again, one by one: a worker process died while it had them"
-            )
-            left = self._pass(list(_parts(left, 1)), lambda done: count(total - rows + done, total))
-        dead = [(path, _killed(path)) for table in left for path in table["path"].to_pylist()]
-        if dead:
-            self._keep([results_table(dead)])
-
-    def _size(self, total: int) -> int:
-        return min(self._source.most_rows, -(-total // (_PARTS_A_WORKER * self._workers)))
-
-    def _pass(self, parts: "list[pa.Table]", count: Callable[[int], object]) -> "list[pa.Table]":
-        """Classifies the parts, and gives back what has no result."""
-        got: set[str] = set()
-        unwritten: list[pa.Table] = []
-        since = time.monotonic()
+        done, unwritten, since = 0, list["pa.Table"](), time.monotonic()
         try:
-            for table in self._tables(parts):
+            for table in self._tables(list(_parts(waiting, self._size(total)))):
                 unwritten.append(table)
-                got.update(table["path"].to_pylist())
-                count(len(got))
+                done += table.num_rows
+                count(done, total)
                 rows = sum(one.num_rows for one in unwritten)
                 if rows >= PART_ROWS or time.monotonic() - since >= PART_SECONDS:
                     self._keep(unwritten)
@@ -168,7 +148,9 @@ class _Run:
         finally:
             if unwritten:
                 self._keep(unwritten)
-        return [left for table in parts if (left := _without(table, got)).num_rows]
+
+    def _size(self, total: int) -> int:
+        return min(self._source.most_rows, -(-total // (_PARTS_A_WORKER * self._workers)))
 
     def _keep(self, tables: "list[pa.Table]") -> None:
         self._results.write(tables)
@@ -179,15 +161,12 @@ class _Run:
         """The results as they come.
 
         Raises:
-            ArtefactError: the model fails.
-            InputError: Ray does.
+            InputError: Ray cannot go on, or the model fails.
         """
         from ray.exceptions import RayError
 
         try:
             yield from _mapped(parts, self._artefact, self._source, self._workers)
-        except (ArtefactError, InputError):
-            raise
         except RayError as cause:
             raise InputError(
                 f"Ray cannot go on: {reason_of(cause)}.",
@@ -199,26 +178,18 @@ def _mapped(
     parts: "list[pa.Table]", artefact: Any, source: Source, workers: int
 ) -> "Iterator[pa.Table]":
     import ray
-    from ray.data import ActorPoolStrategy, DataContext
-    from ray.util.annotations import RayDeprecationWarning
+    from ray.data import ActorPoolStrategy
 
     from cifar_batch.worker import Worker
 
-    # A part that fails is left over, and counted then: it never ends the job.
-    DataContext.get_current().max_errored_blocks = len(parts)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RayDeprecationWarning)  # of max_task_retries
-        pictures = ray.data.from_arrow(
-            parts
-        ).map_batches(
-            Worker,
-            fn_constructor_args=(artefact, source),
-            batch_size=None,
-            batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=min(workers, len(parts))),
-            num_cpus=1,
-            max_task_retries=0,  # Ray Data's own number has no end: a picture that kills would kill for ever
-        )
+    pictures = ray.data.from_arrow(parts).map_batches(
+        Worker,
+        fn_constructor_args=(artefact, source),
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(size=min(workers, len(parts))),
+        num_cpus=1,
+    )
     yield from pictures.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
 
 
@@ -226,10 +197,3 @@ def _parts(tables: "list[pa.Table]", size: int) -> "Iterator[pa.Table]":
     for table in tables:
         for start in range(0, table.num_rows, size):
             yield table.slice(start, size)
-
-
-def _killed(path: str) -> InputError:
-    return InputError(
-        f"{path}: the process that classified it died, twice, perhaps for memory.",
-        hint="Look at it with cifar-classify.",
-    )

@@ -36,8 +36,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     parser = Parser(
         prog=PROGRAM,
-        description="Classify more pictures than one process has hours for, with Ray Data. Interrupted, the same "
-        "command goes on; a picture that cannot be read is a result too, and never ends the job.",
+        description="Classify more pictures than one process has hours for, with Ray Data.\n"
+        "Interrupted, the same command goes on; a picture that cannot be read never ends the job.",
         examples=EXAMPLES,
     )
     add = parser.add_argument
