@@ -47,8 +47,8 @@ bench: $(VENV)/installed
 
 # Campaigns that try to break the product: some hours, QUICK=1 5 minutes; RECORD=1 the 20 to 30 minutes that docs/reliability.md shows.
 hardening: $(VENV)/installed
-	PYTHONPATH=tests $(BIN)/python -m hardening --seed $(or $(SEED),0) \
-	$(if $(QUICK),--form quick,$(if $(RECORD),--form recorded --output benchmarks/reports/hardening.json,--form nightly))
+	PYTHONPATH=tests $(BIN)/python -m hardening $(if $(QUICK),--seed $(or $(SEED),0),--record benchmarks/reports/hardening.json) \
+	$(if $(MINUTES),--minutes $(MINUTES)) $(if $(FRESH),--fresh) $(if $(ONLY),--only $(ONLY))
 
 # A trained model of every kind that people bring, exported and judged beside the plain converters; an hour, resumable.
 battery: $(VENV)/installed

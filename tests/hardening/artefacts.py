@@ -21,7 +21,8 @@ class Artefacts:
 
     name = "artefacts"
     title = "Damaged artefacts of ours (model or card), opened"
-    cases: Mapping[str, int] = {"quick": 3_000, "recorded": 30_000, "nightly": 100_000}
+    cases: Mapping[str, int] = {"quick": 3_000, "nightly": 100_000}
+    chunk = 20_000
     beside = NOTHING_BESIDE
 
     def run(self, budget: Budget) -> Result:

@@ -89,13 +89,15 @@ class Campaign(Protocol):
     Attributes:
         name: one word.
         title: what is done, for the table.
-        cases: how many in the quick, the recorded and the nightly form.
+        cases: how many in the quick and in the nightly form.
+        chunk: so many at once of the nightly form, a minute or two.
         beside: what gives the same inputs to another tool, alone, by the tool's name.
     """
 
     name: str
     title: str
     cases: Mapping[str, int]
+    chunk: int
     beside: Beside
 
     def run(self, budget: Budget) -> Result:

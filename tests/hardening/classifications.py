@@ -22,7 +22,7 @@ class Classifications:
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self.name = kind
-        self.title, self.cases = _KINDS[kind]
+        self.title, self.cases, self.chunk = _KINDS[kind]
 
     def run(self, budget: Budget) -> Result:
         """Each answer is compared with the first one for the same picture."""
@@ -62,18 +62,21 @@ class Classifications:
 
 
 _PICTURES = 16
-_KINDS: Mapping[str, tuple[str, Mapping[str, int]]] = {
+_KINDS: Mapping[str, tuple[str, Mapping[str, int], int]] = {
     "arrays": (
-        "Classifications of arrays, memory after the first tenth compared with the end",
-        {"quick": 5_000, "recorded": 200_000, "nightly": 1_000_000},
+        "Classifications of arrays, memory after 1,000 compared with that after 50,000",
+        {"quick": 5_000, "nightly": 1_000_000},
+        50_000,
     ),
     "files": (
-        "Classifications of files, memory likewise",
-        {"quick": 2_000, "recorded": 50_000, "nightly": 100_000},
+        "Classifications of files, memory so after 20,000",
+        {"quick": 2_000, "nightly": 100_000},
+        20_000,
     ),
     "threads": (
-        "Classifications by eight threads that share a Classifier",
-        {"quick": 5_000, "recorded": 100_000, "nightly": 800_000},
+        "Classifications by eight threads that share a Classifier, memory so after 40,000",
+        {"quick": 5_000, "nightly": 800_000},
+        40_000,
     ),
 }
 

@@ -1,5 +1,6 @@
 """Damaged models from elsewhere, whose structure reaches the interpreter, opened and run as the commands do it."""
 
+import itertools
 import json
 import os
 import resource
@@ -19,19 +20,23 @@ from cifar_runtime.sessions.open import open_session
 from hardening.artefacts import KEPT
 from hardening.campaign import Beside, Budget, Result, run_cases, word_of
 from hardening.mutations import damaged, damaged_onnx, damaged_tflite
+from hardening.zygote import Zygote
 
 _ALLOWED = frozenset({"refused", "answered"})
 _MAKERS = {"tflite": damaged_tflite, "onnx": damaged_onnx}
 _TOOLS = {"tflite": "LiteRT", "onnx": "onnxruntime"}
 _FILES = {"tflite": "tiny-int8.tflite", "onnx": "tiny-float32.onnx"}
 _ALONE_SECONDS, _ALONE_BYTES = 10, 4 << 30
-_ALONE_TIMES = 10  # more files than go the whole way, which a process each costs
+_WHOLE_WAY = (
+    50  # one file of so many starts a Python of its own, as the product does; the others are forked
+)
 
 
 class Foreign:
     """Structured mutations of one format."""
 
-    cases: Mapping[str, int] = {"quick": 60, "recorded": 600, "nightly": 50_000}
+    cases: Mapping[str, int] = {"quick": 600, "nightly": 50_000}
+    chunk = 2_000
 
     def __init__(self, model_format: str) -> None:
         self._format = model_format
@@ -47,7 +52,7 @@ class Foreign:
         attempt = self._attempt(budget.folder)
         result = run_cases(budget, make=self._make, attempt=attempt, allowed=_ALLOWED)
         left = {one.name for one in budget.folder.iterdir() if not one.name.startswith("seed-")}
-        if left - {"contract.json", f"case.{self._format}"}:
+        if left - {"contract.json", f"case.{self._format}", "alone"}:
             result.outcomes["left files"] += 1
         return result
 
@@ -55,12 +60,15 @@ class Foreign:
         folder.mkdir(parents=True, exist_ok=True)
         contract, path = folder / "contract.json", folder / f"case.{self._format}"
         contract.write_text(json.dumps(self._contract))
+        zygote = Zygote(self._format)
+        files = itertools.count()
 
         def attempt(data: bytes) -> str:
             path.write_bytes(data)
             try:
                 artefact = open_artefact(path, contract=contract)
-                session = open_session(artefact)
+                with zygote.forks(unless=next(files) % _WHOLE_WAY == 0):
+                    session = open_session(artefact)
                 black = np.zeros((1, *artefact.contract.input.shape), np.uint8)
                 session.run(np.take(input_table(artefact.contract.input), black))
                 session.close()
@@ -75,7 +83,7 @@ class Foreign:
     def _run_alone(self, budget: Budget) -> Result:
         """The interpreter alone on the same bytes, in processes that may take 4 GiB, and 10 s for a file."""
         result = run_cases(
-            replace(budget, cases=_ALONE_TIMES * budget.cases),
+            replace(budget, folder=budget.folder / "alone"),
             make=self._make,
             attempt=_ALONE[self._format],
             allowed=_ALLOWED,
@@ -83,7 +91,7 @@ class Foreign:
         )
         # The files that ended it go the whole way too.
         attempt = self._attempt(budget.folder)
-        kept = [budget.folder / name for name in result.reproducers]
+        kept = [budget.folder / "alone" / name for name in result.reproducers]
         result.measured["through_cifar_edge"] = Counter(attempt(one.read_bytes()) for one in kept)
         return result
 

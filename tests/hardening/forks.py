@@ -22,7 +22,8 @@ class Forks:
     """One format's Classifier, forked."""
 
     beside = NOTHING_BESIDE
-    cases: Mapping[str, int] = {"quick": 20, "recorded": 300, "nightly": 10_000}
+    cases: Mapping[str, int] = {"quick": 20, "nightly": 10_000}
+    chunk = 500
 
     def __init__(self, model_format: Any) -> None:
         self._format = model_format

@@ -35,6 +35,7 @@ class Victim:
         name: one word.
         title: for the table.
         cases: how many in each form.
+        chunk: so many at once.
         prepare: makes what it needs in a folder; why not, where it cannot.
         command: its arguments, in that folder.
         flaw: what is wrong in the folder after a kill; None: nothing.
@@ -44,6 +45,7 @@ class Victim:
     name: str
     title: str
     cases: Mapping[str, int]
+    chunk: int
     prepare: Callable[[Path], str | None]
     command: Callable[[Path], list[str]]
     flaw: Callable[[Path], str | None]
@@ -58,11 +60,11 @@ class Kills:
     def __init__(self, victim: Victim) -> None:
         self._victim = victim
         self.name = f"kills-{victim.name}"
-        self.title, self.cases = victim.title, victim.cases
+        self.title, self.cases, self.chunk = victim.title, victim.cases, victim.chunk
 
     def run(self, budget: Budget) -> Result:
         """Kills it at moments between its start and a little after its usual end."""
-        result, began = Result(allowed=frozenset({"intact", _TOO_EARLY})), time.monotonic()
+        result = Result(allowed=frozenset({"intact", _TOO_EARLY}))
         folder = budget.folder / "work"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -73,6 +75,7 @@ class Kills:
         took = self._whole_run(folder)
         result.measured["whole_run_s"] = round(took, 2)
         self._victim.flaw(folder)  # which may note what a whole run left
+        began = time.monotonic()  # what was prepared costs minutes, of some
         for case in range(budget.cases):
             if time.monotonic() - began > budget.seconds:
                 break
@@ -111,7 +114,7 @@ class Kills:
     def _whole_run(self, folder: Path) -> float:
         start = time.monotonic()
         process = _started(self._victim.command(folder))
-        if process.wait(timeout=600) != 0:
+        if process.wait(timeout=1_800) != 0:
             raise RuntimeError(f"{self.name}: the whole run ended with {process.returncode}")
         return time.monotonic() - start
 

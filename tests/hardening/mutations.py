@@ -1,5 +1,7 @@
 """Ways to damage bytes and models, each from a generator alone."""
 
+import functools
+import pickle
 from typing import Any
 
 import numpy as np
@@ -41,15 +43,22 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
 def damaged_tflite(data: bytes, rng: np.random.Generator) -> bytes:
     """A .tflite after one or two changes of its structure, still a flatbuffer, so that they reach the interpreter."""
     import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    model = pickle.loads(_unpacked(data))  # noqa: S301 - made here; ten times as fast as unpacking
     changes = (_change_tensor, _change_operator, _change_operator, _change_buffer)
     for _ in range(int(rng.integers(1, 3))):
         changes[int(rng.integers(0, len(changes)))](model, rng)
     builder = flatbuffers.Builder(len(data) + 1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+@functools.cache
+def _unpacked(data: bytes) -> bytes:
+    """A model as the schema's objects, pickled."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return pickle.dumps(schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0)))
 
 
 def _change_tensor(model: Any, rng: np.random.Generator) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
 
+import numpy as np
+
 from cifar_runtime.classifier import default_model
 from hardening.campaign import NOTHING_BESIDE, Budget, Result
 from hardening.kills import script
@@ -61,26 +63,29 @@ _TARGETS = ("result.json", "/proc/result.json", "/sys/result.json", "new/deep/re
 
 
 class Surroundings:
-    """Every command in every surrounding; the combinations are enumerated, not drawn."""
+    """Every command in every surrounding, in an order that is drawn once."""
 
     name = "surroundings"
     title = (
         "Commands with closed or full streams, unwritable folders, small limits, narrow encodings"
     )
-    cases: Mapping[str, int] = {"quick": 60, "recorded": 400, "nightly": 400}
+    cases: Mapping[str, int] = {"quick": 60, "nightly": 363}
+    chunk = 33
     beside = NOTHING_BESIDE
 
     def run(self, budget: Budget) -> Result:
-        """Runs the commands one after another."""
+        """Runs the commands one after another; the seed says which part of all combinations."""
         result, began = Result(allowed=_ALLOWED), time.monotonic()
         folder = budget.folder / "work"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         combinations = list(product(_commands(folder), _SURROUNDINGS, _ENVIRONMENTS))
-        step = max(1, -(-len(combinations) // budget.cases))
-        for command, surrounding, environment in combinations[::step]:
+        order = np.random.default_rng(0).permutation(len(combinations))
+        first = budget.seed * budget.cases
+        for case in range(first, first + budget.cases):
             if time.monotonic() - began > budget.seconds:
                 break
+            command, surrounding, environment = combinations[order[case % len(order)]]
             word = _ending(command, surrounding, environment, folder)
             result.outcomes[word] += 1
             if word not in _ALLOWED:

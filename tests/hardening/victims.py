@@ -169,7 +169,8 @@ VICTIMS = (
     Victim(
         name="classify",
         title="`cifar-classify PICTURE --json result.json`, killed, interrupted or terminated at a random moment",
-        cases={"quick": 20, "recorded": 300, "nightly": 7_000},
+        cases={"quick": 20, "nightly": 8_600},
+        chunk=200,
         prepare=_picture,
         command=_classify,
         flaw=_half_json,
@@ -178,7 +179,8 @@ VICTIMS = (
     Victim(
         name="bench",
         title="`cifar-bench MODEL --json result.json`, killed so",
-        cases={"quick": 2, "recorded": 20, "nightly": 1_000},
+        cases={"quick": 2, "nightly": 800},
+        chunk=20,
         prepare=lambda _: None,
         command=_bench,
         flaw=_half_json,
@@ -187,7 +189,8 @@ VICTIMS = (
     Victim(
         name="export",
         title="`cifar-export` over an older export, killed so",
-        cases={"quick": 0, "recorded": 12, "nightly": 1_000},
+        cases={"quick": 0, "nightly": 150},
+        chunk=10,
         prepare=_checkpoint,
         command=_export,
         flaw=_half_artefact,
@@ -196,7 +199,8 @@ VICTIMS = (
     Victim(
         name="train",
         title="`cifar-train`, killed so and continued: in the end the weights of an unbroken run, bit for bit",
-        cases={"quick": 0, "recorded": 8, "nightly": 500},
+        cases={"quick": 0, "nightly": 150},
+        chunk=10,
         prepare=_pictures,
         command=_train,
         flaw=_other_weights,
@@ -205,7 +209,8 @@ VICTIMS = (
     Victim(
         name="fetch",
         title="`cifar-data fetch --force` over a stored set, killed so",
-        cases={"quick": 2, "recorded": 15, "nightly": 500},
+        cases={"quick": 2, "nightly": 300},
+        chunk=20,
         prepare=_dataset,
         command=_fetch,
         flaw=_lost_set,

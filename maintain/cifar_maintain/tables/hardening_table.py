@@ -8,7 +8,7 @@ from cifar_eval.formatting import counted, markdown_rows
 from cifar_runtime.errors import InputError, json_error_reason
 
 HARDENING_SCHEMA = "cifar-edge/hardening/1"
-_HEADER = ("campaign", "cases", "failures", "failure rate below (95 %)", "nightly form")
+_HEADER = ("campaign", "cases", "of", "failures", "failure rate below (95 %)")
 _BESIDE = ("same inputs", "tool alone", "cases", "what happened")
 _USUAL = ("answered", "decoded", "refused")
 _COMMAND = "make hardening"
@@ -63,9 +63,9 @@ def _row(campaign: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         title if skipped is None else f"{title} (skipped: {skipped})",
         f"{campaign['cases']:,}",
+        f"{campaign['nightly']:,}",
         f"{campaign['failures']:,}",
         "-" if bound is None else f"{bound:.2g}",
-        f"{campaign['nightly']:,}",
     )
 
 
@@ -82,13 +82,17 @@ def _counted(outcomes: Mapping[str, int]) -> str:
 
 
 def _caption(document: Mapping[str, Any]) -> str:
-    machine = document["environment"]
+    machines = [
+        f"{one['cpu_model']} ({counted(one['cores'], 'core')}), {one['os']}, {one['python']}"
+        for one in document["environments"]
+    ]
+    begun, date = document["begun"], document["date"]
     seconds = sum(
         one["seconds"] + sum(found["seconds"] for found in one["beside"].values())
         for one in document["campaigns"]
     )
     return (
-        f"Recorded {document['date']} with seed {document['seed']} in the `{document['form']}` form, "
-        f"{seconds / 60:.0f} minutes on {machine['cpu_model']} ({counted(machine['cores'], 'core')}), "
-        f"{machine['os']}, {machine['python']}."
+        f"Recorded {date if begun == date else f'{begun} to {date}'} with the seeds from {document['seed']} on, "
+        f"one for each of {counted(sum(one['chunks'] for one in document['campaigns']), 'chunk')}, "
+        f"{seconds / 60:.0f} minutes on {'; and on '.join(machines)}."
     )

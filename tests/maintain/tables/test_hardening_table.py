@@ -13,6 +13,7 @@ def campaign(**changes: Any) -> dict[str, Any]:
     return {
         "name": "pictures",
         "title": "Fuzzed pictures",
+        "chunks": 3,
         "nightly": 1_000_000,
         "cases": 2_000,
         "failures": 0,
@@ -28,15 +29,18 @@ def campaign(**changes: Any) -> dict[str, Any]:
 def table(*campaigns: dict[str, Any]) -> list[str]:
     document = {
         "schema": "cifar-edge/hardening/1",
-        "date": "2026-11-30",
-        "form": "recorded",
+        "begun": "2026-11-30",
+        "date": "2026-12-01",
         "seed": 7,
-        "environment": {
-            "cpu_model": "A CPU",
-            "cores": 2,
-            "os": "Linux 6",
-            "python": "CPython 3.11",
-        },
+        "environments": [
+            {
+                "cpu_model": name,
+                "cores": 2,
+                "os": "Linux 6",
+                "python": "CPython 3.11",
+            }
+            for name in ("A CPU", "Another")
+        ],
         "campaigns": campaigns,
     }
     return hardening_table(json.dumps(document), origin="x.json").splitlines()
@@ -51,16 +55,17 @@ def test_a_campaign_is_a_row_with_its_bound_and_other_tools_stand_below() -> Non
         "measured": {"through_cifar_edge": {"refused": 2}},
     }
     assert table(campaign(beside={"Pillow": pillow})) == [
-        "| campaign | cases | failures | failure rate below (95 %) | nightly form |",
+        "| campaign | cases | of | failures | failure rate below (95 %) |",
         "| --- | ---: | ---: | ---: | ---: |",
-        "| Fuzzed pictures | 2,000 | 0 | 0.0015 | 1,000,000 |",
+        "| Fuzzed pictures | 2,000 | 1,000,000 | 0 | 0.0015 |",
         "",
         "| same inputs | tool alone | cases | what happened |",
         "| --- | --- | ---: | ---: |",
         "| Fuzzed pictures | Pillow 13.0.0 | 1,900 | decoded 1,898, crash SIGABRT 2; of these failures, "
         "through cifar-edge: refused 2 |",
         "",
-        "Recorded 2026-11-30 with seed 7 in the `recorded` form, 3 minutes on A CPU (2 cores), Linux 6, CPython 3.11.",
+        "Recorded 2026-11-30 to 2026-12-01 with the seeds from 7 on, one for each of 3 chunks, 3 minutes on A CPU "
+        "(2 cores), Linux 6, CPython 3.11; and on Another (2 cores), Linux 6, CPython 3.11.",
     ]
 
 
@@ -69,15 +74,15 @@ def test_a_campaign_is_a_row_with_its_bound_and_other_tools_stand_below() -> Non
     [
         (
             {"failures": 3, "upper_bound_95": None, "outcomes": {"hang": 3, "refused": 1_997}},
-            "| Fuzzed pictures (3 cases: hang) | 2,000 | 3 | - | 1,000,000 |",
+            "| Fuzzed pictures (3 cases: hang) | 2,000 | 1,000,000 | 3 | - |",
         ),
         (
             {"measured": {"growth_kib": -4}},
-            "| Fuzzed pictures (memory -4 KiB) | 2,000 | 0 | 0.0015 | 1,000,000 |",
+            "| Fuzzed pictures (memory -4 KiB) | 2,000 | 1,000,000 | 0 | 0.0015 |",
         ),
         (
             {"cases": 0, "upper_bound_95": None, "measured": {"skipped": "no data"}},
-            "| Fuzzed pictures (skipped: no data) | 0 | 0 | - | 1,000,000 |",
+            "| Fuzzed pictures (skipped: no data) | 0 | 1,000,000 | 0 | - |",
         ),
     ],
 )
