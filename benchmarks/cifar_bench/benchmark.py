@@ -235,7 +235,8 @@ def _roofline(models: Sequence[ModelReport], progress: Progress) -> Roofline:
     progress("measuring what this machine can do at most")
     runtimes = sorted({model.runtime for model in models})
     with WorkerProcess("the roofline", pinned_cpus=pinning(1)) as worker:
-        return from_document(Roofline, worker.ask("roofline", runtimes=runtimes))
+        found = worker.ask("roofline", runtimes=runtimes, count=counter_of(progress))
+    return from_document(Roofline, found)
 
 
 def _names(models: Sequence[MeasuredModel]) -> tuple[str, ...]:

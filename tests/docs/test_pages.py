@@ -116,7 +116,7 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.encode()) < 12_000
-    assert README.count("\n") <= 180
+    assert README.count("\n") <= 160
 
 
 def test_no_paragraph_is_longer_than_five_lines_and_no_table_wider_than_nine_columns() -> None:
@@ -140,21 +140,12 @@ def test_no_caption_is_longer_than_300_characters() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [
-        "own-pictures",
-        "own-model",
-        "int8-accuracy",
-        "board",
-        "benchmarks",
-        "training",
-        "ci",
-        "report",
-        "glossary",
-    ],
+    [page for page in PAGES if page.parent.name == "docs"],
+    ids=lambda page: page.stem,
 )
-def test_every_page_opens_with_the_question_that_it_answers(page: str) -> None:
-    _, first, *_ = (ROOT / "docs" / f"{page}.md").read_text("utf-8").split("\n\n")
-    assert first.split("\n")[-1].endswith("?")
+def test_every_page_opens_with_the_question_that_it_answers(page: Path) -> None:
+    _, first, *_ = page.read_text("utf-8").split("\n\n")
+    assert "? " in f"{first} ".replace("\n", " ")
 
 
 def test_tables_and_outputs_are_the_recorded_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from cifar_bench.remote.ssh_target import (
 )
 from cifar_bench.variants import VARIANTS
 from cifar_data.split_names import BenchSplit
+from cifar_runtime.commands.config_file import add_config_option, parse_with_config
 from cifar_runtime.commands.options import (
     add_contract_option,
     add_document_option,
@@ -90,14 +91,13 @@ def parse(argv: Sequence[str]) -> Invocation:
     Raises:
         UsageError: it makes no sense.
     """
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments = parse_with_config(_parser(), argv)
     if arguments.split and arguments.eval_data:
         raise UsageError(
             f"{_PROGRAM}: --split and --eval-data both name the images.", hint="Give one of them."
         )
     check_outputs(arguments)
-    check_nothing_to_measure(arguments, parser)
+    check_nothing_to_measure(arguments, _parser())  # whose defaults no file has changed
     run = _run_among(arguments)
     models, of_run = _models(arguments.models, run)
     return Invocation(
@@ -277,6 +277,7 @@ def _parser() -> Parser:
     add_document_option(parser, "--json", "the report as JSON")
     add_document_option(parser, "--markdown", "the table as Markdown")
     add_report_options(parser)
+    add_config_option(parser)
     noise = parser.add_mutually_exclusive_group()
     add_quiet_option(noise)
     add_verbose_option(noise)

@@ -18,7 +18,7 @@ _AXIS = CostAxis(
 def _draw(report: Report, *, width: float) -> str:
     exported = [model for model in report.models if model.model_file.format != "keras"]
     marks = [
-        measured_mark(model, known_name(model), model.latency.median_ns / 1000)
+        measured_mark(model, known_name(model, model.name), model.latency.median_ns / 1000)
         for model in exported or report.models
     ]
     return pareto_figure(marks, _AXIS, width=width)

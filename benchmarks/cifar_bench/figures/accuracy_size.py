@@ -2,6 +2,7 @@
 
 from cifar_bench.figures.figure import Figure
 from cifar_bench.figures.marks import (
+    known_name,
     measured_mark,
     one_entry_a_file,
     published_beside,
@@ -13,7 +14,7 @@ from cifar_bench.results.report import Report
 
 def _draw(report: Report, *, width: float) -> str:
     marks = [
-        measured_mark(model, model.model_file.file, float(model.model_file.size_bytes))
+        measured_mark(model, known_name(model, model.model_file.file), model.model_file.size_bytes)
         for model in one_entry_a_file(report)
     ]
     marks += [published_mark(one, float(one.size_bytes)) for one in published_beside(report)]

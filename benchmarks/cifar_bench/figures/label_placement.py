@@ -12,7 +12,9 @@ _RADII = (10.0, 18.0, 28.0, 40.0, 54.0, 70.0, 90.0, 112.0, 140.0, 170.0, 210.0, 
 _ANGLES = tuple(math.radians(angle) for angle in range(0, 360, 15))
 _LEADER_FROM = 14.0
 _LEADER_WEIGHT = 3
-"""A leader through a label confuses more than a label on one of the plot's own lines."""
+"""A leader through a label or another leader confuses more than a label on one of the plot's own lines."""
+_ROUNDS = 4
+"""Each label is put down again as often, since the first to choose saw none of the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +93,16 @@ def place_labels(
         bounds: what no label may leave.
         lines: what no label should lie on, if there is room elsewhere.
     """
-    taken = [_around(mark) for mark in marks]
-    leaders: list[Segment] = []
     places: dict[int, Placed] = {}
-    for index in sorted(range(len(marks)), key=lambda one: _room(marks, one)):
-        placed = _best_place(marks[index], sizes[index], bounds, taken, leaders, lines)
-        places[index] = placed
-        taken.append(placed.box)
-        if placed.leader is not None:
-            leaders.append((marks[index], placed.leader))
+    for index in _ROUNDS * sorted(range(len(marks)), key=lambda one: _room(marks, one)):
+        others = {other: placed for other, placed in places.items() if other != index}
+        taken = [*map(_around, marks), *(placed.box for placed in others.values())]
+        leaders = [
+            (marks[other], placed.leader)
+            for other, placed in others.items()
+            if placed.leader is not None
+        ]
+        places[index] = _best_place(marks[index], sizes[index], bounds, taken, leaders, lines)
     return tuple(places[index] for index in range(len(marks)))
 
 
@@ -123,6 +126,7 @@ def _best_place(
         crossed += _LEADER_WEIGHT * sum(placed.box.crossed_by(*leader) for leader in leaders)
         if placed.leader is not None:
             through = sum(box.crossed_by(mark, placed.leader) for box in in_the_way)
+            through += sum(_cross((mark, placed.leader), leader) for leader in leaders)
             crossed += _LEADER_WEIGHT * through
         if not covered and not crossed:
             return placed
@@ -131,6 +135,20 @@ def _best_place(
     if best is None:
         raise ValueError(f"a label of {size} does not fit into {bounds}")
     return best
+
+
+def _cross(one: Segment, other: Segment) -> bool:
+    """Whether two straight lines have a point in common that is no end of either."""
+    return all(
+        _side(first, second[0]) * _side(first, second[1]) < 0
+        for first, second in ((one, other), (other, one))
+    )
+
+
+def _side(line: Segment, point: Point) -> float:
+    """Above zero on one side of a line, below on the other."""
+    (x, y), (to_x, to_y) = line
+    return (to_x - x) * (point[1] - y) - (to_y - y) * (point[0] - x)
 
 
 def _candidates(mark: Point, size: tuple[float, float], bounds: Box) -> Iterator[Placed]:

@@ -48,10 +48,10 @@ def network_name(model: ModelReport) -> str:
     return _PRECISION.sub("", model.model_file.file.rpartition(".")[0])
 
 
-def known_name(model: ModelReport) -> str:
-    """The entry's name; of MLPerf Tiny's references, which nobody knows by their files, theirs."""
+def known_name(model: ModelReport, name: str) -> str:
+    """The name given; of MLPerf Tiny's references, which nobody knows by their files, theirs."""
     reference = reference_of(model.model_file)
-    return model.name if reference is None else reference.name
+    return name if reference is None else reference.name
 
 
 def measured_mark(model: ModelReport, name: str, cost: float) -> Mark:

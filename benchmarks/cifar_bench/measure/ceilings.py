@@ -14,6 +14,7 @@ from cifar_bench.measure.keras_product import keras_product
 from cifar_bench.measure.sampling import sample_calls
 from cifar_bench.results.conditions import Clock
 from cifar_bench.results.roofline import Ceiling, CeilingPrecision, Roofline
+from cifar_runtime.progress import Counter, silent
 from cifar_runtime.sessions.interpreters import import_litert
 from cifar_runtime.sessions.ort import native_session
 from cifar_runtime.system.native_stderr import filtered_native_stderr
@@ -51,6 +52,7 @@ def measure_roofline(
     sizes: tuple[int, ...] = MATRIX_SIZES,
     visit_ns: int = VISIT_NS,
     copied_bytes: int = COPIED_BYTES,
+    count: Counter = silent,
 ) -> Roofline:
     """The ceilings of the runtimes named, each in float32 and, if it computes in that, in int8.
 
@@ -62,6 +64,7 @@ def measure_roofline(
         sizes: rows and columns of the matrices; the ceiling is the better of the sizes.
         visit_ns: how long each product runs at least, each time it is visited.
         copied_bytes: how much memory is copied.
+        count: sees how many visits are done.
     """
     products = [
         _product(runtime, precision, size)
@@ -70,11 +73,12 @@ def measure_roofline(
         if runtime in runtimes
     ]
     samples: list[list[int]] = [[] for _ in products]
-    for _ in range(_VISITS):
+    for visit in range(_VISITS):
         for place, product in enumerate(products):
             samples[place] += fastest_by_block(
                 product.call, product.left, least_ns=visit_ns, clock=clock
             )
+            count(visit * len(products) + place + 1, _VISITS * len(products))
     source = np.ones(copied_bytes, dtype=np.uint8)
     target = np.zeros_like(source)
     copies = sample_calls(

@@ -1,8 +1,8 @@
 """The process that one model is measured in: ``python -m cifar_bench.measure.worker``, asked in JSON lines.
 
-A request is ``{"do": NAME, ...}``; the answer is ``{"ok": ...}`` or ``{"error": ...}``. Arrays travel
-as files (images) or base64 (scores), never as pickles. The parent is
-:mod:`cifar_bench.measure.worker_process`.
+A request is ``{"do": NAME, ...}``; the answer is ``{"ok": ...}`` or ``{"error": ...}``, before which a long action
+writes ``{"counted": [DONE, TOTAL]}``. Arrays travel as files (images) or base64 (scores), never as pickles. The
+parent is :mod:`cifar_bench.measure.worker_process`.
 """
 
 import base64
@@ -28,6 +28,7 @@ from cifar_eval.models.keras import CheckpointModel, imported_keras
 from cifar_eval.models.protocols import BenchmarkFormat, BenchmarkModel
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import CifarEdgeError
+from cifar_runtime.progress import Counter
 from cifar_runtime.sessions.base import SessionOptions
 from cifar_runtime.sessions.interpreters import import_interpreter
 
@@ -39,7 +40,8 @@ _clock = time.perf_counter_ns
 class Worker:
     """One opened model and its ready input tensors."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: Counter) -> None:
+        self._count = count
         self._model: BenchmarkModel
         self._inputs: list[Any] = []
 
@@ -151,7 +153,8 @@ class Worker:
         """The machine's ceilings; no model need be open."""
         from cifar_bench.measure.ceilings import measure_roofline
 
-        return measure_roofline(tuple(request["runtimes"]), clock=_clock).to_json()
+        runtimes = tuple(request["runtimes"])
+        return measure_roofline(runtimes, clock=_clock, count=self._count).to_json()
 
     def _exported_model(self) -> ExportedModel:
         if not isinstance(self._model, ExportedModel):
@@ -208,16 +211,19 @@ def main() -> int:
     first = json.loads(sys.stdin.readline())
     if first["pinned_cpus"] is not None:
         os.sched_setaffinity(0, first["pinned_cpus"])
-    worker = Worker()
+
+    def answer(document: dict[str, Any]) -> None:
+        answers.write(json.dumps(document) + "\n")
+        answers.flush()
+
+    worker = Worker(lambda *counted: answer({"counted": counted}))
     for line in sys.stdin:
         request = json.loads(line)
         action: Callable[[Mapping[str, Any]], Any] = getattr(worker, request["do"])
         try:
-            answer = {"ok": action(request)}
+            answer({"ok": action(request)})
         except CifarEdgeError as error:
-            answer = {"error": error.to_json()}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+            answer({"error": error.to_json()})
     return 0
 
 

@@ -18,6 +18,7 @@ from cifar_runtime.errors import (
     MissingDependencyError,
     UsageError,
 )
+from cifar_runtime.progress import Counter, silent
 
 TIMEOUT_S = 600.0
 """A busy machine needs a minute to import TensorFlow; no single request takes longer than this."""
@@ -76,11 +77,12 @@ class WorkerProcess:
     ) -> None:
         self.close()
 
-    def ask(self, what: str, **details: Any) -> Any:
+    def ask(self, what: str, *, count: Counter = silent, **details: Any) -> Any:
         """The worker's answer to a request.
 
         Args:
             what: the name of the action.
+            count: sees how far it is, where the action says so.
             details: its arguments, JSON-ready.
 
         Raises:
@@ -88,17 +90,10 @@ class WorkerProcess:
             CifarEdgeError: what the worker raised.
         """
         self._write({"do": what, **details})
-        try:
-            line = self._answers.get(timeout=self._timeout_s)
-        except queue.Empty as silence:
-            self._process.kill()
-            raise ArtefactError(
-                f"{self._name}: its process did not answer '{what}' within {self._timeout_s:g} s.",
-                hint=_HINT,
-            ) from silence
-        if not line:
-            raise self._died(what)
-        answer = json.loads(line)
+        answer = self._next_answer(what)
+        while "counted" in answer:
+            count(*answer["counted"])
+            answer = self._next_answer(what)
         if "error" in answer:
             error = answer["error"]
             raise _ERRORS.get(error["exit_code"], CifarEdgeError)(
@@ -127,6 +122,20 @@ class WorkerProcess:
             with suppress(BrokenPipeError):  # the missing answer says more
                 stdin.write(json.dumps(request).encode() + b"\n")
                 stdin.flush()
+
+    def _next_answer(self, what: str) -> dict[str, Any]:
+        try:
+            line = self._answers.get(timeout=self._timeout_s)
+        except queue.Empty as silence:
+            self._process.kill()
+            raise ArtefactError(
+                f"{self._name}: its process did not answer '{what}' within {self._timeout_s:g} s.",
+                hint=_HINT,
+            ) from silence
+        if not line:
+            raise self._died(what)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def _read(self) -> None:
         """Passes lines on, and an empty one at the end."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cifar_eval.parity.report import ParityReport
     from cifar_eval.parity.score import OpenModels
     from cifar_runtime.certificates.certificate import Certificate
+    from cifar_runtime.progress import Progress
 
 _PROGRAM = "cifar-parity"
 _MAX_CERTIFICATE_BYTES = 16 * 1024 * 1024
@@ -127,11 +128,14 @@ def _run(invocation: Invocation) -> int:
         report = report_from_outputs(read_outputs(invocation.source), invocation.limits)
     else:
         opened = open_models(invocation.source)
-        outputs = score_models(opened, progress=progress_line(_PROGRAM, quiet=invocation.quiet))
+        progress = progress_line(_PROGRAM, quiet=invocation.quiet)
+        outputs = score_models(opened, progress=progress)
         if invocation.save_outputs is not None:
             write_result_file(invocation.save_outputs, outputs.to_bytes())
         report = report_from_outputs(outputs, invocation.limits)
-        explanations = _explanations(invocation.source, opened, report, verbose=invocation.verbose)
+        explanations = _explanations(
+            invocation.source, opened, report, verbose=invocation.verbose, progress=progress
+        )
     _publish(report, explanations, invocation.json)
     return 0 if report.passed else GateError.exit_code
 
@@ -164,7 +168,12 @@ def _compare_certificates(pair: CertificatePair, json_target: str | None) -> int
 
 
 def _explanations(
-    recipe: ParityRecipe, opened: "OpenModels", report: "ParityReport", *, verbose: bool
+    recipe: ParityRecipe,
+    opened: "OpenModels",
+    report: "ParityReport",
+    *,
+    verbose: bool,
+    progress: "Progress | None",
 ) -> "dict[str, Explanation]":
     """Of the candidates that failed, or of all when ``verbose``, by name."""
     from cifar_eval.layers.explanation import explain
@@ -181,6 +190,7 @@ def _explanations(
             images=evaluation.images,
             labels=evaluation.labels,
             contract=recipe.contract,
+            progress=progress,
         )
         for path, candidate in zip(recipe.candidates, report.candidates, strict=True)
         if verbose or not candidate.passed

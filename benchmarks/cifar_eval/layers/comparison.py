@@ -22,6 +22,7 @@ from cifar_eval.models.exported import open_measured
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.documents import from_document, to_document
 from cifar_runtime.errors import ArtefactError, CifarEdgeError
+from cifar_runtime.progress import Counter, silent
 from cifar_runtime.sessions.isolation import SUBPROCESS_WALL_SECONDS, failed_in_subprocess
 from cifar_runtime.sessions.process_limits import cpu_seconds, limit_memory, limit_time
 from cifar_runtime.sessions.system_calls import forbid_system_calls
@@ -36,6 +37,7 @@ def compare_layers(
     images: NDArray[np.uint8],
     *,
     contract: str | None,
+    count: Counter = silent,
 ) -> LayerErrors | str | None:
     """The errors by layer; or why there are none; None for a float32 model.
 
@@ -46,6 +48,7 @@ def compare_layers(
         models: all files of the comparison with their names.
         images: uint8, shape (n, height, width, 3), RGB.
         contract: of the models without a card.
+        count: sees how many images are done; of foreign models, none.
 
     Raises:
         ArtefactError: a model cannot be opened or run.
@@ -53,7 +56,7 @@ def compare_layers(
     """
     if contract is not None:
         return _compared_in_subprocess(artefact, models, images, contract=contract)
-    return _compared(artefact, models, images, contract=None)
+    return _compared(artefact, models, images, contract=None, count=count)
 
 
 def _compared(
@@ -62,6 +65,7 @@ def _compared(
     images: NDArray[np.uint8],
     *,
     contract: str | None,
+    count: Counter = silent,
 ) -> LayerErrors | str | None:
     trace = _open_trace(artefact)
     if trace.is_float32:
@@ -73,7 +77,7 @@ def _compared(
             "give it as REFERENCE or as another CANDIDATE."
         )
     name, reference = partner
-    errors = layer_errors(reference, trace, images, reference_name=name)
+    errors = layer_errors(reference, trace, images, reference_name=name, count=count)
     return errors if errors.layers else f"no layer of it has a counterpart in {name}."
 
 

@@ -18,6 +18,7 @@ from cifar_eval.models.protocols import is_checkpoint
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.documents import OMITTED, to_document
 from cifar_runtime.errors import ArtefactError, MissingDependencyError
+from cifar_runtime.progress import Progress, counter_of
 
 NUM_LAYER_IMAGES = 32
 MORE_CALIBRATION_SAMPLES = 1024
@@ -60,6 +61,7 @@ def explain(
     images: NDArray[np.uint8],
     labels: NDArray[np.integer[Any]],
     contract: str | None = None,
+    progress: Progress | None = None,
 ) -> Explanation:
     """Which layers of a candidate err most, and the exports worth trying next.
 
@@ -71,6 +73,7 @@ def explain(
         images: uint8, shape (n, height, width, 3), RGB; ``NUM_LAYER_IMAGES`` of them are used.
         labels: integer, shape (n,), their classes, so that every class has its share.
         contract: of the models without a card.
+        progress: takes a sentence when the layers' turn comes.
 
     Raises:
         ArtefactError: the candidate or its card cannot be used.
@@ -88,8 +91,12 @@ def explain(
         return _silent("it is a Keras checkpoint: layers are compared between exported files.")
     artefact = open_measured(candidate, contract=contract)
     chosen = stratified_positions(labels, min(NUM_LAYER_IMAGES, len(labels)))
+    if progress is not None:
+        progress(f"comparing the layers of {candidate.name} with float32")
     try:
-        found = compare_layers(artefact, named, images[chosen], contract=contract)
+        found = compare_layers(
+            artefact, named, images[chosen], contract=contract, count=counter_of(progress)
+        )
     except (ArtefactError, MissingDependencyError) as error:
         # The verdict stands without its explanation.
         return _silent(str(error), commands=next_commands(artefact, list(named)))

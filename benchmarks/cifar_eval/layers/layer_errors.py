@@ -8,15 +8,17 @@ weights by their inverse, which changes no answer. Where a layer seems far off b
 explains nearly all of it, the layer is compared up to these gains and marked as rescaled.
 """
 
+import collections
 import difflib
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cifar_runtime.progress import Counter, silent
 
 MatchedBy = Literal["name", "order"]
 
@@ -133,7 +135,7 @@ def match_by_name(
 
 
 def _unique_by_scope(layers: Sequence[Layer]) -> dict[tuple[str, str], Layer]:
-    counts = Counter(_scope(layer) for layer in layers)
+    counts = collections.Counter(_scope(layer) for layer in layers)
     return {_scope(layer): layer for layer in layers if counts[_scope(layer)] == 1}
 
 
@@ -160,7 +162,12 @@ def match_by_order(
 
 
 def layer_errors(
-    reference: Trace, candidate: Trace, images: NDArray[np.uint8], *, reference_name: str
+    reference: Trace,
+    candidate: Trace,
+    images: NDArray[np.uint8],
+    *,
+    reference_name: str,
+    count: Counter = silent,
 ) -> LayerErrors:
     """The error of every matched layer over all images, worst first.
 
@@ -169,15 +176,17 @@ def layer_errors(
         candidate: the quantized model.
         images: uint8, shape (n, height, width, 3), RGB, 0..255.
         reference_name: what to call the float model.
+        count: sees how many images are done.
     """
     matched_by, pairs = _matched(reference, candidate)
     positions = {layer: index + 1 for index, layer in enumerate(candidate.layers)}
     sums = {pair: _ErrorSum(candidate.channel_axis) for pair in pairs}
-    for image in images:
+    for done, image in enumerate(images, start=1):
         expected = reference.activations(image[np.newaxis])
         found = candidate.activations(image[np.newaxis])
         for theirs, ours in pairs:
             sums[theirs, ours].add(expected.get(theirs.name), found.get(ours.name))
+        count(done, len(images))
     rows = [
         LayerError(
             position=positions[ours],

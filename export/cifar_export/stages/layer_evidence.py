@@ -1,13 +1,12 @@
 """Which layers of an artefact stray from the float32 model of the same format, made for that and thrown away."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from cifar_eval.layers.explanation import Explanation, explain
 from cifar_eval.layers.layer_errors import LayerErrors
 from cifar_export.stages.staged import Request, Staged, stage_float32_beside
 from cifar_runtime.errors import CifarEdgeError
+from cifar_runtime.progress import Progress
 
 NUM_NAMED = 3
 """Layers that a sentence names."""
@@ -15,9 +14,7 @@ NUM_NAMED = 3
 _CLEAN_DB = 50.0
 
 
-def explain_layers(
-    request: Request, staged: Staged, progress: Callable[[str], None]
-) -> Explanation | None:
+def explain_layers(request: Request, staged: Staged, progress: Progress) -> Explanation | None:
     """The errors of the artefact's layers, or why there are none; None for float32, whose layers have none.
 
     It raises nothing: the verdict stands without its explanation.
@@ -29,7 +26,7 @@ def explain_layers(
     """
     if staged.key[1] == "none":
         return None
-    progress(f"comparing the layers of {staged.path.name} with float32")
+    progress(f"converting to {staged.key[0]} in float32, to compare {staged.path.name} with it")
     try:
         floats = stage_float32_beside(request, staged)
         return explain(
@@ -37,6 +34,7 @@ def explain_layers(
             {floats: floats.stem, staged.path: staged.path.stem},
             images=np.asarray(request.source.split.images),
             labels=np.asarray(request.source.split.labels, np.int64),
+            progress=progress,
         )
     except CifarEdgeError as error:
         return _unexplained(str(error))

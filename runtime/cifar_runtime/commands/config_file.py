@@ -110,7 +110,9 @@ def _key(action: argparse.Action) -> str:
 
 
 def _excluded(parser: Parser, action: argparse.Action, given: set[str]) -> bool:
-    """Whether the command line gives an option that excludes this one."""
+    """Whether the command line gives an option that excludes this one, or this one, which would add to the file's."""
+    if isinstance(action, argparse._AppendAction) and given.intersection(action.option_strings):
+        return True
     return any(
         given.intersection(other.option_strings)
         for group in parser._mutually_exclusive_groups
@@ -132,7 +134,7 @@ def _converted(parser: Parser, action: argparse.Action, value: Any, path: str) -
             return value
         raise _refused(parser, path, f"{key} is {value!r}, expected true or false")
     try:
-        if action.nargs in ("*", "+"):
+        if action.nargs in ("*", "+") or isinstance(action, argparse._AppendAction):
             return [parser._get_value(action, _text(one)) for one in _listed(value)]
         return parser._get_value(action, _text(value))
     except (argparse.ArgumentError, TypeError) as error:

@@ -20,6 +20,7 @@ def parser() -> Parser:
     made.add_argument("-f", "--format", type=SomeOf(("tflite", "onnx")), default=("tflite",))
     made.add_argument("--batch-size", type=positive_int)
     made.add_argument("--qat", action="store_true")
+    made.add_argument("--against", action="append", type=Path, default=[])
     images = made.add_mutually_exclusive_group()
     images.add_argument("--split")
     images.add_argument("--eval-data", type=Path)
@@ -50,6 +51,15 @@ def test_the_command_line_goes_first(tmp_path: Path) -> None:
         ("tflite",),
         8,
     )
+
+
+@pytest.mark.parametrize("value", ['"a.keras"', '["a.keras"]'])
+def test_an_option_that_may_be_repeated_is_a_list_which_the_command_line_replaces(
+    tmp_path: Path, value: str
+) -> None:
+    text = f"against = {value}\n"
+    assert parsed(tmp_path, text)["against"] == [Path("a.keras")]
+    assert parsed(tmp_path, text, "--against", "b.keras")["against"] == [Path("b.keras")]
 
 
 def test_an_option_of_the_command_line_drops_what_it_excludes(tmp_path: Path) -> None:

@@ -79,6 +79,28 @@ def test_a_runs_folder_stands_for_its_checkpoint_and_what_was_exported_there(
     assert main([str(tmp_path), "--quick", "-q"]) == 4
 
 
+def test_a_file_of_options_is_read_and_the_command_line_goes_first(tmp_path: Path) -> None:
+    path = tmp_path / "bench.toml"
+    path.write_text(
+        'models = ["a.tflite"]\nagainst = "a.keras"\nthreads = [1, 2]\nroofline = false\n'
+    )
+    given = parse(["--config", str(path), "--threads", "4"])
+    assert given.recipe == BenchRecipe(
+        models=(Path("a.tflite"),),
+        against=(Path("a.keras"),),
+        threads=(4,),
+        effort=Effort(roofline=False),
+    )
+    assert given.command == ("cifar-bench", "--config", "bench.toml", "--threads", "4")
+
+
+def test_a_file_of_options_to_measure_with_is_refused_beside_a_saved_report(tmp_path: Path) -> None:
+    path = tmp_path / "bench.toml"
+    path.write_text("runs = 9\n")
+    with pytest.raises(UsageError, match="measures nothing, so nothing comes of --runs"):
+        parse(["--config", str(path), "--from-report", "report.json"])
+
+
 def test_the_reports_command_names_no_folder_of_this_machine() -> None:
     argv = ["/home/someone/m.tflite", "models/n.onnx", "--json", "/tmp/r.json"]  # noqa: S108
     assert parse(argv).command == ("cifar-bench", "m.tflite", "models/n.onnx", "--json", "r.json")

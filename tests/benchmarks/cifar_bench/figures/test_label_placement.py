@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from cifar_bench.figures.label_placement import MARK_RADIUS, Box, place_labels
+from cifar_bench.figures.label_placement import MARK_RADIUS, Box, Segment, place_labels
 
 BOUNDS = Box(left=0, top=0, right=800, bottom=360)
 
@@ -26,6 +26,27 @@ def test_labels_cover_neither_each_other_nor_marks_nor_leave_the_plot(seed: int)
     assert all(BOUNDS.contains(box) for box in boxes)
     assert sum(one.overlap(other) for one, other in combinations(boxes, 2)) == 0
     assert sum(box.overlap(around(mark)) for box in boxes for mark in marks) == 0
+
+
+def crossing(first: Segment, second: Segment) -> bool:
+    """Solved for the point that both lines go through, as shares of each."""
+    (a, b), (c, d) = np.array(first), np.array(second)
+    both = np.stack([b - a, c - d], axis=1)
+    if abs(np.linalg.det(both)) < 1e-6:  # parallel
+        return False
+    shares = np.linalg.solve(both, c - a)
+    return bool(np.all((shares > 1e-6) & (shares < 1 - 1e-6)))
+
+
+@pytest.mark.parametrize("seed", [2, 4, 7])
+def test_leaders_out_of_a_crowd_cross_neither_each_other_nor_a_label(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    marks = [(float(x), float(y)) for x, y in generator.uniform((250, 120), (420, 200), (10, 2))]
+    placed = place_labels(marks, [(130.0, 15.6)] * len(marks), BOUNDS)
+    leaders = [(at, one.leader) for at, one in zip(marks, placed, strict=True) if one.leader]
+    assert len(leaders) > 1
+    assert not [pair for pair in combinations(leaders, 2) if crossing(*pair)]
+    assert not [one for one in leaders for label in placed if label.box.crossed_by(*one)]
 
 
 def test_a_lonely_mark_has_its_label_at_its_side_without_a_leader() -> None:

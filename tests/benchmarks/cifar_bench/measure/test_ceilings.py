@@ -57,13 +57,16 @@ def expected(exact: Any, precision: str, low: int, high: int) -> Any:
 def test_the_roofline_holds_what_was_measured_and_survives_json() -> None:
     pytest.importorskip("onnxruntime")
     ticks = count(0, 7)
+    visits: list[tuple[int, int]] = []
     roofline = measure_roofline(
         ("onnxruntime", "keras/torch"),
         clock=lambda: next(ticks),
         sizes=(4, 8),
         visit_ns=700,
         copied_bytes=1000,
+        count=lambda *counted: visits.append(counted),
     )
+    assert visits == [(done, 8) for done in range(1, 9)]  # two sizes, two precisions, twice
     assert [(one.runtime, one.precision, one.macs) for one in roofline.ceilings] == [
         ("onnxruntime", "float32", 512),
         ("onnxruntime", "int8", 512),

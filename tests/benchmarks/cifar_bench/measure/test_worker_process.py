@@ -22,6 +22,8 @@ for line in sys.stdin:
         error = {"exit_code": 6, "code": "", "message": "no such thing.", "hint": "Get it."}
         print(json.dumps({"error": error}), flush=True)
     elif "do" in request:
+        for done in range(1, request.get("steps", 0) + 1):
+            print(json.dumps({"counted": [done, request["steps"]]}), flush=True)
         print(json.dumps({"ok": request["number"] + 1}), flush=True)
 """
 
@@ -36,6 +38,15 @@ def worker_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_requests_are_answered_one_by_one(worker_module: str) -> None:
     with WorkerProcess("m.onnx", pinned_cpus=None, module=worker_module) as worker:
         assert [worker.ask("add", number=number) for number in (1, 41)] == [2, 42]
+
+
+def test_what_a_long_request_counts_is_seen_before_its_answer(worker_module: str) -> None:
+    seen: list[tuple[int, int]] = []
+    with WorkerProcess("m.onnx", pinned_cpus=None, module=worker_module) as worker:
+        count = lambda done, total: seen.append((done, total))  # noqa: E731
+        assert worker.ask("add", number=1, steps=2, count=count) == 2
+        assert worker.ask("add", number=2, steps=1) == 3
+    assert seen == [(1, 2), (2, 2)]
 
 
 def test_what_the_worker_raises_is_raised_here(worker_module: str) -> None:

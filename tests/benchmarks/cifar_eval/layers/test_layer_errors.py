@@ -69,7 +69,15 @@ def test_errors_are_summed_over_the_images_and_the_worst_layer_comes_first() -> 
     reference = FakeTrace(names, {"conv": 0, "pool": 0, "dense": 0})
     alone = layers(("alone", "RELU"))
     candidate = FakeTrace(names + alone, {"conv": 0.5, "pool": 0, "dense": -2, "alone": 0})
-    found = layer_errors(reference, candidate, images, reference_name="float")
+    counted: list[tuple[int, int]] = []
+    found = layer_errors(
+        reference,
+        candidate,
+        images,
+        reference_name="float",
+        count=lambda *done: counted.append(done),
+    )
+    assert counted == [(1, 4), (2, 4), (3, 4), (4, 4)]
     power = np.square(images.astype(np.float64)).mean()
     assert [layer.name for layer in found.layers] == ["dense", "conv", "pool"]
     assert [layer.sqnr_db for layer in found.layers[:2]] == [
