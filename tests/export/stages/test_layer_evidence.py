@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from cifar_eval.layers.explanation import Explanation
 from cifar_eval.layers.layer_errors import LayerError, LayerErrors, layer_errors
 from cifar_eval.layers.litert_layers import LiteRTTrace
 from cifar_eval.layers.onnx_layers import OnnxTrace
+from cifar_export import pipeline
 from cifar_export.pipeline import export
 from cifar_export.recipe import ExportRecipe
 from cifar_export.result import ExportGateError
@@ -58,12 +60,15 @@ def failed(recipe: ExportRecipe, name: str) -> tuple[ExportGateError, dict[str, 
 
 @pytest.mark.usefixtures("black")
 def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
-    checkpoint: Path, tmp_path: Path
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Independently: the float files exported by themselves, and the int8 ones published without limits."""
     recipe = strict(checkpoint, tmp_path, formats=("tflite", "onnx"), onnx_activations="uint8")
+    folding = Mock(wraps=pipeline.float_model)
+    monkeypatch.setattr(pipeline, "float_model", folding)
     with pytest.raises(ExportGateError) as caught:
         export(recipe)
+    assert folding.call_count == 1
     assert sorted(path.name for path in recipe.publish.output.iterdir()) == [
         "small-int8.onnx.failed.parity.json",
         "small-int8.tflite.failed.parity.json",
