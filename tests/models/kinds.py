@@ -111,10 +111,10 @@ KINDS: dict[str, Kind] = {
         build=backbones.resnet50_v2, trains="backbone", size=32, learning_rate=0.003, epochs=4
     ),
     "DenseNet121": Kind(
-        build=backbones.densenet121, trains="backbone", size=32, learning_rate=0.003, epochs=3
+        build=backbones.densenet121, trains="backbone", size=32, learning_rate=0.003, epochs=2
     ),
     "NASNetMobile": Kind(
-        build=backbones.nasnet_mobile, trains="backbone", size=32, learning_rate=0.003, epochs=3
+        build=backbones.nasnet_mobile, trains="backbone", size=32, learning_rate=0.003, epochs=2
     ),
 }
 
