@@ -105,7 +105,7 @@ KINDS: dict[str, Kind] = {
         trains="backbone",
         size=32,
         learning_rate=0.003,
-        epochs=4,
+        epochs=2,
     ),
     "ResNet50V2": Kind(
         build=backbones.resnet50_v2, trains="backbone", size=32, learning_rate=0.003, epochs=1
