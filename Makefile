@@ -50,7 +50,7 @@ hardening: $(VENV)/installed
 	PYTHONPATH=tests $(BIN)/python -m hardening $(if $(QUICK),--seed $(or $(SEED),0),--record benchmarks/reports/hardening.json) \
 	$(if $(MINUTES),--minutes $(MINUTES)) $(if $(FRESH),--fresh) $(if $(ONLY),--only $(ONLY))
 
-# A trained model of every kind that people bring, exported and judged beside the plain converters; an hour, resumable.
+# A trained model of every kind that people bring, exported and judged beside the plain converters; an hour or two, resumable.
 battery: $(VENV)/installed
 	$(BIN)/python -m cifar_maintain.battery
 

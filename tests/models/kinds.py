@@ -95,26 +95,26 @@ KINDS: dict[str, Kind] = {
         build=backbones.mobilenet_v2, trains="backbone", size=32, learning_rate=0.003, epochs=12
     ),
     "MobileNetV3Small": Kind(
-        build=backbones.mobilenet_v3, trains="backbone", size=32, learning_rate=0.003, epochs=12
+        build=backbones.mobilenet_v3, trains="backbone", size=32, learning_rate=0.003, epochs=8
     ),
     "EfficientNetB0": Kind(
-        build=backbones.efficientnet_b0, trains="backbone", size=32, learning_rate=0.003, epochs=4
+        build=backbones.efficientnet_b0, trains="backbone", size=32, learning_rate=0.003, epochs=2
     ),
     "EfficientNetV2B0": Kind(
         build=backbones.efficientnet_v2_b0,
         trains="backbone",
         size=32,
         learning_rate=0.003,
-        epochs=4,
+        epochs=2,
     ),
     "ResNet50V2": Kind(
-        build=backbones.resnet50_v2, trains="backbone", size=32, learning_rate=0.003, epochs=4
+        build=backbones.resnet50_v2, trains="backbone", size=32, learning_rate=0.003, epochs=1
     ),
     "DenseNet121": Kind(
-        build=backbones.densenet121, trains="backbone", size=32, learning_rate=0.003, epochs=3
+        build=backbones.densenet121, trains="backbone", size=32, learning_rate=0.003, epochs=2
     ),
     "NASNetMobile": Kind(
-        build=backbones.nasnet_mobile, trains="backbone", size=32, learning_rate=0.003, epochs=3
+        build=backbones.nasnet_mobile, trains="backbone", size=32, learning_rate=0.003, epochs=2
     ),
 }
 

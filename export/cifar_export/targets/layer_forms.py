@@ -33,8 +33,12 @@ def in_integer_forms(model: Any) -> Any:
 
 
 def in_onnx_forms(model: Any) -> Any:
-    """A copy of a functional model for ONNX: GELU by Erf, grouped convolutions without a compiled function."""
-    return _replaced(model, (_gelu, _grouped, _unrolled))
+    """A copy of a functional model for ONNX: GELU by Erf, grouped convolutions without a compiled function.
+
+    Normalizations subtract their mean before they divide: Keras takes the difference of two quotients, which in int8
+    are both larger than it.
+    """
+    return _replaced(model, (_gelu, _grouped, _layer_norm, _group_norm, _unrolled))
 
 
 def _replaced(model: Any, forms: tuple[Form, ...]) -> Any:

@@ -46,6 +46,8 @@ ONNX: dict[str, Body] = {
     "GELU operation": lambda x, _, ops: ops.gelu(x, approximate=False),
     "grouped convolution": lambda x, layers, _: layers.Conv2D(8, 3, groups=2, strides=2)(x),
     "depthwise by groups": lambda x, layers, _: layers.Conv2D(4, 3, groups=4, padding="same")(x),
+    "LayerNormalization": INTEGER["LayerNormalization"],
+    "GroupNormalization": INTEGER["GroupNormalization"],
     "LSTM": INTEGER["LSTM"],
 }
 # What ONNX' int8 quantizer leaves in front of its first node of integers.
@@ -134,6 +136,13 @@ def test_int8_onnx_takes_integers_whatever_is_first(name: str, feed: Representat
     converted = onnx_int8(onnx_float32(given), feed, model_name="first")
     assert converted.input is not None
     assert (converted.input.scale, converted.input.zero_point) == (1 / 64, 0)
+    assert_near(given, feed, onnx_scores(converted, feed))
+
+
+def test_int8_onnx_normalizes_values_far_from_zero(feed: RepresentativeDataset) -> None:
+    """Mean and values divided by the deviation before their difference lost 70 % of it to int8."""
+    given = model(lambda x, layers, _: layers.LayerNormalization()(x + 4.0))
+    converted = onnx_int8(onnx_float32(given), feed, model_name="normalized")
     assert_near(given, feed, onnx_scores(converted, feed))
 
 
