@@ -199,13 +199,14 @@ def _unpublished(
         return ExportConflictError(f"{what}.", hint=hint, results=results, failures=failures)
     explained = (layers_sentence(failure.name, failure.layers) for failure in failures)
     sentences = [f"{what}; not published.", *filter(None, explained)]
-    is_unlike, is_used_up, num_images = False, False, 0
+    is_unlike = is_used_up = is_trainable = False
+    num_images = 0
     folder = recipe.calibration.data or recipe.evaluation.data
     if folder is not None and set(failed) & set(CALIBRATED):
         split = request.source.split
         calibration = calibration_images(request.source, recipe)
         own = calibration.images[: len(calibration.ids)]
-        num_images = len(own)
+        num_images, is_trainable = len(own), request.source.judge.threshold is None
         found, expected = image_statistics(own), image_statistics(np.asarray(split.images))
         is_unlike = calibration_is_unlike(found, expected)
         is_used_up = num_images < recipe.calibration.samples
@@ -222,7 +223,7 @@ def _unpublished(
             failed,
             calibration_is_unlike=is_unlike,
             folder_is_used_up=is_used_up,
-            num_images=0 if request.source.judge.threshold is not None else num_images,
+            num_images=num_images if is_trainable else 0,
         ),
         results=results,
         failures=failures,
