@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from cifar_export.recipe import (
     CALIBRATED,
+    MIN_QAT_IMAGES,
     TRAINABLE,
     ConfidenceRecipe,
     ExportRecipe,
@@ -37,6 +38,7 @@ _PLAIN_OPTIONS = {
 }
 """Options whose value is one field, by the recipe's part and the field, in the order of the command line."""
 
+_TYPICAL_IMAGES = "Give --calibration-data a few hundred typical training images."
 # For a checkpoint of the user's own pictures, which is calibrated and judged on the splits of its run.
 OWN_RUN_ADVICE = (
     "Train on more pictures or for longer, export another precision, or accept it by --max-accuracy-drop and "
@@ -50,6 +52,7 @@ def advice(
     *,
     calibration_is_unlike: bool = False,
     folder_is_used_up: bool = False,
+    num_images: int = 0,
 ) -> str:
     """What to do about an export some of whose artefacts failed their gate.
 
@@ -58,29 +61,16 @@ def advice(
         failed: their precisions.
         calibration_is_unlike: the images that set their ranges are of another kind than those compared on.
         folder_is_used_up: the calibration folder holds no images that were not used.
+        num_images: of the user's own that set their ranges, and that QAT would train on.
     """
     trainable = tuple(precision for precision in dict.fromkeys(failed) if precision in TRAINABLE)
-    is_halved = bool(trainable) and recipe.calibration.data is None
-    if recipe.evaluation.data is not None and (calibration_is_unlike or is_halved):
-        return "Give --calibration-data a few hundred typical training images."
     if calibration_is_unlike:
-        calibrated = tuple(name for name in dict.fromkeys(failed) if name in CALIBRATED)
-        own = replace(
-            recipe, quantize=calibrated, calibration=replace(recipe.calibration, data=None)
-        )
-        return (
-            "Give --calibration-data a few hundred typical training images, or leave it out for "
-            f"CIFAR-10's. Next: {command(own)}"
-        )
-    if (
-        trainable
-        and recipe.qat is None
-        and not folder_is_used_up
-        and recipe.evaluation.data is None
-        and recipe.source.labels is None
-    ):
+        return _typical_images(recipe, failed)
+    if trainable and recipe.qat is None and _can_train(recipe, num_images, folder_is_used_up):
         trained = replace(recipe, quantize=trainable, qat=QatRecipe())
         return f"Next: {command(trained)}"
+    if trainable and recipe.evaluation.data is not None and recipe.calibration.data is None:
+        return _TYPICAL_IMAGES
     if trainable and recipe.qat is not None:
         longer = replace(recipe.qat, steps=2 * recipe.qat.steps)
         return f"Next: {command(replace(recipe, quantize=trainable, qat=longer))}"
@@ -89,9 +79,25 @@ def advice(
     return "Export another precision, or accept it by --max-accuracy-drop and --min-agreement."
 
 
+def _typical_images(recipe: ExportRecipe, failed: tuple[Quantize, ...]) -> str:
+    """Which images to calibrate on instead."""
+    if recipe.evaluation.data is not None:
+        return _TYPICAL_IMAGES
+    calibrated = tuple(name for name in dict.fromkeys(failed) if name in CALIBRATED)
+    own = replace(recipe, quantize=calibrated, calibration=replace(recipe.calibration, data=None))
+    return (
+        f"{_TYPICAL_IMAGES.removesuffix('.')}, or leave it out for CIFAR-10's. Next: {command(own)}"
+    )
+
+
+def _can_train(recipe: ExportRecipe, num_images: int, folder_is_used_up: bool) -> bool:
+    """Whether there are images to train for int8 on: the user's own, or else CIFAR-10's for its classes."""
+    if recipe.evaluation.data is not None:
+        return num_images >= MIN_QAT_IMAGES
+    return not folder_is_used_up and recipe.source.labels is None
+
+
 def _more_calibration(recipe: ExportRecipe, *, used_up: bool) -> str:
-    if used_up and recipe.evaluation.data is not None:
-        return f"Next: {command(replace(recipe, qat=QatRecipe()))}"
     if used_up:
         another = "try --calibration-method percentile, " if recipe.formats == ("onnx",) else ""
         return (

@@ -199,23 +199,32 @@ def _unpublished(
         return ExportConflictError(f"{what}.", hint=hint, results=results, failures=failures)
     explained = (layers_sentence(failure.name, failure.layers) for failure in failures)
     sentences = [f"{what}; not published.", *filter(None, explained)]
-    is_unlike = is_used_up = False
-    if recipe.calibration.data is not None and set(failed) & set(CALIBRATED):
+    is_unlike = is_used_up = is_trainable = False
+    num_images = 0
+    folder = recipe.calibration.data or recipe.evaluation.data
+    if folder is not None and set(failed) & set(CALIBRATED):
         split = request.source.split
         calibration = calibration_images(request.source, recipe)
         own = calibration.images[: len(calibration.ids)]
+        num_images, is_trainable = len(own), request.source.judge.threshold is None
         found, expected = image_statistics(own), image_statistics(np.asarray(split.images))
         is_unlike = calibration_is_unlike(found, expected)
-        is_used_up = len(own) < recipe.calibration.samples
+        is_used_up = num_images < recipe.calibration.samples
         unlike = f", which look unlike those of {split.name} ({expected})" if is_unlike else ""
         sentences.append(
-            f"Ranges come from {counted(len(own), 'image')} of {recipe.calibration.data} ({found}){unlike}."
+            f"Ranges come from {counted(num_images, 'image')} of {folder} ({found}){unlike}."
         )
     return ExportGateError(
         " ".join(sentences),
         hint=OWN_RUN_ADVICE
         if request.source.pictures is not None and recipe.calibration.data is None
-        else advice(recipe, failed, calibration_is_unlike=is_unlike, folder_is_used_up=is_used_up),
+        else advice(
+            recipe,
+            failed,
+            calibration_is_unlike=is_unlike,
+            folder_is_used_up=is_used_up,
+            num_images=num_images if is_trainable else 0,
+        ),
         results=results,
         failures=failures,
     )

@@ -61,6 +61,7 @@ IO_PRECISIONS: Mapping[str, Quantize] = {
     "float": "int8-float-io",
 }
 MAX_GOLDEN = 256  # vectors in one artefact
+MIN_QAT_IMAGES = 40  # of the user's own: fewer leave none to choose the best step on
 
 # What may change without a stated limit. float32 only reorders sums: single images of ten thousand. Half precision
 # turned 2 of 1,000 and 4 of 10,000.

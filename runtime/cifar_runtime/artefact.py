@@ -107,6 +107,20 @@ def open_artefact(path: str | Path, *, contract: str | Path | None = None) -> Ar
     return artefact_from_bytes(path, data, card_text)
 
 
+def refuse_independent(artefact: Artefact) -> None:
+    """Checks that one label of an image holds: what decides by the best one alone misleads where any number may.
+
+    Raises:
+        ArtefactError: any number of labels may hold.
+    """
+    if artefact.contract.output.is_independent:
+        raise ArtefactError(
+            f"{artefact.path}: gives independent probabilities of labels of which any number may hold, expected "
+            "classes of which one does.",
+            hint="cifar-classify and cifar_runtime answer with all its labels; its card compares them with Keras'.",
+        )
+
+
 def artefact_from_bytes(path: Path, data: bytes, card_text: bytes) -> Artefact:
     """The artefact in the bytes of a model file and of its card; what was checked is all of it.
 

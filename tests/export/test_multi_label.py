@@ -11,10 +11,13 @@ from cifar_fixtures.recipes import export_recipe
 from PIL import Image
 
 from cifar_eval import open_model
+from cifar_export.firmware.write import write_firmware
 from cifar_export.pipeline import export
 from cifar_export.planning import plan
+from cifar_export.publish.hugging_face import write_repository
 from cifar_export.recipe import ConfidenceRecipe, ExportRecipe, QatRecipe, RobustnessRecipe
 from cifar_export.stages.source import open_source
+from cifar_export.web.site import write_site
 from cifar_runtime import Classifier
 from cifar_runtime.commands.classify import main as classify
 from cifar_runtime.errors import ArtefactError, CifarEdgeError, InputError, UsageError
@@ -95,8 +98,17 @@ def test_any_number_of_labels_is_exported_and_classified(
     assert classify([two, *model, "--jsonl"]) == 0
     line = json.loads(capsys.readouterr().out)
     assert sorted(one["label"] for one in line["holding"]) == ["blue", "green"]
-    with pytest.raises(ArtefactError, match="any number may hold, expected classes"):
-        open_model(results[0].path)
+    for use in (
+        open_model,
+        lambda path: write_site(path, tmp_path / "site"),
+        lambda path: write_firmware(path, tmp_path / "c", engine="c"),
+    ):
+        with pytest.raises(ArtefactError, match="any number may hold, expected classes"):
+            use(results[1].path)
+    write_repository([result.path for result in results], tmp_path / "hub")
+    text = (tmp_path / "hub" / "README.md").read_text()
+    assert "exact label sets %" in text
+    assert "op-1" not in text
 
 
 def test_logits_of_labels_are_asked_about_and_take_a_sigmoid(

@@ -62,8 +62,10 @@ OUTCOMES = {
 def outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports end as ``OUTCOMES`` says, without a checkpoint."""
 
-    def open_source(_recipe: Any, _progress: Any) -> Any:
-        return SimpleNamespace(checkpoint=None, pictures=None, split=None, reference=None)
+    def open_source(recipe: Any, _progress: Any) -> Any:
+        return SimpleNamespace(
+            recipe=recipe, checkpoint=None, pictures=None, split=None, reference=None
+        )
 
     monkeypatch.setattr(pipeline, "open_source", open_source)
     monkeypatch.setattr(pipeline, "ready_models", lambda *_: dict.fromkeys(OUTCOMES))

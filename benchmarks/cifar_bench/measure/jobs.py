@@ -17,11 +17,11 @@ from cifar_data.load import limited, load_split
 from cifar_data.pictures.source_file import load_test_pictures
 from cifar_data.split import Split
 from cifar_eval.models.checkpoint_mapping import checkpoint_mapping, refuse_unused_contract
-from cifar_eval.models.exported import open_measured, refuse_independent
+from cifar_eval.models.exported import open_measured
 from cifar_eval.models.input_mapping import RAW_PIXELS
 from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_eval.models.protocols import is_checkpoint
-from cifar_runtime.artefact import Artefact
+from cifar_runtime.artefact import Artefact, refuse_independent
 from cifar_runtime.classifier import default_model
 from cifar_runtime.errors import UsageError
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_eval.models.protocols import ModelFacts, ModelFile
-from cifar_runtime.artefact import Artefact, card_path, open_artefact
+from cifar_runtime.artefact import Artefact, card_path, open_artefact, refuse_independent
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.formats.known_formats import SUFFIXES, format_from_suffix
@@ -133,20 +133,6 @@ def open_measured(model: Path, *, contract: str | None) -> Artefact:
             hint="Check the name, or convert a Keras checkpoint with cifar-export.",
         )
     return open_artefact(model, contract=None if exists(card_path(model)) else contract)
-
-
-def refuse_independent(artefact: Artefact) -> None:
-    """Checks that one label of an image holds: what is measured here is whether the best one is right.
-
-    Raises:
-        ArtefactError: any number of labels may.
-    """
-    if artefact.contract.output.is_independent:
-        raise ArtefactError(
-            f"{artefact.path}: gives independent probabilities of labels of which any number may hold, expected "
-            "classes of which one does: top-1 accuracy says nothing of it.",
-            hint="cifar-export compared it with Keras, label by label: see cifar-info --json.",
-        )
 
 
 def distinct_names(models: Sequence[ModelFacts]) -> tuple[str, ...]:

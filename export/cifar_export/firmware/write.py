@@ -21,7 +21,7 @@ from cifar_export.firmware.lowering.lower import lower
 from cifar_export.firmware.operators import constant_bytes
 from cifar_export.firmware.simulate import simulate
 from cifar_export.firmware.tflm import measure_arena, model_without_card, run_tflm, tflm_files
-from cifar_runtime.artefact import Artefact, open_artefact
+from cifar_runtime.artefact import Artefact, open_artefact, refuse_independent
 from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.golden import golden_from_card
@@ -85,6 +85,7 @@ def write_firmware(
         InputError: the folder cannot be written, or holds the other engine's firmware.
     """
     artefact = open_artefact(model)
+    refuse_independent(artefact)
     if artefact.format != "tflite" or artefact.contract.input.dtype != "int8":
         raise ArtefactError(
             f"{model}: is {artefact.format} with {artefact.contract.input.dtype} input, "

@@ -104,7 +104,7 @@ def _precisions(artefacts: Sequence[Artefact]) -> list[str]:
 
 def _result(artefact: Artefact, parity: Mapping[str, Any]) -> dict[str, Any]:
     metrics = {
-        "accuracy": (parity["candidate_correct"] / parity["seen"], "Top-1 accuracy"),
+        "accuracy": (parity["candidate_correct"] / parity["seen"], _measure(artefact)),
         "agreement": (parity["agreement"], "Images decided as the Keras model decides them"),
     }
     name, kind = _data_set(artefact)
@@ -129,7 +129,9 @@ def _sections(artefacts: Sequence[Artefact]) -> list[str]:
     return [
         f"# {first.name}",
         "",
-        f"Tells pictures of {len(first.contract.labels)} classes apart: {labels}.",
+        f"Says which of {len(first.contract.labels)} labels hold of pictures: {labels}."
+        if first.contract.output.is_independent
+        else f"Tells pictures of {len(first.contract.labels)} classes apart: {labels}.",
         "",
         *_accuracy_table(artefacts),
         "",
@@ -149,8 +151,14 @@ def _sections(artefacts: Sequence[Artefact]) -> list[str]:
     ]
 
 
+def _measure(artefact: Artefact) -> str:
+    """What its accuracy is a share of: images whose best label is right, or all of whose labels are."""
+    return "Exact label sets" if artefact.contract.output.is_independent else "Top-1 accuracy"
+
+
 def _accuracy_table(artefacts: Sequence[Artefact]) -> list[str]:
-    header = ("file", "input", "bytes", "top-1 %", "correct / seen", "agreement %", "split")
+    measure = f"{_measure(artefacts[0]).lower().removesuffix(' accuracy')} %"
+    header = ("file", "input", "bytes", measure, "correct / seen", "agreement %", "split")
     return markdown_rows(header, [_accuracy_row(artefact) for artefact in artefacts])
 
 

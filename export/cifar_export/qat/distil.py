@@ -16,11 +16,10 @@ from cifar_data.split import Split
 from cifar_export.int8.calibration import Calibration
 from cifar_export.keras_graph.fold import Folded
 from cifar_export.qat.task import QatData, QatTask, Trained
-from cifar_export.recipe import QatRecipe
+from cifar_export.recipe import MIN_QAT_IMAGES, QatRecipe
 from cifar_runtime.errors import InputError
 
 _WATCHED_IMAGES = 2000
-_LEAST_IMAGES = 40
 
 
 def check_data_set() -> None:
@@ -55,9 +54,9 @@ def own_qat_data(calibration: Calibration) -> QatData:
         InputError: there are too few.
     """
     images = calibration.images[: len(calibration.ids)]  # plain ones follow
-    if len(images) < _LEAST_IMAGES:
+    if len(images) < MIN_QAT_IMAGES:
         raise InputError(
-            f"--qat trains on the calibration images, which are {len(images)}, expected {_LEAST_IMAGES} or more.",
+            f"--qat trains on the calibration images, which are {len(images)}, expected {MIN_QAT_IMAGES} or more.",
             hint="Give --calibration-data DIR with a few hundred training images, or leave --qat out.",
         )
     is_watched = np.arange(len(images)) % 5 == 4

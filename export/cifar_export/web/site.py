@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from cifar_export.web.engines import Engine, EngineChoice, engine_of_format
 from cifar_export.web.npm import engine_files
-from cifar_runtime.artefact import Artefact, open_artefact
+from cifar_runtime.artefact import Artefact, open_artefact, refuse_independent
 from cifar_runtime.errors import ArtefactError, InputError, UsageError, not_one_of
 from cifar_runtime.golden import golden_from_card
 from cifar_runtime.system.files import write_atomically
@@ -89,6 +89,7 @@ def write_site(
         UsageError: the engine does not run this format.
     """
     artefact = open_artefact(Path(model))
+    refuse_independent(artefact)
     chosen = _checked_engine(artefact, engine)
     target = Path(folder)
     _check_folder(target, force=force)

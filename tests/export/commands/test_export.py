@@ -198,7 +198,15 @@ def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
         "or accept it by --max-accuracy-drop and --min-agreement."
     )
     both = changed(own_folder, eval_data=Path("test"))
-    assert "--qat" in advice(both, ("int8",), folder_is_used_up=True)
+    assert "--qat" in advice(both, ("int8",), folder_is_used_up=True, num_images=300)
+    assert advice(both, ("int8",), folder_is_used_up=True, num_images=1).startswith("Put more")
+    halved = changed(plain, eval_data=Path("test"), input_size=(64, 48))
+    assert advice(halved, ("int8",), num_images=300) == (
+        "Next: cifar-export m.keras --quantize=int8 --input-size=64x48 --eval-data=test --qat --output=out"
+    )
+    assert advice(halved, ("int8",), num_images=39) == (
+        "Give --calibration-data a few hundred typical training images."
+    )
     only_onnx = changed(own_folder, formats=("onnx",))
     assert advice(only_onnx, ("int8",), folder_is_used_up=True) == (
         "Put more images into folder, which were all used, try --calibration-method percentile, "
