@@ -88,16 +88,21 @@ def files_below(where: Place, suffixes: tuple[str, ...]) -> list[str]:
     with reading(where.given):
         found = system.get_file_info(root)
         if found.type == FileType.NotFound:
-            raise InputError(
-                f"{where.given}: there is nothing, expected a folder or a Parquet file.",
-                hint="Check the path.",
-            )
+            raise nothing_at(where)
         if found.type == FileType.File:
             return [root] if root.lower().endswith(suffixes) else []
         entries: list[Any] = system.get_file_info(FileSelector(root, recursive=True))
     paths = [entry.path for entry in entries if entry.type == FileType.File]
     return sorted(
         path for path in paths if path.lower().endswith(suffixes) and not _is_hidden(path, root)
+    )
+
+
+def nothing_at(where: Place) -> InputError:
+    """The refusal of a place where there is nothing."""
+    return InputError(
+        f"{where.given}: there is nothing, expected a folder or a Parquet file.",
+        hint="Check the path.",
     )
 
 

@@ -5,14 +5,14 @@ What is listed are Arrow tables, a row a picture; a part of one is what a worker
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cifar_batch.place import Place, files_below, place, reading
+from cifar_batch.place import Place, files_below, nothing_at, place, reading
 from cifar_runtime.errors import InputError
 from cifar_runtime.imaging.image import IMAGE_SUFFIXES, MAX_IMAGE_BYTES, decode_image, read_image
 from cifar_runtime.imaging.image_files import UNDECODABLE_SUFFIXES, image_files
-from cifar_runtime.system.files import is_folder
+from cifar_runtime.system.files import exists, is_folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,11 +59,12 @@ def source_at(text: str) -> Source:
         InputError: it cannot be listed.
     """
     where = place(text)
-    if where.name.endswith(PARQUET) or files_below(where, (PARQUET,)):
+    if where.name.endswith(PARQUET):
         return ParquetPictures(where)
     if not where.remote:
-        return LocalPictures(where)
-    return StoredPictures(where)
+        has_parquet = any(Path(where.absolute).rglob(f"[!.]*{PARQUET}"))
+        return ParquetPictures(where) if has_parquet else LocalPictures(where)
+    return ParquetPictures(where) if files_below(where, (PARQUET,)) else StoredPictures(where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,10 @@ class LocalPictures:
         """One table of ``path`` and ``name``, the path inside the folder.
 
         Raises:
-            InputError: it is no folder, or holds no pictures.
+            InputError: it is no folder, holds no pictures, or a name that Parquet cannot hold.
         """
+        if not exists(self.where.absolute):
+            raise nothing_at(self.where)
         if not is_folder(self.where.absolute):
             raise InputError(
                 f"{self.where.given}: is a file, expected a folder of pictures or Parquet.",
@@ -282,8 +285,20 @@ def _named(where: Place, files: list[str], root: str) -> "list[pa.Table]":
         raise InputError(
             f"{where.given}: holds no pictures and no Parquet file.", hint="Check the path."
         )
+    for file in files:
+        _check_name(file)
     names = [str(PurePosixPath(file).relative_to(root)) for file in files]
     return [pa.table({"path": [f"{where.name}/{name}" for name in names], "name": names})]
+
+
+def _check_name(file: str) -> None:
+    try:
+        file.encode()
+    except UnicodeEncodeError as cause:
+        raise InputError(
+            f"{file}: has a name that is not UTF-8, expected one, as Parquet holds no other.",
+            hint="Rename the file.",
+        ) from cause
 
 
 def _columns(part: "pa.Table", *names: str) -> list[list[Any]]:

@@ -253,6 +253,11 @@ def test_what_cannot_be_used_is_said_before_ray_starts(photos: Path, tmp_path: P
         classify_all(BatchRecipe(source=str(tmp_path / "empty"), output=output))
     with pytest.raises(InputError, match="is a file, expected a folder of pictures"):
         classify_all(BatchRecipe(source=str(photos / "cat.png"), output=output))
+    odd = tmp_path / "odd" / "\udcff.png"
+    odd.parent.mkdir()
+    odd.write_bytes(b"")
+    with pytest.raises(InputError, match="has a name that is not UTF-8"):
+        classify_all(BatchRecipe(source=str(odd.parent), output=output))
     with pytest.raises(ArtefactError, match=r"none\.tflite"):
         classify_all(BatchRecipe(source=str(photos), output=output, model=tmp_path / "none.tflite"))
 
