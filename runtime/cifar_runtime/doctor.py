@@ -30,7 +30,9 @@ SCHEMA = "cifar-edge/doctor/1"
 _DISTRIBUTIONS = ("cifar-edge", "cifar-edge-runtime")
 _SELF_TEST = "from cifar_runtime.commands.info import main; raise SystemExit(main())"
 _TIMEOUT_S = 120.0
-_REQUIREMENT = re.compile(r"""([\w.-]+).*\bextra == ['"]([\w-]+)['"]""")
+_REQUIREMENT = re.compile(
+    r"""(?P<name>[\w.-]+)(\[(?P<extras>[\w,-]+)\])?.*\bextra == ['"](?P<of>[\w-]+)['"]"""
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,13 +125,30 @@ def check_interpreter(known: KnownFormat) -> InterpreterCheck:
 
 def lacking_packages() -> dict[str, tuple[str, ...]]:
     """For each extra of the installed distributions, what of it is not installed; markers of platforms are kept."""
-    lacking: dict[str, list[str]] = {}
+    lacking: dict[str, dict[str, None]] = {}
     for distribution in _DISTRIBUTIONS:
-        for requirement in _requirements(distribution):
-            if found := _REQUIREMENT.match(requirement):
-                missing = lacking.setdefault(found[2], [])
-                missing += [] if _is_installed(found[1]) else [_readable(requirement)]
+        for found in _requirements_of_extras(distribution):
+            lacking.setdefault(found["of"], {}).update(dict.fromkeys(_lacking(found)))
     return {extra: tuple(packages) for extra, packages in sorted(lacking.items())}
+
+
+def _lacking(found: re.Match[str]) -> list[str]:
+    """What of one requirement is not installed, its own extras included; of ours, package by package."""
+    name, extras = found["name"], (found["extras"] or "").split(",")
+    within = [
+        package
+        for inner in _requirements_of_extras(name)
+        if inner["of"] in extras
+        for package in _lacking(inner)
+    ]
+    if name in _DISTRIBUTIONS:
+        return within
+    return [_readable(found.string)] if within or not _is_installed(name) else []
+
+
+def _requirements_of_extras(distribution: str) -> list[re.Match[str]]:
+    matches = map(_REQUIREMENT.match, _requirements(distribution))
+    return [found for found in matches if found is not None]
 
 
 def _readable(requirement: str) -> str:

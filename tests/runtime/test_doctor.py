@@ -13,9 +13,11 @@ from cifar_runtime.formats.known_formats import KNOWN_FORMATS
 
 @pytest.fixture
 def requirements(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One distribution is installed, with two extras; of what they need, numpy only."""
+    """Two distributions are installed, with extras; of what they need, numpy only."""
 
     def requires(name: str) -> list[str]:
+        if name == "numpy":
+            return ["no-such-c; extra == 'fast'", "pillow; extra == 'drawn'"]
         if name != "cifar-edge":
             raise importlib.metadata.PackageNotFoundError(name)
         return [
@@ -23,6 +25,9 @@ def requirements(monkeypatch: pytest.MonkeyPatch) -> None:
             "numpy>=2; extra == 'bench'",
             "no-such-a>=1; (python_version < '3.14') and extra == 'train'",
             "no-such-b; extra == 'train'",
+            "cifar-edge[bench,train]; extra == 'all'",
+            "numpy[drawn]; extra == 'drawn'",
+            "numpy[fast]>=2; extra == 'gpu'",
         ]
 
     monkeypatch.setattr(importlib.metadata, "requires", requires)
@@ -31,7 +36,10 @@ def requirements(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("requirements")
 def test_an_extra_lacks_what_is_not_installed() -> None:
     assert doctor.lacking_packages() == {
+        "all": ("no-such-a>=1; (python_version < '3.14')", "no-such-b"),
         "bench": (),
+        "drawn": (),
+        "gpu": ("numpy[fast]>=2",),
         "train": ("no-such-a>=1; (python_version < '3.14')", "no-such-b"),
     }
 

@@ -1,6 +1,7 @@
 """What a terminal shows below the first table: cost and start, threads, ceilings."""
 
 import textwrap
+from collections.abc import Sequence
 
 from cifar_bench.results.model import ModelReport
 from cifar_bench.results.report import Report
@@ -10,18 +11,32 @@ from cifar_eval.formatting import NOT_APPLICABLE, microseconds, percent
 _SHOWN_OPERATORS = 3
 _WIDTH = 110
 
-DETAILS_CAPTION = (
-    "Start, one picture's preprocessing: microseconds. Images/s: best batch, threads as above.",
-    "Load, first inference and peak memory: one sample each, in a fresh process.",
-    "Cold start: whole runs of cifar-classify, which tries a model without a card in a child process first.",
+_IMAGES_CAPTION = " Images/s: best batch, threads as above."
+_START_CAPTION = "Load, first inference and peak memory: one sample each, in a fresh process."
+_COLD_START_CAPTION = (
+    "Cold start: whole runs of cifar-classify, which tries a model without a card in a child "
+    "process first."
 )
 
 
+def details_caption(header: Sequence[str]) -> list[str]:
+    """What the columns of :func:`detail_rows` mean; nothing of a column that was not measured."""
+    images = _IMAGES_CAPTION if "images/s" in header else ""
+    cold = [_COLD_START_CAPTION] if "cold start" in header else []
+    return [
+        f"Start, one picture's preprocessing: microseconds.{images}",
+        _START_CAPTION,
+        *cold,
+    ]
+
+
 def detail_rows(report: Report) -> list[list[str]]:
-    """A header and a row for every model: start, memory, batches, operations."""
+    """A header and a row for every model: start, memory, batches, operations, as far as any was measured."""
     header = ["model", "load", "first", "cold start", "preprocess", "peak MB", "images/s"]
     header += ["parameters", "MMACs", "GMAC/s", "of ceiling"]
-    return [header, *(_detail_row(report, model) for model in report.models)]
+    columns = zip(header, *(_detail_row(report, model) for model in report.models), strict=True)
+    filled = [column for column in columns if set(column[1:]) != {NOT_APPLICABLE}]
+    return [list(row) for row in zip(*filled, strict=True)]
 
 
 def _detail_row(report: Report, model: ModelReport) -> list[str]:

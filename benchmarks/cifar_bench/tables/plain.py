@@ -6,9 +6,9 @@ from cifar_bench.results.model import ModelReport
 from cifar_bench.results.report import Report
 from cifar_bench.results.steadiness import half_width, steadiness_notes
 from cifar_bench.tables.details import (
-    DETAILS_CAPTION,
     ceiling_notes,
     detail_rows,
+    details_caption,
     machine_notes,
     rate_cells,
     thread_rows,
@@ -34,10 +34,11 @@ def plain_table(report: Report) -> str:
         header += ["agree", "drop"]
     header += ["min", "median", "±", "p90", "p99", "bytes"]
     rows = [_plain_row(model, report.reference) for model in report.models]
+    details = detail_rows(report)
     parts = [
         _measured_how(report),
         aligned([header, *rows]),
-        [*DETAILS_CAPTION, *aligned(detail_rows(report))],
+        [*details_caption(details[0]), *aligned(details)],
         aligned(thread_rows(report)),
         _parity_notes(report),
         machine_notes(report),

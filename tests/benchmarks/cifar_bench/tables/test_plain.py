@@ -66,8 +66,8 @@ seed-cnn-int8  81.70  79.18-83.97  817/1000  79.9     129  27.2%  169  178  397,
 Start, one picture's preprocessing: microseconds. Images/s: best batch, threads as above.
 Load, first inference and peak memory: one sample each, in a fresh process.
 Cold start: whole runs of cifar-classify, which tries a model without a card in a child process first.
-model           load  first  cold start  preprocess  peak MB    images/s  parameters  MMACs  GMAC/s  of ceiling
-seed-cnn-int8  2,500    400     161,000         900       41  12,511 @32     381,066  17.94   139.2           -
+model           load  first  cold start  preprocess  peak MB    images/s  parameters  MMACs  GMAC/s
+seed-cnn-int8  2,500    400     161,000         900       41  12,511 @32     381,066  17.94   139.2
 
 Not steady, 95 % interval wanted within 2 % of the median: seed-cnn-int8 (27.2%).
 Close other programs, fix the processor's frequency, or measure longer: --max-seconds 120.
@@ -135,6 +135,25 @@ def test_differing_threads_are_told_model_by_model(report: Report) -> None:
         "microseconds, threads: seed-cnn its own choice, seed-cnn-float32 1, seed-cnn-int8 1, "
         "100 runs in 10 rounds."
     ) in text
+
+
+def test_what_was_not_measured_has_neither_a_column_nor_a_caption(report: Report) -> None:
+    models = [replace(model, cold_start=None, throughput=()) for model in report.models]
+    lines = plain_table(replace(report, models=tuple(models), roofline=None)).splitlines()
+    captions = lines.index("Start, one picture's preprocessing: microseconds.")
+    assert lines[captions + 1].startswith("Load, first inference and peak memory")
+    columns = lines[captions + 2].split()
+    assert columns == [
+        "model",
+        "load",
+        "first",
+        "preprocess",
+        "peak",
+        "MB",
+        "parameters",
+        "MMACs",
+        "GMAC/s",
+    ]
 
 
 def test_best_throughput_is_with_the_first_thread_count_only(report: Report) -> None:
