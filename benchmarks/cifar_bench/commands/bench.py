@@ -74,6 +74,7 @@ class Invocation:
         quiet: no progress on stderr.
         options: what else to make of the report, and what to judge it against.
         target: the board to measure on; None for this machine.
+        end_to_end: compare the packaged model's way with bare code instead.
     """
 
     recipe: BenchRecipe
@@ -83,6 +84,7 @@ class Invocation:
     quiet: bool
     options: ReportOptions = NO_REPORT_OPTIONS
     target: Target | None = None
+    end_to_end: bool = False
 
 
 def parse(argv: Sequence[str]) -> Invocation:
@@ -92,6 +94,11 @@ def parse(argv: Sequence[str]) -> Invocation:
         UsageError: it makes no sense.
     """
     arguments = parse_with_config(_parser(), argv)
+    if arguments.end_to_end and list(argv) != ["--end-to-end"]:
+        raise UsageError(
+            f"{_PROGRAM}: --end-to-end measures the packaged model and nothing else.",
+            hint="Give it alone.",
+        )
     if arguments.split and arguments.eval_data:
         raise UsageError(
             f"{_PROGRAM}: --split and --eval-data both name the images.", hint="Give one of them."
@@ -120,6 +127,7 @@ def parse(argv: Sequence[str]) -> Invocation:
         quiet=arguments.quiet,
         options=report_options_from_arguments(arguments),
         target=target_from_arguments(arguments),
+        end_to_end=arguments.end_to_end,
     )
 
 
@@ -158,6 +166,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(invocation: Invocation) -> int:
     """Prints the whole report, whatever the verdict: a failed gate is an answer, not an error."""
+    if invocation.end_to_end:
+        return _compare_end_to_end()
     options = invocation.options
     if options.html is not None:
         from cifar_bench.page.page import check_template_engine
@@ -180,6 +190,18 @@ def _run(invocation: Invocation) -> int:
     stream = sys.stderr if has_document else sys.stdout
     stream.write(verdict)
     return 0 if passed else GateError.exit_code
+
+
+def _compare_end_to_end() -> int:
+    import tempfile
+
+    from cifar_bench.measure.end_to_end import compare_end_to_end
+    from cifar_bench.tables.end_to_end import end_to_end_table
+
+    with tempfile.TemporaryDirectory() as folder:
+        compared = compare_end_to_end(Path(folder), runs=1000, starts=10)
+    sys.stdout.write(end_to_end_table(compared))
+    return 0 if all(one.passed for one in compared) else GateError.exit_code
 
 
 def _measured(invocation: Invocation) -> "Report":
@@ -373,4 +395,9 @@ def _add_effort(parser: Parser) -> None:
         "--quick",
         action="store_true",
         help="200 inferences, no further rounds, batches, cold starts or roofline",
+    )
+    add(
+        "--end-to-end",
+        action="store_true",
+        help="instead: files, arrays, batches and a start beside bare code, as ratios with their limits",
     )

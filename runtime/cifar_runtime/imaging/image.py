@@ -267,11 +267,11 @@ def _too_large(name: str, found: str, limit: int, kind: str) -> InputError:
 
 def _upright(picture: "Image") -> "Image":
     """The picture as it is where it stands upright: a copy of a photograph is tens of megabytes."""
-    from PIL import ImageOps
-
     if picture.getexif().get(_EXIF_ORIENTATION, 1) == 1:
         picture.load()
         return picture
+    from PIL import ImageOps
+
     return ImageOps.exif_transpose(picture)
 
 

@@ -1,22 +1,23 @@
 """One question about many files, answered in several processes, with the answers in the order of the files.
 
-Processes, since decoding pictures holds a lock that threads would wait for. It never prints.
+Processes, since decoding pictures holds a lock that threads would wait for. It never prints. What starts them is
+imported where they start: it would cost a lone picture a third of its time.
 """
 
 import itertools
-import multiprocessing
 import os
 import pickle
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cifar_runtime.errors import ArtefactError, InputError
 from cifar_runtime.system.interruption import sparing_children
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 Answer = TypeVar("Answer")
 
@@ -42,8 +43,15 @@ def answers(
         ArtefactError: as ``ask``, or a process was killed.
     """
     if jobs == 1:
-        yield from (_answer(ask, path) for path in paths)
-        return
+        return (_answer(ask, path) for path in paths)
+    return _answers_of_processes(ask, paths, jobs)
+
+
+def _answers_of_processes(
+    ask: Callable[[str | Path], Answer], paths: Iterable[str | Path], jobs: int
+) -> Iterator[Answer | InputError]:
+    from concurrent.futures.process import BrokenProcessPool
+
     waiting: deque[Future[list[Answer | InputError]]] = deque()
     size = _PART if isinstance(paths, list | tuple) else 1
     with _pool(ask, jobs) as pool:
@@ -69,7 +77,10 @@ def _parts(paths: Iterator[str | Path], size: int) -> Iterator[tuple[str | Path,
         yield part
 
 
-def _pool(ask: Callable[[str | Path], Any], jobs: int) -> ProcessPoolExecutor:
+def _pool(ask: Callable[[str | Path], Any], jobs: int) -> "ProcessPoolExecutor":
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     return ProcessPoolExecutor(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
