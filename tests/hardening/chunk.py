@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,9 @@ def main() -> int:
 
 def _run(campaign: Campaign, budget: Budget) -> dict[str, Any]:
     ours = campaign.run(budget)
+    apart = replace(budget, folder=budget.folder.with_name("alone"))
     beside = {
-        tool: {"version": _version(tool), **run_alone(budget).to_json(), "reproducers": []}
+        tool: {"version": _version(tool), **run_alone(apart).to_json(), "reproducers": []}
         for tool, run_alone in campaign.beside.items()
     }
     return {**ours.to_json(), "beside": beside}
