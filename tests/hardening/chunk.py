@@ -16,10 +16,10 @@ from hardening.campaign import Budget, Campaign
 from hardening.classifications import Classifications
 from hardening.foreign import Foreign
 from hardening.forks import Forks
-from hardening.kills import Kills
+from hardening.kills import Kills, TracedKills
 from hardening.pictures import Pictures
 from hardening.surroundings import Surroundings
-from hardening.victims import VICTIMS
+from hardening.victims import TRACED, VICTIMS
 
 
 def campaigns() -> Iterator[Campaign]:
@@ -35,6 +35,8 @@ def campaigns() -> Iterator[Campaign]:
         yield Foreign(model_format)
     for victim in VICTIMS:
         yield Kills(victim)
+        if victim.name in TRACED:
+            yield TracedKills(victim, TRACED[victim.name])
 
 
 def main() -> int:
