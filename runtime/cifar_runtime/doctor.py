@@ -117,6 +117,9 @@ def check_interpreter(known: KnownFormat) -> InterpreterCheck:
         return InterpreterCheck(
             title=known.title, works=False, answer=f"no answer in {_TIMEOUT_S:.0f} s"
         )
+    except OSError as error:
+        answer = f"could not be started: {error.strerror}"
+        return InterpreterCheck(title=known.title, works=False, answer=answer)
     said = [line for line in run.stdout.splitlines() if line.startswith("self-test")]
     last = said or run.stderr.splitlines()[-1:] or [f"ended with status {run.returncode}"]
     answer = clause(last[-1].removeprefix("self-test").removeprefix(f"cifar-info: {model}:"))

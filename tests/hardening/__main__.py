@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -30,11 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = [one for one in campaigns() if not options.only or one.name in options.only]
     run = _Run(options, chosen)
-    try:
-        run.go_on()
-    except KeyboardInterrupt:
-        run.end()
-        return 130
+    # What a chunk leaves that is killed goes with it.
+    with tempfile.TemporaryDirectory(
+        prefix="cifar-hardening-", ignore_cleanup_errors=True
+    ) as folder:
+        os.environ["TMPDIR"] = folder
+        try:
+            run.go_on()
+        except KeyboardInterrupt:
+            run.end()
+            return 130
     return int(any(row["failures"] for row in run.record["campaigns"]))
 
 

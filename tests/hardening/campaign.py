@@ -66,17 +66,21 @@ class Result:
         return sum(count for word, count in self.outcomes.items() if word not in self.allowed)
 
     def to_json(self) -> dict[str, Any]:
-        """The result as JSON-ready data; where nothing failed with the 95 % upper bound of the rate, 3 / n."""
-        bound = None if self.failures or not self.cases else 3 / self.cases
+        """The result as JSON-ready data, with the rate's upper bound."""
         return {
             "cases": self.cases,
             "failures": self.failures,
-            "upper_bound_95": bound,
+            "upper_bound_95": upper_bound(self.cases, self.failures),
             "outcomes": dict(sorted(self.outcomes.items())),
             "seconds": round(self.seconds, 1),
             "measured": self.measured,
             "reproducers": self.reproducers,
         }
+
+
+def upper_bound(cases: int, failures: int) -> float | None:
+    """What the failure rate is below with 95 % confidence, 3 / n; None where some failed, or n says nothing."""
+    return None if failures or cases <= 3 else 3 / cases
 
 
 Beside = Mapping[str, Callable[[Budget], Result]]

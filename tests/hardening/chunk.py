@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from hardening.campaign import Budget, Campaign
 from hardening.classifications import Classifications
 from hardening.foreign import Foreign
 from hardening.forks import Forks
-from hardening.kills import Kills
+from hardening.kills import Kills, TracedKills
 from hardening.pictures import Pictures
 from hardening.surroundings import Surroundings
-from hardening.victims import VICTIMS
+from hardening.victims import TRACED, VICTIMS
 
 
 def campaigns() -> Iterator[Campaign]:
@@ -34,6 +35,8 @@ def campaigns() -> Iterator[Campaign]:
         yield Foreign(model_format)
     for victim in VICTIMS:
         yield Kills(victim)
+        if victim.name in TRACED:
+            yield TracedKills(victim, TRACED[victim.name])
 
 
 def main() -> int:
@@ -61,8 +64,9 @@ def main() -> int:
 
 def _run(campaign: Campaign, budget: Budget) -> dict[str, Any]:
     ours = campaign.run(budget)
+    apart = replace(budget, folder=budget.folder.with_name("alone"))
     beside = {
-        tool: {"version": _version(tool), **run_alone(budget).to_json(), "reproducers": []}
+        tool: {"version": _version(tool), **run_alone(apart).to_json(), "reproducers": []}
         for tool, run_alone in campaign.beside.items()
     }
     return {**ours.to_json(), "beside": beside}

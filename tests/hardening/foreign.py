@@ -6,7 +6,6 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ class Foreign:
         attempt = self._attempt(budget.folder)
         result = run_cases(budget, make=self._make, attempt=attempt, allowed=_ALLOWED)
         left = {one.name for one in budget.folder.iterdir() if not one.name.startswith("seed-")}
-        if left - {"contract.json", f"case.{self._format}", "alone"}:
+        if left - {"contract.json", f"case.{self._format}"}:
             result.outcomes["left files"] += 1
         return result
 
@@ -83,7 +82,7 @@ class Foreign:
     def _run_alone(self, budget: Budget) -> Result:
         """The interpreter alone on the same bytes, in processes that may take 4 GiB, and 10 s for a file."""
         result = run_cases(
-            replace(budget, folder=budget.folder / "alone"),
+            budget,
             make=self._make,
             attempt=_ALONE[self._format],
             allowed=_ALLOWED,
@@ -91,7 +90,7 @@ class Foreign:
         )
         # The files that ended it go the whole way too.
         attempt = self._attempt(budget.folder)
-        kept = [budget.folder / "alone" / name for name in result.reproducers]
+        kept = [budget.folder / name for name in result.reproducers]
         result.measured["through_cifar_edge"] = Counter(attempt(one.read_bytes()) for one in kept)
         return result
 

@@ -25,6 +25,9 @@ _PATIENCE_SECONDS = 240.0
 # Python, interrupted while it imports its own site module, says so with exit code 1; no code of ours has run then.
 _TOO_EARLY = "ended before the command began"
 _SITE = b"Failed to import the site module"
+# The calls of a file that is written and put into place, and how many of each kind are let through at most.
+_CALLS = ("fsync", "rename", "chmod", "unlink", "openat", "write", "close", "mkdir", "ftruncate")
+_MAX_LET_THROUGH = {"openat": 400, "close": 400, "write": 12}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,39 @@ class Kills:
         if process.wait(timeout=1_800) != 0:
             raise RuntimeError(f"{self.name}: the whole run ended with {process.returncode}")
         return time.monotonic() - start
+
+
+class TracedKills(Kills):
+    """One victim, killed when it makes the nth system call of a kind, which strace sees to."""
+
+    def __init__(self, victim: Victim, cases: Mapping[str, int]) -> None:
+        super().__init__(victim)
+        self.name = f"traced-{victim.name}"
+        self.title = f"{victim.title.partition(',')[0]}, killed at a system call"
+        self.cases = cases
+
+    def run(self, budget: Budget) -> Result:
+        """As above, where there is strace."""
+        if shutil.which("strace") is None:
+            return Result(measured={"skipped": "no strace here"})
+        return super().run(budget)
+
+    def _case(self, folder: Path, took: float, rng: np.random.Generator) -> str:
+        del took
+        call = str(rng.choice(_CALLS))
+        number = int(rng.integers(1, 1 + _MAX_LET_THROUGH.get(call, 3)))
+        trace = ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}"]
+        command = ["strace", "-f", "-qq", "-o", "/dev/null", *trace]
+        process = _started([*command, *self._victim.command(folder)])
+        try:
+            code = process.wait(timeout=_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return f"did not end after {call}"
+        if code not in (0, -signal.SIGKILL):
+            return f"exit {code} after {call}"
+        return self._victim.flaw(folder) or "intact"
 
 
 def _started(

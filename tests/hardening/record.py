@@ -14,7 +14,7 @@ from cifar_maintain.tables.hardening_table import HARDENING_SCHEMA
 from cifar_runtime.documents import to_document
 from cifar_runtime.environment import read_environment
 from cifar_runtime.system.files import write_atomically
-from hardening.campaign import Campaign
+from hardening.campaign import Campaign, upper_bound
 
 _MAX_REPRODUCERS = 20
 _MACHINE = ("cpu_model", "cores", "os", "python", "packages")
@@ -90,9 +90,7 @@ def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
         total[key] += more[key]
     total["seconds"] = round(total["seconds"] + more["seconds"], 1)
     total["outcomes"] = _summed(total["outcomes"], more["outcomes"])
-    total["upper_bound_95"] = (
-        None if total["failures"] or not total["cases"] else 3 / total["cases"]
-    )
+    total["upper_bound_95"] = upper_bound(total["cases"], total["failures"])
     for key, value in more["measured"].items():
         total["measured"][key] = _measured(total["measured"].get(key), value)
     total["reproducers"] = [*total["reproducers"], *more["reproducers"]][:_MAX_REPRODUCERS]

@@ -19,7 +19,7 @@ from cifar_runtime.sessions.isolation import IsolatedSession
 from hardening import __main__ as hardening
 from hardening.__main__ import main
 from hardening.artefacts import KEPT, Artefacts
-from hardening.campaign import NOTHING_BESIDE, Budget, Result, generator, run_cases
+from hardening.campaign import NOTHING_BESIDE, Budget, Result, generator, run_cases, upper_bound
 from hardening.mutations import damaged
 from hardening.record import add_chunk, begun_record, read_record, write_record
 from hardening.zygote import Zygote
@@ -63,6 +63,15 @@ def test_none_of_n_failed_bounds_the_rate_by_3_over_n(tmp_path: Path) -> None:
     result = Artefacts().run(budget(tmp_path, cases=60))
     assert (result.cases, result.failures) == (60, 0)
     assert result.to_json()["upper_bound_95"] == 0.05
+
+
+@pytest.mark.parametrize(
+    ("cases", "failures", "bound"), [(0, 0, None), (3, 0, None), (4, 0, 0.75), (100, 1, None)]
+)
+def test_few_cases_or_a_failure_bound_nothing(
+    cases: int, failures: int, bound: float | None
+) -> None:
+    assert upper_bound(cases, failures) == bound
 
 
 def test_damage_is_made_again_from_the_seed_and_the_number() -> None:

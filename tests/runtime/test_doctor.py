@@ -1,6 +1,7 @@
 """What a bug report is told of an installation."""
 
 import importlib.metadata
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,13 @@ def test_an_interpreter_that_ends_its_process_does_not_work(
     monkeypatch.setattr(doctor, "_SELF_TEST", "import os; os.abort()")
     check = doctor.check_interpreter(KNOWN_FORMATS["tflite"])
     assert (check.works, check.answer) == (False, "ended with status -6")
+
+
+def test_a_python_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    check = doctor.check_interpreter(KNOWN_FORMATS["tflite"])
+    answer = "could not be started: No such file or directory"
+    assert (check.works, check.answer) == (False, answer)
 
 
 def test_folders_name_no_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ It answers each request with a line, ``ok`` or an error as JSON, and after ``ok`
 
 import json
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,9 @@ from cifar_runtime.sessions.process_limits import (
 )
 from cifar_runtime.sessions.system_calls import forbid_system_calls
 
+# How the interpreters say that the limit was met.
+_RAN_OUT = re.compile(r"bad_?\s?alloc|allocate memory|out of memory", re.IGNORECASE)
+
 
 def main() -> int:
     """The child: an exit code."""
@@ -52,11 +56,15 @@ def main() -> int:
             scores = _scores(session, artefact, json.loads(line)["shape"])
             _answer(answers, b"ok\n" + scores.tobytes())
     except CifarEdgeError as error:
-        return _fail(answers, error)
+        return _fail(answers, _beyond_memory(artefact) if _RAN_OUT.search(str(error)) else error)
     except MemoryError:
-        what = f"takes more than {memory_bytes(artefact) // 2**20} MiB of memory"
-        return _fail(answers, ArtefactError(f"{header['path']}: {what}."))
+        return _fail(answers, _beyond_memory(artefact))
     return 0
+
+
+def _beyond_memory(artefact: Artefact) -> ArtefactError:
+    what = f"takes more than {memory_bytes(artefact) // 2**20} MiB of memory"
+    return ArtefactError(f"{artefact.path}: {what}.")
 
 
 def _private_stdout() -> BinaryIO:

@@ -16,9 +16,13 @@ from cifar_fixtures.hostile.case import (
 def foreign_onnx() -> Iterator[Case]:
     for name, says, data in (
         ("onnx-loop-forever", "processor time", lambda: onnx_model(_endless_loop)),
-        ("onnx-allocates-4-gb", "", lambda: onnx_model(_huge_constant)),
+        ("onnx-allocates-4-gb", "takes more than 1024 MiB", lambda: onnx_model(_huge_constant)),
         ("onnx-loops-on-this-picture", "running it on a picture", lambda: onnx_model(_picky_loop)),
-        ("onnx-allocates-on-this-picture", "", lambda: onnx_model(_picky_constant)),
+        (
+            "onnx-allocates-on-this-picture",
+            "takes more than 1024 MiB",
+            lambda: onnx_model(_picky_constant),
+        ),
         (
             "onnx-weights-in-etc-passwd",
             "keeps weights in other files",
