@@ -6,7 +6,8 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 from cifar_runtime.errors import InputError, MissingDependencyError
@@ -58,11 +59,13 @@ def joined(address: str | None, workers: int | None) -> Iterator[int]:
     if not ran_before:
         _start(ray, address, workers)
     _quieten()
-    try:
-        yield workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-    finally:
-        if not ran_before:
-            ray.shutdown()
+    # Ray's driver prints what its processes say to stdout, which belongs to the command's result.
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        try:
+            yield workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        finally:
+            if not ran_before:
+                ray.shutdown()
 
 
 def _start(ray: Any, address: str | None, workers: int | None) -> None:

@@ -48,7 +48,7 @@ class Zygote:
     def _child(self) -> "_Forked":
         if self._connection is None:
             self._connection, other = socket.socketpair()
-            command = [sys.executable, "-P", "-m", "hardening.zygote", self._format]
+            command = [sys.executable, "-P", __file__, self._format]
             self._process = subprocess.Popen(
                 [*command, str(other.fileno())],
                 stdin=subprocess.DEVNULL,
