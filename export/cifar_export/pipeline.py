@@ -284,7 +284,7 @@ def _judged(
         verification = verified(one, staged, progress)
         if _passed(verification):
             break
-    if request.recipe.repairs(key) and _missed(verification):
+    if request.recipe.repairs(key[1]) and _missed(verification):
         return repaired(one, staged, verification, progress)
     return staged, verification
 

@@ -173,7 +173,7 @@ class QatRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairRecipe:
-    """How an int8 ONNX model that misses its gate is repaired: operators go back to float32.
+    """How an int8 model that misses its gate is repaired: operators go back to float32.
 
     Attributes:
         budget: the largest share of the model's multiply-accumulates that may, 0..1.
@@ -370,7 +370,7 @@ class ExportRecipe:
         robustness: which images are corrupted to see how accuracy holds; None for none.
         onnx_activations: what lies between the layers of int8 ONNX models; ``auto`` is uint8, for which onnxruntime's
             x86 kernels are made, and int8 where the gate is missed with it.
-        repair: how int8 ONNX models that miss their gate are repaired; None for not at all.
+        repair: how int8 models that miss their gate are repaired; None for not at all.
         verbose: pass the converters' messages on to stderr.
     """
 
@@ -442,15 +442,15 @@ class ExportRecipe:
             )
 
     def _check_repair(self) -> None:
-        if self.repair is not None and not any(self.repairs(key) for key in self.pairs):
+        if self.repair is not None and not any(map(self.repairs, self.quantize)):
             raise UsageError(
-                "--repair moves operators of int8 ONNX files to float32, and none is asked for.",
-                hint="Give --format onnx and --quantize int8, or leave --repair out.",
+                "--repair moves operators of int8 files to float32, and none is asked for.",
+                hint="Give --quantize int8, or leave --repair out.",
             )
 
-    def repairs(self, pair: tuple[ModelFormat, Quantize]) -> bool:
-        """Whether artefacts of this format and precision are repaired where they miss their gate."""
-        return self.repair is not None and pair[0] == "onnx" and pair[1] in TRAINABLE
+    def repairs(self, quantize: Quantize) -> bool:
+        """Whether artefacts of this precision are repaired where they miss their gate."""
+        return self.repair is not None and quantize in TRAINABLE
 
     def _check_folders(self) -> None:
         """Calibration searches its folder with all below it, so that neither may hold the other."""

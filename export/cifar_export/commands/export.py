@@ -536,7 +536,7 @@ def _add_repair_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="where an int8 ONNX file misses its gate, move the operators that cost most decisions to float32",
+        help="where an int8 file misses its gate, move the operators that cost most decisions to float32",
     )
     parser.add_argument(
         "--repair-budget",

@@ -1,4 +1,4 @@
-"""An int8 ONNX artefact that missed its gate, repaired: what costs most decisions goes back to float32, in a budget.
+"""An int8 artefact that missed its gate, repaired: what costs most decisions goes back to float32, in a budget.
 
 What operators cost is measured on calibration images: the decisions that differ from the checkpoint's with all in int8,
 less those with these operators in float32; where these are equal, the error of the scores decides. Then one move after
@@ -8,12 +8,13 @@ at them once more, so that the card says how often.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_export.converted import Converted, IoType
+from cifar_export.converted import IoType
 from cifar_export.evidence.verify import Verification
 from cifar_export.publish.publish import write_artefact
 from cifar_export.recipe import INTEGER_IO, RepairRecipe
@@ -22,18 +23,19 @@ from cifar_export.stages.convert import contract_of
 from cifar_export.stages.failure import verified
 from cifar_export.stages.prepared import ReadyModel, unprepared_model
 from cifar_export.stages.staged import Request, Staged, seal
-from cifar_export.targets.onnx_float import INPUT_NAME, onnx_float32
+from cifar_export.targets.mixed_precision import MixedPrecision, Move
+from cifar_export.targets.onnx_float import onnx_float32
 from cifar_export.targets.onnx_int8 import StaticQuantization
-from cifar_export.targets.onnx_repair import MixedPrecision, Move
+from cifar_export.targets.onnx_repair import OnnxMixedPrecision
+from cifar_export.targets.tflite_repair import TfliteMixedPrecision
+from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.imaging.preprocess import input_table
-from cifar_runtime.plain_text import reason_of
 from cifar_runtime.scores import dequantize
-from cifar_runtime.sessions.interpreters import import_onnxruntime
+from cifar_runtime.sessions.open import open_session
 
 MAX_IMAGES = 256
-_BATCH_SIZE = 32
 _ROUNDING = 1e-9
 
 Progress = Callable[[str], None]
@@ -59,12 +61,12 @@ def repaired(
 
     Args:
         request: what was asked for, with a budget.
-        staged: an int8 ONNX artefact.
+        staged: an int8 artefact.
         missed: how it decides.
         progress: takes a sentence when something long begins.
 
     Raises:
-        ArtefactError: onnxruntime cannot quantize or run a mixed model.
+        ArtefactError: a mixed model cannot be quantized or run.
     """
     for ready in _bases(request, staged):
         base = replace(staged, ready=ready)
@@ -91,17 +93,7 @@ def _repaired_from(
     if repair is None:
         raise TypeError("the recipe repairs nothing")
     with scratch_folder() as folder:
-        static = StaticQuantization(
-            method=request.recipe.calibration.method,
-            activations="int8" if request.recipe.onnx_activations == "int8" else "uint8",
-        )
-        mixed = MixedPrecision(
-            base.ready.kept.get("onnx") or onnx_float32(base.ready.folded.model),
-            base.ready.calibration_feed,
-            static,
-            folder,
-            model_name=request.recipe.source.checkpoint.stem,
-        )
+        mixed = _mixed_precision(request, base, folder)
         progress(
             f"{base.path.name} misses its gate: measuring what {len(mixed.moves)} groups cost it"
         )
@@ -113,6 +105,18 @@ def _repaired_from(
         card = _card(base, repair, whole, missed)
         search = _Search(request=request, staged=base, mixed=mixed, progress=progress)
         return search.run([(move, costs[move]) for move in ranked], card)
+
+
+def _mixed_precision(request: Request, base: Staged, folder: Path) -> MixedPrecision:
+    ready, name = base.ready, request.recipe.source.checkpoint.stem
+    if base.key[0] == "tflite":
+        return TfliteMixedPrecision(ready.folded.model, ready.calibration_feed, model_name=name)
+    static = StaticQuantization(
+        method=request.recipe.calibration.method,
+        activations="int8" if request.recipe.onnx_activations == "int8" else "uint8",
+    )
+    float_model = ready.kept.get("onnx") or onnx_float32(ready.folded.model)
+    return OnnxMixedPrecision(float_model, ready.calibration_feed, static, folder, model_name=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +186,7 @@ def _costs(
     def cost(groups: Move) -> Cost:
         converted = mixed.convert(groups, io="int8")
         contract = contract_of(converted, staged.ready, request.source)
-        scores = _scores(converted, contract, images)
+        scores = _scores(staged, converted.data, contract, images)
         flips = int(np.count_nonzero(scores.argmax(axis=1) != expected.argmax(axis=1)))
         return Cost(flips=flips, error=float(np.abs(scores - expected).mean()))
 
@@ -206,26 +210,22 @@ def _calibration_images(staged: Staged) -> NDArray[np.uint8]:
 
 
 def _scores(
-    converted: Converted, contract: Contract, images: NDArray[np.uint8]
+    staged: Staged, data: bytes, contract: Contract, images: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     """The scores of a file that is not written yet, in real units.
 
     Raises:
-        ArtefactError: onnxruntime cannot run it.
+        ArtefactError: its interpreter cannot run it.
     """
-    runtime, table = import_onnxruntime(), input_table(contract.input)
+    artefact = Artefact(
+        path=staged.path, format=staged.key[0], data=data, contract=contract, card={}
+    )
+    session = open_session(artefact)
     try:
-        session = runtime.InferenceSession(converted.data, providers=["CPUExecutionProvider"])
-        parts = [
-            session.run(None, {INPUT_NAME: table[images[start : start + _BATCH_SIZE]]})[0]
-            for start in range(0, len(images), _BATCH_SIZE)
-        ]
-    except Exception as error:  # onnxruntime raises classes of its own for every kind of refusal
-        raise ArtefactError(
-            f"onnxruntime cannot run a mix of int8 and float32: {reason_of(error)}.",
-            hint="Leave --repair out.",
-        ) from error
-    return dequantize(np.concatenate(parts), contract.output)
+        scores = session.run(input_table(contract.input)[images])
+    finally:
+        session.close()
+    return dequantize(scores, contract.output)
 
 
 def _card(

@@ -1,7 +1,7 @@
 """Folded Keras models to TensorFlow Lite bytes, and what those bytes really hold, read back from the flatbuffer."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,55 @@ def tflite_int16x8(model: Any, feed: RepresentativeDataset, *, verbose: bool = F
         tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
     ]
     return _integer(converter, model, float_io=True, verbose=verbose)
+
+
+def tflite_calibrated(model: Any, feed: RepresentativeDataset) -> bytes:
+    """A float32 file that holds the ranges of its tensors, for :func:`tflite_partly_int8`.
+
+    The arguments and errors are those of :func:`tflite_int8`.
+    """
+    import tensorflow as tf
+
+    converter = _calibrated_converter(model, feed)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter._experimental_calibrate_only = True
+    return _convert(converter, model, verbose=False)
+
+
+def tflite_partly_int8(
+    calibrated: bytes, floats: Sequence[str], *, io: IoType, model_name: str
+) -> Converted:
+    """A TensorFlow Lite file as :func:`tflite_int8` makes it, but for some operators.
+
+    Args:
+        calibrated: what :func:`tflite_calibrated` returned.
+        floats: names of the first outputs of the operators that stay in float32.
+        io: what the input and the output are.
+        model_name: for the message.
+
+    Raises:
+        ArtefactError: TensorFlow Lite cannot quantize it so.
+    """
+    import tensorflow as tf
+
+    # tf.lite.experimental.QuantizationDebugger calls this, but has float32 ends and per-channel dense layers alone.
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    with quiet_conversion():
+        try:
+            data = mlir_quantize(
+                calibrated,
+                input_data_type=getattr(tf, io),
+                output_data_type=getattr(tf, io),
+                denylisted_nodes=list(floats) or None,
+                disable_per_channel_for_dense_layers=True,
+            )
+        except Exception as error:
+            raise ArtefactError(
+                f"{model_name}: TensorFlow Lite cannot mix int8 and float32: {_reason(error)}.",
+                hint="Leave --repair out.",
+            ) from error
+    return _converted(bytes(data))
 
 
 def _calibrated_converter(model: Any, feed: RepresentativeDataset) -> Any:
