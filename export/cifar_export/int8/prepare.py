@@ -1,10 +1,12 @@
 """Prepares a folded model for int8 as well as can be done without training.
 
 Means get a scale of their own, channels equal ranges, biases a correction. Which steps are worth their time was
-measured (docs/log.md); but for the biases, the float model computes what it did, and that is checked.
+measured (docs/log.md); but for the biases, the float model computes what it did, and that is checked. Channels that a
+ReLU6 clips keep their scale where other images reach further than the calibration images.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,13 @@ from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.equalize import equalize
 from cifar_export.int8.global_pooling import pool_globally
 from cifar_export.int8.passes import Pass
-from cifar_export.keras_graph.equivalence import Fed, Rewriting, check_same
+from cifar_export.keras_graph.equivalence import (
+    Fed,
+    Rewriting,
+    check_same,
+    difference,
+    max_difference,
+)
 from cifar_export.keras_graph.fold import Folded
 
 # What each is called in the card, and whether it is exact in float.
@@ -61,8 +69,11 @@ def prepare(folded: Folded, feed: RepresentativeDataset, compared: NDArray[np.ui
     mapping = InputMapping(multiplier=folded.multiplier, offset=folded.offset)
     inputs = mapping.inputs(compared)
     model, report = folded.model, {}
-    for name, rewriting, is_exact in _PASSES:
-        result = rewriting(model, feed)
+    for name, usual, is_exact in _PASSES:
+        rewriting, result = usual, usual(model, feed)
+        if usual is equalize and _differs(model, result.model, inputs):
+            rewriting = partial(equalize, through_clips=False)
+            result = rewriting(model, feed)
         if is_exact and result.model is not model:
             check_same(
                 Fed(model=model, inputs=inputs),
@@ -71,6 +82,11 @@ def prepare(folded: Folded, feed: RepresentativeDataset, compared: NDArray[np.ui
             )
         model, report[name] = result.model, result.report
     return Prepared(folded=replace(folded, model=model), report=report)
+
+
+def _differs(model: Any, rewritten: Any, inputs: NDArray[np.float32]) -> bool:
+    outputs = [Fed(model=one, inputs=inputs).outputs() for one in (model, rewritten)]
+    return difference(*outputs) > max_difference(model)
 
 
 def _rewriting(

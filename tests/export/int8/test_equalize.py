@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cifar_data import packaged
 from cifar_export.int8.calibration import RepresentativeDataset, reaching_both_ends
 from cifar_export.int8.equalize import equalize, wiring_of
+from cifar_export.int8.prepare import prepare
 from cifar_export.keras_graph.fold import fold
 from cifar_export.keras_graph.trace import functional_from, trace
 
@@ -126,7 +127,7 @@ def test_scores_are_unchanged(
     ("build", "expected"),
     [
         (_residual, {"inner"}),
-        (_clipped, set()),
+        (_clipped, {"clipped"}),
         (_two_users, {"shared", "left", "conv2d"}),
         (_one_hidden_layer, {"only"}),
         (_no_hidden_layer, set()),
@@ -172,6 +173,70 @@ def test_a_gain_is_the_root_of_weight_share_over_range(feed: RepresentativeDatas
         np.clip(expected, middle / 16, middle * 16),
         rtol=1e-5,
     )
+
+
+def test_a_channel_grows_below_the_ceiling_of_its_relu_and_one_that_is_clipped_keeps_its_scale() -> (
+    None
+):
+    """Channels of ranges 1.5, 24 (clipped to 6) and none: sqrt(6 / 1.5) = 2; what exceeds 1.5 is clipped at 3."""
+    import keras
+    from keras import layers
+
+    x = keras.Input((4, 4, 3))
+    y = layers.ReLU(max_value=6.0)(layers.Conv2D(3, 1, name="expand")(x))
+    y = layers.DepthwiseConv2D(3, name="depthwise", use_bias=False)(y)
+    model = keras.Model(x, layers.GlobalAveragePooling2D()(y))
+    kernel = np.diag([1.5 / 255, 24 / 255, -1.0])[None, None]
+    model.get_layer("expand").set_weights([kernel, np.zeros(3)])
+    model.get_layer("depthwise").set_weights([np.ones((3, 3, 3, 1))])
+    images = np.random.default_rng(5).integers(0, 256, (4, 4, 4, 3), dtype=np.uint8)
+    images[0, 0, 0] = 255
+    equalized = equalize(model, RepresentativeDataset(images=images))
+    assert [(one["layer"], one["min_gain"]) for one in equalized.report] == [("expand", 1.0)]
+    assert equalized.report[0]["max_gain"] == pytest.approx(2.0)
+    found = equalized.model.get_layer("expand").get_weights()[0]
+    np.testing.assert_allclose(found, kernel * [2.0, 1.0, 1.0], rtol=1e-6)
+    pixels = images.astype(np.float32)
+    np.testing.assert_allclose(equalized.model(pixels), model(pixels), rtol=1e-5)
+    brighter = np.full((1, 4, 4, 3), 1.9 * 255, np.float32)  # 2.85 where calibration saw 1.5
+    np.testing.assert_allclose(equalized.model(brighter), model(brighter), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("brightest", "equalized"), [(150, True), (255, False)])
+def test_clipped_channels_stay_as_they_are_where_other_images_reach_past_their_new_clip(
+    brightest: int, equalized: bool
+) -> None:
+    """Calibration reaches 1 of 6 at pixels of 100: with a gain of sqrt(6) what exceeds 245 is clipped."""
+    import keras
+    from keras import layers
+
+    x = keras.Input((4, 4, 3))
+    y = layers.ReLU(max_value=6.0)(layers.Conv2D(3, 1, name="expand")(x))
+    y = layers.DepthwiseConv2D(4, name="depthwise")(y)
+    model = keras.Model(x, layers.Dense(2)(layers.Flatten()(y)))
+    model.get_layer("expand").set_weights([np.eye(3)[None, None] / 100, np.zeros(3)])
+    folded = fold(model)
+    dim = np.full((2, 4, 4, 3), 100, np.uint8)
+    compared = np.full((2, 4, 4, 3), brightest, np.uint8)
+    compared[1] //= 2
+    prepared = prepare(folded, RepresentativeDataset(images=dim), compared)
+    names = [one["layer"] for one in prepared.report["equalized"]]
+    assert ("expand" in names) is equalized
+    assert "depthwise" in names
+
+
+@pytest.mark.parametrize(
+    "relu", [{"threshold": 1.0, "max_value": 6.0}, {"negative_slope": 0.1, "max_value": 6.0}]
+)
+def test_a_relu_that_bends_elsewhere_keeps_its_channels_scale(relu: dict[str, float]) -> None:
+    import keras
+    from keras import layers
+
+    x = keras.Input((4, 4, 3))
+    y = layers.Conv2D(2, 1)(layers.ReLU(**relu)(layers.Conv2D(4, 1)(x)))
+    model = keras.Model(x, layers.GlobalAveragePooling2D()(y))
+    wiring = wiring_of(trace(model))
+    assert [wiring.linears[index].layer.name for index in wiring.free] == []
 
 
 def test_a_negated_branch_is_rescaled_with_the_rest(small_model: Any) -> None:
