@@ -17,7 +17,7 @@ def obstacle(name: str, folded: Folded, equalized: Collection[str]) -> str:
         folded: the model that was converted.
         equalized: names of the layers whose channels were given more equal ranges.
     """
-    parts = set(re.split(r"[/;:]", name))
+    parts = _layers_in(name, folded.model.name)
     for note in folded.notes:
         if note.action == LAYERS_INSIDE and note.layer in parts:
             return f"The layers inside {note.layer} were not prepared for int8."
@@ -33,6 +33,14 @@ def obstacle(name: str, folded: Folded, equalized: Collection[str]) -> str:
         f"A ReLU with a ceiling ({clipped}) follows it in the checkpoint, which is not scaled as a ReLU is: its "
         "channels' ranges could not be evened out."
     )
+
+
+def _layers_in(name: str, model: str) -> set[str]:
+    """What may be names of layers, without the number that TensorFlow adds to each in a model converted again."""
+    parts = re.split(r"[/;:]", name)
+    scopes = (re.fullmatch(rf"{re.escape(model)}(_\d+)", part) for part in parts)
+    added = next((scope[1] for scope in scopes if scope is not None), "")
+    return {part.removesuffix(added) for part in parts}
 
 
 def _head_of(action: str) -> str | None:

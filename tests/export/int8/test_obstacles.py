@@ -26,7 +26,8 @@ def network(kind: str) -> Any:
         parts.append(layers.TimeDistributed(layers.Dense(4), name="outer"))
     # The zeros around the picture keep a shift from moving into the next convolution.
     parts.append(layers.Conv2D(4, 3, padding="same", name="second"))
-    return keras.Sequential([*parts, layers.GlobalAveragePooling2D(), layers.Dense(2, name="head")])
+    parts += [layers.GlobalAveragePooling2D(), layers.Dense(2, name="head")]
+    return keras.Sequential(parts, name="net")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ def network(kind: str) -> Any:
     [
         ("relu6", "net/clipped/Relu6;net/first/BiasAdd", "A ReLU with a ceiling (clipped) follows"),
         ("norm", "net/relu/Relu;net/first/BiasAdd", "norm follows its activation in the check"),
+        ("norm", "net_1/relu_1/Relu;net_1/first_1/BiasAdd", "norm follows its activation in the"),
         ("hidden", "net/outer/dense/MatMul", "The layers inside outer were not prepared"),
         ("free", "net/relu/Relu;net/first/BiasAdd", ""),
         ("relu6", "net/second/BiasAdd", ""),
