@@ -197,10 +197,7 @@ def _unpublished(
     if not failed:
         hint = "Give --force to replace it, or another -o DIR."
         return ExportConflictError(f"{what}.", hint=hint, results=results, failures=failures)
-    explained = (
-        layers_sentence(failure.name, failure.layers, because=failure.cause) for failure in failures
-    )
-    sentences = [f"{what}; not published.", *filter(None, explained)]
+    ranges = ""
     is_unlike = is_used_up = False
     num_images = 0
     folder = recipe.calibration.data or recipe.evaluation.data
@@ -213,11 +210,13 @@ def _unpublished(
         is_unlike = calibration_is_unlike(found, expected)
         is_used_up = num_images < recipe.calibration.samples
         unlike = f", which look unlike those of {split.name} ({expected})" if is_unlike else ""
-        sentences.append(
-            f"Ranges come from {counted(num_images, 'image')} of {folder} ({found}){unlike}."
-        )
+        ranges = f"Ranges come from {counted(num_images, 'image')} of {folder} ({found}){unlike}."
+    explained = (
+        layers_sentence(failure.name, failure.layers, because="" if is_unlike else failure.cause)
+        for failure in failures
+    )
     return ExportGateError(
-        " ".join(sentences),
+        " ".join(filter(None, [f"{what}; not published.", *explained, ranges])),
         hint=OWN_RUN_ADVICE
         if request.source.pictures is not None and recipe.calibration.data is None
         else advice(
