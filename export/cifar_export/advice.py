@@ -39,6 +39,10 @@ _PLAIN_OPTIONS = {
 """Options whose value is one field, by the recipe's part and the field, in the order of the command line."""
 
 _TYPICAL_IMAGES = "Give --calibration-data a few hundred typical training images."
+_FEW_HUNDRED = 200
+_OTHER_PRECISION = (
+    "Export another precision, or accept it by --max-accuracy-drop and --min-agreement."
+)
 # For a checkpoint of the user's own pictures, which is calibrated and judged on the splits of its run.
 OWN_RUN_ADVICE = (
     "Train on more pictures or for longer, export another precision, or accept it by --max-accuracy-drop and "
@@ -53,6 +57,7 @@ def advice(
     calibration_is_unlike: bool = False,
     folder_is_used_up: bool = False,
     num_images: int = 0,
+    can_be_trained: bool = True,
 ) -> str:
     """What to do about an export some of whose artefacts failed their gate.
 
@@ -62,21 +67,24 @@ def advice(
         calibration_is_unlike: the images that set their ranges are of another kind than those compared on.
         folder_is_used_up: the calibration folder holds no images that were not used.
         num_images: of the user's own that set their ranges, and that QAT would train on.
+        can_be_trained: whether QAT trains such a model.
     """
     trainable = tuple(precision for precision in dict.fromkeys(failed) if precision in TRAINABLE)
     if calibration_is_unlike:
         return _typical_images(recipe, failed)
-    if trainable and recipe.qat is None and _can_train(recipe, num_images, folder_is_used_up):
+    can_train = can_be_trained and _can_train(recipe, num_images, folder_is_used_up)
+    if trainable and recipe.qat is None and can_train:
         trained = replace(recipe, quantize=trainable, qat=QatRecipe())
         return f"Next: {command(trained)}"
-    if trainable and recipe.evaluation.data is not None and recipe.calibration.data is None:
+    is_halved = recipe.evaluation.data is not None and recipe.calibration.data is None
+    if trainable and is_halved and num_images < _FEW_HUNDRED:
         return _TYPICAL_IMAGES
     if trainable and recipe.qat is not None:
         longer = replace(recipe.qat, steps=2 * recipe.qat.steps)
         return f"Next: {command(replace(recipe, quantize=trainable, qat=longer))}"
-    if trainable:
+    if trainable and not is_halved:
         return _more_calibration(replace(recipe, quantize=trainable), used_up=folder_is_used_up)
-    return "Export another precision, or accept it by --max-accuracy-drop and --min-agreement."
+    return _OTHER_PRECISION
 
 
 def _typical_images(recipe: ExportRecipe, failed: tuple[Quantize, ...]) -> str:

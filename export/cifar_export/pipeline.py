@@ -46,7 +46,7 @@ from cifar_export.stages.failure import (
     failed_gate,
     verified,
 )
-from cifar_export.stages.layer_evidence import explain_layers, layers_sentence
+from cifar_export.stages.layer_evidence import cause, explain_layers, layers_sentence
 from cifar_export.stages.prepared import ReadyModel, calibration_images, float_model, ready_models
 from cifar_export.stages.repair import repair_remark, repaired
 from cifar_export.stages.source import named_by_file, open_source
@@ -197,25 +197,26 @@ def _unpublished(
     if not failed:
         hint = "Give --force to replace it, or another -o DIR."
         return ExportConflictError(f"{what}.", hint=hint, results=results, failures=failures)
-    explained = (layers_sentence(failure.name, failure.layers) for failure in failures)
-    sentences = [f"{what}; not published.", *filter(None, explained)]
-    is_unlike = is_used_up = is_trainable = False
+    ranges = ""
+    is_unlike = is_used_up = False
     num_images = 0
     folder = recipe.calibration.data or recipe.evaluation.data
     if folder is not None and set(failed) & set(CALIBRATED):
         split = request.source.split
         calibration = calibration_images(request.source, recipe)
         own = calibration.images[: len(calibration.ids)]
-        num_images, is_trainable = len(own), request.source.judge.threshold is None
+        num_images = len(own)
         found, expected = image_statistics(own), image_statistics(np.asarray(split.images))
         is_unlike = calibration_is_unlike(found, expected)
         is_used_up = num_images < recipe.calibration.samples
         unlike = f", which look unlike those of {split.name} ({expected})" if is_unlike else ""
-        sentences.append(
-            f"Ranges come from {counted(num_images, 'image')} of {folder} ({found}){unlike}."
-        )
+        ranges = f"Ranges come from {counted(num_images, 'image')} of {folder} ({found}){unlike}."
+    explained = (
+        layers_sentence(failure.name, failure.layers, because="" if is_unlike else failure.cause)
+        for failure in failures
+    )
     return ExportGateError(
-        " ".join(sentences),
+        " ".join(filter(None, [f"{what}; not published.", *explained, ranges])),
         hint=OWN_RUN_ADVICE
         if request.source.pictures is not None and recipe.calibration.data is None
         else advice(
@@ -223,7 +224,8 @@ def _unpublished(
             failed,
             calibration_is_unlike=is_unlike,
             folder_is_used_up=is_used_up,
-            num_images=num_images if is_trainable else 0,
+            num_images=num_images,
+            can_be_trained=request.source.judge.threshold is None,
         ),
         results=results,
         failures=failures,
@@ -309,7 +311,10 @@ def _failed(
     draft = staged.path.with_name(left.name)
     write_document(draft, failed_export_document(card, verification, layers))
     place(draft, left)
-    return failed_gate(target, staged.key[1], verification, layers, split=request.source.split.name)
+    failure = failed_gate(
+        target, staged.key[1], verification, layers, split=request.source.split.name
+    )
+    return replace(failure, cause=cause(staged, layers))
 
 
 def _published(

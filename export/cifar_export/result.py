@@ -77,6 +77,7 @@ class ExportFailure:
         gates: as :meth:`cifar_eval.parity.gate.Gate.to_json` gives them.
         layers: how its layers differ from float32; None where nobody looked.
         error: what a delivery ended in; None for artefacts.
+        cause: what kept int8 from being prepared where the error starts, as a sentence; empty where nothing did.
     """
 
     name: str
@@ -90,6 +91,7 @@ class ExportFailure:
     gates: tuple[Mapping[str, Any], ...]
     layers: "Explanation | None"
     error: CifarEdgeError | None = None
+    cause: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The failure as JSON-ready data."""

@@ -192,7 +192,9 @@ def open_checkpoint(
             reason = _reason(str(error).replace(f"{folder}{os.sep}", ""))
             raise ArtefactError(
                 f"{path}: keras cannot open it: {reason}.",
-                hint="Save it with keras 3 and without custom objects.",
+                hint="Give the code that it was saved with, or build the model from Keras layers and save it again."
+                if custom_objects
+                else "Save it with keras 3 and without custom objects.",
             ) from error
 
 

@@ -255,7 +255,7 @@ def _refusal(
     listed = ", ".join(best.order[:_MAX_NAMED]) + (", ..." if best.order[_MAX_NAMED:] else "")
     is_sorted = best.order == tuple(sorted(best.order))
     if is_sorted and recipe.source.labels is not None:
-        meant = "no --labels, which is the sorted order of the folders"
+        meant = "no --labels, which is the sorted order of their names"
     else:
         where = "--labels" if recipe.source.contract is None else "the contract's labels"
         meant = f"{where} in the order {listed}"

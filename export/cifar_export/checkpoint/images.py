@@ -5,6 +5,7 @@ from pathlib import Path
 from cifar_data.cifar10.splits import IMAGE_SHAPE, LABELS
 from cifar_data.labelled_images import read_labelled_images
 from cifar_data.split import Split
+from cifar_eval.formatting import counted
 from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.own_images import folder_labels
 from cifar_export.recipe import CALIBRATED, ExportRecipe
@@ -113,8 +114,8 @@ def _own_split(
     split = read_labelled_images(folder, labels=labels, contract=contract, any_number=any_number)
     if len(split.labels) < MIN_VECTORS:
         raise InputError(
-            f"{folder}: holds {len(split.labels)} images, expected {MIN_VECTORS} or more: as many go into the artefact "
-            "for its self-test.",
+            f"{folder}: holds {counted(len(split.labels), 'image')}, expected {MIN_VECTORS} or more: as many "
+            "go into the artefact for its self-test.",
             hint="Give a few hundred labelled images, so that the gate can tell a loss from chance.",
         )
     return split

@@ -32,6 +32,9 @@ from cifar_export.keras_graph.trace import Call, Trace, functional_from, trace
 LAYERS_INSIDE = "the layers inside were not prepared"
 """The note on a layer that is a model, or has layers, of which inlining could make none of the model's own."""
 
+FOLDED_BACK = "scale folded back into "
+"""How the note begins on what follows an activation; the name of the layer before that comes next."""
+
 RescalingRule = Literal["keep", "strip"]
 
 _INFERENCE_IDENTITIES = (
@@ -279,7 +282,7 @@ class _Folding:
             owed = affine_of(np.where(owed.scale < 0, -1.0, 1.0), owed.shift)
             self._note(
                 call,
-                f"scale folded back into {head.layer.name}{_signs(scale)}, shift moved forward",
+                f"{FOLDED_BACK}{head.layer.name}{_signs(scale)}, shift moved forward",
             )
         else:
             self._note(call, "moved forward")

@@ -3,7 +3,8 @@
 import numpy as np
 
 from cifar_eval.layers.explanation import Explanation, explain
-from cifar_eval.layers.layer_errors import LayerErrors
+from cifar_eval.layers.layer_errors import LayerError, LayerErrors
+from cifar_export.int8.obstacles import obstacle
 from cifar_export.stages.staged import Request, Staged, stage_float32_beside
 from cifar_runtime.errors import CifarEdgeError
 from cifar_runtime.progress import Progress
@@ -42,19 +43,39 @@ def explain_layers(request: Request, staged: Staged, progress: Progress) -> Expl
         return _unexplained(f"unexpected {type(error).__name__}: {error}.")
 
 
-def layers_sentence(name: str, explanation: Explanation | None) -> str:
+def cause(staged: Staged, explanation: Explanation | None) -> str:
+    """What kept the layer where the error starts from being prepared, as a sentence; empty where nothing did.
+
+    Args:
+        staged: the artefact.
+        explanation: of its layers.
+    """
+    start = (
+        None if explanation is None or explanation.errors is None else _start(explanation.errors)
+    )
+    if start is None or staged.ready.preparation is None:
+        return ""
+    equalized = {str(one["layer"]) for one in staged.ready.preparation["equalized"]}
+    return obstacle(start[0].name, staged.ready.folded, equalized)
+
+
+def layers_sentence(name: str, explanation: Explanation | None, *, because: str = "") -> str:
     """What the comparison found: the worst layers, and where the error starts; empty where there was none.
 
     Args:
         name: the artefact's file.
         explanation: of its layers.
+        because: see :func:`cause`.
     """
     if explanation is None:
         return ""
     if explanation.errors is None:
         return f"No error by layer of {name}: {explanation.reason}"
     start = _start(explanation.errors)
-    return f"Worst layers of {name}: {_worst(explanation.errors)}.{f' {start}' if start else ''}"
+    sentences = [f"Worst layers of {name}: {_worst(explanation.errors)}."]
+    if start is not None:
+        sentences.append(_start_sentence(*start))
+    return " ".join(filter(None, [*sentences, because]))
 
 
 def _worst(errors: LayerErrors) -> str:
@@ -66,18 +87,29 @@ def _worst(errors: LayerErrors) -> str:
     return f"{', '.join(named)} (SQNR against {errors.reference})"
 
 
-def _start(errors: LayerErrors) -> str:
-    """The layer with the largest fall below all before it: what is worse behind it may only pass its error on."""
-    lowest, largest, sentence = _CLEAN_DB, 0.0, ""
+def _start(errors: LayerErrors) -> tuple[LayerError, float] | None:
+    """The layer with the largest fall below all before it: what is worse behind it may only pass its error on.
+
+    With it goes the lowest SQNR before it, in decibels.
+    """
+    lowest, largest, start = _CLEAN_DB, 0.0, None
     for layer in sorted(errors.layers, key=lambda layer: layer.position):
-        found = _CLEAN_DB if layer.sqnr_db is None else min(layer.sqnr_db, _CLEAN_DB)
+        found = _clean(layer.sqnr_db)
         if lowest - found > largest:
-            largest = lowest - found
-            before = "nothing lost" if lowest == _CLEAN_DB else f"{_decibels(lowest)} at worst"
-            where = f"#{layer.position} {layer.operator} {layer.title}"
-            sentence = f"The error starts at {where}: {_decibels(found)}, {before} before it."
+            largest, start = lowest - found, (layer, lowest)
         lowest = min(lowest, found)
-    return sentence
+    return start
+
+
+def _start_sentence(layer: LayerError, lowest: float) -> str:
+    before = "nothing lost" if lowest == _CLEAN_DB else f"{_decibels(lowest)} at worst"
+    where = f"#{layer.position} {layer.operator} {layer.title}"
+    found = _decibels(_clean(layer.sqnr_db))
+    return f"The error starts at {where}: {found}, {before} before it."
+
+
+def _clean(sqnr_db: float | None) -> float:
+    return _CLEAN_DB if sqnr_db is None else min(sqnr_db, _CLEAN_DB)
 
 
 def _decibels(sqnr_db: float | None) -> str:

@@ -207,6 +207,9 @@ def test_a_failed_int8_is_told_to_train_where_the_train_split_fits() -> None:
     assert advice(halved, ("int8",), num_images=39) == (
         "Give --calibration-data a few hundred typical training images."
     )
+    assert advice(halved, ("int8",), num_images=306, can_be_trained=False) == (
+        "Export another precision, or accept it by --max-accuracy-drop and --min-agreement."
+    )
     only_onnx = changed(own_folder, formats=("onnx",))
     assert advice(only_onnx, ("int8",), folder_is_used_up=True) == (
         "Put more images into folder, which were all used, try --calibration-method percentile, "

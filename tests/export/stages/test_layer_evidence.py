@@ -140,9 +140,13 @@ def test_a_failure_to_measure_layers_does_not_hide_the_gates(
 
 @pytest.mark.usefixtures("black")
 def test_an_artefact_that_its_interpreter_refuses_after_bad_calibration_fails_its_gate(
-    save: Callable[[Any, Path], None], tmp_path: Path
+    save: Callable[[Any, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Edge filters see nothing in a plain picture: XNNPACK refuses the ratio of their scale to the output's."""
+    """Edge filters see nothing in a plain picture: XNNPACK refuses the ratio of their scale to the output's.
+
+    The structure is not blamed for what the images did.
+    """
+    monkeypatch.setattr(pipeline, "cause", lambda *_: "The structure did it.")
     import keras
     from keras import layers
 
@@ -167,6 +171,8 @@ def test_an_artefact_that_its_interpreter_refuses_after_bad_calibration_fails_it
     assert document["refusal"].startswith("edges-int8.tflite: LiteRT cannot open it: ")
     assert (document["golden_vectors"], document["provenance"]["parity"]) == (None, None)
     (failure,) = caught.failures
+    assert failure.cause == "The structure did it."
+    assert failure.cause not in str(caught)
     assert (failure.reason, failure.num_images, failure.gates) == ("does not run", 0, ())
     assert str(tmp_path / "out") not in failure.sentence
 
