@@ -68,7 +68,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with fresh exports of the checkpoints, made by the installed command.
 
     Its own gate sees the sample: all test images, where they are here, are judged by the tests themselves. The
-    notebook's int8 ONNX has 97 % to reach, and agrees on 96.97 % of them with the activations that the sample lets pass.
+    notebook's int8 ONNX has 97 % to reach, and would agree on 96.97 % of them as the sample lets it pass.
     """
     folder = tmp_path_factory.mktemp("exported")
     command = Path(sysconfig.get_path("scripts")) / "cifar-export"
