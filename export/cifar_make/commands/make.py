@@ -25,10 +25,9 @@ from cifar_runtime.commands.parser import (
     choice,
     positive_int,
     run_command,
-    sentences_to_stderr,
     share,
 )
-from cifar_runtime.commands.progress import ProgressLine
+from cifar_runtime.commands.progress import ProgressLine, progress_line
 from cifar_runtime.formats.known_formats import ModelFormat
 from cifar_runtime.plain_text import printable_lines
 from cifar_train.commands.picture_options import (
@@ -170,7 +169,7 @@ def _made(planned: "Plan", *, quiet: bool) -> str:
     from cifar_make.pipeline import make
     from cifar_train.commands.printing_watcher import PrintingWatcher
 
-    progress = None if quiet else sentences_to_stderr(PROGRAM)
+    progress = progress_line(PROGRAM, quiet=quiet)
     watcher = PrintingWatcher(planned.training.epochs, quiet=quiet)
     try:
         made = make(planned, watcher=watcher, progress=progress)
