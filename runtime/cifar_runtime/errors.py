@@ -11,7 +11,7 @@ A message has three parts: what happened with which value, what was expected, an
 do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 INTERRUPTED_EXIT_CODE = 130
@@ -97,12 +97,16 @@ class CifarEdgeWarning(UserWarning):
 
 def not_one_of(text: str, choices: Iterable[str]) -> str:
     """The sentence that refuses ``text`` and lists ``choices``, naming the closest one."""
+    known = list(choices)
+    return f"'{text}' is not one of {', '.join(known)}{suggestion(text, known)}"
+
+
+def suggestion(text: str, known: Sequence[str]) -> str:
+    """`` (did you mean X?)`` for the closest known word; empty where none is near."""
     import difflib
 
-    known = list(choices)
     closest = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
-    suggestion = f" (did you mean {closest[0]}?)" if closest else ""
-    return f"'{text}' is not one of {', '.join(known)}{suggestion}"
+    return f" (did you mean {closest[0]}?)" if closest else ""
 
 
 def json_error_reason(error: Exception) -> str:

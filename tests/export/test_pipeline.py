@@ -293,7 +293,7 @@ def test_a_model_that_fails_its_gate_is_not_published_and_the_others_are(
         export(recipe)
     message = str(caught.value)
     assert caught.value.exit_code == 5
-    assert message.startswith("small-int8.tflite on 1000 images of test-sample: accuracy drop ")
+    assert message.startswith("small-int8.tflite on 1,000 images of test-sample: accuracy drop ")
     assert "limit at least 100.00%: failed" in message
     failure = json.loads((old.parent / "small-int8.tflite.failed.parity.json").read_text())
     worst = failure["layers"]["errors"]["layers"][:3]

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,9 @@ def test_an_interpreter_that_is_installed_works(name: str) -> None:
     check = doctor.check_interpreter(known)
     assert (check.title, check.works) == (known.title, True)
     assert check.answer.startswith("passed: ")
+    diagnosis = replace(doctor.diagnose(), interpreters=(check,))
+    (line,) = (line for line in lines(diagnosis) if line.startswith(known.title))
+    assert line.startswith(f"{known.title:<12}works: all 8 golden vectors ")
 
 
 def test_an_interpreter_that_ends_its_process_does_not_work(

@@ -9,7 +9,7 @@ from typing import get_args
 
 from cifar_bench.remote.wheels import Machine, write_offline_bundle
 from cifar_eval.formatting import counted
-from cifar_runtime.commands.parser import Parser, choice, run_command
+from cifar_runtime.commands.parser import Parser, Subcommand, choice, run_command
 from cifar_runtime.commands.result_file import check_result_file
 from cifar_runtime.plain_text import printable_lines
 
@@ -34,7 +34,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         examples=_EXAMPLES,
     )
     add = parser.add_argument
-    add("action", type=choice(("bundle",)), metavar="bundle", help="write the archive")
+    add("action", type=Subcommand(("bundle",)), metavar="bundle", help="write the archive")
     add("models", nargs="*", type=Path, metavar="MODEL", help="to bring along, with their cards")
     add("-o", "--output", required=True, metavar="FILE.zip", help="the archive")
     add(

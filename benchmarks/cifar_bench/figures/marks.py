@@ -34,10 +34,32 @@ def one_entry_a_file(report: Report) -> list[ModelReport]:
 
 def one_entry_a_network(report: Report) -> dict[str, ModelReport]:
     """One entry of each network by its name, an exported one where there is one: its files share what it computes."""
+    exported = _exported_names(report)
     networks: dict[str, ModelReport] = {}
     for model in sorted(report.models, key=lambda one: one.model_file.format == "keras"):
-        networks.setdefault(network_name(model), model)
+        networks.setdefault(exported.get(model.name, network_name(model)), model)
     return networks
+
+
+def _exported_names(report: Report) -> dict[str, str]:
+    """What the network of a reference is called by its export: the one network compared with it, if as much work."""
+    entries = {model.name: model for model in report.models}
+    compared: dict[str, dict[str, ModelReport]] = {}
+    for model in report.models:
+        if model.reference is not None:
+            compared.setdefault(model.reference, {})[network_name(model)] = model
+    return {
+        reference: name
+        for reference, networks in compared.items()
+        for name, model in networks.items()
+        if len(networks) == 1 and reference in entries and _is_export(model, entries[reference])
+    }
+
+
+def _is_export(model: ModelReport, reference: ModelReport) -> bool:
+    """Whether a model may be the other's export: a conversion changes its multiply-accumulates by a few at most."""
+    macs, others = model.cost.macs or 0, reference.cost.macs or 0
+    return reference_of(model.model_file) is None and abs(macs - others) <= 0.01 * others
 
 
 def network_name(model: ModelReport) -> str:

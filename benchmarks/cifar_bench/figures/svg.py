@@ -22,6 +22,8 @@ NARROW_BELOW = 560.0
 
 MARGIN = 12.0
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_FEWEST_TICKS = 2
+_LINEAR_TICKS = 6
 
 Attributes = Mapping[str, str | float]
 
@@ -262,7 +264,7 @@ def _linear_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
 
 
 def _logarithmic_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
-    """The densest of 1-2-3-5, 1-2-5, 1-3, 1 in each decade that is not too many."""
+    """The densest of 1-2-3-5, 1-2-5, 1-3, 1 in each decade that is not too many; between two of these, even steps."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for digits in (
         (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
@@ -276,6 +278,8 @@ def _logarithmic_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
             for digit in digits
             if low <= digit * 10.0**decade <= high
         )
+        if len(ticks) < _FEWEST_TICKS:
+            return _linear_ticks(low, high, min(most, _LINEAR_TICKS))
         if len(ticks) <= most:
             return ticks
     powers = [10.0**decade for decade in decades if low <= 10.0**decade <= high]

@@ -8,7 +8,7 @@ a warning: pictures of another camera or light may favour another mapping, and n
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cifar_data.choose import stratified_positions
 from cifar_data.split import Split
+from cifar_eval.formatting import counted
 from cifar_eval.models.input_mapping import INPUT_MAPPINGS, RAW_PIXELS, InputMapping
 from cifar_export.checkpoint.attempt import (
     MAX_IMAGES,
@@ -33,6 +34,7 @@ from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.reference import Reference
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.progress import Progress, counter_of
 
 # What takes pixels of 0..255 to the few units that networks work in: of a Normalization, a deviation of 12 levels.
 _LARGEST_PIXEL_STEP = 1 / 12
@@ -118,7 +120,7 @@ def check_contract(
     trial: Trial,
     *,
     copy: Any,
-    progress: Callable[[str], None],
+    progress: Progress,
 ) -> None:
     """Checks that no other contract fits labelled images better, beyond chance.
 
@@ -127,7 +129,7 @@ def check_contract(
         checkpoint: the model, for messages.
         trial: what is tried.
         copy: the model of raw pixels that is converted, which shows how it begins.
-        progress: told when an explicit mapping is clearly worse than another.
+        progress: sees the mappings that are tried, and a warning where an explicit one is clearly worse than another.
 
     Raises:
         ArtefactError: another mapping or order of the classes is better; the message names it and both accuracies.
@@ -141,7 +143,7 @@ def check_contract(
     if not stated.can_be_beaten(tries=tries):
         return
     if not _takes_raw_pixels(copy, trial.judge.mapping):
-        scores |= _scores_of_others(trial, checkpoint)
+        scores |= _scores_of_others(trial, checkpoint, progress)
     if is_explicit:
         others = [trial.reading(found, name, names) for name, found in scores.items()]
         best = likeliest(others)
@@ -182,13 +184,21 @@ def _name_of(recipe: ExportRecipe, mapping: InputMapping) -> str:
     return recipe.source.input_range or next(named, f"the mapping of {recipe.source.contract}")
 
 
-def _scores_of_others(trial: Trial, checkpoint: Checkpoint) -> Mapping[str, Scores]:
+def _scores_of_others(
+    trial: Trial, checkpoint: Checkpoint, progress: Progress
+) -> Mapping[str, Scores]:
     """The scores under every mapping in use but the declared one."""
-    return {
-        name: replace(trial.judge, mapping=mapping).scores(trial.split.images)
+    others = {
+        name: mapping
         for name, mapping in INPUT_MAPPINGS.items()
         if mapping != trial.judge.mapping and takes(checkpoint, mapping)
     }
+    progress(f"trying other input ranges on {counted(len(trial.split.labels), 'image')}")
+    count, scores = counter_of(progress), dict[str, Scores]()
+    for name, mapping in others.items():
+        scores[name] = replace(trial.judge, mapping=mapping).scores(trial.split.images)
+        count(len(scores), len(others))
+    return scores
 
 
 def _orders(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cifar_data.choose import stratified_positions
 from cifar_data.labelled_images import labelled_paths
 from cifar_data.split import Split
+from cifar_eval.formatting import counted
 from cifar_export.checkpoint.attempt import (
     MAX_IMAGES,
     Attempt,
@@ -23,13 +24,13 @@ from cifar_export.checkpoint.attempt import (
     likeliest,
     truth_of,
 )
-from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.checkpoint.reference import Reference
 from cifar_export.recipe import ExportRecipe, SourceRecipe
 from cifar_runtime.contract import InputContract, Resize, ResizeFilter, pixel_contract
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.imaging.image import read_image
 from cifar_runtime.imaging.preprocess import fit_picture
+from cifar_runtime.progress import Counter, Progress, counter_of
 
 _AT_ONCE = 50  # pictures in memory under every way
 _FILTERS: tuple[ResizeFilter, ...] = ("bilinear-no-antialias", "bilinear")
@@ -50,21 +51,21 @@ class Geometry(Attempt):
 
 def check_geometry(
     recipe: ExportRecipe,
-    checkpoint: Checkpoint,
     judge: Reference,
     split: Split,
     contract: InputContract,
     reference: NDArray[np.float32],
+    progress: Progress,
 ) -> None:
     """Checks that no other rule or filter than a default fits the evaluation folder's pictures better, beyond chance.
 
     Args:
         recipe: names the folder, and says what the user gave explicitly, which is not doubted.
-        checkpoint: the model, for messages.
         judge: what scores images as it does.
         split: the folder's pictures, or some of them.
         contract: how they were brought to size.
         reference: their scores, float32, shape (n, num_classes).
+        progress: sees the pictures that are tried.
 
     Raises:
         ArtefactError: another one is better; the message names it and both accuracies.
@@ -81,7 +82,9 @@ def check_geometry(
     if not stated.can_be_beaten(tries=tries):
         return
     paths = labelled_paths(folder, split.label_names)
-    scores = _scores(judge, [paths[index] for index in chosen.ids], others, contract.shape)
+    progress(f"trying other ways to resize on {counted(len(chosen.ids), 'picture')}")
+    trial = [paths[index] for index in chosen.ids]
+    scores = _scores(judge, trial, others, contract.shape, counter_of(progress))
     found = [
         Geometry(
             resize=rule,
@@ -92,7 +95,7 @@ def check_geometry(
     ]
     better = [one for one in found if one.beats(stated, tries=tries)]
     if better:
-        raise _refusal(checkpoint, stated, _simplest(better, stated))
+        raise _refusal(source.checkpoint, stated, _simplest(better, stated))
 
 
 def _others(contract: InputContract, source: SourceRecipe) -> list[tuple[Resize, ResizeFilter]]:
@@ -112,6 +115,7 @@ def _scores(
     paths: list[Path],
     ways: list[tuple[Resize, ResizeFilter]],
     shape: tuple[int, int, int],
+    count: Counter,
 ) -> list[list[NDArray[np.float32]]]:
     """The scores of pictures under each way, in parts; each picture is decoded once."""
     contracts = [pixel_contract(shape, name, rule) for rule, name in ways]
@@ -122,6 +126,7 @@ def _scores(
         for way, contract in enumerate(contracts):
             images = np.stack([fit_picture(picture, contract) for picture in pictures])
             scores[way].append(judge.scores(images))
+        count(start + len(pictures), len(paths))
     return scores
 
 
@@ -140,11 +145,11 @@ def _changes(one: Geometry, stated: Geometry) -> dict[str, str]:
     return {**rule, "--resize-filter": one.resize_filter}
 
 
-def _refusal(checkpoint: Checkpoint, stated: Geometry, found: Geometry) -> ArtefactError:
+def _refusal(checkpoint: Path, stated: Geometry, found: Geometry) -> ArtefactError:
     changes = _changes(found, stated)
     before = {"--resize": stated.resize, "--resize-filter": stated.resize_filter}
     return ArtefactError(
-        f"{checkpoint.path}: {stated.percent} with {' and '.join(before[option] for option in changes)}, "
+        f"{checkpoint}: {stated.percent} with {' and '.join(before[option] for option in changes)}, "
         f"{found.percent} with {' and '.join(changes.values())}.",
         hint=f"Did you mean {' '.join(f'{option} {value}' for option, value in changes.items())}?",
     )

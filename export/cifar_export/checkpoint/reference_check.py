@@ -51,7 +51,7 @@ def check_reference(
     if stated is None or recipe.evaluation.data is not None:
         if chance_p(correct, seen, checkpoint.num_classes) > CHANCE_LEVEL:
             progress(
-                f"warning: {checkpoint.path.name} decides {correct} of {seen} images of {split.name} rightly, no "
+                f"warning: {checkpoint.path.name} decides {correct:,} of {seen:,} images of {split.name} rightly, no "
                 f"better than chance; if it was trained, check {_flag(recipe)}"
             )
         return
@@ -59,7 +59,7 @@ def check_reference(
     is_beyond_chance = _upper_tail(seen - correct, seen, rate=1 - accuracy) <= CHANCE_LEVEL
     if correct / seen < accuracy - MAX_SHORTFALL and is_beyond_chance:
         raise ArtefactError(
-            f"{checkpoint.path}: has a top-1 accuracy of {correct / seen:.2%} on {seen} images of {split.name}, "
+            f"{checkpoint.path}: has a top-1 accuracy of {correct / seen:.2%} on {seen:,} images of {split.name}, "
             f"expected about {accuracy:.2%}, which its training card states of {name}: it is fed wrongly, or is "
             "not the model of that card.",
             hint=f"Check {_flag(recipe)}, and leave it out for a model of raw pixels 0..255.",
@@ -77,8 +77,8 @@ def _warn_of_few(recipe: ExportRecipe, split: Split, progress: Callable[[str], N
         return
     needed = math.ceil(math.log(0.05) / math.log1p(-limit))
     progress(
-        f"warning: {seen} images of {split.name} cannot prove a drop of {100 * limit:g} points or less: without one "
-        f"loss among them it may be {100 * shown:.2g} points; {needed} images could"
+        f"warning: {seen:,} images of {split.name} cannot prove a drop of {100 * limit:g} points or less: without one "
+        f"loss among them it may be {100 * shown:.2g} points; {needed:,} images could"
     )
 
 

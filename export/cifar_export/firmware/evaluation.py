@@ -63,7 +63,7 @@ class Evaluation:
         if not all(gate.passed for gate in gates):
             verdict = ", ".join(gate.sentence for gate in gates)
             raise GateError(
-                f"{artefact.path.name} as firmware on {parity.seen} images of {self.split.name}: {verdict}; "
+                f"{artefact.path.name} as firmware on {parity.seen:,} images of {self.split.name}: {verdict}; "
                 "no firmware was written.",
                 hint="Firmware rounds otherwise than LiteRT: export with --qat or with more calibration images.",
             )

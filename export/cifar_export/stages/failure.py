@@ -114,7 +114,7 @@ def failed_gate(
         name=target.name,
         quantize=quantize,
         reason="gate",
-        sentence=f"{target.name} on {seen} images of {split}: {verdict}",
+        sentence=f"{target.name} on {seen:,} images of {split}: {verdict}",
         split=split,
         num_images=seen,
         gates=tuple(to_document(gate) for gate in gates),

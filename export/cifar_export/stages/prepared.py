@@ -148,7 +148,7 @@ def _folded(source: Source, rescaling: RescalingRule) -> Folded:
 
 def _prepared(plain: ReadyModel, source: Source, progress: Progress) -> ReadyModel:
     num_images = 0 if plain.calibration is None else len(plain.calibration.images)
-    progress(f"preparing for int8 on {num_images} calibration images")
+    progress(f"preparing for int8 on {num_images:,} calibration images")
     result = prepare(plain.folded, plain.calibration_feed, source.compared_images)
     num_folded = _batch_norms(source.adapted) - _batch_norms(plain.folded.model)
     progress(f"for int8: folded {num_folded} BatchNorms, {result.summary}")

@@ -6,7 +6,7 @@ another is made until the gate passes. The gate's images never choose a group, b
 at them once more, so that the card says how often.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,12 @@ from cifar_runtime.artefact import Artefact
 from cifar_runtime.contract import Contract
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.imaging.preprocess import input_table
+from cifar_runtime.progress import Progress, counter_of
 from cifar_runtime.scores import dequantize
 from cifar_runtime.sessions.open import open_session
 
 MAX_IMAGES = 256
 _ROUNDING = 1e-9
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +190,16 @@ def _costs(
         return Cost(flips=flips, error=float(np.abs(scores - expected).mean()))
 
     costs: dict[Move, Cost] = {}
-    for move in mixed.moves:
+    count, total = counter_of(progress), len(mixed.moves) + 1
+    whole = cost(())
+    for done, move in enumerate(mixed.moves, start=1):
+        count(done, total)
         try:
             costs[move] = cost(move)
         except ArtefactError as error:
             progress(f"{_title(move)} cannot be in float32: {error}")
-    return cost(()), costs
+    count(total, total)
+    return whole, costs
 
 
 def _calibration_images(staged: Staged) -> NDArray[np.uint8]:

@@ -132,7 +132,7 @@ def _source(opened: "Opened", progress: Progress) -> Source:
         split, calibration = halves(split, recipe, folder)
         progress(
             f"no --calibration-data: {counted(len(calibration.ids), 'image')} of {folder}, chosen by their content, "
-            f"set the ranges of int8, and the other {len(split.labels)} are measured on"
+            f"set the ranges of int8, and the other {len(split.labels):,} are measured on"
         )
     check_count(recipe, split)
 
@@ -145,7 +145,7 @@ def _source(opened: "Opened", progress: Progress) -> Source:
         ),
         threshold=threshold,
     )
-    progress(f"Keras' decisions on {len(split.labels)} images of {split.name}")
+    progress(f"Keras' decisions on {len(split.labels):,} images of {split.name}")
     reference = scores(np.asarray(split.images))
     kind = score_kind(opened.kind, reference)
     check_kind(recipe, declared, found=kind)
@@ -159,7 +159,7 @@ def _source(opened: "Opened", progress: Progress) -> Source:
     if stated_accuracy(checkpoint.training_card) is None or folder is not None:
         trial = trial_of(recipe, judge, split, reference)
         check_contract(recipe, checkpoint, trial, copy=copy, progress=progress)
-        check_geometry(recipe, checkpoint, judge, split, contract, reference)
+        check_geometry(recipe, judge, split, contract, reference, progress)
     check_reference(recipe, checkpoint, reference, split, progress=progress)
     evidence = load_evidence_images(
         recipe,

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, get_args
 
 from cifar_export.recipe import GateRecipe
 from cifar_make.recipe import MakeRecipe
+from cifar_runtime.commands.config_file import (
+    add_config_option,
+    choices_as_toml,
+    parse_with_config,
+)
 from cifar_runtime.commands.options import (
     DEFAULT_SIZE,
     add_quiet_option,
@@ -20,10 +25,9 @@ from cifar_runtime.commands.parser import (
     choice,
     positive_int,
     run_command,
-    sentences_to_stderr,
     share,
 )
-from cifar_runtime.commands.progress import ProgressLine
+from cifar_runtime.commands.progress import ProgressLine, progress_line
 from cifar_runtime.formats.known_formats import ModelFormat
 from cifar_runtime.plain_text import printable_lines
 from cifar_train.commands.picture_options import (
@@ -50,6 +54,13 @@ EXAMPLES = """\
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line as a namespace; see :func:`recipe_from` for what the library takes."""
+    parser = _parser()
+    given = parse_with_config(parser, argv)
+    check_weights(parser, given)
+    return given
+
+
+def _parser() -> Parser:
     parser = Parser(
         prog=PROGRAM,
         description="Make a certified int8 model of a folder of your own pictures: check, train, export, measure. "
@@ -84,11 +95,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     add("--min-agreement", type=share, metavar="SHARE", help="of the gate (default: 97%%)")
     add("--dry-run", action="store_true", help="print the plan and make nothing")
     add("--force", action="store_true", help="start over in a folder that was begun differently")
+    add_config_option(parser)
     add_quiet_option(parser)
     add_verbose_option(parser)
-    given = parser.parse_args(argv)
-    check_weights(parser, given)
-    return given
+    return parser
 
 
 def recipe_from(given: argparse.Namespace) -> MakeRecipe:
@@ -120,6 +130,7 @@ def _run(argv: Sequence[str]) -> int:
     planned = _planned(recipe_from(given), quiet=given.quiet)
     if given.dry_run:
         sys.stdout.write(printable_lines(plan_lines(planned)))
+        sys.stdout.write(f"\nthe same as a file for --config:\n{choices_as_toml(_parser(), argv)}")
         return 0
     line = ProgressLine("", quiet=given.quiet)
     for sentence in plan_lines(planned):
@@ -158,7 +169,7 @@ def _made(planned: "Plan", *, quiet: bool) -> str:
     from cifar_make.pipeline import make
     from cifar_train.commands.printing_watcher import PrintingWatcher
 
-    progress = None if quiet else sentences_to_stderr(PROGRAM)
+    progress = progress_line(PROGRAM, quiet=quiet)
     watcher = PrintingWatcher(planned.training.epochs, quiet=quiet)
     try:
         made = make(planned, watcher=watcher, progress=progress)

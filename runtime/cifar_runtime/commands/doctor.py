@@ -27,7 +27,8 @@ def lines(diagnosis: Diagnosis) -> Iterator[str]:
     versions = (f"{name} {version}" for name, version in machine.packages.items() if version)
     yield f"packages    {', '.join(versions)}"
     for check in diagnosis.interpreters:
-        yield f"{check.title:<12}{'works' if check.works else 'DOES NOT WORK'}: {check.answer}"
+        answer = check.answer.removeprefix("passed: ").removeprefix("FAILED: ")
+        yield f"{check.title:<12}{'works' if check.works else 'DOES NOT WORK'}: {answer}"
     yield f"CIFAR-10    {diagnosis.data_set}"
     for folder in diagnosis.folders:
         yield f"folder      {_folder_line(folder)}"

@@ -19,6 +19,7 @@ from cifar_runtime.errors import (
     InputError,
     UsageError,
     not_one_of,
+    suggestion,
 )
 from cifar_runtime.formats.known_formats import MAX_THREADS
 from cifar_runtime.system.interruption import check_interrupted, interrupted, listening
@@ -71,6 +72,11 @@ class Parser(argparse.ArgumentParser):
         """
         from cifar_runtime.plain_text import shortened
 
+        for action in (
+            self._actions
+        ):  # its choices stand in the message, and need not be the argument's name too
+            if isinstance(action.type, Subcommand):
+                message = message.removeprefix(f"argument {action.metavar}: ")
         if len(message) > MAX_MESSAGE_LENGTH:  # a word of it came from the command line
             message = shortened(message, MAX_MESSAGE_LENGTH)
         sentence = f"{message.rstrip('.')}{self._nearest_option(message)}"
@@ -128,6 +134,20 @@ class OneOf:
         if value in self.choices:
             return value
         raise argparse.ArgumentTypeError(not_one_of(value, self.choices))
+
+
+class Subcommand(OneOf):
+    """A parser type of a first word that says what to do."""
+
+    def __call__(self, text: str) -> str:
+        """The subcommand that ``text`` names."""
+        if text in self.choices:
+            return text
+        expected = "expected one of " if len(self.choices) > 1 else "expected "
+        raise argparse.ArgumentTypeError(
+            f"unknown subcommand '{text}', {expected}{', '.join(self.choices)}"
+            f"{suggestion(text, self.choices)}"
+        )
 
 
 class SomeOf:

@@ -81,12 +81,22 @@ def check_interrupted() -> None:
 
 def checked_between(progress: Callable[[str], None]) -> Callable[[str], None]:
     """The progress, which what begins is announced to, with :func:`check_interrupted` before every announcement."""
+    from cifar_runtime.progress import counter_of
 
-    def announce(sentence: str) -> None:
+    return _Checked(progress, counter_of(progress))
+
+
+class _Checked:
+    """A progress whose counts pass on unchecked."""
+
+    def __init__(
+        self, progress: Callable[[str], None], update: Callable[[int, int], object]
+    ) -> None:
+        self._progress, self.update = progress, update
+
+    def __call__(self, sentence: str) -> None:
         check_interrupted()
-        progress(sentence)
-
-    return announce
+        self._progress(sentence)
 
 
 def _remember(number: int, _frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.counted_steps import CountedSteps
 from cifar_fixtures.recipes import export_recipe
 from PIL import Image
 
@@ -145,9 +146,11 @@ def test_the_right_one_is_not_doubted(save: Save, folder: Path, tmp_path: Path) 
 
 def test_an_explicit_range_is_kept_with_a_warning(save: Save, folder: Path, tmp_path: Path) -> None:
     recipe = recipe_of(nearest_brightness("0..1"), save, folder, tmp_path, input_range="0..255")
-    said: list[str] = []
-    open_source(recipe, said.append)
-    (warning,) = (line for line in said if "as was stated" in line)
+    said = CountedSteps()
+    open_source(recipe, said)
+    done, total = said.counts_after("trying other input ranges on ")[-1]
+    assert 1 < done == total < len(INPUT_MAPPINGS)
+    (warning,) = (line for line in said.counts if "as was stated" in line)
     assert re.search(
         r"mine.keras: 33.3 % with 0..255, as was stated, (100.0|9\S+) % with 0..1;", warning
     )

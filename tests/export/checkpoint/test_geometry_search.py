@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.counted_steps import CountedSteps
 from cifar_fixtures.recipes import export_recipe
 from PIL import Image
 
@@ -58,8 +59,11 @@ def recipe_of(checkpoint: Path, folder: Path, output: Path, **options: Any) -> E
 def test_the_rule_that_the_network_was_trained_with_is_named(
     checkpoint: Path, folder: Path, tmp_path: Path
 ) -> None:
+    said = CountedSteps()
     with pytest.raises(ArtefactError) as caught:
-        export(recipe_of(checkpoint, folder, tmp_path))
+        export(recipe_of(checkpoint, folder, tmp_path), progress=said)
+    done, total = said.counts_after("trying other ways to resize on ")[-1]
+    assert 0 < done == total <= 80
     message, hint = caught.value.message, caught.value.hint
     assert message.startswith(f"{checkpoint}: ")
     assert message.endswith(" % with centre-crop, 100.0 % with stretch.")

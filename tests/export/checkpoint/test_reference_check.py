@@ -65,7 +65,7 @@ def test_ten_points_below_the_training_card_is_refused(options: dict[str, Any], 
         checked(100, 1000, CARD, **options)
     assert caught.value.exit_code == 4
     assert str(caught.value) == (
-        "net.keras: has a top-1 accuracy of 10.00% on 1000 images of test-sample, expected about 81.08%, which "
+        "net.keras: has a top-1 accuracy of 10.00% on 1,000 images of test-sample, expected about 81.08%, which "
         "its training card states of test: it is fed wrongly, or is not the model of that card. "
         f"Check {flag}, and leave it out for a model of raw pixels 0..255."
     )
@@ -97,7 +97,7 @@ def test_less_than_ten_points_or_other_images_are_no_evidence() -> None:
 @pytest.mark.parametrize("card", [None, {"schema": "some/card"}, {"accuracy": {"test": [1, 2]}}])
 def test_without_a_card_chance_is_what_it_is_compared_with(card: dict[str, Any] | None) -> None:
     assert checked(100, 1000, card) == [
-        "warning: net.keras decides 100 of 1000 images of test-sample rightly, no better than chance; if it was "
+        "warning: net.keras decides 100 of 1,000 images of test-sample rightly, no better than chance; if it was "
         "trained, check --input-range"
     ]
     assert checked(200, 1000, card) == []

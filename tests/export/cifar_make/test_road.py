@@ -161,6 +161,29 @@ def test_the_command_line_is_a_recipe(argv: list[str], expected: MakeRecipe) -> 
     assert recipe_from(parse(["photos", *argv])) == expected
 
 
+def test_a_dry_run_prints_its_options_as_a_file(
+    recipe: MakeRecipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [
+        str(recipe.source),
+        "-o",
+        str(recipe.output),
+        "--size",
+        "16x24",
+        "--min-agreement",
+        "5%",
+    ]
+    assert main([*argv, "--dry-run", "--quiet"]) == 0
+    plan_text, _, options = capsys.readouterr().out.partition(
+        "\nthe same as a file for --config:\n"
+    )
+    assert "1. train" in plan_text
+    file = tmp_path / "make.toml"
+    file.write_text(options)
+    assert recipe_from(parse(["--config", str(file)])) == recipe_from(parse(argv))
+    assert parse([*argv[:1], "--config", str(file), "--seed", "3"]).seed == 3
+
+
 def test_weights_need_a_backbone() -> None:
     with pytest.raises(UsageError, match="belong to a backbone, but the network is edge-s"):
         MakeRecipe(source="photos", weights="imagenet")

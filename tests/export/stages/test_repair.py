@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cifar_fixtures.counted_steps import CountedSteps
 from cifar_fixtures.recipes import export_recipe
 from PIL import Image
 
@@ -135,10 +136,14 @@ def test_a_budget_that_is_too_small_leaves_the_gate_as_it_was(
     recipe = recipe_of(
         outlier_model(), save, pictures, tmp_path, quantize=("int8",), formats=(model_format,)
     )
-    said: list[str] = []
+    said = CountedSteps()
     with pytest.raises(ExportGateError):
-        export(replace(recipe, repair=RepairRecipe(budget=1e-9)), progress=said.append)
-    assert [line for line in said if "--repair-budget allows more" in line]
+        export(replace(recipe, repair=RepairRecipe(budget=1e-9)), progress=said)
+    *_, (done, total) = said.counts_after(
+        f"odd-int8.{model_format} misses its gate: measuring what "
+    )
+    assert done == total > 1
+    assert [line for line in said.counts if "--repair-budget allows more" in line]
     assert not list((tmp_path / "out").glob(f"*.{model_format}"))
 
 

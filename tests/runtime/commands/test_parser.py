@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-from cifar_runtime.commands.parser import Parser, choice, execute, positive_int, share
+from cifar_runtime.commands.parser import Parser, Subcommand, choice, execute, positive_int, share
 from cifar_runtime.errors import (
     ArtefactError,
     CifarEdgeError,
@@ -196,6 +196,22 @@ def test_a_wrong_choice_lists_the_right_ones(text: str, sentence: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"is not one of tflite, onnx"):
         choice(["tflite", "onnx"])(text)
     assert choice(["tflite", "onnx"])("onnx") == "onnx"
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        (("bundle",), "expected bundle (did you mean bundle?)"),
+        (("bundle", "flash"), "expected one of bundle, flash (did you mean bundle?)"),
+    ],
+)
+def test_a_wrong_subcommand_lists_the_right_ones(choices: tuple[str, ...], expected: str) -> None:
+    parser = Parser(prog="cifar-x", description="")
+    parser.add_argument("action", type=Subcommand(choices), metavar="|".join(choices))
+    with pytest.raises(UsageError) as caught:
+        parser.parse_args(["bundl"])
+    assert caught.value.message == f"cifar-x: unknown subcommand 'bundl', {expected}."
+    assert parser.parse_args(["bundle"]).action == "bundle"
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "many"])

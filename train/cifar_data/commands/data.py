@@ -16,7 +16,7 @@ from cifar_runtime.commands.options import (
     add_split_option,
     add_verbose_option,
 )
-from cifar_runtime.commands.parser import Parser, choice, run_command
+from cifar_runtime.commands.parser import Parser, Subcommand, choice, run_command
 from cifar_runtime.commands.result_file import check_result_file, write_result_file
 from cifar_runtime.plain_text import printable_lines
 
@@ -40,7 +40,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         description="Fetch, verify and describe CIFAR-10; check a folder of your own pictures.",
         examples=EXAMPLES,
     )
-    parser.add_argument("action", type=choice(ACTIONS), metavar="|".join(ACTIONS))
+    parser.add_argument("action", type=Subcommand(ACTIONS), metavar="|".join(ACTIONS))
     parser.add_argument(
         "folder",
         nargs="?",

@@ -9,9 +9,10 @@ from cifar_bench.figures.bars import Bar, roofline_figure
 from cifar_bench.figures.catalogue import FIGURES
 from cifar_bench.figures.distribution import Spread, distribution_figure
 from cifar_bench.figures.figure import NARROW, WIDE
-from cifar_bench.figures.marks import network_name, published_beside
+from cifar_bench.figures.marks import network_name, one_entry_a_network, published_beside
 from cifar_bench.figures.pareto import CostAxis, Mark, MarkKind, frontier, pareto_figure
 from cifar_bench.figures.published import MLPERF_TINY, not_measured
+from cifar_bench.results.model import ModelReport
 from cifar_bench.results.report import Report
 from cifar_eval.models.protocols import ModelFile
 
@@ -176,3 +177,32 @@ def test_work_has_one_mark_a_network_and_latency_no_keras_call_beside_exports(
     assert [one for one in texts(macs) if one in networks] == sorted(networks)
     assert len(measured) - 1 == len(networks)  # one stands in the legend
     assert "Keras" not in texts(latency)
+
+
+@pytest.mark.parametrize(
+    ("macs", "names"),
+    [(17_940_512, ["pictures"]), (36_000_000, ["pictures", "model"])],
+    ids=["an export", "another network"],
+)
+def test_a_checkpoint_of_another_name_shares_the_mark_of_its_export(
+    report: Report, macs: int, names: list[str]
+) -> None:
+    keras, _, int8 = report.models
+    models = (
+        _renamed(keras, "model", "model.keras", macs=17_940_000, reference=None),
+        _renamed(int8, "pictures-int8", "pictures-int8.tflite", macs=macs, reference="model"),
+    )
+    one = replace(report, reference="model", models=models)
+    assert list(one_entry_a_network(one)) == names
+
+
+def _renamed(
+    model: ModelReport, name: str, file: str, *, macs: int, reference: str | None
+) -> ModelReport:
+    return replace(
+        model,
+        name=name,
+        model_file=replace(model.model_file, file=file),
+        cost=replace(model.cost, macs=macs),
+        reference=reference,
+    )

@@ -53,6 +53,8 @@ def test_a_scale_without_room_is_refused(ends: tuple[float, float]) -> None:
         (50, 12_000, 8, True, (50, 100, 200, 500, 1000, 2000, 5000, 10_000)),
         (50, 12_000, 4, True, (100, 1000, 10_000)),
         (98_000, 160_000, 8, True, (100_000, 150_000)),
+        (21.3, 28.2, 9, True, (22, 24, 26, 28)),  # no round figure of a decade
+        (18, 24, 3, True, (18, 20, 22, 24)),  # but one
     ],
 )
 def test_ticks_are_round_and_not_too_many(

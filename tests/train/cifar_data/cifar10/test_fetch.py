@@ -217,7 +217,7 @@ def test_a_wrong_folder_exits_3_and_says_why(
         (
             ["fetsh"],
             2,
-            "'fetsh' is not one of fetch, verify, info, check, export (did you mean fetch?)",
+            "unknown subcommand 'fetsh', expected one of fetch, verify, info, check, export (did you mean fetch?)",
         ),
         ([], 2, "the following arguments are required"),
     ],
