@@ -131,7 +131,7 @@ class _Run:
         self._workers = workers
 
     def all_of(self, waiting: "list[pa.Table]", progress: Progress) -> None:
-        """Classifies what waits, and writes whatever has come when it ends in any way."""
+        """Classifies what waits, and writes what has come when it ends in any way, each result at most once."""
         total = sum(table.num_rows for table in waiting)
         progress(f"classifying {total:,} pictures on {self._workers} cores")
         count = counter_of(progress)
@@ -143,8 +143,9 @@ class _Run:
                 count(done, total)
                 rows = sum(one.num_rows for one in unwritten)
                 if rows >= PART_ROWS or time.monotonic() - since >= PART_SECONDS:
-                    self._keep(unwritten)
-                    unwritten, since = [], time.monotonic()
+                    # Taken out first: what an interrupt stops in its writing is never written a second time.
+                    written, unwritten, since = unwritten, [], time.monotonic()
+                    self._keep(written)
         finally:
             if unwritten:
                 self._keep(unwritten)

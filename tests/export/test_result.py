@@ -64,7 +64,12 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def open_source(recipe: Any, _progress: Any) -> Any:
         return SimpleNamespace(
-            recipe=recipe, checkpoint=None, pictures=None, split=None, reference=None
+            recipe=recipe,
+            checkpoint=None,
+            pictures=None,
+            split=None,
+            reference=None,
+            judge=SimpleNamespace(threshold=None),
         )
 
     monkeypatch.setattr(pipeline, "open_source", open_source)

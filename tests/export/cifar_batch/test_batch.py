@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -209,6 +210,30 @@ def test_interrupted_or_killed_nothing_is_half_written_and_the_same_command_goes
     assert (again.returncode, again.stderr) == (3, "")
     assert f"{there:,} were there already" in again.stdout
     assert rows(output) == expected(pictures_in(photos))
+
+
+def test_what_was_written_when_an_interrupt_came_is_not_written_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[Any] = []
+
+    def write(tables: list[Any]) -> None:
+        written.extend(tables)
+        raise KeyboardInterrupt
+
+    part = pa.table({"path": ["a.png"]})
+    monkeypatch.setattr("ray.put", lambda artefact: artefact)
+    monkeypatch.setattr(pipeline, "PART_ROWS", 1)
+    monkeypatch.setattr(pipeline._Run, "_tables", lambda *_: iter([part]))
+    run = pipeline._Run(
+        cast(Any, None),
+        cast(Any, SimpleNamespace(most_rows=1)),
+        cast(Any, SimpleNamespace(write=write)),
+        1,
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run.all_of([part], lambda _: None)
+    assert written == [part]
 
 
 def test_results_of_another_model_and_other_files_are_refused(photos: Path, tmp_path: Path) -> None:
