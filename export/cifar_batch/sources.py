@@ -89,7 +89,7 @@ class _Object:
     def read(self, *, keep_alpha: bool) -> "Image":
         with reading(self.path), self.system.open_input_stream(self.place) as stream:
             data = stream.read(MAX_IMAGE_BYTES + 1)
-        return _decoded(data, self.path, keep_alpha=keep_alpha)
+        return decode_image(data, name=self.path, keep_alpha=keep_alpha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +102,7 @@ class _Cell:
     def read(self, *, keep_alpha: bool) -> "Image":
         if self.data is None:
             raise InputError(f"{self.path}: has no bytes.", hint="Leave such rows out.")
-        return _decoded(self.data, self.path, keep_alpha=keep_alpha)
-
-
-def _decoded(data: bytes, name: str, *, keep_alpha: bool) -> "Image":
-    if len(data) > MAX_IMAGE_BYTES:
-        raise InputError(
-            f"{name}: is larger than {MAX_IMAGE_BYTES} bytes.", hint="Give a smaller file."
-        )
-    return decode_image(data, name=name, keep_alpha=keep_alpha)
+        return decode_image(self.data, name=self.path, keep_alpha=keep_alpha)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,11 +102,8 @@ class Kills:
             process.wait(timeout=float(rng.uniform(0, 1.05 * took)))
         except subprocess.TimeoutExpired:
             process.send_signal(number)
-        try:
-            code = process.wait(timeout=_PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        code = _patient_code(process)
+        if code is None:
             return f"did not end after {number.name}"
         if code == 1 and _SITE in messages.read_bytes():
             return self._victim.flaw(folder) or _TOO_EARLY
@@ -144,11 +141,8 @@ class TracedKills(Kills):
         trace = ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}"]
         command = ["strace", "-f", "-qq", "-o", "/dev/null", *trace]
         process = _started([*command, *self._victim.command(folder)])
-        try:
-            code = process.wait(timeout=_PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        code = _patient_code(process)
+        if code is None:
             return f"did not end after {call}"
         if code not in (0, -signal.SIGKILL):
             return f"exit {code} after {call}"
@@ -160,6 +154,16 @@ def _started(
 ) -> "subprocess.Popen[bytes]":
     nowhere = subprocess.DEVNULL
     return subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=messages)
+
+
+def _patient_code(process: "subprocess.Popen[bytes]") -> int | None:
+    """The return code; None where it had to be ended."""
+    try:
+        return process.wait(timeout=_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
 
 
 def script(name: str) -> str:

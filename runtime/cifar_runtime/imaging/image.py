@@ -113,6 +113,10 @@ def decode_image(data: bytes, *, name: str, keep_alpha: bool = False) -> "Image"
     Raises:
         InputError: as :func:`read_image`.
     """
+    if len(data) > MAX_IMAGE_BYTES:
+        raise InputError(
+            f"{name}: is larger than {MAX_IMAGE_BYTES} bytes.", hint="Give a smaller file."
+        )
     image_format = _format_from_bytes(data, name)
     try:
         picture = _decode(data, image_format, name)
