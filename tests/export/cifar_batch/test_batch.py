@@ -70,7 +70,9 @@ def photos(tmp_path: Path) -> Path:
 
 def rows(folder: Path) -> dict[str, dict[str, Any]]:
     """Every result by its path; each stands there once."""
-    found = [row for path in folder.glob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    found = [
+        row for path in folder.glob("[!.]*.parquet") for row in pq.read_table(path).to_pylist()
+    ]
     by_path = {row.pop("path"): row for row in found}
     assert len(by_path) == len(found)
     return by_path
@@ -195,11 +197,11 @@ def test_interrupted_or_killed_nothing_is_half_written_and_the_same_command_goes
     arguments = [str(photos), "-o", str(output), "-q"]
     ended = []
     for number in (signal.SIGINT, signal.SIGKILL):
-        there = set(output.glob("*.parquet"))
+        there = set(output.glob("[!.]*.parquet"))
         with subprocess.Popen(
             [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
-            while set(output.glob("*.parquet")) == there:
+            while set(output.glob("[!.]*.parquet")) == there:
                 assert process.poll() is None
                 time.sleep(0.01)
             process.send_signal(number)
