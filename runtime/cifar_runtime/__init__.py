@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from cifar_runtime.errors import InputError as InputError
     from cifar_runtime.errors import MissingDependencyError as MissingDependencyError
     from cifar_runtime.errors import UsageError as UsageError
-    from cifar_runtime.info import model_info as model_info
-    from cifar_runtime.info import self_test as self_test
+    from cifar_runtime.inspection.info import model_info as model_info
+    from cifar_runtime.inspection.info import self_test as self_test
 
 __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = public_names(
@@ -44,7 +44,7 @@ __getattr__, __dir__, __all__ = public_names(
             "MissingDependencyError",
             "UsageError",
         ),
-        "info": (
+        "inspection.info": (
             "model_info",
             "self_test",
         ),

@@ -23,7 +23,7 @@ from cifar_runtime.errors import InputError, UsageError
 from cifar_runtime.formats.embedded_card import document_of_card, embedded_document
 from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.golden import golden_from_card, replay
-from cifar_runtime.info import graph_of
+from cifar_runtime.inspection.info import graph_of
 
 Save = Callable[[Any, Path], None]
 LENIENT = {"max_accuracy_drop": 0.03, "min_agreement": 0.9}

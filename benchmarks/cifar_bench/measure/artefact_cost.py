@@ -3,7 +3,7 @@
 from cifar_bench.results.cost import Cost
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.formats.graph import Graph
-from cifar_runtime.info import graph_of
+from cifar_runtime.inspection.info import graph_of
 
 _INTEGERS = ("int8", "uint8")
 _ACTIVATION_BYTES = {"float32": 4, "int8": 1}

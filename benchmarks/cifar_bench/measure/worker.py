@@ -151,7 +151,7 @@ class Worker:
 
     def roofline(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The machine's ceilings; no model need be open."""
-        from cifar_bench.measure.ceilings import measure_roofline
+        from cifar_bench.measure.machine.ceilings import measure_roofline
 
         runtimes = tuple(request["runtimes"])
         return measure_roofline(runtimes, clock=_clock, count=self._count).to_json()

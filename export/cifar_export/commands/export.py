@@ -260,7 +260,7 @@ def _run(argv: Sequence[str]) -> int:
 
     recipe = recipe_from(options, checkpoint=options.checkpoint or packaged.checkpoint())
     if options.sign is not None:
-        from cifar_runtime.signature import check_key
+        from cifar_runtime.inspection.signature import check_key
 
         check_key(options.sign)
     progress = progress_line(PROGRAM, quiet=options.quiet)

@@ -19,7 +19,7 @@ from cifar_runtime.errors import InputError
 from cifar_runtime.formats.embedded_card import document_of_card
 from cifar_runtime.golden import MIN_VECTORS, GoldenVectors, golden_vectors, tolerance_of
 from cifar_runtime.golden_images import MAX_UNPACKED_BYTES, Grid, on_grid, pack_images
-from cifar_runtime.info import graph_of
+from cifar_runtime.inspection.info import graph_of
 
 FREE_BYTES, FREE_SHARE = 32 * 1024, 0.10
 # What the card gains once the golden vectors are known: the comparison with Keras; confidence and robustness.

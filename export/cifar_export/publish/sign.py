@@ -11,8 +11,8 @@ from typing import Any
 
 from cifar_runtime.artefact import card_path, open_artefact
 from cifar_runtime.errors import InputError
+from cifar_runtime.inspection.signature import check_key, signature_path, verdict_path
 from cifar_runtime.plain_text import reason_of
-from cifar_runtime.signature import check_key, signature_path, verdict_path
 from cifar_runtime.system.files import write_atomically
 
 _STATEMENT = "https://in-toto.io/Statement/v1"

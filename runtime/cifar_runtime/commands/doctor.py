@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from cifar_runtime.commands.result_file import write_document
-from cifar_runtime.doctor import Diagnosis, Folder, diagnose
+from cifar_runtime.inspection.doctor import Diagnosis, Folder, diagnose
 
 
 def print_diagnosis(json_target: str | None) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cifar_runtime.contract import Contract
     from cifar_runtime.formats.graph import Graph, GraphTensor
     from cifar_runtime.golden import Replay
-    from cifar_runtime.info import ModelInfo
+    from cifar_runtime.inspection.info import ModelInfo
 
 PROGRAM = "cifar-info"
 _EXAMPLES = """\
@@ -126,11 +126,11 @@ def run(recipe: InfoRecipe) -> int:
 
         return print_diagnosis(recipe.json)
     from cifar_runtime.classifier import default_model
-    from cifar_runtime.info import model_info
+    from cifar_runtime.inspection.info import model_info
 
     model = default_model() if recipe.model is None else recipe.model
     if recipe.verify_signature is not None:
-        from cifar_runtime.signature import verify_signature
+        from cifar_runtime.inspection.signature import verify_signature
 
         names = verify_signature(model, recipe.verify_signature)
         announce = sentences_to_stderr(PROGRAM)
@@ -211,7 +211,7 @@ def _print(info: "ModelInfo", recipe: InfoRecipe) -> None:
         return
     import json
 
-    from cifar_runtime.info import without_bulk
+    from cifar_runtime.inspection.info import without_bulk
 
     document = info.to_json() if recipe.full else without_bulk(info.to_json())
     write_document(recipe.json, json.dumps(document, indent=1) + "\n")

@@ -14,7 +14,7 @@ from cifar_export.recipe import ExportRecipe
 from cifar_runtime import Classifier
 from cifar_runtime.errors import InputError
 from cifar_runtime.golden import golden_from_card, replay
-from cifar_runtime.info import graph_of
+from cifar_runtime.inspection.info import graph_of
 
 Save = Callable[[Any, Path], None]
 LABELS = ("flower", "temple")

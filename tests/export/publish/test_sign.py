@@ -12,7 +12,7 @@ from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import default_model
 from cifar_runtime.commands.info import main
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError
-from cifar_runtime.signature import verify_signature
+from cifar_runtime.inspection.signature import verify_signature
 
 needs_signing = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the keys")
 

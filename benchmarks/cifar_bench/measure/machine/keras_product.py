@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from cifar_bench.measure.gemm_models import weights
+from cifar_bench.measure.machine.gemm_models import weights
 from cifar_bench.results.roofline import CeilingPrecision
 from cifar_eval.models.keras import imported_keras, limit_threads
 

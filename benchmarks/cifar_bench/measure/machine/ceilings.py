@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from cifar_bench.measure.gemm_models import onnx_product, tflite_product
-from cifar_bench.measure.keras_product import keras_product
+from cifar_bench.measure.machine.gemm_models import onnx_product, tflite_product
+from cifar_bench.measure.machine.keras_product import keras_product
 from cifar_bench.measure.sampling import sample_calls
 from cifar_bench.results.conditions import Clock
 from cifar_bench.results.roofline import Ceiling, CeilingPrecision, Roofline

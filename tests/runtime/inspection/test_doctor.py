@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cifar_runtime import doctor
 from cifar_runtime.commands.doctor import lines
 from cifar_runtime.commands.info import main
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS
+from cifar_runtime.inspection import doctor
 
 
 @pytest.fixture

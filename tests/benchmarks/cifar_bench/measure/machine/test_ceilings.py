@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_bench.measure.ceilings import (
+from cifar_bench.measure.machine.ceilings import (
     fastest_by_block,
     litert_product,
     measure_roofline,
     onnxruntime_product,
 )
-from cifar_bench.measure.gemm_models import weights
-from cifar_bench.measure.keras_product import keras_product
+from cifar_bench.measure.machine.gemm_models import weights
+from cifar_bench.measure.machine.keras_product import keras_product
 from cifar_bench.results.report import Report
 from cifar_bench.results.roofline import (
     CeilingPrecision,
