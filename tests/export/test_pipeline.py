@@ -19,7 +19,6 @@ from cifar_export.recipe import ExportRecipe
 from cifar_export.result import ExportConflictError, ExportGateError, ExportResult
 from cifar_runtime import Classifier
 from cifar_runtime.artefact import card_path, open_artefact
-from cifar_runtime.errors import InputError, UsageError
 from cifar_runtime.formats.embedded_card import document_of_card, embedded_document
 from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.golden import golden_from_card, replay
@@ -373,34 +372,3 @@ def test_a_network_with_zero_padding_leaves_its_rescaling_to_the_contract(
         found = contract.input
         assert (found.multiplier, found.offset, found.scale, found.zero_point) == expected
         assert contract.output.kind == "logits"
-
-
-def test_a_model_of_another_size_needs_labels_and_images(save: Save, tmp_path: Path) -> None:
-    import keras
-    from keras import layers
-
-    path = tmp_path / "large.keras"
-    save(keras.Sequential([keras.Input((96, 96, 3)), layers.Flatten(), layers.Dense(5)]), path)
-    with pytest.raises(UsageError) as caught:
-        export(export_recipe(checkpoint=path, output=tmp_path))
-    assert str(caught.value) == (
-        f"{path}: takes (96, 96, 3) and gives 5 scores, not (32, 32, 3) and 10 as CIFAR-10, so there "
-        "are no images to verify the export on. Give --eval-data DIR (class folders), and --labels FILE if "
-        "the scores are not in their sorted order."
-    )
-
-
-def test_a_calibration_folder_that_does_not_decode_is_refused(
-    checkpoint: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "cat.png").write_bytes(b"no picture")
-    recipe = export_recipe(
-        checkpoint=checkpoint,
-        output=tmp_path / "out",
-        quantize=("int8",),
-        calibration_data=tmp_path,
-        eval_split="test-sample",
-    )
-    with pytest.raises(InputError, match=r"cat\.png"):
-        export(recipe)
-    assert list((tmp_path / "out").iterdir()) == []
