@@ -12,8 +12,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ class Published:
 # Source: docs/log.md, a probe outside this repository: QEMU 7.2, TensorFlow Lite Micro's own sources. Its text holds
 # the model, weights and card.
 _WEIGHT_BYTES, _CARD_BYTES = 99_488, 48_451
+_COSTS = ("flash beside weights", "arena", "instructions")
 TFLM_EDGE_S: Mapping[str, Published] = {
     "m3": Published(
         kernels="reference", text_bytes=292_008, arena_bytes=43_940, instructions=95_700_000
@@ -223,13 +225,14 @@ def boards_table(text: str, name: str, *, origin: str) -> str:
 
     Args:
         text: a document that :func:`measure` gave.
-        name: ``networks``, every network on every board, or ``tflm``, edge-s beside TensorFlow Lite Micro.
+        name: ``networks``, every network on every board; of edge-s beside TensorFlow Lite Micro ``tflm``, a row for
+            each, or ``beside-tflm``, a row for each board.
         origin: where it was read, for the message.
 
     Raises:
         InputError: it is no such document, or there is no table of that name.
     """
-    tables = {"networks": _networks_table, "tflm": _tflm_table}
+    tables = {"networks": _networks_table, "tflm": _tflm_table, "beside-tflm": _beside_tflm_table}
     if name not in tables:
         raise InputError(f"boards {name!r} is no table.", hint=f"One of: {', '.join(tables)}.")
     try:
@@ -266,35 +269,43 @@ def _network_row(model: Mapping[str, Any]) -> list[str]:
 
 
 def _tflm_table(models: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """edge-s; flash is what is there beside its weights, and without golden vectors."""
-    model = next(one for one in models if one["name"] == "edge-s-int8")
     rows = []
+    for board, kernels, theirs, ours in _beside_tflm(models):
+        rows += [
+            [board, f"TFLM, {kernels}", *theirs],
+            ["", "**`cifar-export --format c`**", *(f"**{figure}**" for figure in ours)],
+        ]
+    return markdown_rows(("board", "firmware", *_COSTS), rows, text_columns=2)
+
+
+def _beside_tflm_table(models: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    header = ("board", *(f"{cost}{whose}" for cost in _COSTS for whose in ("", ", TFLM")))
+    rows = [
+        [board, *chain.from_iterable(zip(ours, theirs, strict=True))]
+        for board, _, theirs, ours in _beside_tflm(models)
+    ]
+    return markdown_rows(header, rows)
+
+
+def _beside_tflm(
+    models: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[str, str, Sequence[str], Sequence[str]]]:
+    """edge-s: board, TFLM's kernels, its costs and ours; flash without weights and golden vectors."""
+    model = next(one for one in models if one["name"] == "edge-s-int8")
     for boot in model["boots"]:
         probe = TFLM_EDGE_S[boot["board"]]
+        theirs = probe.text_bytes - _WEIGHT_BYTES - _CARD_BYTES
         ours = boot["text_bytes"] + boot["rodata_bytes"] - model["golden_bytes"] - _WEIGHT_BYTES
-        rows += [
-            [
-                BOARDS[boot["board"]],
-                f"TFLM, {probe.kernels}",
-                _kilobytes(probe.text_bytes - _WEIGHT_BYTES - _CARD_BYTES),
-                f"{probe.arena_bytes:,}",
-                _millions(probe.instructions),
-            ],
-            [
-                "",
-                "**`cifar-export --format c`**",
-                f"**{_kilobytes(ours)}**",
-                f"**{model['arena_bytes']:,}**",
-                f"**{_millions(boot['instructions'])}**",
-            ],
-        ]
-    return markdown_rows(
-        ("board", "firmware", "flash beside weights", "arena", "instructions"), rows, text_columns=2
-    )
+        yield (
+            BOARDS[boot["board"]],
+            probe.kernels,
+            _costs(theirs, probe.arena_bytes, probe.instructions),
+            _costs(ours, model["arena_bytes"], boot["instructions"]),
+        )
 
 
-def _kilobytes(count: int) -> str:
-    return f"{count / 1000:.0f} kB"
+def _costs(flash_bytes: int, arena_bytes: int, instructions: int) -> Sequence[str]:
+    return f"{flash_bytes / 1000:.0f} kB", f"{arena_bytes:,}", _millions(instructions)
 
 
 def _millions(count: int) -> str:

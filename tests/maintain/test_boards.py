@@ -55,17 +55,20 @@ def test_edge_s_stands_beside_tensorflow_lite_micro(document: dict[str, Any]) ->
     # 6,000 + 130,000 - 24,656 - 99,488 = 11,856.
     assert lines[3] == "|  | **`cifar-export --format c`** | **12 kB** | **30,400** | **30.5 M** |"
     assert len(lines) == 8
+    rows = boards_table(json.dumps(document), "beside-tflm", origin="b.json").splitlines()
+    assert rows[2] == "| Cortex-M3 | 12 kB | 144 kB | 30,400 | 43,940 | 30.5 M | 95.7 M |"
+    assert len(rows) == 5
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"models": [{"name": "edge-s-int8"}]}'])
-@pytest.mark.parametrize("name", ["networks", "tflm"])
+@pytest.mark.parametrize("name", ["networks", "tflm", "beside-tflm"])
 def test_another_document_is_refused(text: str, name: str) -> None:
     with pytest.raises(InputError, match=r"^b\.json: is no cifar-edge/boards/1 document"):
         boards_table(text, name, origin="b.json")
 
 
 def test_an_unknown_table_is_refused(document: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="One of: networks, tflm"):
+    with pytest.raises(InputError, match="One of: networks, tflm, beside-tflm"):
         boards_table(json.dumps(document), "flash", origin="b.json")
 
 
