@@ -12,7 +12,7 @@ import numpy as np
 from cifar_export.converted import Converted
 from cifar_export.streams import quiet_conversion
 from cifar_export.targets.layer_forms import in_onnx_forms
-from cifar_export.targets.onnx_canonical import canonical
+from cifar_export.targets.onnx_canonical import canonical, layers_by_name
 from cifar_export.targets.onnx_pooling import use_global_average_pool
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.sessions.interpreters import import_onnxruntime
@@ -38,6 +38,7 @@ def onnx_float32(model: Any, *, verbose: bool = False) -> Converted:
                 hint="Replace the layer it names, or export --format tflite; -v shows the converter's messages.",
             ) from error
     return Converted(
+        layers=layers_by_name(proto),
         data=checked_bytes(proto, model_name=model.name),
         input=None,
         output=None,
@@ -65,6 +66,7 @@ def onnx_float16(float_model: Converted, *, model_name: str, verbose: bool = Fal
     with quiet_conversion(verbose=verbose):
         proto = convert_float_to_float16(proto, keep_io_types=True)
     return Converted(
+        layers=layers_by_name(proto, float_model.layers),
         data=checked_bytes(proto, model_name=model_name),
         input=None,
         output=None,
