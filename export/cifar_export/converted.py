@@ -1,7 +1,7 @@
 """What a converter returns: the file's bytes and what the contract must say of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 # What an integer model's input and output tensors are.
@@ -26,9 +26,12 @@ class Converted:
         input: quantization of its integer input; None when that is float32.
         output: quantization of its integer output; None likewise.
         conversion: how it was made, JSON-ready, for the card.
+        layers: what the converter called the layer that gives a tensor of the file, by the tensor's name there, with
+            names of Keras layers between ``/`` and ``;``; empty where the file's own names say that.
     """
 
     data: bytes
     input: Quantization | None
     output: Quantization | None
     conversion: Mapping[str, Any]
+    layers: Mapping[str, str] = field(default_factory=dict)

@@ -1,8 +1,9 @@
 """The runtime's front door: images in, predictions out. It never prints."""
 
+import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from cifar_runtime.scores import (
 )
 from cifar_runtime.sessions.base import Session
 from cifar_runtime.sessions.open import check_runtime, open_session
+from cifar_runtime.system.files import MAX_MODEL_BYTES, read_once
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -98,23 +100,33 @@ class Classifier:
             ArtefactError: the model cannot be used.
             MissingDependencyError: its interpreter is not installed.
             UsageError: ``runtime`` cannot run this model, ``threads`` is not positive, or a
-                contract was given for a model that has a card.
+                contract was given for a model that has a card, or that is open.
         """
         if not isinstance(model, Artefact):
             path = default_model(runtime) if model is None else Path(model)
             model = open_artefact(path, contract=contract)
+        elif contract is not None:
+            raise UsageError(
+                f"{model.path}: is open with its contract; '{contract}' was given as well.",
+                hint="Leave the contract out, or give it to open_artefact.",
+            )
         self.artefact: Artefact = model
         self.session: Session = open_session(self.artefact, runtime=runtime, threads=threads)
         self.name: str = self.artefact.name
         self.labels: tuple[str, ...] = self.artefact.contract.labels
         self._table = input_table(self.artefact.contract.input)
         self._scores = score_table(self.artefact.contract.output)
-        self._settings = (contract, runtime, threads)
+        self._settings = (runtime, threads)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles as path, digest and settings; another process opens the file again."""
-        path = self.artefact.path.absolute()
-        return _reopened, (type(self), path, self.artefact.sha256, *self._settings)
+        """Pickles as path, digest and settings; another process reads the file again.
+
+        A contract that the user gave goes along: it lies in no card, and may have come as a relative path.
+        """
+        path, given = self.artefact.path.absolute(), None
+        if self.artefact.foreign:
+            given = replace(self.artefact, path=path, data=b"")
+        return _reopened, (type(self), path, self.artefact.sha256, given, *self._settings)
 
     def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The model's scores in real units: float32, shape (n, num_classes), of the contract's kind.
@@ -208,25 +220,34 @@ class Classifier:
 
 
 def _reopened(
-    kind: type[Classifier],
-    path: Path,
-    sha256: str,
-    *settings: Any,
+    kind: type[Classifier], path: Path, sha256: str, given: Artefact | None, *settings: Any
 ) -> Classifier:
     """A pickled classifier, opened again.
+
+    Args:
+        kind: its class.
+        path: of the model.
+        sha256: of the model's data.
+        given: the artefact without its data, where the user gave its contract; None where it has a card.
+        settings: the classifier's.
 
     Raises:
         ArtefactError: the model is gone, or is not the pickled one any more.
     """
-    contract, runtime, threads = settings
-    classifier = kind(path, contract=contract, runtime=runtime, threads=threads)
-    if classifier.artefact.sha256 != sha256:
+    if given is None:
+        artefact = open_artefact(path)
+    else:
+        data = read_once(path, max_bytes=MAX_MODEL_BYTES, error=ArtefactError)
+        artefact = replace(given, data=data)
+    found = hashlib.sha256(artefact.data).hexdigest()
+    if found != sha256:
         raise ArtefactError(
-            f"{path}: sha256 is {classifier.artefact.sha256}, the pickled classifier's was {sha256}: "
+            f"{path}: sha256 is {found}, the pickled classifier's was {sha256}: "
             "the file changed meanwhile.",
             hint="Make the classifier again.",
         )
-    return classifier
+    runtime, threads = settings
+    return kind(artefact, runtime=runtime, threads=threads)
 
 
 def default_model(runtime: RuntimeChoice = "auto") -> Path:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cifar_runtime import Classifier, Prediction
+from cifar_runtime import Classifier, Prediction, open_artefact
 from cifar_runtime.classifier import default_model, prediction_from_probabilities
 from cifar_runtime.contract import OutputContract
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError, UsageError
@@ -320,6 +320,16 @@ def test_without_an_interpreter_the_message_is_the_pip_line(
         Classifier()
     assert caught.value.exit_code == 6
     assert caught.value.hint.startswith("Run: pip install ai-edge-litert")
+
+
+def test_a_contract_for_an_artefact_that_is_open_is_refused(onnx_model: Path) -> None:
+    artefact = open_artefact(onnx_model)
+    with pytest.raises(UsageError) as caught:
+        Classifier(artefact, contract="cifar10-unit")
+    assert str(caught.value) == (
+        f"{onnx_model}: is open with its contract; 'cifar10-unit' was given as well. "
+        "Leave the contract out, or give it to open_artefact."
+    )
 
 
 def test_an_unknown_runtime_is_refused() -> None:

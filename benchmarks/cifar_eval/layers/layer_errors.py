@@ -74,7 +74,7 @@ class LayerError:
 
     Attributes:
         position: among the candidate's layers in the order of execution, from 1.
-        name: of the layer's output in the candidate.
+        name: of the layer's output in the candidate; after an export, what the converter called it.
         operator: as the format calls it.
         sqnr_db: signal to quantization noise ratio in decibels; None when there is no noise.
         max_error: largest absolute difference, in the layer's own unit.

@@ -27,8 +27,9 @@ _MOVING = frozenset(
     | {"Slice", "Gather", "Concat", "Pad", "Constant", "ConstantOfShape", "Split"}
 )
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-_ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu"})
-_FUSABLE = _WEIGHTED | _ACTIVATIONS | {"Add"}
+ACTIVATIONS = frozenset({"Relu", "Clip", "LeakyRelu"})
+"""What quantizers fuse with the layer before it."""
+_FUSABLE = _WEIGHTED | ACTIVATIONS | {"Add"}
 _INT32 = 6  # onnx.TensorProto.INT32, without onnx
 _CONVERTING = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 
@@ -126,6 +127,11 @@ def _layer_sources(graph: Any) -> dict[Layer, str]:
     return sources
 
 
+def takes_bias(node: Any) -> bool:
+    """Whether an addition behind the node can be its bias: it has weights, and no bias yet."""
+    return node.op_type in _WEIGHTED and len(node.input) < 3
+
+
 class _Wiring:
     """Who makes and who takes each tensor of a graph."""
 
@@ -173,8 +179,12 @@ class _Wiring:
         if len(takers) != 1 or source in self._outputs or node.op_type not in _FUSABLE:
             return None
         (taker,) = takers
-        is_bias = taker.op_type == "Add" and any(name in self._constants for name in taker.input)
-        return taker if is_bias or taker.op_type in _ACTIVATIONS else None
+        is_bias = (
+            takes_bias(node)
+            and taker.op_type == "Add"
+            and any(name in self._constants for name in taker.input)
+        )
+        return taker if is_bias or taker.op_type in ACTIVATIONS else None
 
     def weight_shape(self, node: Any) -> tuple[int, ...]:
         """The sizes of the node's weights, sorted, since quantizers transpose them; () without."""

@@ -10,6 +10,8 @@ from cifar_export.keras_graph.affine import Affine
 from cifar_export.keras_graph.linear import Linear
 from cifar_export.keras_graph.trace import LayerCall, replay
 
+_RANK_OF_IMAGES = 4
+
 Action = Literal["copy", "drop", "linear", "split"]
 
 
@@ -73,11 +75,15 @@ def _edited(edit: Edit, made: LayerCall) -> Any:
 
 
 def _affine_output(tensor: Any, owed: Affine) -> Any:
-    from keras import ops
+    """The map in one operator where images have one: int8 rounds behind each, and has a scale a channel in this one."""
+    from keras import layers, ops
 
     if owed.is_reordered:
         tensor = ops.take(tensor, owed.order.astype(np.int32), axis=-1)
     if np.any(owed.scale != 1):
+        if len(tensor.shape) == _RANK_OF_IMAGES:
+            weights = [_float32(owed.scale)[None, None, :, None], _float32(owed.shift)]
+            return _weighted((layers.DepthwiseConv2D(1), weights), tensor)
         tensor = ops.multiply(tensor, _float32(owed.scale))
     return ops.add(tensor, _float32(owed.shift)) if owed.is_shifted else tensor
 

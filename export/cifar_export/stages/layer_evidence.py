@@ -1,5 +1,8 @@
 """Which layers of an artefact stray from the float32 model of the same format, made for that and thrown away."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from cifar_eval.layers.explanation import Explanation, explain
@@ -30,13 +33,14 @@ def explain_layers(request: Request, staged: Staged, progress: Progress) -> Expl
     progress(f"converting to {staged.key[0]} in float32, to compare {staged.path.name} with it")
     try:
         floats = stage_float32_beside(request, staged)
-        return explain(
+        found = explain(
             staged.path,
             {floats: floats.stem, staged.path: staged.path.stem},
             images=np.asarray(request.source.split.images),
             labels=np.asarray(request.source.split.labels, np.int64),
             progress=progress,
         )
+        return _named(found, staged.converted.layers)
     except CifarEdgeError as error:
         return _unexplained(str(error))
     except Exception as error:  # noqa: BLE001 - a bug in the explanation must not hide a failed gate
@@ -57,6 +61,14 @@ def cause(staged: Staged, explanation: Explanation | None) -> str:
         return ""
     equalized = {str(one["layer"]) for one in staged.ready.preparation["equalized"]}
     return obstacle(start[0].name, staged.ready.folded, equalized)
+
+
+def _named(found: Explanation, names: Mapping[str, str]) -> Explanation:
+    """With the layers of the network in place of the numbers that the file has for its tensors."""
+    if found.errors is None:
+        return found
+    layers = (replace(one, name=names.get(one.name, one.name)) for one in found.errors.layers)
+    return replace(found, errors=replace(found.errors, layers=tuple(layers)))
 
 
 def layers_sentence(name: str, explanation: Explanation | None, *, because: str = "") -> str:

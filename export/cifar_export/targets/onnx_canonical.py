@@ -3,7 +3,11 @@
 tf2onnx and onnxruntime's quantizer name and order nodes by sets of strings, which change with every process.
 """
 
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from cifar_eval.layers.onnx_layers import ACTIVATIONS, takes_bias
 
 
 def canonical(proto: Any) -> Any:
@@ -11,25 +15,14 @@ def canonical(proto: Any) -> Any:
 
     The names of inputs and outputs stay. A graph with subgraphs is returned as it is.
     """
-    import onnx
-
     graph = proto.graph
-    if any(
-        attribute.type == onnx.AttributeProto.GRAPH
-        for node in graph.node
-        for attribute in node.attribute
-    ):
+    if _has_subgraphs(graph):
         return proto
     nodes = _in_order(graph)
-    kept = {value.name for value in (*graph.input, *graph.output)}
-    names: dict[str, str] = {"": ""} | {name: name for name in kept}
+    names = _names(graph, nodes)
     for index, node in enumerate(nodes):
         node.name = f"{node.op_type}_{index}"
         node.attribute.sort(key=lambda attribute: str(attribute.name))
-        for name in node.input:
-            names.setdefault(name, f"constant_{len(names)}")
-        for name in node.output:
-            names.setdefault(name, f"value_{len(names)}")
         node.input[:] = [names[name] for name in node.input]
         node.output[:] = [names[name] for name in node.output]
     constants = [value for value in graph.initializer if value.name in names]
@@ -43,6 +36,61 @@ def canonical(proto: Any) -> Any:
     del graph.value_info[:]
     graph.doc_string = ""  # tf2onnx writes the number of conversions that this process has made
     return proto
+
+
+def layers_by_name(proto: Any, known: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a converter calls the layer that gives each value, by the name that ``canonical`` will give the value.
+
+    A bias or an activation is named with the layer before it, as TFLite's converter does: ``net/relu/Relu;net/conv``.
+
+    Args:
+        proto: the model before it gets canonical names.
+        known: layers by the names that values have in ``proto``; None: its nodes have the converter's names.
+    """
+    graph = proto.graph
+    if _has_subgraphs(graph):
+        return {}
+    nodes = _in_order(graph)
+    if known is None:
+        known = _layers(nodes)
+    return {new: known[old] for old, new in _names(graph, nodes).items() if old in known}
+
+
+def _layers(nodes: Sequence[Any]) -> dict[str, str]:
+    makers: dict[str, Any] = {}
+    found: dict[str, str] = {}
+    for node in nodes:
+        # Without the number of the output, and of the names that this process has made.
+        name = re.sub(r"(:\d\w*|__\d+)$", "", node.name or node.output[0])
+        made = [value for value in node.input if value in makers]
+        is_bias = node.op_type == "Add" and len(made) == 1 and takes_bias(makers[made[0]])
+        if made and (is_bias or node.op_type in ACTIVATIONS):
+            name = f"{name};{found[made[0]]}"
+        makers |= dict.fromkeys(node.output, node)
+        found |= dict.fromkeys(node.output, name)
+    return found
+
+
+def _has_subgraphs(graph: Any) -> bool:
+    import onnx
+
+    return any(
+        attribute.type == onnx.AttributeProto.GRAPH
+        for node in graph.node
+        for attribute in node.attribute
+    )
+
+
+def _names(graph: Any, nodes: Iterable[Any]) -> dict[str, str]:
+    """The canonical name of every name."""
+    kept = {value.name for value in (*graph.input, *graph.output)}
+    names: dict[str, str] = {"": ""} | {name: name for name in kept}
+    for node in nodes:
+        for name in node.input:
+            names.setdefault(name, f"constant_{len(names)}")
+        for name in node.output:
+            names.setdefault(name, f"value_{len(names)}")
+    return names
 
 
 def _in_order(graph: Any) -> list[Any]:

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ import numpy as np
 from cifar_export.converted import Converted
 from cifar_export.streams import quiet_conversion
 from cifar_export.targets.layer_forms import in_onnx_forms
-from cifar_export.targets.onnx_canonical import canonical
+from cifar_export.targets.onnx_canonical import canonical, layers_by_name
 from cifar_export.targets.onnx_pooling import use_global_average_pool
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.sessions.interpreters import import_onnxruntime
 
+_PLACE_OF_AXES = 3  # among Pad's inputs
+_NEVER_NEGATIVE = ("Relu", "Sigmoid", "Softmax")
 OPSET = 18  # the newest that tf2onnx 1.17 writes
 INPUT_NAME = "image"
 OUTPUT_NAME = "scores"
@@ -38,6 +40,7 @@ def onnx_float32(model: Any, *, verbose: bool = False) -> Converted:
                 hint="Replace the layer it names, or export --format tflite; -v shows the converter's messages.",
             ) from error
     return Converted(
+        layers=layers_by_name(proto),
         data=checked_bytes(proto, model_name=model.name),
         input=None,
         output=None,
@@ -65,6 +68,7 @@ def onnx_float16(float_model: Converted, *, model_name: str, verbose: bool = Fal
     with quiet_conversion(verbose=verbose):
         proto = convert_float_to_float16(proto, keep_io_types=True)
     return Converted(
+        layers=layers_by_name(proto, float_model.layers),
         data=checked_bytes(proto, model_name=model_name),
         input=None,
         output=None,
@@ -116,6 +120,7 @@ def _convert(model: Any) -> Any:
 
     proto, _ = tf2onnx.convert.from_function(scores, input_signature=signature, opset=OPSET)
     _keep_sizes(proto.graph)
+    _keep_zeros(proto.graph)
     return use_global_average_pool(_renamed(proto))
 
 
@@ -130,6 +135,39 @@ def _keep_sizes(graph: Any) -> None:
             scales = numpy_helper.to_array(constant)
             larger = np.where(scales % 1 == 0, scales, np.nextafter(scales, np.float32(np.inf)))
             constant.CopyFrom(numpy_helper.from_array(larger.astype(np.float32), constant.name))
+
+
+def _keep_zeros(graph: Any) -> None:
+    """Keeps onnxruntime from making zeros around an image a maximum's own padding, which loses against negative values.
+
+    It leaves those alone that name their axes. Where nothing is negative, both are the same.
+    """
+    from onnx import numpy_helper
+
+    constants = {value.name: value for value in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.op_type != "MaxPool":
+            continue
+        pad = _maker(makers, node)
+        if pad is None or pad.op_type != "Pad" or pad.input[1] not in constants:
+            continue
+        before = _maker(makers, pad)
+        if before is not None and before.op_type in _NEVER_NEGATIVE:
+            continue
+        axes = np.arange(constants[pad.input[1]].dims[0] // 2, dtype=np.int64)
+        name = f"{pad.output[0]}_axes"
+        graph.initializer.append(numpy_helper.from_array(axes, name))
+        pad.input.extend([""] * (_PLACE_OF_AXES - len(pad.input)))
+        pad.input.append(name)
+
+
+def _maker(makers: Mapping[str, Any], node: Any) -> Any | None:
+    """What gives the node's first input, but for transpositions; None for the model's input."""
+    maker = makers.get(node.input[0])
+    while maker is not None and maker.op_type == "Transpose":
+        maker = makers.get(maker.input[0])
+    return maker
 
 
 def _renamed(proto: Any) -> Any:

@@ -14,6 +14,7 @@ from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.recipe import Activations, CalibrationMethod
 from cifar_export.scratch import scratch_folder
 from cifar_export.streams import quiet_conversion
+from cifar_export.targets.onnx_canonical import layers_by_name
 from cifar_export.targets.onnx_float import BATCH_AXIS, INPUT_NAME, OUTPUT_NAME, checked_bytes
 from cifar_export.targets.onnx_weights import weight_scales
 from cifar_runtime.errors import ArtefactError
@@ -103,6 +104,7 @@ def onnx_int8(
     elif static.io != static.activations:
         taken, given = _shifted_ends(proto, taken, given)
     return Converted(
+        layers=layers_by_name(proto, float_model.layers),
         data=checked_bytes(proto, model_name=model_name),
         input=None if static.io == "float32" else taken,
         output=None if static.io == "float32" else given,
@@ -191,6 +193,7 @@ def onnx_dynamic(float_model: Converted, *, model_name: str, verbose: bool = Fal
     for value in (proto.graph.input[0], proto.graph.output[0]):
         value.type.tensor_type.shape.dim[0].dim_value = 1
     return Converted(
+        layers=layers_by_name(proto, float_model.layers),
         data=checked_bytes(proto, model_name=model_name),
         input=None,
         output=None,

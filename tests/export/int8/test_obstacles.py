@@ -36,9 +36,17 @@ def network(kind: str) -> Any:
         ("relu6", "net/clipped/Relu6;net/first/BiasAdd", "A ReLU with a ceiling (clipped) follows"),
         ("norm", "net/relu/Relu;net/first/BiasAdd", "norm follows its activation in the check"),
         ("norm", "net_1/relu_1/Relu;net_1/first_1/BiasAdd", "norm follows its activation in the"),
+        ("relu6", "net_1/clipped_1/Relu6;net_1/first_1/convolution", "A ReLU with a ceiling (clip"),
         ("hidden", "net/outer/dense/MatMul", "The layers inside outer were not prepared"),
         ("free", "net/relu/Relu;net/first/BiasAdd", ""),
-        ("relu6", "net/second/BiasAdd", ""),
+        (
+            "relu6",
+            "net/second/BiasAdd",
+            "It takes what first gives. A ReLU with a ceiling (clipped)",
+        ),
+        ("norm", "net/second/BiasAdd", "It takes what first gives. norm follows its activation in"),
+        ("norm", "net/head/MatMul;net/head/BiasAdd", ""),
+        ("free", "net/second/BiasAdd", ""),
     ],
 )
 def test_what_the_structure_shows_is_named(kind: str, tensor: str, beginning: str) -> None:

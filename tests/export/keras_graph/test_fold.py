@@ -316,6 +316,35 @@ def test_a_shift_before_zero_padding_stays_an_addition(images: NDArray[np.float3
     assert [kind for kind in _kinds(folded) if kind in ("Add", "Multiply")] == ["Add"]
 
 
+def test_a_norm_that_can_go_nowhere_becomes_one_operator(images: NDArray[np.float32]) -> None:
+    """int8 rounds behind every operator, and a multiplication by a vector has one scale for all its channels."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input(images.shape[1:])
+    x = layers.Add()([layers.Conv2D(4, 3)(inputs), layers.Conv2D(4, 3)(inputs)])
+    x = layers.BatchNormalization(name="norm")(x)
+    model = keras.Model(inputs, layers.Flatten()(layers.ReLU()(x)))
+    random = np.random.default_rng(4)
+    model.get_layer("norm").set_weights(
+        [
+            random.normal(1, 1, 4),
+            random.normal(0, 1, 4),
+            random.normal(0, 1, 4),
+            np.array([1, 4, 9, 16]),
+        ]
+    )
+    folded = fold(model)
+    assert [kind for kind in _kinds(folded) if kind in ("DepthwiseConv2D", "Add", "Multiply")] == [
+        "Add",
+        "DepthwiseConv2D",
+    ]
+    wanted = model.predict(images, verbose=0)
+    np.testing.assert_allclose(
+        folded.model.predict(images, verbose=0), wanted, rtol=1e-4, atol=1e-3
+    )
+
+
 def test_only_negative_channels_get_a_branch(images: NDArray[np.float32]) -> None:
     model = _random_model(_notebook_like, "positive", images)
     normalization = model.layers[2]

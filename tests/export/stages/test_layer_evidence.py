@@ -1,7 +1,9 @@
 """A failed gate names the worst layers, whatever goes wrong while they are measured, and leaves no float model."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -97,14 +99,20 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
             reference_name="small-float32",
         )
         assert failure.layers is not None
-        assert failure.layers.errors == expected
+        assert failure.layers.errors is not None
+        found = failure.layers.errors.layers
+        assert [replace(one, name="") for one in found] == [
+            replace(one, name="") for one in expected.layers
+        ]
+        # They have the names of Keras' layers, also where the file numbers its tensors.
+        assert not any(one.name.startswith("value_") for one in found)
         assert expected.layers[0].sqnr_db is not None
         assert expected.layers[0].sqnr_db < 20  # so bad is a range of black
         written = json.loads(
             (recipe.publish.output / f"{failure.name}.failed.parity.json").read_text()
         )
         assert written["layers"] == json.loads(json.dumps(to_document(failure.layers)))
-        worst = expected.layers[0]
+        worst = found[0]
         named = (
             f"Worst layers of {failure.name}: #{worst.position} {worst.operator} {worst.title} "
             f"{worst.sqnr_db:.1f} dB, #"
@@ -175,6 +183,56 @@ def test_an_artefact_that_its_interpreter_refuses_after_bad_calibration_fails_it
     assert failure.cause not in str(caught)
     assert (failure.reason, failure.num_images, failure.gates) == ("does not run", 0, ())
     assert str(tmp_path / "out") not in failure.sentence
+
+
+def test_an_onnx_file_that_misses_its_gate_says_where_and_why(
+    save: Callable[[Any, Path], None], tmp_path: Path
+) -> None:
+    """One channel has a thousand times the range of the others, and a sum behind it hides that from its own noise."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(3)
+    parts = [
+        keras.Input((32, 32, 3)),
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(6, 3, name="first"),
+        layers.ReLU(name="act"),
+        layers.BatchNormalization(name="norm"),
+        layers.Conv2D(6, 3, padding="same", name="second"),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(10, activation="softmax", name="head"),
+    ]
+    model = keras.Sequential(parts, name="uneven")
+    gamma = np.array([1000, 1, 1, 1, 1, 1], np.float32)
+    model.get_layer("norm").set_weights(
+        [gamma, 0.3 * gamma, np.zeros(6, np.float32), np.ones(6, np.float32)]
+    )
+    for name, factor in (("second", 1 / gamma[:, None]), ("head", np.float32(40))):
+        kernel, bias = model.get_layer(name).get_weights()
+        model.get_layer(name).set_weights([kernel * factor, bias])
+    save(model, tmp_path / "uneven.keras")
+    recipe = export_recipe(
+        checkpoint=tmp_path / "uneven.keras",
+        output=tmp_path / "out",
+        formats=("onnx",),
+        quantize=("int8",),
+        calibration_samples=64,
+        eval_split="test-sample",
+    )
+    caught, document = failed(recipe, "uneven-int8.onnx")
+    # In the layer itself, or in the next one, which needs the channels that the first has lost.
+    assert re.search(
+        r"The error starts at #(1 Conv uneven_1/act_1/Relu|3 Conv uneven_1/second_1/\w+): .* before it\. "
+        r"(It takes what first gives\. )?norm follows its activation in the checkpoint: those scales were folded back "
+        r"into it, and its channels' ranges could not be evened out\. ",
+        str(caught),
+    )
+    assert "Next: cifar-export" in str(caught)
+    named = {one["position"]: one["name"] for one in document["layers"]["errors"]["layers"]}
+    assert named[1] == "uneven_1/act_1/Relu;uneven_1/first_1/BiasAdd"
+    assert named[3].startswith("uneven_1/second_1/")
+    assert named[6] == "uneven_1/head_1/Softmax"
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,40 @@ def test_a_dynamic_onnx_file_decides_without_looking_at_neighbours(
         _onnxruntime(converted.data, images.astype(np.float32), batch=2)
 
 
+@pytest.mark.parametrize(("bias", "num_pads"), [(-300.0, 1), (None, 0)])
+def test_zeros_around_an_image_count_in_a_maximum(bias: float | None, num_pads: int) -> None:
+    """A trap of onnxruntime, which takes them for the maximum's own padding, which loses against negative values.
+
+    Where a ReLU leaves nothing negative, it may.
+    """
+    import keras
+    import onnx
+    from keras import layers
+
+    negative = layers.Conv2D(3, 1)
+    rest = [layers.ZeroPadding2D(1), layers.MaxPooling2D(3, 2), layers.Flatten()]
+    first = [negative] if bias is not None else [negative, layers.ReLU()]
+    model = keras.Sequential([keras.Input((5, 5, 3)), *first, *rest])
+    negative.set_weights([np.eye(3)[None, None], np.full(3, bias or 0.0)])
+    pixels = np.random.default_rng(5).integers(0, 256, (8, 5, 5, 3), dtype=np.uint8)
+    value = np.pad(pixels + (bias or 0.0), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    expected = np.stack(
+        [value[:, i : i + 3, j : j + 3].max(axis=(1, 2)) for i in (0, 2, 4) for j in (0, 2, 4)], 1
+    )
+    floats = onnx_float32(fold(model).model)
+    found = _onnxruntime_scores(floats.data, pixels.astype(np.float32))
+    expected = expected.reshape(len(pixels), -1)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    made = static.onnx_int8(floats, RepresentativeDataset(images=pixels), model_name="padded")
+    assert made.output is not None
+    raw = _onnxruntime_scores(made.data, (pixels.astype(np.int16) - 128).astype(np.int8), batch=1)
+    real = (raw.astype(np.float64) - made.output.zero_point) * made.output.scale
+    np.testing.assert_allclose(real, expected, atol=4.0)
+
+    prepared = onnx.load_model_from_string(static.prepared_bytes(floats))
+    assert [node.op_type for node in prepared.graph.node].count("Pad") == num_pads
+
+
 def test_a_dense_layer_is_quantized_per_tensor(folded: Any, feed: RepresentativeDataset) -> None:
     """Trap 4: TFLite Micro before September 2024 misreads per-channel FULLY_CONNECTED."""
     from ai_edge_litert import schema_py_generated as schema

@@ -1,14 +1,18 @@
 """A classifier in another process: forked while a thread classifies, or pickled."""
 
+import json
 import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.errors import ArtefactError
 
@@ -69,5 +73,31 @@ def test_a_pickled_classifier_opens_its_model_again(
 def test_a_pickled_classifier_refuses_another_model(publish: Any) -> None:
     data = pickle.dumps(Classifier(publish.onnx()))
     publish.onnx(contract=publish.calibrated(temperature=2.0, threshold=0.5))  # in its place
+    with pytest.raises(ArtefactError, match="the pickled classifier's was"):
+        pickle.loads(data)  # noqa: S301 - made above
+
+
+@pytest.mark.parametrize("is_opened", [False, True])
+def test_a_pickled_classifier_keeps_the_contract_that_was_given(
+    any_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_opened: bool
+) -> None:
+    """As a path relative to a folder that the other process is not in, to a file that is gone by then."""
+    path, contract = tmp_path / any_model.name, tmp_path / "mine.json"
+    path.write_bytes(any_model.read_bytes())
+    contract.write_text(json.dumps(open_artefact(any_model).contract.to_json()))
+    monkeypatch.chdir(tmp_path)
+    if is_opened:
+        classifier = Classifier(open_artefact(path.name, contract=contract.name))
+    else:
+        classifier = Classifier(path.name, contract=contract.name)
+    data = pickle.dumps(classifier)
+    contract.unlink()
+    monkeypatch.chdir("/")
+    copy = pickle.loads(data)  # noqa: S301 - made above
+    assert copy.artefact == replace(classifier.artefact, path=path)
+    image = np.full((6, 8, 3), 200, np.uint8)
+    assert copy.classify(image) == classifier.classify(image)
+    assert len(data) < 4000
+    path.write_bytes(b"another")
     with pytest.raises(ArtefactError, match="the pickled classifier's was"):
         pickle.loads(data)  # noqa: S301 - made above
