@@ -9,8 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cifar_batch.place import Place, files_below, nothing_at, place, reading
+from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import InputError
-from cifar_runtime.imaging.image import IMAGE_SUFFIXES, MAX_IMAGE_BYTES, decode_image, read_image
+from cifar_runtime.imaging.fitted_image import decode_picture, read_picture
+from cifar_runtime.imaging.image import IMAGE_SUFFIXES, MAX_IMAGE_BYTES
 from cifar_runtime.imaging.image_files import UNDECODABLE_SUFFIXES, image_files
 from cifar_runtime.system.files import exists, is_folder
 
@@ -30,8 +32,8 @@ class Picture(Protocol):
         """What its result is known by."""
         ...
 
-    def read(self, *, keep_alpha: bool) -> "Image":
-        """The upright picture, as :func:`cifar_runtime.imaging.image.read_image` gives it."""
+    def read(self, contract: InputContract) -> "Image":
+        """The upright picture, as :func:`cifar_runtime.imaging.fitted_image.read_picture` gives it."""
         ...
 
 
@@ -74,8 +76,8 @@ class _File:
     path: str
     place: str
 
-    def read(self, *, keep_alpha: bool) -> "Image":
-        return read_image(self.place, keep_alpha=keep_alpha)
+    def read(self, contract: InputContract) -> "Image":
+        return read_picture(self.place, contract)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,10 @@ class _Object:
     place: str
     system: Any
 
-    def read(self, *, keep_alpha: bool) -> "Image":
+    def read(self, contract: InputContract) -> "Image":
         with reading(self.path), self.system.open_input_stream(self.place) as stream:
             data = stream.read(MAX_IMAGE_BYTES + 1)
-        return decode_image(data, name=self.path, keep_alpha=keep_alpha)
+        return decode_picture(data, self.path, contract)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,10 @@ class _Cell:
     path: str
     data: bytes | None
 
-    def read(self, *, keep_alpha: bool) -> "Image":
+    def read(self, contract: InputContract) -> "Image":
         if self.data is None:
             raise InputError(f"{self.path}: has no bytes.", hint="Leave such rows out.")
-        return decode_image(self.data, name=self.path, keep_alpha=keep_alpha)
+        return decode_picture(self.data, self.path, contract)
 
 
 @dataclass(frozen=True, slots=True)

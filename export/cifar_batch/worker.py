@@ -49,8 +49,8 @@ class Worker:
                 hint="Look at it with cifar-classify.",
             )
         self._journal.note(picture.path)
-        keep_alpha = self._classifier.artefact.contract.input.shape[2] == 4
+        contract = self._classifier.artefact.contract.input
         try:
-            return self._classifier.classify(picture.read(keep_alpha=keep_alpha))
+            return self._classifier.classify(picture.read(contract))
         except InputError as error:
             return error

@@ -32,6 +32,7 @@ _PLAIN_OPTIONS = {
     "--eval-data": ("evaluation", "data"),
     "--resize-filter": ("source", "resize_filter"),
     "--resize": ("source", "resize"),
+    "--jpeg-decoding": ("source", "jpeg_decoding"),
     "--label-threshold": ("source", "label_threshold"),
     "--output-name": ("source", "output_name"),
     "--custom-objects": ("source", "custom_objects"),

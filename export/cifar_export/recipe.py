@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from cifar_eval.parity.limits import Limits
-from cifar_runtime.contract import Resize, ResizeFilter, ScoreKind
+from cifar_runtime.contract import JpegDecoding, Resize, ResizeFilter, ScoreKind
 from cifar_runtime.errors import UsageError, not_one_of
 from cifar_runtime.formats.known_formats import ModelFormat
 
@@ -204,6 +204,7 @@ class SourceRecipe:
         resize_filter: how the runtime scales pictures to the input's size; None for antialiased bicubic: bilinear
             blurs the little that 32 pixels show, and lanczos rings around edges.
         resize: how pictures get the input's aspect ratio; None for a centre crop.
+        jpeg_decoding: how the runtime decodes JPEGs; None for in full.
         input_size: (height, width) of pictures, for a checkpoint that takes any; None for its own.
         output_name: which of several outputs the scores are; None for the only one.
         label_threshold: smallest independent probability of a label that holds; None for 0.5, and for other scores.
@@ -218,6 +219,7 @@ class SourceRecipe:
     output_kind: ScoreKind | None = None
     resize_filter: ResizeFilter | None = None
     resize: Resize | None = None
+    jpeg_decoding: JpegDecoding | None = None
     input_size: tuple[int, int] | None = None
     output_name: str | None = None
     custom_objects: str | None = None
@@ -234,7 +236,13 @@ class SourceRecipe:
                 f"label threshold is {self.label_threshold}, expected above 0, up to 1.",
                 hint="Half is 0.5, which it is without it.",
             )
-        for name in ("labels", "input_range", "resize_filter", "resize", "label_threshold"):
+        if (self.resize_filter, self.jpeg_decoding) == ("bilinear-no-antialias", "reduced"):
+            raise UsageError(
+                "--jpeg-decoding reduced: averages pixels that bilinear-no-antialias leaves out.",
+                hint="Leave it out: such a model takes JPEGs in full.",
+            )
+        geometry = ("resize_filter", "resize", "jpeg_decoding")
+        for name in ("labels", "input_range", *geometry, "label_threshold"):
             if self.contract is not None and getattr(self, name) is not None:
                 flag = f"--{name.replace('_', '-')}"
                 raise UsageError(
@@ -482,7 +490,7 @@ class ExportRecipe:
 
     def to_json(self) -> dict[str, Any]:
         """What shaped the artefact, as JSON-ready data: no folders of this machine."""
-        objects = self.source.custom_objects
+        objects, decoding = self.source.custom_objects, self.source.jpeg_decoding
         return {
             "contract": None if self.source.contract is None else Path(self.source.contract).name,
             "input_range": self.source.input_range,
@@ -501,6 +509,7 @@ class ExportRecipe:
             "robustness": None if self.robustness is None else self.robustness.to_json(),
             "resize_filter": self.source.resize_filter,
             **({} if self.source.resize is None else {"resize": self.source.resize}),
+            **({} if decoding is None else {"jpeg_decoding": decoding}),
             **({} if self.repair is None else {"repair": asdict(self.repair)}),
             **({} if self.source.input_size is None else {"input_size": self.source.input_size}),
             **({} if self.source.output_name is None else {"output_name": self.source.output_name}),

@@ -174,7 +174,9 @@ def _report(folder: Path, name: str) -> "Report":
 
 
 def _table(folder: Path, name: str) -> str:
+    from cifar_bench.measure.end_to_end import SCHEMA
     from cifar_bench.results.report import report_from_text
+    from cifar_bench.tables.end_to_end import end_to_end_markdown
     from cifar_bench.tables.plain import markdown_table
     from cifar_maintain.tables.battery_table import BATTERY_SCHEMA, battery_table
     from cifar_maintain.tables.hardening_table import HARDENING_SCHEMA, hardening_table
@@ -191,6 +193,8 @@ def _table(folder: Path, name: str) -> str:
         return battery_table(text)
     if f'"{TEXTBOOK_SCHEMA}"' in text:
         return textbook_table(text, origin=str(path))
+    if f'"{SCHEMA}"' in text:
+        return end_to_end_markdown(text, origin=str(path))
     return markdown_table(report_from_text(text, origin=str(path)))
 
 

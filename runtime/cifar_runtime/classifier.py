@@ -14,7 +14,8 @@ from cifar_runtime.artefact import Artefact, open_artefact
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import ArtefactError, InputError, MissingDependencyError, UsageError
 from cifar_runtime.formats.known_formats import KNOWN_FORMATS, MAX_THREADS, RuntimeChoice
-from cifar_runtime.imaging.image import picture_from_array, read_image, upright_rgb
+from cifar_runtime.imaging.fitted_image import read_picture
+from cifar_runtime.imaging.image import picture_from_array, upright_rgb
 from cifar_runtime.imaging.preprocess import fit_picture, input_table
 from cifar_runtime.scores import (
     certainties_from_probabilities,
@@ -306,18 +307,18 @@ def _fitted(
     """The pixels of an image in the model's size; those that have it already are taken as they are."""
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape == contract.shape:
         return image
-    return fit_picture(_picture(image, contract.shape[2]), contract)
+    return fit_picture(_picture(image, contract), contract)
 
 
-def _picture(image: "str | Path | Image | NDArray[np.uint8]", channels: int) -> "Image":
+def _picture(image: "str | Path | Image | NDArray[np.uint8]", contract: InputContract) -> "Image":
     """The picture as RGB, or with its transparency where the model takes that."""
-    keep_alpha = channels == 4
     if isinstance(image, (str, Path)):
-        return read_image(image, keep_alpha=keep_alpha)
+        return read_picture(image, contract)
+    channels = contract.shape[2]
     if isinstance(image, np.ndarray):
         return picture_from_array(image, name="the array", channels=channels)
     if hasattr(image, "getexif"):  # a Pillow image, without importing Pillow to ask
-        return upright_rgb(image, name="the image", keep_alpha=keep_alpha)
+        return upright_rgb(image, name="the image", keep_alpha=channels == 4)
     raise InputError(
         f"the image is a {type(image).__name__}, expected a path, a Pillow image or a uint8 array.",
         hint="Give one of these.",

@@ -19,6 +19,7 @@ ResizeFilter = Literal["bilinear", "bicubic", "lanczos", "bilinear-no-antialias"
 Layout = Literal["NHWC"]
 ColourOrder = Literal["RGB", "grey", "RGBA"]
 Resize = Literal["centre-crop", "stretch", "letterbox"]
+JpegDecoding = Literal["full", "reduced"]
 COLOUR_ORDERS: Mapping[int, ColourOrder] = {1: "grey", 3: "RGB", 4: "RGBA"}
 """What the channels of an input are, by their number."""
 # Limits far outside of what any model needs: beyond them arithmetic in float32 loses its meaning.
@@ -29,6 +30,8 @@ MULTIPLIER_RANGE = (1e-9, 1e9)
 SCALE_RANGE = (1e-12, 1e9)
 TEMPERATURE_RANGE = (1e-3, 1e3)
 MAX_OFFSET = 1e9
+LEAST_JPEG_SIDES = 4
+"""The sides that reduced decoding leaves a JPEG at least, in longer sides of the input."""
 LABEL_THRESHOLD = 0.5
 """The smallest independent probability of a label that holds, where nobody says otherwise."""
 
@@ -53,6 +56,9 @@ class InputContract:
         colour_order: order of its channels.
         resize: how a picture gets the input's aspect ratio: what does not fit is cut off (``centre-crop``), both sides
             are scaled by themselves (``stretch``), or black bars are added (``letterbox``).
+        jpeg_decoding: JPEG files are decoded in ``full``, or ``reduced``: at the smallest of the scales 1/8, 1/4, 1/2
+            and 1 that leaves both sides at least four times the longer side of the input. Arrays and Pillow images come
+            decoded. Source: libjpeg's documentation, scale_num and scale_denom.
     """
 
     shape: tuple[int, int, int]
@@ -65,6 +71,7 @@ class InputContract:
     layout: Layout = "NHWC"
     colour_order: ColourOrder = "RGB"
     resize: Resize = "centre-crop"
+    jpeg_decoding: JpegDecoding = "full"
 
     def __post_init__(self) -> None:
         sizes_are_whole = all(type(size) is int and 0 < size <= MAX_SIZE for size in self.shape)
@@ -78,6 +85,11 @@ class InputContract:
         _check_choice("input.layout", self.layout, get_args(Layout))
         _check_choice("input.colour_order", self.colour_order, (COLOUR_ORDERS[self.shape[2]],))
         _check_choice("input.resize", self.resize, get_args(Resize))
+        # Without antialiasing the pixels between those that are mixed do not count: they are not to be averaged.
+        decodings = (
+            ("full",) if self.resize_filter == "bilinear-no-antialias" else get_args(JpegDecoding)
+        )
+        _check_choice("input.jpeg_decoding", self.jpeg_decoding, decodings)
         _check_range("input.multiplier", self.multiplier, MULTIPLIER_RANGE)
         if abs(self.offset) > MAX_OFFSET:
             raise _invalid("input.offset", self.offset, f"at most {MAX_OFFSET:g} on either side")
@@ -88,6 +100,26 @@ class InputContract:
         """The filter for people, such as ``antialiased bicubic``."""
         name, _, without = self.resize_filter.partition("-no-")
         return f"{name} without antialiasing" if without else f"antialiased {name}"
+
+    @property
+    def jpeg_decoding_in_words(self) -> str | None:
+        """What reduced decoding does, for people; None where JPEGs are decoded in full."""
+        side = self.least_jpeg_side
+        if side is None:
+            return None
+        return f"JPEGs decoded at the smallest of 1/8, 1/4, 1/2 and 1 that leaves both sides {side} pixels"
+
+    @property
+    def least_jpeg_side(self) -> int | None:
+        """The pixels that reduced decoding leaves a JPEG's sides at least; None where JPEGs are decoded in full."""
+        return LEAST_JPEG_SIDES * max(self.shape[:2]) if self.jpeg_decoding == "reduced" else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract of the input as JSON-ready data."""
+        document = asdict(self)
+        if self.jpeg_decoding == "full":
+            del document["jpeg_decoding"]  # the bytes of all others stay what they were
+        return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,14 +224,17 @@ class Contract:
 
     def to_json(self) -> dict[str, Any]:
         """The contract as JSON-ready data."""
-        document = asdict(self)
+        document = asdict(self) | {"input": self.input.to_json()}
         if self.output.label_threshold is None:
             del document["output"]["label_threshold"]  # the bytes of all others stay what they were
         return document
 
 
 def pixel_contract(
-    shape: tuple[int, int, int], resize_filter: ResizeFilter, resize: Resize = "centre-crop"
+    shape: tuple[int, int, int],
+    resize_filter: ResizeFilter,
+    resize: Resize = "centre-crop",
+    jpeg_decoding: JpegDecoding = "full",
 ) -> InputContract:
     """The contract of a float32 input of raw pixels 0..255.
 
@@ -207,6 +242,7 @@ def pixel_contract(
         shape: (height, width, channels).
         resize_filter: how pictures are brought to that size.
         resize: how they get its aspect ratio.
+        jpeg_decoding: how JPEGs are decoded.
     """
     return InputContract(
         shape=shape,
@@ -218,6 +254,7 @@ def pixel_contract(
         resize_filter=resize_filter,
         colour_order=COLOUR_ORDERS.get(shape[2], "RGB"),
         resize=resize,
+        jpeg_decoding=jpeg_decoding,
     )
 
 

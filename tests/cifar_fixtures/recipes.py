@@ -23,6 +23,7 @@ _PARTS = {
             "output_kind",
             "resize_filter",
             "resize",
+            "jpeg_decoding",
             "input_size",
             "output_name",
             "custom_objects",

@@ -42,9 +42,29 @@ def test_temperature_and_threshold_survive_json_and_older_cards_lack_them(
     assert plain.abstention_score == "probability"
 
 
+def test_how_jpegs_are_decoded_survives_json_and_older_cards_mean_in_full(
+    document: dict[str, Any],
+) -> None:
+    assert "jpeg_decoding" not in document["input"]
+    plain = contract_from_json(document)
+    assert plain.input.jpeg_decoding == "full"
+    assert plain.to_json()["input"].keys() == document["input"].keys()
+    document["input"]["jpeg_decoding"] = "reduced"
+    reduced = contract_from_json(document)
+    assert reduced != plain
+    assert contract_from_json(json.loads(json.dumps(reduced.to_json()))) == reduced
+
+
+def test_pixels_that_are_left_out_are_not_averaged_while_decoding(document: dict[str, Any]) -> None:
+    document["input"] |= {"resize_filter": "bilinear-no-antialias", "jpeg_decoding": "reduced"}
+    with pytest.raises(ArtefactError, match=r"input.jpeg_decoding is 'reduced', expected one of"):
+        contract_from_json(document)
+
+
 @pytest.mark.parametrize(
     ("part", "field", "value"),
     [
+        ("input", "jpeg_decoding", "half"),
         ("input", "shape", [6, 8]),
         ("input", "shape", [6, 8, 1]),
         ("input", "shape", [6, 0, 3]),

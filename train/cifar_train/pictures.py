@@ -143,6 +143,7 @@ def picture_facts(pictures: Pictures) -> dict[str, Any]:
             "shape": list(contract.shape),
             "resize_filter": contract.resize_filter,
             "resize": contract.resize,
+            "jpeg_decoding": contract.jpeg_decoding,
         },
         "pictures": {"splits": pictures.splits_document()},
     }

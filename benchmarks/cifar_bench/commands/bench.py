@@ -94,11 +94,8 @@ def parse(argv: Sequence[str]) -> Invocation:
         UsageError: it makes no sense.
     """
     arguments = parse_with_config(_parser(), argv)
-    if arguments.end_to_end and list(argv) != ["--end-to-end"]:
-        raise UsageError(
-            f"{_PROGRAM}: --end-to-end measures the packaged model and nothing else.",
-            hint="Give it alone.",
-        )
+    if arguments.end_to_end:
+        _check_end_to_end(arguments, argv)
     if arguments.split and arguments.eval_data:
         raise UsageError(
             f"{_PROGRAM}: --split and --eval-data both name the images.", hint="Give one of them."
@@ -129,6 +126,22 @@ def parse(argv: Sequence[str]) -> Invocation:
         target=target_from_arguments(arguments),
         end_to_end=arguments.end_to_end,
     )
+
+
+def _check_end_to_end(arguments: argparse.Namespace, argv: Sequence[str]) -> None:
+    """Refuses what does not go with the comparison: it takes one .onnx at most, and ``--json``."""
+    models = [str(path) for path in arguments.models]
+    json = [] if arguments.json is None else [arguments.json]
+    rest = [
+        word
+        for word in argv
+        if word not in ("--end-to-end", "--json", f"--json={arguments.json}", *models, *json)
+    ]
+    if rest or len(models) > 1 or not all(model.endswith(".onnx") for model in models):
+        raise UsageError(
+            f"{_PROGRAM}: --end-to-end measures the packaged models and nothing else.",
+            hint="Give it alone, with --json FILE, or with an .onnx of edge-s in float32.",
+        )
 
 
 def _run_among(arguments: argparse.Namespace) -> Path | None:
@@ -167,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(invocation: Invocation) -> int:
     """Prints the whole report, whatever the verdict: a failed gate is an answer, not an error."""
     if invocation.end_to_end:
-        return _compare_end_to_end()
+        return _compare_end_to_end(invocation)
     options = invocation.options
     if options.html is not None:
         from cifar_bench.page.page import check_template_engine
@@ -192,15 +205,20 @@ def _run(invocation: Invocation) -> int:
     return 0 if passed else GateError.exit_code
 
 
-def _compare_end_to_end() -> int:
+def _compare_end_to_end(invocation: Invocation) -> int:
+    import json
     import tempfile
 
-    from cifar_bench.measure.end_to_end import compare_end_to_end
+    from cifar_bench.measure.end_to_end import compare_end_to_end, end_to_end_document
     from cifar_bench.tables.end_to_end import end_to_end_table
 
+    float32 = next((Path(model) for model in invocation.recipe.models), None)
     with tempfile.TemporaryDirectory() as folder:
-        compared = compare_end_to_end(Path(folder), runs=1000, starts=10)
-    sys.stdout.write(end_to_end_table(compared))
+        compared = compare_end_to_end(Path(folder), runs=1000, starts=10, float32=float32)
+    document = json.dumps(end_to_end_document(compared), indent=1) + "\n"
+    if invocation.json not in (None, STDOUT):
+        write_result_file(invocation.json, document)
+    sys.stdout.write(document if invocation.json == STDOUT else end_to_end_table(compared))
     return 0 if all(one.passed for one in compared) else GateError.exit_code
 
 
@@ -399,5 +417,6 @@ def _add_effort(parser: Parser) -> None:
     add(
         "--end-to-end",
         action="store_true",
-        help="instead: files, arrays, batches and a start beside bare code, as ratios with their limits",
+        help="instead: files, arrays, batches and a start beside bare code, two processes beside one, and beside the "
+        "float32 .onnx that is given the packaged int8 one, as ratios with their limits",
     )

@@ -29,6 +29,7 @@ _REPEATED = (
     "output_kind",
     "resize_filter",
     "resize",
+    "jpeg_decoding",
     "calibration_method",
     "seed",
 )

@@ -10,10 +10,13 @@ from cifar_export.checkpoint.open import Checkpoint
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.contract import (
     AbstentionScore,
+    InputContract,
+    JpegDecoding,
     OutputContract,
     Resize,
     ResizeFilter,
     ScoreKind,
+    pixel_contract,
 )
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.user_contract import completed_contract, wrong_contract
@@ -29,6 +32,7 @@ class DeclaredContract:
         mapping: what it takes for a pixel.
         resize_filter: how pictures are scaled to its input's size.
         resize: how they get its aspect ratio.
+        jpeg_decoding: how JPEGs are decoded.
         labels: a name for each score; None where no contract states them.
         kind: what it returns; None where nothing states it.
         temperature: see :class:`cifar_runtime.contract.OutputContract`.
@@ -40,12 +44,17 @@ class DeclaredContract:
     mapping: InputMapping
     resize_filter: ResizeFilter
     resize: Resize = "centre-crop"
+    jpeg_decoding: JpegDecoding = "full"
     labels: tuple[str, ...] | None = None
     kind: ScoreKind | None = None
     temperature: float | None = None
     abstention_threshold: float | None = None
     abstention_score: AbstentionScore = "probability"
     label_threshold: float | None = None
+
+    def pixels(self, shape: tuple[int, int, int]) -> InputContract:
+        """The contract of a float32 input of raw pixels, shape (height, width, channels)."""
+        return pixel_contract(shape, self.resize_filter, self.resize, self.jpeg_decoding)
 
 
 def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredContract:
@@ -60,6 +69,7 @@ def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredC
             mapping=INPUT_MAPPINGS[recipe.source.input_range or "0..255"],
             resize_filter=recipe.source.resize_filter or _DEFAULT_FILTER,
             resize=recipe.source.resize or "centre-crop",
+            jpeg_decoding=recipe.source.jpeg_decoding or "full",
             label_threshold=recipe.source.label_threshold,
         )
     plain = {"dtype": "float32", "scale": None, "zero_point": None}
@@ -88,6 +98,7 @@ def declared_contract(recipe: ExportRecipe, checkpoint: Checkpoint) -> DeclaredC
         mapping=InputMapping(multiplier=image.multiplier, offset=image.offset),
         resize_filter=image.resize_filter,
         resize=image.resize,
+        jpeg_decoding=image.jpeg_decoding,
         labels=contract.labels,
         kind=scores.kind,
         temperature=scores.temperature,

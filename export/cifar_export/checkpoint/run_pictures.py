@@ -80,6 +80,15 @@ def _refuse_contradiction(recipe: ExportRecipe, card: Mapping[str, Any]) -> None
             f"--resize {wanted_rule}: {name} was trained on pictures by the rule {rule}, expected the same.",
             hint="Leave it out.",
         )
+    decoding, wanted_decoding = (
+        card["contract"].get("jpeg_decoding", "full"),
+        recipe.source.jpeg_decoding,
+    )
+    if wanted_decoding not in (None, decoding):
+        raise UsageError(
+            f"--jpeg-decoding {wanted_decoding}: {name} was trained on pictures decoded {decoding}, expected the same.",
+            hint="Leave it out.",
+        )
     if recipe.qat is not None:
         raise UsageError(
             f"QAT trains on CIFAR-10's train split, but {name} was trained on other pictures.",

@@ -58,7 +58,7 @@ from cifar_runtime.commands.parser import (
 )
 from cifar_runtime.commands.progress import progress_line
 from cifar_runtime.commands.result_file import STDOUT, check_result_file, write_document
-from cifar_runtime.contract import Resize, ResizeFilter, ScoreKind
+from cifar_runtime.contract import JpegDecoding, Resize, ResizeFilter, ScoreKind
 from cifar_runtime.errors import CifarEdgeError, UsageError
 from cifar_runtime.formats.known_formats import ModelFormat
 from cifar_runtime.plain_text import printable_lines
@@ -128,6 +128,7 @@ def recipe_from(options: argparse.Namespace, *, checkpoint: Path) -> ExportRecip
             output_kind=options.output_kind,
             resize_filter=options.resize_filter,
             resize=options.resize,
+            jpeg_decoding=options.jpeg_decoding,
             input_size=options.input_size,
             output_name=options.output_name,
             custom_objects=options.custom_objects,
@@ -586,6 +587,13 @@ def _add_gate_arguments(parser: Parser) -> None:
         metavar="|".join(get_args(Resize)),
         help="how pictures get the input's aspect ratio: cut, stretched or between black bars, as in training; what "
         "fits the pictures of --eval-data clearly better is named (default: centre-crop)",
+    )
+    parser.add_argument(
+        "--jpeg-decoding",
+        type=choice(get_args(JpegDecoding)),
+        metavar="|".join(get_args(JpegDecoding)),
+        help="how the runtime will decode JPEGs: in full, or at the smallest scale that leaves both sides at least "
+        "four times the input's, several times as fast (default: as in training, which is full where it is not known)",
     )
 
 

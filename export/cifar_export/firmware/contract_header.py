@@ -47,6 +47,7 @@ def _words(artefact: Artefact) -> str:
             f"What {artefact.name} expects and returns; made from {artefact.path.name},",
             f"sha256 {artefact.sha256}.",
             "",
+            *_decoding(given),
             *_resizing(given),
             f"{given.colour_order}, row by row, and look each up in contract_input_table. The table holds",
             f"round((pixel * {given.multiplier!r} + {given.offset!r}) / {given.scale!r}) + {given.zero_point},",
@@ -54,6 +55,11 @@ def _words(artefact: Artefact) -> str:
             f"Scores are {output.kind}: {rule}",
         )
     )
+
+
+def _decoding(given: InputContract) -> list[str]:
+    decoding = given.jpeg_decoding_in_words
+    return [] if decoding is None else [f"{decoding} (libjpeg's scale_num, scale_denom)."]
 
 
 def _resizing(given: InputContract) -> tuple[str, str]:

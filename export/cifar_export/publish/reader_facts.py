@@ -134,7 +134,11 @@ def _input_in_words(contract: InputContract) -> str:
     }[contract.resize]
     name, _, without = contract.resize_filter.partition("-no-")
     aliasing = "not antialiased" if without else "antialiased"
-    return f"{contract.colour_order} picture{rule} {width}x{height} ({name}, {aliasing})."
+    decoding = contract.jpeg_decoding_in_words
+    return (
+        f"{contract.colour_order} picture{rule} {width}x{height} ({name}, {aliasing})."
+        f"{'' if decoding is None else f' {decoding}.'}"
+    )
 
 
 def _output_in_words(contract: OutputContract) -> str:

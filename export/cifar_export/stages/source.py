@@ -39,7 +39,7 @@ from cifar_export.evidence.golden import check_count
 from cifar_export.int8.calibration import Calibration
 from cifar_export.keras_graph.equivalence import NUM_IMAGES, Fed, Rewriting, check_same
 from cifar_export.recipe import ExportRecipe
-from cifar_runtime.contract import LABEL_THRESHOLD, InputContract, ScoreKind, pixel_contract
+from cifar_runtime.contract import LABEL_THRESHOLD, InputContract, ScoreKind
 from cifar_runtime.errors import ArtefactError, UsageError
 from cifar_runtime.progress import Progress, scored_in_parts
 
@@ -79,8 +79,7 @@ class Source:
     @property
     def pixels(self) -> InputContract:
         """The contract of a float32 input of raw pixels."""
-        declared = self.declared
-        return pixel_contract(self.checkpoint.image_shape, declared.resize_filter, declared.resize)
+        return self.declared.pixels(self.checkpoint.image_shape)
 
     @property
     def compared_images(self) -> NDArray[np.uint8]:
@@ -121,7 +120,7 @@ def _source(opened: "Opened", progress: Progress) -> Source:
     threshold = opened.label_threshold
     if recipe.evaluation.data is not None:
         progress(f"classes in the order of the scores: {', '.join(labels)}")
-    contract = pixel_contract(checkpoint.image_shape, declared.resize_filter, declared.resize)
+    contract = declared.pixels(checkpoint.image_shape)
     pictures, folder, calibration = opened.pictures, recipe.evaluation.data, None
     split = (
         evaluation_split(recipe, labels=labels, contract=contract, any_number=threshold is not None)
@@ -238,7 +237,12 @@ def open_declared(recipe: ExportRecipe) -> Opened:
     pictures = run_pictures(recipe, checkpoint)
     if pictures is not None:
         trained = pictures.contract
-        declared = replace(declared, resize_filter=trained.resize_filter, resize=trained.resize)
+        declared = replace(
+            declared,
+            resize_filter=trained.resize_filter,
+            resize=trained.resize,
+            jpeg_decoding=trained.jpeg_decoding,
+        )
         labels = pictures.listing.labels
     else:
         labels = class_labels(recipe, checkpoint, stated=declared.labels)

@@ -247,6 +247,8 @@ def _contract_lines(contract: "Contract") -> Iterator[str]:
         f"real = pixel * {image.multiplier:.9g} + {image.offset:.9g}{_grid(image)}"
     )
     yield f"            {image.resize}, then {image.filter_in_words} to that size"
+    if image.jpeg_decoding_in_words is not None:
+        yield f"            {image.jpeg_decoding_in_words}"
     yield f"output      {scores.kind}, {scores.dtype} of {len(contract.labels)}{_grid(scores)}"
     calibrated = {
         "temperature": scores.temperature,

@@ -71,12 +71,16 @@ def _renew_lock() -> None:
 in_forked_child(_renew_lock)
 
 
-def read_image(path: str | Path, *, keep_alpha: bool = False) -> "Image":
+def read_image(
+    path: str | Path, *, keep_alpha: bool = False, least_jpeg_side: int | None = None
+) -> "Image":
     """The upright RGB picture in the file at ``path``, a Pillow image of mode RGB.
 
     Args:
         path: of an image file.
         keep_alpha: give mode RGBA instead, nothing laid over a background.
+        least_jpeg_side: JPEGs are decoded at the smallest of the scales 1/8, 1/4, 1/2 and 1 that leaves both sides
+            this many pixels, or at 1; None: at 1.
 
     Raises:
         InputError: the file is missing, not an image, damaged, too large, or of pixels whose range
@@ -87,7 +91,9 @@ def read_image(path: str | Path, *, keep_alpha: bool = False) -> "Image":
     except InputError:
         _refuse_folder(path)
         raise
-    return decode_image(data, name=str(path), keep_alpha=keep_alpha)
+    return decode_image(
+        data, name=str(path), keep_alpha=keep_alpha, least_jpeg_side=least_jpeg_side
+    )
 
 
 def _refuse_folder(path: str | Path) -> None:
@@ -102,13 +108,16 @@ def _refuse_folder(path: str | Path) -> None:
         )
 
 
-def decode_image(data: bytes, *, name: str, keep_alpha: bool = False) -> "Image":
+def decode_image(
+    data: bytes, *, name: str, keep_alpha: bool = False, least_jpeg_side: int | None = None
+) -> "Image":
     """The upright RGB picture in the bytes of an image file, a Pillow image of mode RGB.
 
     Args:
         data: a PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file.
         name: what to call it in error messages.
         keep_alpha: as for :func:`read_image`.
+        least_jpeg_side: as for :func:`read_image`.
 
     Raises:
         InputError: as :func:`read_image`.
@@ -119,7 +128,7 @@ def decode_image(data: bytes, *, name: str, keep_alpha: bool = False) -> "Image"
         )
     image_format = _format_from_bytes(data, name)
     try:
-        picture = _decode(data, image_format, name)
+        picture = _decode(data, image_format, name, least_jpeg_side)
     except InputError:
         raise
     except Exception as error:  # Pillow raises seven classes on damaged files
@@ -188,7 +197,7 @@ def _format_from_bytes(data: bytes, name: str) -> str:
     raise InputError(f"{name}: {what}, expected one of {known}.", hint="Save it as PNG or JPEG.")
 
 
-def _decode(data: bytes, image_format: str, name: str) -> "Image":
+def _decode(data: bytes, image_format: str, name: str, least_jpeg_side: int | None) -> "Image":
     from PIL import Image
 
     open_format = _opener(image_format)
@@ -198,7 +207,8 @@ def _decode(data: bytes, image_format: str, name: str) -> "Image":
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         stream = _stream(data, image_format)
         picture = open_format(stream, "")
-        _reduce(picture, name)
+        if image_format == "JPEG":
+            _reduce(picture, name, least_jpeg_side)
         _check_size(picture, name)
         if image_format == "JPEG":
             stream.watch(picture)
@@ -239,18 +249,22 @@ def _silenced_library(image_format: str) -> AbstractContextManager[None]:
     return filtered_native_stderr(_LIBTIFF_LINE) if image_format == "TIFF" else nullcontext()
 
 
-def _reduce(picture: "Image", name: str) -> None:
-    """Has a large JPEG decoded at the largest scale that fits; the header alone has been read yet."""
+def _reduce(picture: "Image", name: str, least_side: int | None) -> None:
+    """Has a JPEG decoded at a smaller scale; the header alone has been read yet."""
     width, height = picture.size
-    if picture.format != "JPEG" or width * height <= MAX_PIXELS:
-        return
-    progressive = "progressive" in picture.info
-    limit = MAX_PROGRESSIVE_PIXELS if progressive else MAX_JPEG_PIXELS
-    if width * height > limit:
-        kind = "a progressive JPEG" if progressive else "a JPEG"
-        raise _too_large(name, f"{width} x {height} pixels", limit, kind)
-    divisor = next(step for step in (2, 4, 8) if width * height <= step**2 * MAX_PIXELS)
-    picture.draft(None, (width // divisor, height // divisor))
+    divisor = 1
+    if width * height > MAX_PIXELS:
+        progressive = "progressive" in picture.info
+        limit = MAX_PROGRESSIVE_PIXELS if progressive else MAX_JPEG_PIXELS
+        if width * height > limit:
+            kind = "a progressive JPEG" if progressive else "a JPEG"
+            raise _too_large(name, f"{width} x {height} pixels", limit, kind)
+        divisor = next(step for step in (2, 4, 8) if width * height <= step**2 * MAX_PIXELS)
+    if least_side is not None:
+        leaving = (step for step in (8, 4, 2) if min(width, height) // step >= least_side)
+        divisor = max(divisor, next(leaving, 1))
+    if divisor > 1:
+        picture.draft(None, (width // divisor, height // divisor))
 
 
 def _check_size(picture: "Image", name: str) -> None:

@@ -77,6 +77,7 @@ def test_the_runs_own_pictures_calibrate_and_judge(made: Path, run: Path) -> Non
     assert artefact.contract.labels == ("blue", "green", "red")
     assert artefact.contract.input.shape == (16, 24, 3)
     assert artefact.contract.input.resize_filter == "lanczos"
+    assert artefact.contract.input.jpeg_decoding == "reduced"
     card = json.loads((run / "model-int8.tflite.json").read_text())
     splits = json.loads((run / "card.json").read_text())["pictures"]["splits"]
     assert card["provenance"]["parity"]["split"] == "test"
@@ -122,6 +123,11 @@ def test_what_the_run_does_not_prove_is_refused(run: Path) -> None:
             replace(recipe, source=replace(recipe.source, resize_filter="bilinear")),
             UsageError,
             "was trained on pictures scaled with lanczos",
+        ),
+        (
+            replace(recipe, source=replace(recipe.source, jpeg_decoding="full")),
+            UsageError,
+            "was trained on pictures decoded reduced",
         ),
         (
             replace(recipe, qat=QatRecipe(), quantize=("int8",)),

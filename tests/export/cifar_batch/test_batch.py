@@ -19,6 +19,7 @@ from cifar_batch.cluster import ENVIRONMENT
 from cifar_batch.commands.batch import outcome_lines, parse, recipe_from
 from cifar_runtime import ArtefactError, Classifier, InputError, UsageError
 from cifar_runtime.classifier import default_model
+from cifar_runtime.contract import InputContract
 
 ray = pytest.importorskip("ray")
 pa = pytest.importorskip("pyarrow")
@@ -159,11 +160,11 @@ class DeadlyPictures:
 class DeadlyPicture:
     path: str
 
-    def read(self, *, keep_alpha: bool) -> Image.Image:
+    def read(self, contract: InputContract) -> Image.Image:
         if "deadly" in self.path:
             os.kill(os.getpid(), signal.SIGKILL)
         picture = Image.open(self.path)
-        return picture.convert("RGBA" if keep_alpha else "RGB")
+        return picture.convert("RGBA" if contract.shape[2] == 4 else "RGB")
 
 
 def test_a_picture_that_ends_its_process_ends_nothing_else(

@@ -10,10 +10,12 @@ from cifar_batch.place import place
 from cifar_batch.results import ResultFolder, results_table
 from cifar_batch.sources import source_at
 from cifar_runtime import Classifier, InputError
+from cifar_runtime.contract import pixel_contract
 
 pq = pytest.importorskip("pyarrow.parquet")
 pa = pytest.importorskip("pyarrow")
 
+CONTRACT = pixel_contract((32, 32, 3), "bicubic")
 CAT = Path(__file__).parents[3] / "train" / "cifar_data" / "samples" / "images" / "cat.png"
 
 
@@ -46,9 +48,9 @@ def test_the_pictures_below_a_uri_are_those_of_the_folder(options: str) -> None:
         "s3://bucket/photos/text.jpg",
     )
     classifier = Classifier()
-    assert classifier.classify(good.read(keep_alpha=False)) == classifier.classify(CAT)
+    assert classifier.classify(good.read(CONTRACT)) == classifier.classify(CAT)
     with pytest.raises(InputError, match=r"text\.jpg: is not an image of a known format"):
-        bad.read(keep_alpha=False)
+        bad.read(CONTRACT)
 
 
 def test_parquet_in_a_bucket_gives_its_pictures(
@@ -59,7 +61,7 @@ def test_parquet_in_a_bucket_gives_its_pictures(
     source = source_at(f"s3://bucket/many{options}")
     (picture,) = source.pictures(source.listed()[0])
     assert picture.path == "s3://bucket/many/one.parquet#0"
-    assert picture.read(keep_alpha=False).size == (32, 32)
+    assert picture.read(CONTRACT).size == (32, 32)
 
 
 def test_results_in_a_bucket_are_found_again(objects: dict[str, bytes], options: str) -> None:

@@ -65,6 +65,7 @@ PROGRAM = Path(sys.executable).parent / "cifar-export"
         ),
         ("--custom-objects own:Gate,own:squashed", {"custom_objects": "own:Gate,own:squashed"}),
         ("--label-threshold 30%", {"label_threshold": 0.3}),
+        ("--jpeg-decoding reduced", {"jpeg_decoding": "reduced"}),
         ("--input-size 64x48 --output-name aux", {"input_size": (64, 48), "output_name": "aux"}),
         ("--golden 9", {"golden": 9}),
         ("--robustness sample", {"robustness": RobustnessRecipe(images=None)}),
@@ -115,7 +116,13 @@ def test_a_command_line_is_a_recipe(line: str, changes: dict[str, object]) -> No
                 ("--labels", "l.txt"),
                 ("--input-range", "0..255"),
                 ("--resize-filter", "bicubic"),
+                ("--jpeg-decoding", "reduced"),
             )
+        ),
+        (
+            "--resize-filter bilinear-no-antialias --jpeg-decoding reduced",
+            "--jpeg-decoding reduced: averages pixels that bilinear-no-antialias leaves out. "
+            "Leave it out: such a model takes JPEGs in full.",
         ),
         ("--qat-steps 2", "cifar-export: --qat-steps without --qat trains nothing. Add --qat."),
         (

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 from cifar_fixtures.c_compiler import SANITIZERS, build, needs_compiler
 
 from cifar_eval.parity.certificates import OperatorComparison, compare_certificates
+from cifar_export.firmware.contract_header import contract_header
 from cifar_export.firmware.write import FirmwareReport, write_firmware
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.certificates.certify import certify
 from cifar_runtime.certificates.serial_log import read_serial_log
+from cifar_runtime.contract import JpegDecoding
 from cifar_runtime.errors import ArtefactError, InputError
 
 EDGE_S = Path(__file__).parents[3] / "runtime/cifar_runtime/models/edge-s-int8.tflite"
@@ -139,6 +142,15 @@ def test_the_contract_holds_labels_and_the_input_table(
     assert table is not None
     assert [int(one) for one in table[1].split(",")] == list(range(-128, 128))
     assert "#define CONTRACT_OUTPUT_ZERO_POINT (" in text
+
+
+@pytest.mark.parametrize("decoding", ["full", "reduced"])
+def test_the_contract_says_how_jpegs_are_decoded(decoding: JpegDecoding) -> None:
+    artefact = open_artefact(EDGE_S)
+    pixels = replace(artefact.contract.input, jpeg_decoding=decoding)
+    text = contract_header(replace(artefact, contract=replace(artefact.contract, input=pixels)))
+    words = "JPEGs decoded at the smallest of 1/8, 1/4, 1/2 and 1 that leaves both sides 128 pixels (libjpeg's"
+    assert (words in text) == (decoding == "reduced")
 
 
 def test_an_operator_without_a_kernel_is_refused_by_name() -> None:

@@ -246,3 +246,11 @@ def test_a_range_of_pixels_is_said_only_where_it_has_a_name(
     contract = replace(CONTRACT, input=replace(floating, **changes))
     properties = onnx_properties_of(document(contract))
     assert properties.get("Image.NominalPixelRange") == named
+
+
+def test_readers_are_told_how_jpegs_are_decoded() -> None:
+    full = tflite_metadata_of(document(CONTRACT)).input_description
+    reduced = replace(CONTRACT, input=replace(PIXELS, jpeg_decoding="reduced"))
+    assert tflite_metadata_of(document(reduced)).input_description == (
+        f"{full} JPEGs decoded at the smallest of 1/8, 1/4, 1/2 and 1 that leaves both sides 32 pixels."
+    )

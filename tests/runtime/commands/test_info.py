@@ -244,3 +244,14 @@ def test_describing_imports_no_interpreter_and_nothing_heavy(model: Path) -> Non
     )
     heavy = {"tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert", "flatbuffers", "PIL"}
     assert set(found.stderr.split()) & heavy == set()
+
+
+def test_reduced_decoding_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def reduce(card: dict[str, Any]) -> None:
+        card["contract"]["input"]["jpeg_decoding"] = "reduced"
+
+    assert main([str(rewritten(tmp_path, reduce))]) == 0
+    assert (
+        "bicubic to that size\n"
+        "            JPEGs decoded at the smallest of 1/8, 1/4, 1/2 and 1 that leaves both sides 64 pixels\n"
+    ) in capsys.readouterr().out

@@ -68,6 +68,7 @@ def test_a_folder_becomes_a_run_that_describes_its_pictures(
         "shape": [16, 24, 3],
         "resize_filter": "bicubic",
         "resize": "centre-crop",
+        "jpeg_decoding": "reduced",
     }
     splits = loaded(folder).splits_document()
     assert card["pictures"]["splits"] == splits

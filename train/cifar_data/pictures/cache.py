@@ -104,7 +104,8 @@ def open_cached(
 
 def _folder_of(listing: Listing, contract: InputContract) -> Path:
     height, width, _ = contract.shape
-    key = f"{listing.root.resolve()}|{listing.name}|{height}x{width}|{contract.resize_filter}"
+    way = f"{height}x{width}|{contract.resize_filter}|{contract.jpeg_decoding}"
+    key = f"{listing.root.resolve()}|{listing.name}|{way}"
     return cache_folder() / "pictures" / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 

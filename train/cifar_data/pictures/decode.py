@@ -16,6 +16,7 @@ import numpy as np
 
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import CifarEdgeError, InputError
+from cifar_runtime.imaging.fitted_image import read_fitted
 from cifar_runtime.imaging.image import read_image
 from cifar_runtime.imaging.preprocess import fit_picture
 from cifar_runtime.system.interruption import sparing_children
@@ -128,7 +129,11 @@ def decode_part(job: Job) -> dict[int, Decoded]:
         except InputError as error:
             found[row] = Decoded(problem=str(error).removeprefix(f"{path}: "))
             continue
-        fitted = fit_picture(picture, job.contract)
+        fitted = (
+            fit_picture(picture, job.contract)
+            if job.contract.least_jpeg_side is None
+            else read_fitted(path, job.contract)
+        )
         digest = hashlib.sha256(np.array(picture.size, "<u4").tobytes())
         digest.update(picture.tobytes())
         rows[row] = fitted

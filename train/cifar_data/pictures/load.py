@@ -13,7 +13,7 @@ from cifar_data.pictures.decode import Decoded
 from cifar_data.pictures.divide import PARTS, Division, divide
 from cifar_data.pictures.find import Listing, Part, find_pictures
 from cifar_data.split import Split
-from cifar_runtime.contract import InputContract, ResizeFilter, pixel_contract
+from cifar_runtime.contract import InputContract, JpegDecoding, ResizeFilter, pixel_contract
 from cifar_runtime.errors import InputError
 
 
@@ -55,9 +55,11 @@ class Pictures:
         }
 
 
-def picture_contract(size: tuple[int, int], resize_filter: ResizeFilter) -> InputContract:
+def picture_contract(
+    size: tuple[int, int], resize_filter: ResizeFilter, jpeg_decoding: JpegDecoding = "reduced"
+) -> InputContract:
     """How a picture becomes the raw pixels of a size, (height, width), that training sees."""
-    return pixel_contract((*size, 3), resize_filter)
+    return pixel_contract((*size, 3), resize_filter, jpeg_decoding=jpeg_decoding)
 
 
 def load_pictures(

@@ -40,6 +40,7 @@ def write_source(folder: Path, source: PictureSource) -> None:
         "path": str(source.path),
         "size": [height, width],
         "resize_filter": source.contract.resize_filter,
+        "jpeg_decoding": source.contract.jpeg_decoding,
         "splits": source.splits,
     }
     write_atomically(folder / FILE_NAME, (json.dumps(document, indent=1) + "\n").encode())
@@ -61,7 +62,11 @@ def read_source(folder: Path) -> PictureSource | None:
             raise ValueError(f"schema {document['schema']!r}, expected {SCHEMA!r}")
         return PictureSource(
             path=Path(document["path"]),
-            contract=picture_contract((height, width), document["resize_filter"]),
+            contract=picture_contract(
+                (height, width),
+                document["resize_filter"],
+                document.get("jpeg_decoding", "full"),  # runs of earlier versions
+            ),
             splits=document["splits"],
         )
     except (ValueError, KeyError, TypeError, ArtefactError) as cause:

@@ -41,6 +41,7 @@ const REFUSED = [
   ["another colour order", (it) => (it.contract.input.colour_order = "BGR"), `colour_order is "BGR"`],
   ["another geometry", (it) => (it.contract.input.resize = "pad"), `resize is "pad"`],
   ["an unknown filter", (it) => (it.contract.input.resize_filter = "area"), `resize_filter is "area"`],
+  ["another decoding", (it) => (it.contract.input.jpeg_decoding = "half"), `jpeg_decoding is "half"`],
   ["an unknown field", (it) => (it.contract.input.gamma = 2.2), "expected exactly shape, dtype"],
   ["a missing field", (it) => delete it.contract.output.temperature, "expected exactly kind, dtype"],
   ["one channel", (it) => (it.contract.input.shape = [1, 1, 1]), "shape is [1,1,1]"],
@@ -118,6 +119,14 @@ test("the contract is shown in words", () => {
   assert.equal(rows.Values, "pixel × 1 + 0, then int8 in steps of 1, zero at −128");
   assert.equal(rows.Unsure, "never: the model has no threshold");
   assert.equal(rows.Labels, "a, b");
+});
+
+test("that a browser decodes JPEGs in full is said where the contract asks for less", () => {
+  assert.ok(!contractRows(card()).some(([name]) => name === "JPEGs"));
+  const reduced = card();
+  reduced.contract.input.jpeg_decoding = "reduced";
+  const rows = Object.fromEntries(contractRows(checkedCard(reduced)));
+  assert.match(rows.JPEGs, /^decoded in full here, at a smaller scale by cifar-classify/);
 });
 
 test("an orientation that is cut short, or none that exists, is upright", () => {

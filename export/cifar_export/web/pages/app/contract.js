@@ -22,6 +22,7 @@ import { PageError } from "./errors.js";
  * @property {"NHWC"} layout
  * @property {"RGB"} colour_order
  * @property {"centre-crop" | "stretch" | "letterbox"} resize
+ * @property {"full" | "reduced"} [jpeg_decoding] full where it is missing
  */
 
 /**
@@ -63,6 +64,7 @@ const INPUT_FIELDS = [
   ...["shape", "dtype", "multiplier", "offset", "scale", "zero_point"],
   ...["resize_filter", "layout", "colour_order", "resize"],
 ];
+const OPTIONAL_INPUT_FIELDS = ["jpeg_decoding"];
 const OUTPUT_FIELDS = [
   ...["kind", "dtype", "scale", "zero_point"],
   ...["temperature", "abstention_threshold", "abstention_score"],
@@ -88,7 +90,7 @@ export function checkedCard(card) {
 
 /** @param {any} contract */
 function checkContract(contract) {
-  checkFields("contract.input", contract?.input, INPUT_FIELDS);
+  checkFields("contract.input", contract?.input, INPUT_FIELDS, OPTIONAL_INPUT_FIELDS);
   checkFields("contract.output", contract?.output, OUTPUT_FIELDS);
   checkInput(contract.input);
   checkOutput(contract.output);
@@ -112,6 +114,7 @@ function checkInput(input) {
   oneOf("contract.input.layout", input.layout, ["NHWC"]);
   oneOf("contract.input.colour_order", input.colour_order, ["RGB"]);
   oneOf("contract.input.resize", input.resize, ["centre-crop", "stretch", "letterbox"]);
+  if ("jpeg_decoding" in input) oneOf("contract.input.jpeg_decoding", input.jpeg_decoding, ["full", "reduced"]);
   checkQuantization("contract.input", input);
 }
 
@@ -151,10 +154,11 @@ function checkQuantization(name, tensor) {
  * @param {string} name
  * @param {any} found
  * @param {string[]} expected
+ * @param {string[]} optional
  */
-function checkFields(name, found, expected) {
+function checkFields(name, found, expected, optional = []) {
   const names = Object.keys(found ?? {});
-  const strange = names.filter((field) => !expected.includes(field));
+  const strange = names.filter((field) => !expected.includes(field) && !optional.includes(field));
   const missing = expected.filter((field) => !names.includes(field));
   if (strange.length > 0 || missing.length > 0) {
     throw invalid(name, names.join(", "), `exactly ${expected.join(", ")}`);

@@ -67,6 +67,7 @@ export function contractRows(card) {
     ["Labels", labels.length <= 12 ? labels.join(", ") : `${labels.length}: ${labels.slice(0, 8).join(", ")}, …`],
     ["Input", `${input.shape[1]} × ${input.shape[0]} pixels, ${input.colour_order}, ${SEEN[input.resize]}`],
     ["Resize", resizing(input.resize_filter)],
+    ...decodingRows(input),
     ["Values", inputValues(input)],
     ["Output", outputValues(output)],
     ["Unsure", unsureRule(output)],
@@ -80,6 +81,16 @@ export function contractRows(card) {
 function resizing(filter) {
   const [name, without] = filter.split("-no-");
   return without === undefined ? `${name}, antialiased, as Pillow does it` : `${name}, as TensorFlow does it`;
+}
+
+/**
+ * Browsers cannot decode at a smaller scale: the page says so where the contract asks for it.
+ * @param {InputContract} input
+ * @returns {Row[]}
+ */
+function decodingRows(input) {
+  if (input.jpeg_decoding !== "reduced") return [];
+  return [["JPEGs", "decoded in full here, at a smaller scale by cifar-classify: probabilities of photographs can differ"]];
 }
 
 /** @param {InputContract} input */
