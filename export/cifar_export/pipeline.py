@@ -1,7 +1,7 @@
 """From a Keras checkpoint to published artefacts: open, fold, convert, verify, publish; it never prints."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -47,7 +47,13 @@ from cifar_export.stages.failure import (
     verified,
 )
 from cifar_export.stages.layer_evidence import cause, explain_layers, layers_sentence
-from cifar_export.stages.prepared import ReadyModel, calibration_images, float_model, ready_models
+from cifar_export.stages.prepared import (
+    ReadyModel,
+    calibration_images,
+    float_model,
+    ready_models,
+    with_biases_for_onnx,
+)
 from cifar_export.stages.repair import repair_remark, repaired
 from cifar_export.stages.source import named_by_file, open_source
 from cifar_export.stages.staged import Request, Staged, seal, stage
@@ -275,20 +281,39 @@ def _judged(
     request: Request, key: Key, ready: ReadyModel, folder: Path, progress: Progress
 ) -> tuple[Staged, Verification | ArtefactError]:
     """The artefact in the folder, and how it decides: the last of the ways to make it, or the first that passes."""
-    ways: tuple[OnnxActivations, ...] = (request.recipe.onnx_activations,)
-    if key[0] == "onnx" and key[1] in CALIBRATED and ways == ("auto",):
-        ways = ("uint8", "int8")
-    for way in ways:
-        if way != ways[0]:
-            progress(f"{key[0]} {key[1]} misses its gate with {ways[0]} activations, trying {way}")
-        one = replace(request, recipe=replace(request.recipe, onnx_activations=way))
-        staged = stage(one, key, ready, folder)
+    for one, model in _ways(request, key, ready, progress):
+        staged = stage(one, key, model, folder)
         verification = verified(one, staged, progress)
         if _passed(verification):
             break
     if request.recipe.repairs(key[1]) and _missed(verification):
         return repaired(one, staged, verification, progress)
     return staged, verification
+
+
+def _ways(
+    request: Request, key: Key, ready: ReadyModel, progress: Progress
+) -> Iterator[tuple[Request, ReadyModel]]:
+    """What to convert and how, the next where the gate was missed: of int8 ONNX, the fastest arithmetic first."""
+    if key[0] != "onnx" or key[1] not in CALIBRATED:
+        yield request, ready
+        return
+    asked = request.recipe.onnx_activations
+    missed = f"{key[0]} {key[1]} misses its gate with uint8 activations, "
+    if asked != "int8":
+        unsigned = _with_activations(request, "uint8")
+        yield unsigned, ready
+        if ready.has_corrected_biases:
+            progress(f"{missed}correcting biases for its weights")
+            yield unsigned, with_biases_for_onnx(ready)
+    if asked == "auto":
+        progress(f"{missed}trying int8")
+    if asked != "uint8":
+        yield _with_activations(request, "int8"), ready
+
+
+def _with_activations(request: Request, activations: OnnxActivations) -> Request:
+    return replace(request, recipe=replace(request.recipe, onnx_activations=activations))
 
 
 def _missed(verification: Verification | ArtefactError) -> TypeGuard[Verification]:

@@ -20,17 +20,20 @@ import numpy as np
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.layer_walk import Walk, Walks
 from cifar_export.int8.passes import PassResult
-from cifar_export.int8.simulation import SCALE_AXES, observed_ranges, rounded_to_int8
+from cifar_export.int8.simulation import Rounding, observed_ranges, rounded_for_tflite
 from cifar_export.keras_graph.affine import Vector
 from cifar_export.keras_graph.trace import Call, LayerCall, replay, trace
 
 
-def correct_biases(model: Any, feed: RepresentativeDataset) -> PassResult:
+def correct_biases(
+    model: Any, feed: RepresentativeDataset, *, rounding: Rounding = rounded_for_tflite
+) -> PassResult:
     """A copy of the model whose int8 file has no mean error behind its convolutions and dense layers.
 
     Args:
         model: a folded functional model; it is not changed.
         feed: calibration images.
+        rounding: of the file's weights: corrections for others are an error more.
 
     Returns:
         The copy; the report has the largest mean error that was found behind each corrected layer.
@@ -41,7 +44,7 @@ def correct_biases(model: Any, feed: RepresentativeDataset) -> PassResult:
     walks, rectified = Walks((exact, rounded), feed), _rectified(calls)
     for layer in rounded.layers.values():
         kernel = layer.weights[0]
-        kernel.assign(rounded_to_int8(kernel, SCALE_AXES[type(layer).__name__]))
+        kernel.assign(rounding(kernel, type(layer).__name__))
     errors: dict[int, Vector] = {}
     for index, layer in rounded.layers.items():
         outputs = (

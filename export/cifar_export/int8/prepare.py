@@ -18,6 +18,7 @@ from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.equalize import equalize
 from cifar_export.int8.global_pooling import pool_globally
 from cifar_export.int8.passes import Pass
+from cifar_export.int8.simulation import Rounding, rounded_for_tflite
 from cifar_export.keras_graph.equivalence import (
     Fed,
     Rewriting,
@@ -27,11 +28,10 @@ from cifar_export.keras_graph.equivalence import (
 )
 from cifar_export.keras_graph.fold import Folded
 
-# What each is called in the card, and whether it is exact in float.
-_PASSES: tuple[tuple[str, Pass, bool], ...] = (
-    ("pooled_globally", pool_globally, True),
-    ("equalized", equalize, True),
-    ("corrected_biases", correct_biases, False),
+# What each is called in the card; both are exact in float.
+_PASSES: tuple[tuple[str, Pass], ...] = (
+    ("pooled_globally", pool_globally),
+    ("equalized", equalize),
 )
 
 
@@ -41,10 +41,12 @@ class Prepared:
 
     Attributes:
         folded: the folded model with other weights and global pooling.
+        uncorrected: that before its biases were corrected.
         report: which layers were changed and how, JSON-ready, for the card.
     """
 
     folded: Folded
+    uncorrected: Folded
     report: dict[str, Any]
 
     @property
@@ -69,19 +71,38 @@ def prepare(folded: Folded, feed: RepresentativeDataset, compared: NDArray[np.ui
     mapping = InputMapping(multiplier=folded.multiplier, offset=folded.offset)
     inputs = mapping.inputs(compared)
     model, report = folded.model, {}
-    for name, usual, is_exact in _PASSES:
+    for name, usual in _PASSES:
         rewriting, result = usual, usual(model, feed)
         if usual is equalize and _differs(model, result.model, inputs):
             rewriting = partial(equalize, through_clips=False)
             result = rewriting(model, feed)
-        if is_exact and result.model is not model:
+        if result.model is not model:
             check_same(
                 Fed(model=model, inputs=inputs),
                 Fed(model=result.model, inputs=inputs),
                 _rewriting(name, rewriting, feed, inputs),
             )
         model, report[name] = result.model, result.report
-    return Prepared(folded=replace(folded, model=model), report=report)
+    exact = replace(folded, model=model)
+    return corrected(Prepared(folded=exact, uncorrected=exact, report=report), feed)
+
+
+def corrected(
+    prepared: Prepared, feed: RepresentativeDataset, rounding: Rounding = rounded_for_tflite
+) -> Prepared:
+    """The model with biases for a file's own weights, whatever they were corrected for before.
+
+    Args:
+        prepared: the model.
+        feed: calibration images.
+        rounding: of the file's weights.
+    """
+    result = correct_biases(prepared.uncorrected.model, feed, rounding=rounding)
+    return replace(
+        prepared,
+        folded=replace(prepared.uncorrected, model=result.model),
+        report=prepared.report | {"corrected_biases": result.report},
+    )
 
 
 def _differs(model: Any, rewritten: Any, inputs: NDArray[np.float32]) -> bool:

@@ -4,7 +4,7 @@ Source: Jacob et al., "Quantization and Training of Neural Networks for Efficien
 2018, section 3 (simulated quantization).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ SCALE_AXES: Mapping[str, tuple[int, ...]] = {
 _SAME_VALUES = ("MaxPooling2D", "GlobalMaxPooling2D", "Cropping2D", "Flatten", "Reshape", "Dropout")
 
 Range = tuple[float, float]
+Rounding = Callable[[Any, str], Any]
+"""A kernel and the kind of its layer to the kernel on the grid that a file has."""
 
 
 def rounded_to_int8(kernel: Any, axes: tuple[int, ...]) -> Any:
@@ -30,6 +32,11 @@ def rounded_to_int8(kernel: Any, axes: tuple[int, ...]) -> Any:
 
     scale = ops.maximum(ops.max(ops.abs(kernel), axis=axes, keepdims=True) / 127, 1e-12)
     return ops.round(kernel / scale) * scale
+
+
+def rounded_for_tflite(kernel: Any, kind: str) -> Any:
+    """The kernel of a layer of ``kind`` as int8 TFLite files have it."""
+    return rounded_to_int8(kernel, SCALE_AXES[kind])
 
 
 def observed_ranges(model: Any, feed: RepresentativeDataset) -> dict[int, Range]:

@@ -59,7 +59,7 @@ def cause(staged: Staged, explanation: Explanation | None) -> str:
     )
     if start is None or staged.ready.preparation is None:
         return ""
-    equalized = {str(one["layer"]) for one in staged.ready.preparation["equalized"]}
+    equalized = {str(one["layer"]) for one in staged.ready.preparation.report["equalized"]}
     return obstacle(start[0].name, staged.ready.folded, equalized)
 
 

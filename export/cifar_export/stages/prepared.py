@@ -15,13 +15,14 @@ from cifar_export.int8.calibration import (
     load_calibration,
     refuse_judged_images,
 )
-from cifar_export.int8.prepare import prepare
+from cifar_export.int8.prepare import Prepared, corrected, prepare
 from cifar_export.keras_graph.equivalence import Fed, Rewriting, check_same
 from cifar_export.keras_graph.fold import LAYERS_INSIDE, Folded, RescalingRule, fold
 from cifar_export.qat.distil import own_qat_data, qat_data, trained
 from cifar_export.qat.task import QatTask
 from cifar_export.recipe import CALIBRATED, TRAINABLE, ExportRecipe, Quantize
 from cifar_export.stages.source import Source
+from cifar_export.targets.onnx_weights import rounded_within_sums
 from cifar_runtime.progress import Counter, Progress, counter_of, silent
 
 
@@ -32,7 +33,7 @@ class ReadyModel:
     Attributes:
         folded: the model; for calibrated precisions without a leading Rescaling, so that the input stays exact.
         calibration: the images that set its ranges; None where none do.
-        preparation: what was done for int8 without training, or before it, for the card; None where nothing was.
+        preparation: what was done for int8 without training, or before it; None where nothing was.
         training: how it was trained for int8, for the card; None where it was not.
         count: sees how many calibration images were taken.
         kept: float files made of the model, by format, from which others are made; added to.
@@ -40,10 +41,15 @@ class ReadyModel:
 
     folded: Folded
     calibration: Calibration | None = None
-    preparation: dict[str, Any] | None = None
+    preparation: Prepared | None = None
     training: dict[str, Any] | None = None
     count: Counter = silent
     kept: dict[str, Converted] = field(init=False, default_factory=dict)
+
+    @property
+    def has_corrected_biases(self) -> bool:
+        """Whether its biases are what the correction for one file's weights made of them."""
+        return self.preparation is not None and self.training is None
 
     @property
     def feed(self) -> RepresentativeDataset | None:
@@ -103,6 +109,18 @@ def unprepared_model(source: Source, recipe: ExportRecipe) -> ReadyModel:
     )
 
 
+def with_biases_for_onnx(ready: ReadyModel) -> ReadyModel:
+    """The model with biases corrected for the weights of an ONNX file with uint8 activations.
+
+    These are rounded more coarsely than TFLite's, whose corrections are an error more here: a transferred
+    EfficientNet-Lite0 agreed with Keras on 92.8 % of 1,000 images with those, on 95.0 % with its own.
+    """
+    if ready.preparation is None:
+        raise TypeError("this model's biases were not corrected")
+    own = corrected(ready.preparation, ready.calibration_feed, rounded_within_sums)
+    return replace(ready, folded=own.folded, preparation=own)
+
+
 def float_model(source: Source) -> ReadyModel:
     """The model for precisions that are not calibrated: a leading Rescaling stays in it."""
     return ReadyModel(folded=_folded(source, "keep"))
@@ -155,7 +173,7 @@ def _prepared(plain: ReadyModel, source: Source, progress: Progress) -> ReadyMod
     for note in plain.folded.notes:
         if note.action == LAYERS_INSIDE:
             progress(f"warning: for int8, layers inside {note.layer} were not prepared")
-    return replace(plain, folded=result.folded, preparation=result.report)
+    return replace(plain, folded=result.folded, preparation=result)
 
 
 def _trained(

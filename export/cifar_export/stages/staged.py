@@ -122,7 +122,7 @@ def _provenance(
         "recipe": request.recipe.to_json() | {"quantize": staged.key[1]},
         "calibration": None if ready.calibration is None else ready.calibration.to_json(),
         "folding": [{"layer": note.layer, "action": note.action} for note in ready.folded.notes],
-        "preparation_for_int8": ready.preparation,
+        "preparation_for_int8": None if ready.preparation is None else ready.preparation.report,
         "training_for_int8": ready.training,
         "parity": None if verification is None else verification.to_json(),
         **({} if evidence is None else evidence.documents),

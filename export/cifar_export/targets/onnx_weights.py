@@ -35,6 +35,32 @@ def weight_scales(graph: Any) -> Mapping[str, list[dict[str, Any]]]:
     }
 
 
+def rounded_within_sums(kernel: Any, kind: str) -> Any:
+    """A Keras kernel as int8 ONNX files with uint8 activations have it.
+
+    Args:
+        kernel: float32; (height, width, inputs, outputs), of a dense layer (inputs, outputs), of a depthwise one
+            (height, width, inputs, outputs of each).
+        kind: the layer's class: Conv2D, DepthwiseConv2D or Dense.
+    """
+    weight = np.asarray(kernel, dtype=np.float32)
+    if kind == "Dense":
+        return _rounded(weight.T).T
+    inputs_last = (2, 3, 0, 1) if kind == "DepthwiseConv2D" else (3, 2, 0, 1)
+    channels = weight.transpose(inputs_last)
+    shape = channels.shape
+    if kind == "DepthwiseConv2D":
+        channels = channels.reshape(-1, 1, *shape[2:])
+    return _rounded(channels).reshape(shape).transpose(np.argsort(inputs_last))
+
+
+def _rounded(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights, outputs first, on the grid of their scales."""
+    scales = np.array([one["scale"] for one in _overrides(channels, 0)], dtype=np.float32)
+    scales = scales.reshape(-1, *[1] * (channels.ndim - 1))
+    return np.round(channels / scales) * scales
+
+
 def _output_axis(node: Any, weights: Mapping[str, NDArray[Any]]) -> int:
     if node.op_type == "Conv":
         return 0

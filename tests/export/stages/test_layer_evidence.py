@@ -65,7 +65,7 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Independently: the float files exported by themselves, and the int8 ones published without limits."""
-    recipe = strict(checkpoint, tmp_path, formats=("tflite", "onnx"), onnx_activations="uint8")
+    recipe = strict(checkpoint, tmp_path, formats=("tflite", "onnx"), onnx_activations="int8")
     folding = Mock(wraps=pipeline.float_model)
     monkeypatch.setattr(pipeline, "float_model", folding)
     with pytest.raises(ExportGateError) as caught:
@@ -84,6 +84,7 @@ def test_the_layers_are_those_that_a_comparison_with_the_float_export_finds(
         eval_split="test-sample",
         max_accuracy_drop=1.0,
         min_agreement=0.0,
+        onnx_activations="int8",
         verbose=True,
     )
     said: list[str] = []

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from cifar_data import packaged
 from cifar_export.int8.calibration import RepresentativeDataset
+from cifar_export.int8.simulation import SCALE_AXES, rounded_for_tflite
 from cifar_export.keras_graph.trace import functional_from
 from cifar_export.recipe import Activations
 from cifar_export.targets.onnx_float import onnx_float32
 from cifar_export.targets.onnx_int8 import StaticQuantization, onnx_int8
+from cifar_export.targets.onnx_weights import rounded_within_sums
 
 _Fill = Literal["equal", "random"]
 
@@ -104,6 +106,33 @@ def test_precise_arithmetic_gives_the_same_scores(fill: _Fill, feed: Representat
         scores.append(session.run(None, {"image": images})[0])
     assert len(np.unique(scores[0])) > 1
     np.testing.assert_array_equal(*scores)
+
+
+def test_biases_can_be_corrected_for_the_very_weights_of_the_file(
+    feed: RepresentativeDataset,
+) -> None:
+    """The Keras kernels rounded for it are the weights of the file times their scales."""
+    import onnx
+
+    network = _network("random")
+    layers = [one for one in network.layers if type(one).__name__ in SCALE_AXES]
+    graph = onnx.load_model_from_string(_converted("random", feed, "uint8")).graph
+    values = {value.name: onnx.numpy_helper.to_array(value) for value in graph.initializer}
+    makers = {node.output[0]: node for node in graph.node}
+    taken = [
+        [values[name] for name in makers[node.input[1]].input[:2]]
+        for node in graph.node
+        if node.op_type in ("Conv", "MatMul", "Gemm")
+    ]
+    assert len(taken) == len(layers) == 6
+    for layer, (weights, scales) in zip(layers, taken, strict=True):
+        kernel, kind = layer.weights[0], type(layer).__name__
+        wanted = weights * (scales if kind == "Dense" else scales.reshape(-1, 1, 1, 1))
+        if kind != "Dense":
+            wanted = np.moveaxis(wanted, (0, 1), (-1, -2)).reshape(kernel.shape)
+        found = rounded_within_sums(kernel, kind)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-9)
+        assert not np.allclose(found, rounded_for_tflite(kernel, kind), rtol=1e-3)
 
 
 @pytest.mark.parametrize("activations", ["uint8", "int8"])
