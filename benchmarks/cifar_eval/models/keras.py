@@ -202,7 +202,7 @@ def open_checkpoint(
 
 
 def _name_plainly(model: Any) -> None:
-    """Gives the model and its layers names that TensorFlow takes: on other backends Keras takes any, as ``relu (1)``."""
+    """Gives the model and its layers names that TensorFlow takes: on others Keras takes any, as ``relu (1)``."""
     named = {id(one): one for one in (model, *model._flatten_layers())}
     for one in list(named.values()):
         named |= {id(operation): operation for operation in getattr(one, "operations", [])}
