@@ -33,6 +33,7 @@ from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 _NO_OBJECTS: Mapping[str, Any] = MappingProxyType({})
 BATCH_SIZE = 250
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 _MAX_SEARCHED = 100_000
 
 
@@ -185,7 +186,7 @@ def open_checkpoint(
         copy.write_bytes(data)
         try:
             with filtered_native_stderr():  # the first variable looks for a GPU and says so
-                return keras.saving.load_model(
+                model = keras.saving.load_model(
                     copy, custom_objects=dict(custom_objects), compile=False, safe_mode=True
                 )
         except Exception as error:
@@ -196,6 +197,25 @@ def open_checkpoint(
                 if custom_objects
                 else "Save it with keras 3 and without custom objects.",
             ) from error
+    _name_plainly(model)
+    return model
+
+
+def _name_plainly(model: Any) -> None:
+    """Gives the model and its layers names that TensorFlow takes: on others Keras takes any, as ``relu (1)``."""
+    named = {id(one): one for one in (model, *model._flatten_layers())}
+    for one in list(named.values()):
+        named |= {id(operation): operation for operation in getattr(one, "operations", [])}
+    taken = {str(one.name) for one in named.values()}
+    for one in named.values():
+        if _PLAIN_NAME.fullmatch(one.name):
+            continue
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", one.name)
+        name = name if _PLAIN_NAME.fullmatch(name) else f"layer{name}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        one.name = name
 
 
 def _reason(message: str) -> str:

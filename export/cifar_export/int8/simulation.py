@@ -73,5 +73,6 @@ def _rounded_calls(model: Any) -> frozenset[int]:
         call.index
         for call in calls
         if type(call.layer).__name__ not in _SAME_VALUES
+        and len(call.outputs) == 1  # what splits a tensor moves its values
         and not (type(call.layer).__name__ in SCALE_AXES and before_relu & set(call.outputs))
     )

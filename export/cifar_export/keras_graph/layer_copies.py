@@ -2,7 +2,8 @@
 
 A Normalization becomes a Rescaling of the same affine map: it keeps its statistics in tensors beside its weights,
 which copying weights does not reach and which an ONNX file would take for further inputs. A keras.ops operation
-becomes the layer of the same arithmetic, where there is one, so that all that knows layers knows operations.
+becomes the layer of the same arithmetic, where there is one, so that all that knows layers knows operations; so does
+``Activation("relu")``.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +15,11 @@ from numpy.typing import NDArray
 from cifar_runtime.errors import ArtefactError
 
 _DIVISIONS = ("Divide", "TrueDivide")
+_RELU_SETTINGS: Mapping[str, Mapping[str, float]] = {
+    "relu": {},
+    "relu6": {"max_value": 6.0},
+    "leaky_relu": {"negative_slope": 0.2},
+}
 _ARITHMETIC = ("Add", "Subtract", "Multiply", *_DIVISIONS)
 
 
@@ -32,6 +38,8 @@ def copied(layer: Any, *, use_bias: bool) -> Any:
     if type(layer) is keras.layers.Normalization:
         return _normalizing(layer)
     try:
+        if type(layer) is keras.layers.Activation and (relu := _relu_of(layer)) is not None:
+            return relu
         if isinstance(layer, keras.layers.Layer):
             return type(layer).from_config(_float32_config(layer, use_bias=use_bias))
         return _layer_of(layer) or type(layer).from_config(layer.get_config())
@@ -153,6 +161,17 @@ def _layer_of(operation: Any) -> Any | None:
     if make is None or not type(operation).__module__.startswith("keras."):
         return None
     return make(operation, {"name": operation.name, "dtype": "float32"})
+
+
+def _relu_of(activation: Any) -> Any | None:
+    """The ReLU layer that an Activation is; None for another."""
+    import keras
+
+    function = activation.activation
+    settings = _RELU_SETTINGS.get(getattr(function, "__name__", ""))
+    if settings is None or not str(function.__module__).startswith("keras."):
+        return None
+    return keras.layers.ReLU(**settings, name=activation.name, dtype="float32")
 
 
 def _relu(operation: Any, common: dict[str, Any]) -> Any:

@@ -74,9 +74,11 @@ def _broadcast(node: Node, first: Shape, others: _Others, values: _Others) -> Sh
     return tuple(max(sizes) for sizes in zip(padded, other, strict=True))
 
 
-def _transposed(node: Node, first: Shape, others: _Others, values: _Others) -> Shape:
+def _transposed(node: Node, first: Shape, others: _Others, values: _Others) -> Shape | None:
     del others, values
     axes = node.lists.get("perm", tuple(reversed(range(len(first)))))
+    if len(axes) != len(first):  # what came before was no flattening
+        return None
     return tuple(first[axis] for axis in axes)
 
 

@@ -97,3 +97,18 @@ def _mean_errors(reference: Any, model: Any, feed: RepresentativeDataset) -> NDA
         found.append(interpreter.get_tensor(given)[0])
     wanted = np.asarray(reference(np.concatenate(list(feed.batches(64)))))
     return np.asarray((np.array(found, dtype=np.float64) - wanted).mean(axis=0))
+
+
+def test_what_splits_a_tensor_is_passed_through() -> None:
+    """Its two outputs were rounded as one."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((8, 8, 3))
+    halves = keras.ops.split(layers.Conv2D(4, 3, name="first")(inputs), 2, axis=-1)
+    x = layers.Conv2D(4, 3, name="second")(layers.Multiply()(halves))
+    model = fold(keras.Model(inputs, layers.Dense(2, name="head")(layers.Flatten()(x)))).model
+    images = np.random.default_rng(1).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)
+    found = correct_biases(model, RepresentativeDataset(images=images))
+    assert [one["layer"] for one in found.report] == ["first", "second", "head"]

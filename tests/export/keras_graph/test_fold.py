@@ -345,6 +345,34 @@ def test_a_norm_that_can_go_nowhere_becomes_one_operator(images: NDArray[np.floa
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("relu", (None, 0.0)),
+        ("relu6", (6.0, 0.0)),
+        ("leaky_relu", (None, 0.2)),
+        ("tanh", None),
+    ],
+)
+def test_an_activation_layer_of_a_relu_is_a_relu_layer(
+    images: NDArray[np.float32], name: str, settings: tuple[float | None, float] | None
+) -> None:
+    """The backbones of keras.applications have these, and nothing evened out the channels before them."""
+    import keras
+    from keras import layers
+
+    parts = [layers.Conv2D(4, 3), layers.Activation(name, name="bend"), layers.Flatten()]
+    model = keras.Sequential([keras.Input(images.shape[1:]), *parts])
+    folded = fold(model).model
+    layer = folded.get_layer("bend")
+    kind = "Activation" if settings is None else "ReLU"
+    assert type(layer).__name__ == kind
+    if settings is not None:
+        assert (layer.max_value, pytest.approx(layer.negative_slope)) == settings
+    wanted = model.predict(images, verbose=0)
+    np.testing.assert_allclose(folded.predict(images, verbose=0), wanted, rtol=1e-5, atol=1e-4)
+
+
 def test_only_negative_channels_get_a_branch(images: NDArray[np.float32]) -> None:
     model = _random_model(_notebook_like, "positive", images)
     normalization = model.layers[2]

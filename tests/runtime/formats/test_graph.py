@@ -181,6 +181,20 @@ def test_what_cannot_be_worked_out_is_unknown() -> None:
     assert onnx_graph(data).macs is None
 
 
+def test_a_transposition_of_what_was_no_flattening_is_unknown() -> None:
+    """A shuffle of channels reshapes to a size that the file computes from the batch, and was no valid file."""
+    nodes = (
+        Node(op_type="Reshape", inputs=("x", "computed"), outputs=("groups",)),
+        Node(
+            op_type="Transpose",
+            inputs=("groups",),
+            outputs=("turned",),
+            lists={"perm": (0, 2, 1, 3, 4)},
+        ),
+    )
+    assert "turned" not in inferred_shapes(nodes, {"x": (1, 16, 8, 8)}, {})
+
+
 def test_damaged_files_are_errors_of_ours(any_model: Path) -> None:
     data = any_model.read_bytes()
     read = tflite_graph if any_model.suffix == ".tflite" else onnx_graph

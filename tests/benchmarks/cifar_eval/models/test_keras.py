@@ -45,6 +45,29 @@ def test_a_single_inference_gives_the_scores_as_an_array(tiny_keras: Path) -> No
     np.testing.assert_allclose(answer, scorer.scores(images), atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")
+def test_names_that_tensorflow_refuses_are_written_plainly(tmp_path: Path) -> None:
+    """Keras on JAX or PyTorch trains and saves models whose names have spaces and letters of any language."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((4, 4, 3), name="bild é")
+    inner = keras.Sequential([keras.Input((4, 4, 3)), layers.ReLU(name="relu (1)")], name="mein é")
+    x = layers.Flatten(name="_平均")(layers.ReLU(name="relu_1_")(inner(inputs)))
+    model = keras.Model(inputs, layers.Dense(2, name="sortie finale")(x), name="mon modèle")
+    kernel = np.random.default_rng(2).normal(size=(48, 2))
+    model.layers[-1].set_weights([kernel, np.zeros(2)])
+    model.save(tmp_path / "named.keras")
+    opened = CheckpointModel(tmp_path / "named.keras")
+    assert opened.model.name == "mon_mod_le"
+    assert [layer.name for layer in opened.model.layers] == [
+        *("bild__", "mein__", "relu_1_", "layer___", "sortie_finale")
+    ]
+    images = np.random.default_rng(3).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
+    expected = images.reshape(2, -1).astype(np.float64) @ kernel
+    np.testing.assert_allclose(opened.scores(images), expected, rtol=1e-4)
+
+
 def test_probabilities_are_the_scores_where_these_are_distributions(tiny_keras: Path) -> None:
     scorer = CheckpointModel(tiny_keras)
     distributions = np.array([[0.25, 0.75], [1.0, 0.0]], dtype=np.float32)
