@@ -24,6 +24,7 @@ from cifar_train.recipe import TrainRecipe
 FILE_NAME = "initial.weights.h5"
 IMAGENET = "imagenet"
 _BATCH_SIZE = 64
+_WHOLE_MODEL = ".keras"
 
 
 def begin_transfer(
@@ -36,7 +37,7 @@ def begin_transfer(
 
     Args:
         recipe: of a backbone.
-        weights: ``imagenet``, or the path of a weights file of the backbone without its top.
+        weights: ``imagenet``, or the path of a weights file of the backbone without its top, or of another run's model.
         train: the pictures to train on.
         folder: the run folder.
         resume: take the weights that lie there.
@@ -122,14 +123,27 @@ def _pretrained(backbone: Backbone, weights: str, shape: tuple[int, int, int]) -
         )
     try:
         with contextlib.redirect_stdout(sys.stderr):  # where Keras reports a download
+            if weights.endswith(_WHOLE_MODEL):
+                return _backbone_of(backbone, weights, shape)
             return keras_backbone(backbone, weights=weights, input_shape=shape)
     except Exception as cause:  # Keras raises plain Exceptions where a download fails
         if weights != IMAGENET:
             raise InputError(
                 f"{weights}: cannot be read as weights of {backbone} without its top: {_first_line(cause)}.",
-                hint=f"Give a file that keras.applications' {backbone} wrote with save_weights, include_top=False.",
+                hint=f"Give the model.keras of a run with --network {backbone}, or a file that keras.applications' "
+                "backbone wrote with save_weights, include_top=False.",
             ) from cause
         raise _not_downloaded(backbone, cause) from cause
+
+
+def _backbone_of(backbone: Backbone, path: str, shape: tuple[int, int, int]) -> Any:
+    """The backbone of another run's model, which may be of another size and other classes."""
+    import keras
+
+    model = keras_backbone(backbone, weights=None, input_shape=shape)
+    trained = keras.models.load_model(path, compile=False)
+    model.set_weights(trained.get_weights()[: -len(trained.layers[-1].weights)])
+    return model
 
 
 def _not_downloaded(backbone: Backbone, cause: Exception) -> InputError:

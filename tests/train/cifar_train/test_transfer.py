@@ -97,6 +97,29 @@ def test_a_run_begins_with_the_file_and_keeps_batch_norm(tmp_path: Path) -> None
         train(recipe, RunOptions(folder=run, force=True), data=(data, data))
 
 
+def test_another_runs_model_gives_its_backbone(tmp_path: Path) -> None:
+    """Of another size and other classes; of another network it is refused."""
+    import keras
+
+    keras.utils.set_random_seed(4)
+    trained = networks.build("mobilenet-v2", input_shape=(64, 48, 3), num_classes=5)
+    trained.save(tmp_path / "model.keras")
+    begin_transfer(RECIPE, str(tmp_path / "model.keras"), bright(4), tmp_path / "run", resume=False)
+    model = networks.build("mobilenet-v2", input_shape=(32, 32, 3), num_classes=2)
+    model.load_weights(tmp_path / "run" / transfer.FILE_NAME)
+    for found, wanted in zip(_arrays(model)[:-2], _arrays(trained)[:-2], strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+    other = networks.build("edge-xs", input_shape=(32, 32, 3), num_classes=2)
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(
+        InputError, match=r"other\.keras: cannot be read as weights of mobilenet-v2"
+    ):
+        begin_transfer(
+            RECIPE, str(tmp_path / "other.keras"), bright(4), tmp_path / "b", resume=False
+        )
+
+
 def _arrays(model: Any) -> list[Any]:
     return [np.asarray(weight) for weight in model.weights]
 

@@ -27,7 +27,8 @@ def add_network_options(options: Options) -> None:
     options.add_argument(
         "--weights",
         metavar="imagenet|FILE|none",
-        help="what a backbone begins with: Keras' download, or a weights file without top (default: imagenet)",
+        help="what a backbone begins with: Keras' download, another run's model.keras, or a weights file without top "
+        "(default: imagenet)",
     )
     add_picture_options(options)
     options.add_argument(
