@@ -12,7 +12,7 @@ Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bi
 measured on images as in its appendix D, and of activations too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from cifar_export.int8.layer_walk import Walk, Walks
 from cifar_export.int8.passes import PassResult
 from cifar_export.int8.simulation import Rounding, observed_ranges, rounded_for_tflite
 from cifar_export.keras_graph.affine import Vector
-from cifar_export.keras_graph.trace import Call, LayerCall, replay, trace
+from cifar_export.keras_graph.trace import Call, trace
 
 
 def correct_biases(
@@ -46,15 +46,12 @@ def correct_biases(
         kernel = layer.weights[0]
         kernel.assign(rounding(kernel, type(layer).__name__))
     errors: dict[int, Vector] = {}
-    for index, layer in rounded.layers.items():
-        outputs = (
-            (exact.before_activation(wanted, index), rounded.before_activation(found, index))
-            for wanted, found in walks.before(index)
-        )
+    for index in rounded.layers:
+        outputs = walks.before_activation(index)
         errors[index] = _mean_error(outputs, is_rectified=index in rectified)
-        layer.bias.assign(np.asarray(layer.bias) - errors[index].astype(np.float32))
+        rounded.biases[index] -= errors[index].astype(np.float32)
     return PassResult(
-        model=_with_biases(model, {index: layer.bias for index, layer in rounded.layers.items()}),
+        model=exact.end(rounded.biases),
         report=[
             {"layer": rounded.layers[index].name, "max_error": float(np.abs(error).max())}
             for index, error in errors.items()
@@ -75,7 +72,7 @@ def _rectified(calls: tuple[Call, ...]) -> frozenset[int]:
     )
 
 
-def _mean_error(outputs: Iterable[tuple[Any, Any]], *, is_rectified: bool) -> Vector:
+def _mean_error(outputs: Iterable[tuple[Any, ...]], *, is_rectified: bool) -> Vector:
     """How far each channel behind a layer is off on average; 0 where it never counts.
 
     Args:
@@ -90,13 +87,3 @@ def _mean_error(outputs: Iterable[tuple[Any, Any]], *, is_rectified: bool) -> Ve
         sums = sums + ((found - wanted) * counted).sum(axis=axes)
         counts = counts + counted.sum(axis=axes)
     return np.asarray(sums / np.maximum(counts, 1))
-
-
-def _with_biases(model: Any, biases: Mapping[int, Any]) -> Any:
-    def call(made: LayerCall) -> Any:
-        output = made.replayed()
-        if made.index in biases:
-            made.copy.bias.assign(biases[made.index])
-        return output
-
-    return replay(model, call)

@@ -1,8 +1,9 @@
 """A folded model walked call by call, twice at once: exactly, and with what int8 rounds rounded.
 
-Each call is computed once for all calibration images. What later calls need of it is kept between two of them while it
-takes at most :data:`MAX_KEPT_BYTES`; where it takes more, as it may in front of the first pooling, it is computed again
-from what was kept last, or from the images. It changes no weights, and knows nothing of errors.
+Each call is computed once for all calibration images: a walk stops in a layer before its bias, which may change until
+the walk goes on. What later calls need is kept between two stops while it takes at most :data:`MAX_KEPT_BYTES`; where
+it takes more, as it may in front of the first pooling, it is computed again from what was kept last, or from the
+images. It changes no kernels, and knows nothing of errors.
 """
 
 import inspect
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.int8.probe import BATCH_SIZE
@@ -29,11 +31,11 @@ class _Step:
     """One call of a copy.
 
     Attributes:
-        layer: the copy, without its activation where that was split off.
+        layer: the copy; where it may be stopped in, its bias is zero and its activation linear.
         args: what it is called with, tensors as symbols.
         kwargs: likewise by name.
         output: the symbols of what it returns, as a structure of Keras.
-        activation: what was split off; None where nothing was.
+        activation: of a layer that may be stopped in; None elsewhere.
         range: between which extremes its output is rounded to 8 bits; None where it is not.
     """
 
@@ -49,7 +51,14 @@ class _Step:
         """The symbols that it takes."""
         return frozenset(map(id, tensors_in((self.args, self.kwargs))))
 
-    def before_activation(self, values: Values) -> Any:
+    @property
+    def given(self) -> int:
+        """The symbol of the one tensor that it returns."""
+        import keras
+
+        return id(keras.tree.flatten(self.output)[0])
+
+    def computed(self, values: Values) -> Any:
         """What the layer itself returns."""
         import keras
 
@@ -60,11 +69,12 @@ class _Step:
             kwargs["training"] = False
         return self.layer(*args, **kwargs)
 
-    def computed(self, values: Values) -> Values:
-        """What it returns, by symbol."""
+    def left(self, found: Any, bias: Any) -> Values:
+        """What the call returns, by symbol, of what its layer did; ``bias`` is None where that has it already."""
         import keras
 
-        found = self.before_activation(values)
+        if bias is not None:
+            found = found + bias
         if self.activation is not None:
             found = self.activation(found)
         if self.range is not None:
@@ -80,7 +90,8 @@ class Walk:
     """The calls of a copy of a model, in order.
 
     Attributes:
-        layers: the copy's convolutions and dense layers that have a bias and may be stopped at, by call index.
+        layers: the copy's convolutions and dense layers that have a bias and may be stopped in, by call index.
+        biases: theirs, float32, shape (channels,), which may be replaced.
     """
 
     def __init__(self, model: Any, ranges: Mapping[int, Range], *, once: Container[int]) -> None:
@@ -89,11 +100,12 @@ class Walk:
         Args:
             model: a folded functional model; it is not changed.
             ranges: lowest and highest value, by call index.
-            once: the calls, by index, whose layers may be stopped in front of their activation: others have it again.
+            once: the calls, by index, whose layers may be stopped in before their bias: others have it again.
         """
         import keras
 
         self.layers: dict[int, Any] = {}
+        self.biases: dict[int, NDArray[np.float32]] = {}
         self._steps: list[_Step] = []
 
         def call(made: LayerCall) -> Any:
@@ -114,8 +126,19 @@ class Walk:
             )
             return symbols
 
-        self._input = id(replay(model, call).inputs[0])
+        self._model = replay(model, call)
+        self._input = id(self._model.inputs[0])
+        for index, layer in self.layers.items():
+            self.biases[index] = np.array(layer.bias)
+            layer.bias.assign(np.zeros_like(self.biases[index]))
         self._needed = self._needed_from(last=max(self.layers, default=0))
+
+    def end(self, biases: Mapping[int, NDArray[np.float32]]) -> Any:
+        """The copy as a model again, activations in their places, with other biases; the walk is over."""
+        for index, layer in self.layers.items():
+            layer.activation = self._steps[index].activation
+            layer.bias.assign(biases[index])
+        return self._model
 
     def begin(self, batch: Any) -> Values:
         """The values before the first call.
@@ -127,16 +150,32 @@ class Walk:
 
         return {self._input: ops.convert_to_tensor(batch)}
 
-    def advanced(self, values: Values, start: int, stop: int) -> Values:
-        """The values before call ``stop`` of those before call ``start``."""
-        for index in range(start, stop):
-            values = values | self._steps[index].computed(values)
-            values = {key: values[key] for key in values if key in self._needed[index + 1]}
-        return values
+    def stopped(self, values: Values, at: int | None, index: int) -> Values:
+        """The values when the walk stops in call ``index``, whose output lacks its bias yet.
+
+        Args:
+            values: those of the stop before, or of the beginning.
+            at: the call of that stop; None for the beginning.
+            index: a later call, of a layer that may be stopped in.
+        """
+        if at is not None:
+            values = self._after(values, at, values[self._steps[at].given])
+        for number in range(0 if at is None else at + 1, index):
+            values = self._after(values, number, self._steps[number].computed(values))
+        found = self._steps[index].computed(values)
+        return self._still_needed(values, index) | {self._steps[index].given: found}
 
     def before_activation(self, values: Values, index: int) -> Any:
-        """What the layer of call ``index`` returns of the values before it, without its activation."""
-        return self._steps[index].before_activation(values)
+        """What the layer of call ``index`` returns of the values when the walk stops in it, without its activation."""
+        return values[self._steps[index].given] + self.biases[index]
+
+    def _after(self, values: Values, index: int, found: Any) -> Values:
+        """The values after a call of which its layer's output is known."""
+        left = self._steps[index].left(found, self.biases.get(index))
+        return self._still_needed(values | left, index)
+
+    def _still_needed(self, values: Values, index: int) -> Values:
+        return {key: values[key] for key in values if key in self._needed[index + 1]}
 
     def _needed_from(self, *, last: int) -> list[frozenset[int]]:
         """The symbols that each call, or one behind it up to ``last``, takes."""
@@ -161,25 +200,29 @@ class Walks:
             max_bytes: what may be kept between two calls.
         """
         self._walks, self._feed, self._max_bytes = tuple(walks), feed, max_bytes
-        self._at = 0
+        self._at: int | None = None
         self._kept: list[tuple[Values, ...]] = []
 
-    def before(self, index: int) -> Iterator[tuple[Values, ...]]:
-        """For each batch of images the values of each walk before call ``index``; calls must come in order.
+    def before_activation(self, index: int) -> Iterator[tuple[Any, ...]]:
+        """What the layer of call ``index`` returns in each walk, for each batch; calls must come in order.
 
-        All batches must be taken, since what is kept is replaced one by one.
+        All batches must be taken, since what is kept is replaced one by one. The biases of the calls before are final
+        then.
         """
         is_kept = False
         for number, values in enumerate(self._begun()):
             moved = tuple(
-                walk.advanced(value, self._at, index)
+                walk.stopped(value, self._at, index)
                 for walk, value in zip(self._walks, values, strict=True)
             )
             if number == 0:
                 is_kept = _size_bytes(moved) * self._num_batches <= self._max_bytes
             if is_kept:
                 self._kept[number : number + 1] = [moved]
-            yield moved
+            yield tuple(
+                walk.before_activation(value, index)
+                for walk, value in zip(self._walks, moved, strict=True)
+            )
         if is_kept:
             self._at = index
 

@@ -51,7 +51,7 @@ def test_each_layer_returns_what_it_returns_in_the_model(
     walks = Walks((walk, Walk(model, {}, once=range(99))), feed, max_bytes=max_bytes)
     expected = np.asarray(model(np.concatenate(list(feed.batches(64)))))
     for index in walk.layers:
-        found = [walk.before_activation(values, index) for values, _ in walks.before(index)]
+        found = [output for output, _ in walks.before_activation(index)]
     np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -62,14 +62,33 @@ def test_images_are_read_once_unless_nothing_may_be_kept(
     walk = Walk(model, {}, once=range(99))
     walks = Walks((walk,), feed, max_bytes=max_bytes)
     for index in walk.layers:
-        assert sum(1 for _ in walks.before(index)) == 2  # batches
+        assert sum(1 for _ in walks.before_activation(index)) == 2  # batches
     assert _CountedFeed.num_read == 2 * times_read
 
 
 def test_calls_in_a_range_are_rounded_to_8_bits(model: Any, feed: RepresentativeDataset) -> None:
     rounded = Walk(model, {0: (0.0, 2.55)}, once=range(99))
-    (values,) = next(Walks((rounded,), feed).before(1))
-    (first,) = values.values()
+    begun = rounded.begin(next(feed.batches(64)))
+    first, _ = rounded.stopped(begun, None, 1).values()
     steps = np.asarray(first, np.float64) / 0.01
     np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
     assert steps.max() == pytest.approx(255, abs=1e-3)
+
+
+def test_a_bias_that_changes_at_a_stop_counts_from_there_on(
+    model: Any, feed: RepresentativeDataset
+) -> None:
+    walk = Walk(model, {}, once=range(99))
+    walks = Walks((walk,), feed)
+    (before, _), *_ = walks.before_activation(0), ()
+    walk.biases[0] += 1
+    (after,) = next(walks.before_activation(1))
+    import keras
+
+    changed = keras.models.clone_model(model)
+    changed.set_weights(model.get_weights())
+    changed.layers[1].bias.assign(np.asarray(model.layers[1].bias) + 1)
+    second = keras.Model(changed.inputs[0], changed.layers[2].output)
+    expected = np.asarray(second(next(feed.batches(64))))
+    np.testing.assert_allclose(np.maximum(after, 0), expected, rtol=1e-5, atol=1e-6)
+    assert before[0].shape == (64, 8, 8, 4)
