@@ -228,10 +228,11 @@ def open_checkpoint(
 
 
 def _name_plainly(model: Any) -> None:
-    """Gives the model and its layers names that TensorFlow takes: on others Keras takes any, as ``relu (1)``."""
+    """Gives a model's layers and inputs names that TensorFlow takes: on others Keras takes any, as ``relu (1)``."""
     named = {id(one): one for one in (model, *model._flatten_layers())}
     for one in list(named.values()):
-        named |= {id(operation): operation for operation in getattr(one, "operations", [])}
+        parts = (*getattr(one, "operations", []), *(getattr(one, "inputs", None) or []))
+        named |= {id(part): part for part in parts}
     taken = {str(one.name) for one in named.values()}
     for one in named.values():
         if _PLAIN_NAME.fullmatch(one.name):

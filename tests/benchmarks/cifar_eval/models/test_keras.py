@@ -63,6 +63,7 @@ def test_names_that_tensorflow_refuses_are_written_plainly(tmp_path: Path) -> No
     assert [layer.name for layer in opened.model.layers] == [
         *("bild__", "mein__", "relu_1_", "layer___", "sortie_finale")
     ]
+    assert opened.model.inputs[0].name == "bild___"
     images = np.random.default_rng(3).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
     expected = images.reshape(2, -1).astype(np.float64) @ kernel
     np.testing.assert_allclose(opened.scores(images), expected, rtol=1e-4)
