@@ -155,12 +155,38 @@ def scores_in_batches(
         model: takes float32, shape (n, height, width, 3).
         images: uint8 RGB, shape (n, height, width, 3), n above zero.
         mapping: what the model takes for a pixel.
+
+    Raises:
+        ArtefactError: Keras itself cannot compute them.
     """
-    batches = [
-        model.predict_on_batch(mapping.inputs(images[start : start + BATCH_SIZE]))
-        for start in range(0, len(images), BATCH_SIZE)
-    ]
+    batches = []
+    for start in range(0, len(images), BATCH_SIZE):
+        inputs = mapping.inputs(images[start : start + BATCH_SIZE])
+        try:
+            batches.append(model.predict_on_batch(inputs))
+        except Exception as error:
+            raise _unable(model, error) from error
     return np.concatenate(batches).astype(np.float32, copy=False)
+
+
+def _unable(model: Any, error: Exception) -> ArtefactError:
+    """Keras' refusal to compute; of layers that have their channels first, TensorFlow computes most on GPUs alone."""
+    first = next(
+        (
+            layer.name
+            for layer in model._flatten_layers()
+            if getattr(layer, "data_format", None) == "channels_first"
+        ),
+        None,
+    )
+    said = f"{type(error).__name__}: {clause(str(error))}"
+    return ArtefactError(
+        f"{model.name}: Keras cannot compute its scores: {said}.",
+        hint="Run model.predict on a few pictures, and mend what it names."
+        if first is None
+        else f"Layer '{first}' has data_format='channels_first', which TensorFlow computes on a GPU alone: build the "
+        "model with 'channels_last' and the same weights, and save it again.",
+    )
 
 
 def open_checkpoint(
@@ -202,10 +228,11 @@ def open_checkpoint(
 
 
 def _name_plainly(model: Any) -> None:
-    """Gives the model and its layers names that TensorFlow takes: on others Keras takes any, as ``relu (1)``."""
+    """Gives a model's layers and inputs names that TensorFlow takes: on others Keras takes any, as ``relu (1)``."""
     named = {id(one): one for one in (model, *model._flatten_layers())}
     for one in list(named.values()):
-        named |= {id(operation): operation for operation in getattr(one, "operations", [])}
+        parts = (*getattr(one, "operations", []), *(getattr(one, "inputs", None) or []))
+        named |= {id(part): part for part in parts}
     taken = {str(one.name) for one in named.values()}
     for one in named.values():
         if _PLAIN_NAME.fullmatch(one.name):

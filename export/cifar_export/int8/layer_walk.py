@@ -110,7 +110,7 @@ class Walk:
 
         def call(made: LayerCall) -> Any:
             activation = None
-            if made.index in once and _has_bias(made.copy):
+            if made.index in once and _has_bias(made.original):
                 self.layers[made.index] = made.copy
                 activation, made.copy.activation = made.copy.activation, keras.activations.linear
             symbols = made.replayed()
@@ -242,7 +242,9 @@ class Walks:
 
 
 def _has_bias(layer: Any) -> bool:
-    return type(layer).__name__ in SCALE_AXES and bool(layer.use_bias)
+    # Adapters and weights that Keras quantized are somebody else's.
+    is_plain = len(getattr(layer, "weights", ())) == len(("kernel", "bias"))
+    return type(layer).__name__ in SCALE_AXES and bool(layer.use_bias) and is_plain
 
 
 def _size_bytes(walks: tuple[Values, ...]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from cifar_export.keras_graph.trace import LayerCall, replay
 from cifar_runtime.errors import ArtefactError
 
+_TINY = 1e-12
 MAX_STEPS = 128
 """Steps of a recurrent layer up to which it is written out step by step."""
 
@@ -28,7 +29,11 @@ def in_integer_forms(model: Any) -> Any:
         ArtefactError: a recurrent layer has more than :data:`MAX_STEPS`.
     """
     return _replaced(
-        model, (_elu, _softplus, _extreme, _arithmetic, _layer_norm, _group_norm, _step_by_step)
+        model,
+        (
+            *(_elu, _softplus, _squareplus, _extreme, _arithmetic),
+            *(_layer_norm, _group_norm, _root_mean_square, _unit_norm, _step_by_step),
+        ),
     )
 
 
@@ -87,6 +92,17 @@ def _softplus(made: LayerCall) -> Any | None:
     return x * ops.tanh(plus) if name == "mish" else plus
 
 
+def _squareplus(made: LayerCall) -> Any | None:
+    """Source: Barron, Squareplus: A Softplus-Like Algebraic Rectifier, 2021."""
+    from keras import ops
+
+    name, settings = _activation(made.copy)
+    if name != "squareplus":
+        return None
+    x = _without_activation(made)
+    return (x + ops.sqrt(x * x + float(settings.get("b", 4)))) * 0.5
+
+
 def _extreme(made: LayerCall) -> Any | None:
     """The lesser or greater of a tensor and a number: the int8 MINIMUM of the two is off by up to the whole range."""
     import keras
@@ -126,7 +142,7 @@ def _activation(layer: Any) -> tuple[str, Mapping[str, Any]]:
     import keras
 
     kind = type(layer).__name__.lower()
-    if kind in ("elu", "celu", "selu", "gelu", "softplus"):
+    if kind in ("elu", "celu", "selu", "gelu", "softplus", "squareplus"):
         return kind, vars(layer)
     function: Any = (
         getattr(layer, "activation", None) if isinstance(layer, keras.layers.Layer) else None
@@ -154,6 +170,31 @@ def _layer_norm(made: LayerCall) -> Any | None:
     axis = made.original.axis
     axes = [axis] if isinstance(axis, int) else list(axis)
     return _normalized(made.args[0], made.original, axes)
+
+
+def _root_mean_square(made: LayerCall) -> Any | None:
+    """Source: Zhang and Sennrich, Root Mean Square Layer Normalization, 2019."""
+    import keras
+    from keras import ops
+
+    layer = made.original
+    if type(layer) is not keras.layers.RMSNormalization:
+        return None
+    x = made.args[0]
+    square = ops.mean(x * x, axis=layer.axis, keepdims=True)
+    return x * ops.rsqrt(square + layer.epsilon) * ops.convert_to_numpy(layer.scale)
+
+
+def _unit_norm(made: LayerCall) -> Any | None:
+    """Division by the Euclidean length, as a layer or an operation."""
+    from keras import ops
+
+    layer, x = made.original, made.args[0]
+    if type(layer).__name__ not in ("UnitNormalization", "Normalize"):
+        return None
+    if getattr(layer, "order", 2) != 2 or layer.axis is None:
+        return None
+    return x * ops.rsqrt(ops.sum(x * x, axis=layer.axis, keepdims=True) + _TINY)
 
 
 def _group_norm(made: LayerCall) -> Any | None:

@@ -112,3 +112,17 @@ def test_what_splits_a_tensor_is_passed_through() -> None:
     images = np.random.default_rng(1).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)
     found = correct_biases(model, RepresentativeDataset(images=images))
     assert [one["layer"] for one in found.report] == ["first", "second", "head"]
+
+
+def test_a_layer_that_keras_quantized_is_left_alone() -> None:
+    """Its first weight is no kernel of floats."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(2)
+    parts = [keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="first"), layers.Flatten()]
+    model = keras.Sequential([*parts, layers.Dense(2, name="head")])
+    model.get_layer("head").quantize("int8")
+    images = np.random.default_rng(1).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)
+    found = correct_biases(fold(model).model, RepresentativeDataset(images=images))
+    assert [one["layer"] for one in found.report] == ["first"]

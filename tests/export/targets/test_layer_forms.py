@@ -35,6 +35,11 @@ INTEGER: dict[str, Body] = {
     "LayerNormalization of two axes": lambda x, layers, _: layers.LayerNormalization(axis=(2, 3))(
         x
     ),
+    "RMSNormalization": lambda x, layers, _: layers.RMSNormalization()(x),
+    "UnitNormalization": lambda x, layers, _: layers.UnitNormalization()(x),
+    "normalize": lambda x, _, ops: ops.normalize(x, axis=-1),
+    "squareplus": lambda x, layers, _: layers.Conv2D(5, 3, activation="squareplus")(x),
+    "squareplus operation": lambda x, _, ops: ops.squareplus(x, b=2),
     "GroupNormalization": lambda x, layers, _: layers.GroupNormalization(2)(x),
     "LSTM": lambda x, layers, _: layers.LSTM(5)(layers.Reshape((6, 24))(x)),
     "GRU both ways": lambda x, layers, _: layers.Bidirectional(layers.GRU(3))(

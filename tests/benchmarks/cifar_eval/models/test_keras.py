@@ -63,9 +63,31 @@ def test_names_that_tensorflow_refuses_are_written_plainly(tmp_path: Path) -> No
     assert [layer.name for layer in opened.model.layers] == [
         *("bild__", "mein__", "relu_1_", "layer___", "sortie_finale")
     ]
+    assert opened.model.inputs[0].name == "bild___"
     images = np.random.default_rng(3).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
     expected = images.reshape(2, -1).astype(np.float64) @ kernel
     np.testing.assert_allclose(opened.scores(images), expected, rtol=1e-4)
+
+
+def test_a_model_that_keras_cannot_run_here_is_refused_in_words(tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+
+    parts = [
+        keras.Input((8, 8, 3)),
+        layers.Permute((3, 1, 2)),
+        layers.Conv2D(2, 3, data_format="channels_first", name="first"),
+        layers.Flatten(),
+        layers.Dense(2),
+    ]
+    keras.Sequential(parts, name="other").save(tmp_path / "other.keras")
+    images = np.zeros((1, 8, 8, 3), np.uint8)
+    with pytest.raises(ArtefactError, match=r"^other: Keras cannot compute its scores: ") as caught:
+        CheckpointModel(tmp_path / "other.keras").scores(images)
+    assert caught.value.hint == (
+        "Layer 'first' has data_format='channels_first', which TensorFlow computes on a GPU alone: build the model "
+        "with 'channels_last' and the same weights, and save it again."
+    )
 
 
 def test_probabilities_are_the_scores_where_these_are_distributions(tiny_keras: Path) -> None:
