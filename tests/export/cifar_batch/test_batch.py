@@ -1,5 +1,6 @@
 """cifar-batch on a Ray of two nodes in this machine: answers, bad pictures, dying workers, and going on."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -205,14 +206,48 @@ def test_interrupted_or_killed_nothing_is_half_written_and_the_same_command_goes
             while set(output.glob("[!.]*.parquet")) == there:
                 assert process.poll() is None
                 time.sleep(0.01)
+            pool = {one for one in _descendants(process.pid) if "ray::" in _title(one)}
             process.send_signal(number)
             ended.append((*process.communicate(), process.returncode))
+        assert pool
+        deadline = time.monotonic() + 300
+        while (
+            left := pool & _processes().keys()
+        ):  # Ray's see within seconds that their parent is gone
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)
     assert ended == [("", "cifar-batch: interrupted\n", 130), ("", "", -signal.SIGKILL)]
     there = len(rows(output))  # each file can be read
     again = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert (again.returncode, again.stderr) == (3, "")
     assert f"{there:,} were there already" in again.stdout
     assert rows(output) == expected(pictures_in(photos))
+
+
+def _processes() -> dict[tuple[int, str], int]:
+    """Each running process, by its number and the time of its start, and its parent's number."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent, *rest = stat.read_text().rpartition(")")[2].split()
+            if state != "Z":
+                found[int(stat.parent.name), rest[17]] = int(parent)
+    return found
+
+
+def _descendants(ancestor: int) -> set[tuple[int, str]]:
+    processes, found, parents = _processes(), set[tuple[int, str]](), {ancestor}
+    while parents:
+        children = {one for one, parent in processes.items() if parent in parents}
+        found |= children
+        parents = {number for number, _ in children}
+    return found
+
+
+def _title(process: tuple[int, str]) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process[0]}/cmdline").read_text()
+    return ""
 
 
 def test_what_was_written_when_an_interrupt_came_is_not_written_again(

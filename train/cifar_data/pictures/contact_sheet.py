@@ -63,7 +63,8 @@ class _Sheet:
     def item(self, name: str, note: str) -> str:
         """A list item: the thumbnail, where the picture is used, and a note."""
         picture = f'<img alt="" src="{self._source(name)}">' if name in self.place else ""
-        return f"<li>{picture}<span>{html.escape(note)}</span></li>"
+        broken_after_folders = html.escape(note).replace("/", "/<wbr>")
+        return f"<li>{picture}<span>{broken_after_folders}</span></li>"
 
     def _source(self, name: str) -> str:
         from PIL import Image
