@@ -8,7 +8,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, cast
@@ -29,6 +30,7 @@ from cifar_eval.models.protocols import ModelFile
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
 from cifar_runtime.install_hints import install_hint
 from cifar_runtime.plain_text import clause, reason_of
+from cifar_runtime.system.interruption import is_listening
 from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 _NO_OBJECTS: Mapping[str, Any] = MappingProxyType({})
@@ -307,7 +309,7 @@ def imported_keras(backend: str | None = None) -> ModuleType:
         # TensorFlow turns oneDNN on by itself only where AVX-512 VNNI is; on AVX2 it trains the seed 1.4 times faster.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
-        with filtered_native_stderr():
+        with filtered_native_stderr(), _without_scikit_learn():
             import keras
     except ImportError as error:
         raise MissingDependencyError(
@@ -320,6 +322,22 @@ def imported_keras(backend: str | None = None) -> ModuleType:
             hint="Use a process of its own.",
         )
     return cast(ModuleType, keras)
+
+
+@contextmanager
+def _without_scikit_learn() -> Iterator[None]:
+    """Keeps Keras from importing scikit-learn, a quarter of the import, for wrappers that no command of ours has.
+
+    In a process of someone else's they stay.
+    """
+    if "sklearn" in sys.modules or not is_listening():
+        yield
+        return
+    sys.modules["sklearn"] = None  # type: ignore[assignment] # as documented: its import raises ImportError
+    try:
+        yield
+    finally:
+        del sys.modules["sklearn"]
 
 
 def _refuse_custom_functions(data: bytes, *, path: Path, known: Collection[str]) -> None:

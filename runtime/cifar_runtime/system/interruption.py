@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 _seen: int | None = None  # the signal
+_num_listening = 0
 _DEFAULTS: Mapping[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
@@ -25,8 +26,9 @@ def listening() -> Iterator[None]:
     A handler of someone else's, or an ignored signal, stays as it is; a second SIGTERM ends the process at once.
     Where Python itself drops the exception, in a callback of a library, it says nothing: the flag remembers.
     """
-    global _seen  # noqa: PLW0603 - a signal handler has no other place
+    global _seen, _num_listening  # noqa: PLW0603 - a signal handler has no other place
     _seen = None
+    _num_listening += 1
     changed = [number for number in _DEFAULTS if signal.getsignal(number) == _DEFAULTS[number]]
     try:
         for number in changed:
@@ -43,6 +45,7 @@ def listening() -> Iterator[None]:
     try:
         yield
     finally:
+        _num_listening -= 1
         sys.unraisablehook = say_dropped
         for number in changed:
             signal.signal(number, _DEFAULTS[number])
@@ -62,6 +65,11 @@ def sparing_children() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def is_listening() -> bool:
+    """Whether a command runs in this process: then the process is ours alone, and no other code's."""
+    return _num_listening > 0
 
 
 def interrupted() -> int | None:

@@ -1,5 +1,6 @@
 """Keras checkpoints: raw pixels in, and everything that is no safe image classifier refused."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cifar_eval.models import keras as keras_models
 from cifar_eval.models.keras import CheckpointModel
 from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_runtime.errors import ArtefactError
+from cifar_runtime.system.interruption import listening
 
 # TensorFlow 2.21's tensors answer numpy 2 in the old way; the warning is about its code, not ours.
 pytestmark = pytest.mark.filterwarnings(
@@ -130,30 +133,40 @@ def conversion(path: Path) -> str:
     return found[0].replace("python -c", f"{sys.executable} -c")
 
 
+IMAGES = np.arange(48, dtype="float32").reshape(1, 4, 4, 3)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize("kind", ["h5", "hdf5", "saved model"])
 def test_the_refusal_of_an_older_format_says_what_converts_it(kind: str, tmp_path: Path) -> None:
     """Its line is run, and gives the model's own scores."""
+    import keras
+
     path = tmp_path / (f"old.{kind}" if kind != "saved model" else "old")
-    make = (
-        "import keras; m = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten(), "
-        f"keras.layers.Dense(2)]); m.save({str(path)!r})"
-    )
     if kind == "saved model":
-        make = make.replace("import keras", "import tf_keras as keras")
-    images = "np.arange(48, dtype='float32').reshape(1, 4, 4, 3)"
-    show = "; import numpy as np; print([float(x) for x in np.asarray(m({}))[0]])"
-    expected = _printed(make + show.format(images))
+        expected = _scores_of_saved_model(path)
+    else:
+        network = [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
+        model = keras.Sequential(network)
+        model.save(path)
+        expected = model(IMAGES)[0]
     line = conversion(path)
     subprocess.run(line, shell=True, check=True, cwd=tmp_path, capture_output=True)  # noqa: S602 - as a user pastes it
-    opened = f"import keras; m = keras.saving.load_model({str(tmp_path / 'old.keras')!r})"
-    found = _printed(opened + show.format(images))
+    found = keras.saving.load_model(tmp_path / "old.keras")(IMAGES)[0]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def _printed(code: str) -> list[float]:
-    """The numbers that a process of its own prints."""
+def _scores_of_saved_model(path: Path) -> list[float]:
+    """Saves a model there by the Keras of then, in a process that has no other."""
+    code = (
+        "import tf_keras as keras; import numpy as np; m = keras.Sequential([keras.Input((4, 4, 3)), "
+        f"keras.layers.Flatten(), keras.layers.Dense(2)]); m.save({str(path)!r}); "
+        "images = np.arange(48, dtype='float32').reshape(1, 4, 4, 3); "
+        "print([float(x) for x in np.asarray(m(images))[0]])"
+    )
     ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return [float(number) for number in json.loads(ended.stdout.splitlines()[-1])]
+    scores: list[float] = json.loads(ended.stdout.splitlines()[-1])
+    return scores
 
 
 def test_what_a_model_was_compiled_with_is_not_needed(tiny_keras: Path, tmp_path: Path) -> None:
@@ -232,3 +245,18 @@ def test_a_model_that_is_no_image_classifier_is_refused(tmp_path: Path) -> None:
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
     with pytest.raises(ArtefactError, match=r"has 1 inputs and 1 outputs of shapes"):
         CheckpointModel(path)
+
+
+def test_scikit_learn_is_kept_out_of_keras_import_by_commands_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "sklearn", raising=False)
+    with keras_models._without_scikit_learn():
+        assert sys.modules.get("sklearn", sys) is not None
+    with listening():
+        with keras_models._without_scikit_learn(), pytest.raises(ImportError):
+            importlib.import_module("sklearn")
+        assert "sklearn" not in sys.modules
+    monkeypatch.setitem(sys.modules, "sklearn", sys)  # someone has imported it
+    with listening(), keras_models._without_scikit_learn():
+        assert importlib.import_module("sklearn") is sys
