@@ -181,7 +181,10 @@ def _unable(model: Any, error: Exception) -> ArtefactError:
         ),
         None,
     )
-    said = f"{type(error).__name__}: {clause(str(error))}"
+    # TensorFlow puts the calls that led there before what it says, and the node behind it.
+    what, _, node = str(error).partition("[[{{")
+    lines = what.strip().splitlines()
+    said = f"{type(error).__name__}: {clause(lines[-1] if node and lines else what)}"
     return ArtefactError(
         f"{model.name}: Keras cannot compute its scores: {said}.",
         hint="Run model.predict on a few pictures, and mend what it names."

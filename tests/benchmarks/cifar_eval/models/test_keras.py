@@ -87,6 +87,8 @@ def test_a_model_that_keras_cannot_run_here_is_refused_in_words(tmp_path: Path) 
     images = np.zeros((1, 8, 8, 3), np.uint8)
     with pytest.raises(ArtefactError, match=r"^other: Keras cannot compute its scores: ") as caught:
         CheckpointModel(tmp_path / "other.keras").scores(images)
+    assert "NHWC" in caught.value.message
+    assert "File " not in caught.value.message
     assert caught.value.hint == (
         "Layer 'first' has data_format='channels_first', which TensorFlow computes on a GPU alone: build the model "
         "with 'channels_last' and the same weights, and save it again."
