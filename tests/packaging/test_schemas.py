@@ -44,7 +44,7 @@ def test_a_schema_is_one_and_says_which_document_it_describes(path: Path) -> Non
     assert stated == {f"cifar-edge/{kind}/1"}
 
 
-@pytest.mark.parametrize("kind", ["battery", "hardening"])
+@pytest.mark.parametrize("kind", ["battery", "hardening", "end-to-end"])
 def test_a_recorded_report_fits_its_schema(kind: str) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     (schema,) = (path for path in SCHEMAS if path.name == f"{kind}.schema.json")
