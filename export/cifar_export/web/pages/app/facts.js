@@ -90,7 +90,8 @@ function resizing(filter) {
  */
 function decodingRows(input) {
   if (input.jpeg_decoding !== "reduced") return [];
-  return [["JPEGs", "decoded in full here, at a smaller scale by cifar-classify: probabilities of photographs can differ"]];
+  const difference = "probabilities of photographs can differ";
+  return [["JPEGs", `decoded in full here, at a smaller scale by cifar-classify: ${difference}`]];
 }
 
 /** @param {InputContract} input */
