@@ -280,12 +280,16 @@ def _export_one(
 def _judged(
     request: Request, key: Key, ready: ReadyModel, folder: Path, progress: Progress
 ) -> tuple[Staged, Verification | ArtefactError]:
-    """The artefact in the folder, and how it decides: the last of the ways to make it, or the first that passes."""
+    """The artefact in the folder, and how it decides: of the ways to make it the first that passes, or the best."""
+    tried: list[tuple[Request, Staged, Verification | ArtefactError]] = []
     for one, model in _ways(request, key, ready, progress):
         staged = stage(one, key, model, folder)
-        verification = verified(one, staged, progress)
-        if _passed(verification):
-            break
+        tried.append((one, staged, verified(one, staged, progress)))
+        if _passed(tried[-1][2]):
+            return tried[-1][1:]
+    one, staged, verification = max(tried, key=lambda way: _agreement(way[2]))
+    if staged is not tried[-1][1]:
+        write_artefact(staged.path, *seal(one, staged))
     if request.recipe.repairs(key[1]) and _missed(verification):
         return repaired(one, staged, verification, progress)
     return staged, verification
@@ -294,26 +298,43 @@ def _judged(
 def _ways(
     request: Request, key: Key, ready: ReadyModel, progress: Progress
 ) -> Iterator[tuple[Request, ReadyModel]]:
-    """What to convert and how, the next where the gate was missed: of int8 ONNX, the fastest arithmetic first."""
-    if key[0] != "onnx" or key[1] not in CALIBRATED:
+    """What to convert and how, the next where the gate was missed."""
+    last = request
+    missed = f"{key[0]} {key[1]} misses its gate"
+    if key[0] == "onnx" and key[1] in CALIBRATED:
+        yield from _ways_of_int8_onnx(request, ready, lambda words: progress(f"{missed} {words}"))
+        is_unsigned = request.recipe.onnx_activations == "uint8"
+        last = _with_activations(request, "uint8" if is_unsigned else "int8")
+    else:
         yield request, ready
-        return
+    if ready.plain is not None:
+        progress(f"{missed} as it was prepared, trying it without that")
+        yield last, ready.plain
+
+
+def _ways_of_int8_onnx(
+    request: Request, ready: ReadyModel, missed: Progress
+) -> Iterator[tuple[Request, ReadyModel]]:
+    """The fastest arithmetic first."""
     asked = request.recipe.onnx_activations
-    missed = f"{key[0]} {key[1]} misses its gate with uint8 activations, "
     if asked != "int8":
         unsigned = _with_activations(request, "uint8")
         yield unsigned, ready
-        if ready.has_corrected_biases:
-            progress(f"{missed}correcting biases for its weights")
+        if ready.plain is not None:
+            missed("with uint8 activations, correcting biases for its weights")
             yield unsigned, with_biases_for_onnx(ready)
     if asked == "auto":
-        progress(f"{missed}trying int8")
+        missed("with uint8 activations, trying int8")
     if asked != "uint8":
         yield _with_activations(request, "int8"), ready
 
 
 def _with_activations(request: Request, activations: OnnxActivations) -> Request:
     return replace(request, recipe=replace(request.recipe, onnx_activations=activations))
+
+
+def _agreement(verification: Verification | ArtefactError) -> float:
+    return verification.parity.agreement if isinstance(verification, Verification) else -1.0
 
 
 def _missed(verification: Verification | ArtefactError) -> TypeGuard[Verification]:

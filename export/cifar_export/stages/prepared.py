@@ -35,6 +35,7 @@ class ReadyModel:
         calibration: the images that set its ranges; None where none do.
         preparation: what was done for int8 without training, or before it; None where nothing was.
         training: how it was trained for int8, for the card; None where it was not.
+        plain: the model before it was prepared, which a few decide better with; None where it was not, or was trained.
         count: sees how many calibration images were taken.
         kept: float files made of the model, by format, from which others are made; added to.
     """
@@ -43,13 +44,9 @@ class ReadyModel:
     calibration: Calibration | None = None
     preparation: Prepared | None = None
     training: dict[str, Any] | None = None
+    plain: "ReadyModel | None" = None
     count: Counter = silent
     kept: dict[str, Converted] = field(init=False, default_factory=dict)
-
-    @property
-    def has_corrected_biases(self) -> bool:
-        """Whether its biases are what the correction for one file's weights made of them."""
-        return self.preparation is not None and self.training is None
 
     @property
     def feed(self) -> RepresentativeDataset | None:
@@ -92,7 +89,11 @@ def ready_models(
     if wanted - set(CALIBRATED):
         models |= dict.fromkeys(wanted - set(CALIBRATED), floats())
     if wanted & set(CALIBRATED):
-        plain = replace(unprepared_model(source, recipe), count=counter_of(progress))
+        plain = ReadyModel(
+            folded=_folded(source, "strip"),
+            calibration=calibration_images(source, recipe),
+            count=counter_of(progress),
+        )
         models |= dict.fromkeys(wanted & set(CALIBRATED), plain)
     if wanted & set(TRAINABLE):
         ready = _prepared(plain, source, progress)
@@ -100,13 +101,6 @@ def ready_models(
             ready = _trained(ready, plain, recipe, progress)
         models |= dict.fromkeys(wanted & set(TRAINABLE), ready)
     return models
-
-
-def unprepared_model(source: Source, recipe: ExportRecipe) -> ReadyModel:
-    """The model for calibrated precisions, folded alone."""
-    return ReadyModel(
-        folded=_folded(source, "strip"), calibration=calibration_images(source, recipe)
-    )
 
 
 def with_biases_for_onnx(ready: ReadyModel) -> ReadyModel:
@@ -173,7 +167,7 @@ def _prepared(plain: ReadyModel, source: Source, progress: Progress) -> ReadyMod
     for note in plain.folded.notes:
         if note.action == LAYERS_INSIDE:
             progress(f"warning: for int8, layers inside {note.layer} were not prepared")
-    return replace(plain, folded=result.folded, preparation=result)
+    return replace(plain, folded=result.folded, preparation=result, plain=plain)
 
 
 def _trained(
@@ -189,7 +183,7 @@ def _trained(
         seed=recipe.calibration.seed,
     )
     result = trained(ready.folded, recipe.qat, task, progress=progress)
-    return replace(ready, folded=result.folded, training=result.report)
+    return replace(ready, folded=result.folded, training=result.report, plain=None)
 
 
 def _batch_norms(model: Any) -> int:

@@ -21,7 +21,6 @@ from cifar_export.recipe import INTEGER_IO, RepairRecipe
 from cifar_export.scratch import scratch_folder
 from cifar_export.stages.convert import contract_of
 from cifar_export.stages.failure import verified
-from cifar_export.stages.prepared import ReadyModel, unprepared_model
 from cifar_export.stages.staged import Request, Staged, seal
 from cifar_export.targets.mixed_precision import MixedPrecision, Move
 from cifar_export.targets.onnx_float import onnx_float32
@@ -67,7 +66,8 @@ def repaired(
     Raises:
         ArtefactError: a mixed model cannot be quantized or run.
     """
-    for ready in _bases(request, staged):
+    # Biases corrected for int8 mislead what is float: so without that, too.
+    for ready in filter(None, (staged.ready, staged.ready.plain)):
         base = replace(staged, ready=ready)
         found = _repaired_from(request, base, missed, progress)
         if found is not None:
@@ -75,13 +75,6 @@ def repaired(
     progress("repair: not within its budget of multiply-accumulates; --repair-budget allows more")
     write_artefact(staged.path, *seal(request, staged))
     return staged, missed
-
-
-def _bases(request: Request, staged: Staged) -> tuple[ReadyModel, ...]:
-    """The model as it was made ready for int8, and without that: biases corrected for int8 mislead what is float."""
-    if staged.ready.training is not None:
-        return (staged.ready,)
-    return staged.ready, unprepared_model(request.source, request.recipe)
 
 
 def _repaired_from(
