@@ -280,14 +280,18 @@ def _export_one(
 def _judged(
     request: Request, key: Key, ready: ReadyModel, folder: Path, progress: Progress
 ) -> tuple[Staged, Verification | ArtefactError]:
-    """The artefact in the folder, and how it decides: of the ways to make it the first that passes, or the best."""
+    """The artefact in the folder, and how it decides: of the ways to make it the first that passes.
+
+    Where none does, the best of those that were prepared: of them it can be said what stood in the way.
+    """
     tried: list[tuple[Request, Staged, Verification | ArtefactError]] = []
     for one, model in _ways(request, key, ready, progress):
         staged = stage(one, key, model, folder)
         tried.append((one, staged, verified(one, staged, progress)))
         if _passed(tried[-1][2]):
             return tried[-1][1:]
-    one, staged, verification = max(tried, key=lambda way: _agreement(way[2]))
+    prepared = [way for way in tried if way[1].ready is not ready.plain]
+    one, staged, verification = max(prepared, key=lambda way: _agreement(way[2]))
     if staged is not tried[-1][1]:
         write_artefact(staged.path, *seal(one, staged))
     if request.recipe.repairs(key[1]) and _missed(verification):
