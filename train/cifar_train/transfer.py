@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_data.split import Split
+from cifar_eval.models.keras import open_checkpoint
+from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_runtime.errors import InputError
 from cifar_runtime.system.files import replace_atomically
 from cifar_train.networks import build
@@ -138,10 +140,8 @@ def _pretrained(backbone: Backbone, weights: str, shape: tuple[int, int, int]) -
 
 def _backbone_of(backbone: Backbone, path: str, shape: tuple[int, int, int]) -> Any:
     """The backbone of another run's model, which may be of another size and other classes."""
-    import keras
-
     model = keras_backbone(backbone, weights=None, input_shape=shape)
-    trained = keras.models.load_model(path, compile=False)
+    trained = open_checkpoint(read_checkpoint(Path(path)), path=Path(path))
     model.set_weights(trained.get_weights()[: -len(trained.layers[-1].weights)])
     return model
 

@@ -17,6 +17,21 @@ from cifar_runtime.errors import UsageError
 PROGRAM = Path(sys.executable).parent / "cifar-export"
 
 
+def result_of(published: Path) -> ExportResult:
+    """What an export says of a model that it published; the figures do not matter here."""
+    return ExportResult(
+        path=published,
+        name=published.stem,
+        size_bytes=1,
+        sha256="0" * 64,
+        accuracy=0.5,
+        accuracy_drop=0.0,
+        agreement=1.0,
+        split="test-sample",
+        num_images=1000,
+    )
+
+
 def test_without_options_the_file_is_int8_and_goes_to_exported() -> None:
     recipe = recipe_from(parse(["m.keras"]), checkpoint=Path("m.keras"))
     assert recipe.quantize == ExportRecipe(source=recipe.source, publish=recipe.publish).quantize
@@ -38,17 +53,7 @@ def test_a_repository_for_the_hub_is_written_where_it_is_asked_for(
 ) -> None:
     """The export itself is not repeated here: the packaged model stands for what it published."""
     published = default_model()
-    result = ExportResult(
-        path=published,
-        name=published.stem,
-        size_bytes=1,
-        sha256="0" * 64,
-        accuracy=0.5,
-        accuracy_drop=0.0,
-        agreement=1.0,
-        split="test-sample",
-        num_images=1000,
-    )
+    result = result_of(published)
     monkeypatch.setattr(pipeline, "export", lambda *_, **__: (result,))
     folder = tmp_path / "hub"
     assert main(["m.keras", "-o", str(tmp_path), "-q", "--card-dir", str(folder)]) == 0
@@ -84,17 +89,7 @@ def test_a_delivery_without_int8_is_refused() -> None:
 
 def test_c_of_a_published_artefact_lies_in_a_folder_beside_it(tmp_path: Path) -> None:
     published = default_model("tflite")
-    result = ExportResult(
-        path=published,
-        name=published.stem,
-        size_bytes=1,
-        sha256="0" * 64,
-        accuracy=0.5,
-        accuracy_drop=0.0,
-        agreement=1.0,
-        split="test-sample",
-        num_images=1000,
-    )
+    result = result_of(published)
     options = parse(["m.keras", "-o", str(tmp_path), "--quantize", "int8", "--format", "c"])
     recipe = recipe_from(options, checkpoint=Path("m.keras"))
     (remark,) = deliver(("tflite", "int8"), result, recipe, lambda _: None)[0].remarks

@@ -129,9 +129,10 @@ def decode_part(job: Job) -> dict[int, Decoded]:
         except InputError as error:
             found[row] = Decoded(problem=str(error).removeprefix(f"{path}: "))
             continue
+        side = job.contract.least_jpeg_side
         fitted = (
             fit_picture(picture, job.contract)
-            if job.contract.least_jpeg_side is None
+            if side is None or min(picture.size) // 2 < side  # too small for a smaller scale
             else read_fitted(path, job.contract)
         )
         digest = hashlib.sha256(np.array(picture.size, "<u4").tobytes())
