@@ -66,29 +66,20 @@ def with_confidence(recipe: ExportRecipe, pictures: Pictures | None) -> ExportRe
 
 def _refuse_contradiction(recipe: ExportRecipe, card: Mapping[str, Any]) -> None:
     """Checks the options that would have the device see other pixels than training, or train on CIFAR-10."""
-    name = recipe.source.checkpoint.name
-    trained_with = card["contract"]["resize_filter"]
-    wanted = recipe.source.resize_filter
-    if wanted not in (None, trained_with):
-        raise UsageError(
-            f"--resize-filter {wanted}: {name} was trained on pictures scaled with {trained_with}, expected the same.",
-            hint=f"Leave it out, or train with --resize {wanted}.",
-        )
-    rule, wanted_rule = card["contract"].get("resize", "centre-crop"), recipe.source.resize
-    if wanted_rule not in (None, rule):
-        raise UsageError(
-            f"--resize {wanted_rule}: {name} was trained on pictures by the rule {rule}, expected the same.",
-            hint="Leave it out.",
-        )
-    decoding, wanted_decoding = (
-        card["contract"].get("jpeg_decoding", "full"),
-        recipe.source.jpeg_decoding,
-    )
-    if wanted_decoding not in (None, decoding):
-        raise UsageError(
-            f"--jpeg-decoding {wanted_decoding}: {name} was trained on pictures decoded {decoding}, expected the same.",
-            hint="Leave it out.",
-        )
+    name, source = recipe.source.checkpoint.name, recipe.source
+    trained = {"resize": "centre-crop", "jpeg_decoding": "full"} | card["contract"]  # older cards
+    wanted = {
+        "resize_filter": source.resize_filter,
+        "resize": source.resize,
+        "jpeg_decoding": source.jpeg_decoding,
+    }
+    for field, value in wanted.items():
+        if value not in (None, trained[field]):
+            option = f"--{field.replace('_', '-')}"
+            raise UsageError(
+                f"{option} {value}: {name} was trained on pictures with {option} {trained[field]}, expected the same.",
+                hint="Leave it out.",
+            )
     if recipe.qat is not None:
         raise UsageError(
             f"QAT trains on CIFAR-10's train split, but {name} was trained on other pictures.",

@@ -122,12 +122,17 @@ def test_what_the_run_does_not_prove_is_refused(run: Path) -> None:
         (
             replace(recipe, source=replace(recipe.source, resize_filter="bilinear")),
             UsageError,
-            "was trained on pictures scaled with lanczos",
+            "was trained on pictures with --resize-filter lanczos",
+        ),
+        (
+            replace(recipe, source=replace(recipe.source, resize="stretch")),
+            UsageError,
+            "was trained on pictures with --resize centre-crop",
         ),
         (
             replace(recipe, source=replace(recipe.source, jpeg_decoding="full")),
             UsageError,
-            "was trained on pictures decoded reduced",
+            "was trained on pictures with --jpeg-decoding reduced",
         ),
         (
             replace(recipe, qat=QatRecipe(), quantize=("int8",)),

@@ -69,8 +69,8 @@ def find_pictures(source: str | Path) -> Listing:
     listing = _from_csv(source) if source.suffix.lower() == ".csv" else _from_folder(source)
     if len(listing.labels) < 2 or not listing.files:
         raise InputError(
-            f"{source}: names {len(listing.files)} pictures of {len(listing.labels)} classes, expected some of two "
-            "classes or more.",
+            f"{source}: number of pictures {len(listing.files)}, of classes {len(listing.labels)}; expected some "
+            "pictures of two classes or more.",
             hint="Sort the pictures into one folder a class.",
         )
     return listing

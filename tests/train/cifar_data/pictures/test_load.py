@@ -171,7 +171,7 @@ def test_a_csv_file_names_pictures_and_labels(folder: Path) -> None:
     [
         ("file,label\na.png,x\n", "line 2 has no path or no label"),
         ("path,label\na.png,\n", "line 2 has no path or no label"),
-        ("path,label\na.png,x\n", "names 1 pictures of 1 classes"),
+        ("path,label\na.png,x\n", "number of pictures 1, of classes 1; expected"),
     ],
 )
 def test_a_csv_file_that_names_nothing_is_refused(tmp_path: Path, text: str, message: str) -> None:
