@@ -156,6 +156,35 @@ def test_an_explicit_range_is_kept_with_a_warning(save: Save, folder: Path, tmp_
     )
 
 
+def test_a_guess_that_another_range_betters_by_little_is_kept_with_a_warning(
+    save: Save, folder: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of(_of_any_scale(brighter=1.01), save, folder, tmp_path)
+    said: list[str] = []
+    open_source(recipe, said.append)
+    (warning,) = (line for line in said if "little for a wrong range" in line)
+    found = re.search(r"mine.keras: (\S+) % with 0\.\.255, (\S+) % with 0\.\.1, ", warning)
+    assert found is not None
+    assert float(found[1]) <= float(found[2]) < float(found[1]) + 8
+    assert warning.endswith("exported with 0..255, or else give --input-range 0..1")
+
+
+def _of_any_scale(*, brighter: float) -> Any:
+    """A bad classifier of brightness that takes 0..255, and 0..1 for so much brighter, which mends it a little."""
+    import keras
+    from keras import layers, ops
+
+    image = keras.Input((SIZE, SIZE, 3))
+    is_raw = ops.max(image, axis=(1, 2, 3), keepdims=True) > 1.5
+    scaled = ops.where(is_raw, image / 255, image * brighter)
+    brightness = layers.GlobalAveragePooling2D()(scaled)
+    head = layers.Dense(3, activation="softmax", name="head")
+    model = keras.Model(image, head(brightness), name="any_scale")
+    centres = np.array([[40.0], [220.0], [180.0]]) / 255 * np.ones((1, 3))
+    head.set_weights([40 * centres.T, -20 * (centres**2).sum(axis=1)])
+    return model
+
+
 @pytest.mark.parametrize(
     ("order", "hint"),
     [
