@@ -57,8 +57,9 @@ _OPAQUE_MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 # Source: TIFF 6.0, section 8.
 _EXIF_ORIENTATION = 274
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_BLACK_IS_ZERO = 258, 262, 1
-# What libtiff says of a damaged or odd file: "TIFFReadDirectory: Warning, ...", "tempfile.tif: ...".
-_LIBTIFF_LINE = re.compile(rb"^[\w.]+: ")
+# What libtiff says of a damaged or odd file: "TIFFReadDirectory: Warning, ...", "tempfile.tif: ...", and of inks in two
+# and three lines.
+_LIBTIFF_LINE = re.compile(rb"^([\w.]+: |  .*(NumberOfInks|InkNames))")
 # warnings.catch_warnings changes the whole process: two threads in it at once leave their filters in place.
 _DECODING = threading.Lock()
 

@@ -369,3 +369,13 @@ def test_what_libtiff_says_stays_off_stderr(capfd: pytest.CaptureFixture[str]) -
     with pytest.raises(InputError, match="is not a readable TIFF image"):
         decode_image(bytes(data), name="x.tif")
     assert capfd.readouterr().err == ""
+
+
+def test_what_libtiff_says_in_several_lines_stays_off_stderr(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    inks = {334: 48}  # NumberOfInks; the picture has three samples a pixel
+    data = encoded(Image.new("RGB", (8, 8)), "TIFF", compression="tiff_lzw", tiffinfo=inks)
+    capfd.readouterr()  # writing it says the same
+    assert decode_image(data, name="x.tif").size == (8, 8)
+    assert capfd.readouterr().err == ""
