@@ -20,7 +20,7 @@ from cifar_runtime.system.native_stderr import filtered_native_stderr
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 _SHIPPED = ("cifar_runtime", "cifar_batch")
 # No reports to Ray's makers, and no notes of its C++ on stderr.
-_RAY_LINE = re.compile(rb"^\[\d{4}-\d\d-\d\d [\d:,]+ [IWE] ")
+_RAY_LINE = re.compile(rb"(?m)^\[\d{4}-\d\d-\d\d [\d:,]+ [IWE] .*\n?")
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 
 

@@ -6,7 +6,6 @@ Pictures are what a person would see: EXIF orientation applied, transparency lai
 """
 
 import importlib
-import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -57,9 +56,6 @@ _OPAQUE_MODES = ("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV")
 # Source: TIFF 6.0, section 8.
 _EXIF_ORIENTATION = 274
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_BLACK_IS_ZERO = 258, 262, 1
-# What libtiff says of a damaged or odd file: "TIFFReadDirectory: Warning, ...", "tempfile.tif: ...", and of inks in two
-# and three lines.
-_LIBTIFF_LINE = re.compile(rb"^([\w.]+: |  .*(NumberOfInks|InkNames))")
 # warnings.catch_warnings changes the whole process: two threads in it at once leave their filters in place.
 _DECODING = threading.Lock()
 
@@ -245,9 +241,9 @@ def _silence_pillow() -> None:
 
 
 def _silenced_library(image_format: str) -> AbstractContextManager[None]:
-    from cifar_runtime.system.native_stderr import filtered_native_stderr
+    from cifar_runtime.system.native_stderr import LIBTIFF_MESSAGE, filtered_native_stderr
 
-    return filtered_native_stderr(_LIBTIFF_LINE) if image_format == "TIFF" else nullcontext()
+    return filtered_native_stderr(LIBTIFF_MESSAGE) if image_format == "TIFF" else nullcontext()
 
 
 def _reduce(picture: "Image", name: str, least_side: int | None) -> None:

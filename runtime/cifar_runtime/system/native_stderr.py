@@ -18,8 +18,11 @@ _STDERR = 2
 # "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", "W0000 00:00:1700000000 ...",
 # "2026-01-01 00:00:00.0 [W:onnxruntime:...", each with or without colour codes.
 INTERPRETER_LINE = re.compile(
-    rb"^(\x1b\[[0-9;]*m)*((INFO|WARNING|ERROR): |[IWEF]\d{4} |.*\[[VIWEF]:onnxruntime)"
+    rb"(?m)^(\x1b\[[0-9;]*m)*((INFO|WARNING|ERROR): |[IWEF]\d{4} |.*\[[VIWEF]:onnxruntime).*\n?"
 )
+# Of a damaged or odd TIFF: "TIFFReadDirectory: Warning, ...", "tempfile.tif: ...". libtiff ends a message with a full
+# stop, which some have in their second line, or third, and one before "  -> ... adapted to 3.", too.
+LIBTIFF_MESSAGE = re.compile(rb"(?m)^[\w.]+: ((.*\n){0,2}?.*\.\n(  -> .*\n)?|.*\n?)")
 _lock = threading.Lock()
 
 
@@ -33,7 +36,7 @@ in_forked_child(_renew_lock)
 
 @contextmanager
 def filtered_native_stderr(pattern: re.Pattern[bytes] = INTERPRETER_LINE) -> Iterator[None]:
-    """Holds stderr back while the body runs, then passes on all lines but those that begin like ``pattern``."""
+    """Holds stderr back while the body runs, then passes on all but what ``pattern`` matches: whole messages."""
     held = bytearray()
     try:
         with held_stderr(held):
@@ -77,7 +80,6 @@ def _flush() -> None:
 
 
 def _pass_on(text: bytes, pattern: re.Pattern[bytes]) -> None:
-    rest = b"".join(line for line in text.splitlines(keepends=True) if not pattern.match(line))
-    if rest:
+    if rest := pattern.sub(b"", text):
         with suppress(OSError):  # a full or closed stderr costs only what it would have shown
             os.write(_STDERR, rest)

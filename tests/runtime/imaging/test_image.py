@@ -374,8 +374,14 @@ def test_what_libtiff_says_stays_off_stderr(capfd: pytest.CaptureFixture[str]) -
 def test_what_libtiff_says_in_several_lines_stays_off_stderr(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    picture = Image.new("RGB", (8, 8))
     inks = {334: 48}  # NumberOfInks; the picture has three samples a pixel
-    data = encoded(Image.new("RGB", (8, 8)), "TIFF", compression="tiff_lzw", tiffinfo=inks)
+    data = encoded(picture, "TIFF", compression="tiff_lzw", tiffinfo=inks)
     capfd.readouterr()  # writing it says the same
     assert decode_image(data, name="x.tif").size == (8, 8)
+    assert capfd.readouterr().err == ""
+    odd = bytearray(encoded(picture, "TIFF", compression="jpeg"))
+    odd[odd.index(b"\xff\xc0") + 11] = 0x12  # sampling factors of the first component
+    with pytest.raises(InputError, match="is not a readable TIFF image"):
+        decode_image(bytes(odd), name="x.tif")
     assert capfd.readouterr().err == ""

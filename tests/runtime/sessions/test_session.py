@@ -15,7 +15,6 @@ from cifar_runtime.formats.protobuf import has_external_data
 from cifar_runtime.sessions.base import SessionOptions
 from cifar_runtime.sessions.litert import LiteRTSession
 from cifar_runtime.sessions.open import open_session
-from cifar_runtime.system.native_stderr import filtered_native_stderr
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (150, 6, 8, 3), dtype=np.uint8)
 CENTRED = (IMAGES.astype(np.float64) - 128) / 64
@@ -265,23 +264,3 @@ def test_telemetry_is_off_before_onnxruntime_runs(
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
     open_session(open_artefact(onnx_model))
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
-
-
-def test_native_messages_are_dropped_and_the_rest_passed_on(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    with filtered_native_stderr():
-        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
-        os.write(2, b"\x1b[0;93m2026-01-01 00:00:00.1 [W:onnxruntime:, x.cc:1] no GPU\x1b[m\n")
-        os.write(2, b"W0000 00:00:1700000000.1  12 x.cc:3] something\n")
-        os.write(2, b"a line of the program itself\n")
-    assert capfd.readouterr().err == "a line of the program itself\n"
-    os.write(2, b"INFO: after\n")
-    assert capfd.readouterr().err == "INFO: after\n"
-
-
-def test_filtering_native_stderr_lets_errors_through(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(KeyError), filtered_native_stderr():
-        raise KeyError
-    os.write(2, b"still here\n")
-    assert capfd.readouterr().err == "still here\n"
