@@ -31,7 +31,7 @@ def in_integer_forms(model: Any) -> Any:
     return _replaced(
         model,
         (
-            *(_elu, _softplus, _squareplus, _extreme, _arithmetic),
+            *(_elu, _softplus, _squareplus, _sparse_plus, _extreme, _arithmetic),
             *(_layer_norm, _group_norm, _root_mean_square, _unit_norm, _step_by_step),
         ),
     )
@@ -103,6 +103,18 @@ def _squareplus(made: LayerCall) -> Any | None:
     return (x + ops.sqrt(x * x + float(settings.get("b", 4)))) * 0.5
 
 
+def _sparse_plus(made: LayerCall) -> Any | None:
+    """Nothing up to -1, from 1 on what is given, a parabola between them."""
+    from keras import ops
+
+    if _activation(made.copy)[0] not in ("sparse_plus", "sparseplus"):
+        return None
+    x = _without_activation(made)
+    beyond = ops.relu(x - 1.0)
+    inside = ops.relu(x + 1.0) - beyond
+    return inside * inside * 0.25 + beyond
+
+
 def _extreme(made: LayerCall) -> Any | None:
     """The lesser or greater of a tensor and a number: the int8 MINIMUM of the two is off by up to the whole range."""
     import keras
@@ -142,7 +154,7 @@ def _activation(layer: Any) -> tuple[str, Mapping[str, Any]]:
     import keras
 
     kind = type(layer).__name__.lower()
-    if kind in ("elu", "celu", "selu", "gelu", "softplus", "squareplus"):
+    if kind in ("elu", "celu", "selu", "gelu", "softplus", "squareplus", "sparseplus"):
         return kind, vars(layer)
     function: Any = (
         getattr(layer, "activation", None) if isinstance(layer, keras.layers.Layer) else None

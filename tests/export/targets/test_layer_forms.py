@@ -40,6 +40,8 @@ INTEGER: dict[str, Body] = {
     "normalize": lambda x, _, ops: ops.normalize(x, axis=-1),
     "squareplus": lambda x, layers, _: layers.Conv2D(5, 3, activation="squareplus")(x),
     "squareplus operation": lambda x, _, ops: ops.squareplus(x, b=2),
+    "sparse_plus": lambda x, layers, _: layers.Conv2D(5, 3, activation="sparse_plus")(x),
+    "sparse_plus operation": lambda x, _, ops: ops.sparse_plus(x),
     "GroupNormalization": lambda x, layers, _: layers.GroupNormalization(2)(x),
     "LSTM": lambda x, layers, _: layers.LSTM(5)(layers.Reshape((6, 24))(x)),
     "GRU both ways": lambda x, layers, _: layers.Bidirectional(layers.GRU(3))(
