@@ -45,13 +45,13 @@ check: lint test
 bench: $(VENV)/installed
 	$(BIN)/cifar-bench --against train/cifar_data/checkpoints/edge-s.keras
 
-# Campaigns that try to break the product: some hours, QUICK=1 5 minutes; RECORD=1 the 20 to 30 minutes that docs/reliability.md shows.
-hardening: $(VENV)/installed
+# Campaigns that try to break the product: QUICK=1 5 minutes; else on to the counts of docs/reliability.md, five hours of a core.
+hardening: $(VENV)/ready
 	PYTHONPATH=tests $(BIN)/python -m hardening $(if $(QUICK),--seed $(or $(SEED),0),--record benchmarks/reports/hardening.json) \
 	$(if $(MINUTES),--minutes $(MINUTES)) $(if $(FRESH),--fresh) $(if $(ONLY),--only $(ONLY))
 
 # A trained model of every kind that people bring, exported and judged beside the plain converters; an hour or two, resumable.
-battery: $(VENV)/installed
+battery: $(VENV)/ready
 	$(BIN)/python -m cifar_maintain.battery
 
 # Every trained checkpoint as float32 and int8, TFLite and ONNX, each judged before it is published into exported/.
