@@ -54,10 +54,13 @@ hardening: $(VENV)/ready
 battery: $(VENV)/ready
 	$(BIN)/python -m cifar_maintain.battery
 
-# Every trained checkpoint as float32 and int8, TFLite and ONNX, each judged before it is published into exported/.
+# Every trained checkpoint as float32 and int8, TFLite and ONNX, each judged before it is published into exported/,
+# with its temperature, threshold and robustness, for which it fetches CIFAR-10.
 models: $(VENV)/installed
+	$(BIN)/cifar-data fetch
 	status=0; for checkpoint in train/cifar_data/checkpoints/*.keras models/*.keras; do \
-	$(BIN)/cifar-export $$checkpoint --format tflite,onnx --quantize none,int8 --output exported --force || status=$$?; \
+	$(BIN)/cifar-export $$checkpoint --format tflite,onnx --quantize none,int8 --confidence --robustness 1000 \
+	--output exported --force || status=$$?; \
 	done; exit $$status
 
 # Other tools that open our files, beside the project: their versions of what we need differ.

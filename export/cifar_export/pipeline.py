@@ -372,7 +372,13 @@ def _published(
 ) -> ExportResult | ExportFailure:
     """The artefact in its place with all evidence in its card, or why a different one was kept there."""
     recipe = request.recipe
-    evidence = gather_evidence(staged.path, staged.contract, request.source.evidence, recipe)
+    evidence = gather_evidence(
+        staged.path,
+        staged.contract,
+        request.source.evidence,
+        recipe,
+        gate=verification.accuracy,
+    )
     data, card = seal(request, staged, verification=verification, evidence=evidence)
     write_artefact(staged.path, data, card)
     target = recipe.publish.output / staged.path.name
@@ -398,7 +404,7 @@ def _result(
         name=card["name"],
         size_bytes=card["model"]["size_bytes"],
         sha256=card["model"]["sha256"],
-        accuracy=verification.accuracy,
+        accuracy=verification.accuracy.value,
         accuracy_drop=verification.parity.accuracy_drop,
         agreement=verification.parity.agreement,
         split=verification.split,

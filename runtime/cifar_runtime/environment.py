@@ -30,14 +30,16 @@ ISA_FLAGS = (
     "fma",
     "avx512f",
     "avx512_vnni",
+    "avx512_bf16",
     "avx_vnni",
     "amx_int8",
+    "amx_bf16",
     "asimd",
     "asimddp",
     "i8mm",
     "sve",
 )
-"""The instruction sets that decide how fast an int8 or float32 network runs (Linux's names)."""
+"""The instruction sets that decide how fast a network runs in int8, bfloat16 or float32 (Linux's names)."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")

@@ -7,7 +7,7 @@ from cifar_data import packaged
 from cifar_data.choose import stratified_positions
 from cifar_data.cifar10.splits import open_split
 from cifar_data.split import Split
-from cifar_data.split_names import BenchSplit
+from cifar_data.split_names import BenchSplit, ValidationRule
 from cifar_runtime.errors import UsageError, not_one_of
 
 OPENERS: dict[BenchSplit, Callable[[], Split]] = {
@@ -42,6 +42,22 @@ def load_split(name: BenchSplit, *, limit: int | None = None) -> Split:
     if name not in OPENERS:
         raise UsageError(f"split {not_one_of(name, OPENERS)}.", hint="Give one of these.")
     return limited(OPENERS[name](), limit)
+
+
+def training_splits(rule: ValidationRule) -> tuple[Split, Split]:
+    """CIFAR-10's images to train on and those to validate on, as the rule divides the official training set.
+
+    Raises:
+        InputError: CIFAR-10 was not fetched, or a file of it is damaged.
+    """
+    if rule == "validation split":
+        return load_split("train"), load_split("validation")
+    official = load_split("official-train")
+    first_held_out = int(len(official.labels) * 0.8)
+    return (
+        official.take(official.ids[:first_held_out], name="first four fifths of official-train"),
+        official.take(official.ids[first_held_out:], name=rule),
+    )
 
 
 def limited(split: Split, limit: int | None) -> Split:

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cifar_data.load import load_split
 from cifar_data.split import Split
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import CifarEdgeError, InputError, UsageError
@@ -60,22 +59,6 @@ class SilentWatcher:
 
     def on_epoch(self, epoch: Epoch, state: RunState) -> None:
         """Does nothing."""
-
-
-def training_data(recipe: TrainRecipe) -> tuple[Split, Split]:
-    """CIFAR-10's images to train on and those to validate on, as the recipe divides them.
-
-    Raises:
-        InputError: CIFAR-10 was not fetched.
-    """
-    if recipe.validation == "validation split":
-        return load_split("train"), load_split("validation")
-    official = load_split("official-train")
-    first_held_out = int(len(official.labels) * 0.8)
-    return (
-        official.take(official.ids[:first_held_out], name="first four fifths of official-train"),
-        official.take(official.ids[first_held_out:], name=recipe.validation),
-    )
 
 
 def without_fold(train: Split, fold: Fold | None) -> Split:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cifar_data.split_names import ValidationRule
 from cifar_runtime.documents import from_document
 from cifar_runtime.errors import UsageError
 from cifar_train.networks import Architecture
@@ -16,7 +17,6 @@ if TYPE_CHECKING:  # the command's --help waits for no numpy
 Backend = Literal["tensorflow", "jax"]
 Device = Literal["auto", "cpu", "gpu"]
 Precision = Literal["float32", "mixed_bfloat16", "auto"]
-ValidationRule = Literal["validation split", "last fifth of official-train"]
 Flip = Literal["none", "random", "alternating"]
 Distribute = Literal["none", "devices", "workers"]
 Monitor = Literal["training loss", "validation accuracy"]

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cifar_data import packaged
-from cifar_data.load import load_split
+from cifar_data.load import load_split, training_splits
 from cifar_data.split import Split
 from cifar_runtime import __version__
 from cifar_runtime.documents import to_document
+from cifar_runtime.environment import read_environment
 from cifar_runtime.errors import InputError, UsageError, not_one_of
 from cifar_runtime.progress import counter_of
 from cifar_runtime.system.files import replace_atomically, write_atomically
@@ -27,7 +28,6 @@ from cifar_train.fit import (
     check_alike,
     fit,
     predict,
-    training_data,
     without_fold,
 )
 from cifar_train.recipe import Distillation, RunOptions, TrainRecipe
@@ -122,7 +122,7 @@ def train(
     check_installed()
     teacher_path = _teacher_path(recipe, options)
     recipe = _recipe_with_teacher(recipe, teacher_path)
-    given, validation = data or training_data(recipe)
+    given, validation = data or training_splits(recipe.validation)
     if options.final and test is not None:
         check_alike(given, test)
     data = without_fold(given, recipe.fold), validation
@@ -270,10 +270,17 @@ def _card(
             "python": platform.python_version(),
             "machine": platform.machine(),
             "device": "gpu" if has_gpu(recipe.backend) else "cpu",
+            **_processor(),
             "precision": resolve_precision(recipe.precision, recipe.backend),
             **_versions(),
         },
     }
+
+
+def _processor() -> dict[str, str]:
+    here = read_environment()
+    flags = {"isa_flags": " ".join(here.isa_flags)} if here.isa_flags else {}
+    return {"cpu_model": here.cpu_model, **flags, "cores": str(here.cores)}
 
 
 def _versions() -> dict[str, str]:

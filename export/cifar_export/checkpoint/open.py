@@ -5,8 +5,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from cifar_data.split_names import ValidationRule
 from cifar_eval.models.keras_archive import compiled_loss, read_checkpoint, read_config
 from cifar_export.checkpoint.custom_objects import custom_objects
 from cifar_export.checkpoint.ends import with_input_size, with_output
@@ -51,6 +52,15 @@ class Checkpoint:
     def name(self) -> str:
         """The file's name without its suffix."""
         return self.path.stem
+
+    @property
+    def validation_rule(self) -> ValidationRule:
+        """Which of CIFAR-10's images its training held out, as its card states; the validation split without one."""
+        recipe = (self.training_card or {}).get("recipe")
+        stated = recipe.get("validation") if isinstance(recipe, Mapping) else None
+        return next(
+            (rule for rule in get_args(ValidationRule) if rule == stated), "validation split"
+        )
 
 
 def open_checkpoint(

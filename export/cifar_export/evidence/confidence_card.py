@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 from cifar_data.choose import positions_among
 from cifar_data.cifar10.splits import LABELS
 from cifar_data.image_folder import read_image_folder
+from cifar_data.load import training_splits
 from cifar_data.split import Split
+from cifar_data.split_names import ValidationRule
+from cifar_eval.accuracy import Accuracy, measure_accuracy
 from cifar_eval.calibration_error import NUM_CONFIDENCE_BINS
 from cifar_eval.confidence import (
     ConfidenceFit,
@@ -57,11 +61,13 @@ class Confidence:
     Attributes:
         fit: for the contract.
         document: for the card.
+        accuracy: of the artefact on the images that it was fitted on.
         remark: for the user, one sentence.
     """
 
     fit: ConfidenceFit
     document: dict[str, Any]
+    accuracy: Accuracy
     remark: str
 
 
@@ -71,18 +77,18 @@ def load_confidence_images(
     labels: tuple[str, ...],
     contract: InputContract,
     gate: Split,
-    own: Split | None = None,
+    held_out: Split | ValidationRule,
 ) -> ConfidenceImages:
     """The images of the recipe, told apart from those of the gate.
 
     The photographs go with CIFAR-10's labels only: what other labels they show, nobody has looked at.
 
     Args:
-        recipe: names a folder, or none for the validation split.
+        recipe: names a folder, or none for what training held out.
         labels: class names in the order of the scores.
         contract: how pictures are brought to the model's size.
         gate: the images that the gate measures.
-        own: what stands in for CIFAR-10's validation split; None for that.
+        held_out: what training did not learn from: pictures of a run, or which of CIFAR-10's.
 
     Raises:
         InputError: the data set was not fetched, the folder does not fit, or shares images with the gate.
@@ -90,10 +96,14 @@ def load_confidence_images(
     """
     made = made_outliers(contract)
     outliers = (*made, photograph_outliers(contract)) if labels == LABELS else made
-    if own is not None and recipe.data is None:
-        _check_halves(own.name, own.labels)
-        return ConfidenceImages(split=own, outliers=outliers)
-    return ConfidenceImages(split=_fitting_split(recipe, labels, contract, gate), outliers=outliers)
+    if recipe.data is not None:
+        split = _folder_split(recipe.data, labels, contract, gate)
+    elif isinstance(held_out, Split):
+        _check_halves(held_out.name, held_out.labels)
+        split = held_out
+    else:
+        _, split = training_splits(held_out)
+    return ConfidenceImages(split=split, outliers=outliers)
 
 
 def confidence_of(
@@ -135,7 +145,12 @@ def confidence_of(
             _at_coverage(scores, labels, output, other, outlier_scores) for other in COVERAGES
         ],
     }
-    return Confidence(fit=fit, document=document, remark=_remark(document))
+    return Confidence(
+        fit=fit,
+        document=document,
+        accuracy=measure_accuracy(scores, labels, split=split.name),
+        remark=_remark(document),
+    )
 
 
 def _accepted(scores: NDArray[np.float32], output: OutputContract, fit: ConfidenceFit) -> int:
@@ -178,22 +193,18 @@ def _remark(document: dict[str, Any]) -> str:
     )
 
 
-def _fitting_split(
-    recipe: ConfidenceRecipe, labels: tuple[str, ...], contract: InputContract, gate: Split
+def _folder_split(
+    folder: Path, labels: tuple[str, ...], contract: InputContract, gate: Split
 ) -> Split:
-    if recipe.data is None:
-        from cifar_data.load import load_split
-
-        return load_split("validation")
-    split = read_image_folder(recipe.data, labels=labels, contract=contract)
+    split = read_image_folder(folder, labels=labels, contract=contract)
     shared = positions_among(np.asarray(split.images), np.asarray(gate.images))
     if shared:
         raise InputError(
-            f"{recipe.data}: {len(shared)} of its {len(split.images)} images are among those that the gate measures "
+            f"{folder}: {len(shared)} of its {len(split.images)} images are among those that the gate measures "
             f"({gate.name}), expected other ones.",
             hint="Give --confidence-data DIR images that --eval-data lacks.",
         )
-    _check_halves(str(recipe.data), np.asarray(split.labels))
+    _check_halves(str(folder), np.asarray(split.labels))
     return split
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from cifar_data.split import Split
+from cifar_data.split_names import ValidationRule
+from cifar_eval.accuracy import Accuracy
 from cifar_eval.robustness.counts import Score
 from cifar_export.evidence.confidence_card import (
     ConfidenceImages,
@@ -19,6 +21,9 @@ from cifar_export.evidence.robustness_card import (
 from cifar_export.recipe import ExportRecipe
 from cifar_runtime.classifier import Classifier
 from cifar_runtime.contract import Contract, InputContract
+
+FAMILIAR = 0.02
+"""By how much a model may do better on the images that fit its confidence than on the gate's, beyond chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,7 @@ def load_evidence_images(
     contract: InputContract,
     gate: Split,
     reference: Score,
-    own: Split | None = None,
+    held_out: Split | ValidationRule,
 ) -> EvidenceImages:
     """The images that the recipe's measurements need.
 
@@ -61,7 +66,7 @@ def load_evidence_images(
         contract: how pictures are brought to the model's size.
         gate: the images that the gate measures.
         reference: the checkpoint's scores of images.
-        own: validation images of the user's own, where the checkpoint was trained on such; None for CIFAR-10's.
+        held_out: what the checkpoint's training did not learn from: pictures of a run, or which of CIFAR-10's.
 
     Raises:
         InputError: images are missing, or do not fit.
@@ -72,21 +77,21 @@ def load_evidence_images(
         confidence=None
         if confidence is None
         else load_confidence_images(
-            confidence, labels=labels, contract=contract, gate=gate, own=own
+            confidence, labels=labels, contract=contract, gate=gate, held_out=held_out
         ),
         robustness=None
         if robustness is None
         else load_robustness_images(
             robustness,
             gate=gate,
-            is_folder=own is not None or recipe.evaluation.data is not None,
+            held_out=gate if recipe.evaluation.data is not None else held_out,
             reference=reference,
         ),
     )
 
 
 def gather_evidence(
-    path: Path, contract: Contract, images: EvidenceImages, recipe: ExportRecipe
+    path: Path, contract: Contract, images: EvidenceImages, recipe: ExportRecipe, *, gate: Accuracy
 ) -> Evidence:
     """What the recipe asks for, measured with the artefact itself.
 
@@ -95,6 +100,7 @@ def gather_evidence(
         contract: of the artefact.
         images: that the measurements need.
         recipe: asks for them.
+        gate: what the gate found of the artefact.
 
     Raises:
         ArtefactError: the model fails, or its scores are not numbers.
@@ -110,6 +116,8 @@ def gather_evidence(
             contract = replace(contract, output=found.fit.applied_to(contract.output))
             documents["confidence"] = found.document
             remarks.append(found.remark)
+            if found.accuracy.interval[0] > gate.interval[1] + FAMILIAR:
+                remarks.append(_familiar(found.accuracy, gate))
         if images.robustness is not None:
             held = robustness_of(classifier.scores, images.robustness)
             documents["robustness"] = held.document
@@ -117,3 +125,11 @@ def gather_evidence(
     finally:
         classifier.session.close()
     return Evidence(contract=contract, documents=documents, remarks=tuple(remarks))
+
+
+def _familiar(fitted: Accuracy, gate: Accuracy) -> str:
+    return (
+        f"warning: it is right on {fitted.value:.2%} of the images that set its temperature and threshold "
+        f"({fitted.split}), on {gate.value:.2%} of those that the gate measures ({gate.split}): if it was trained on "
+        "the former, it is too sure of itself; give --confidence-data DIR with images that it has not seen"
+    )

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from cifar_data.choose import stratified_positions
-from cifar_data.load import load_split
+from cifar_data.load import limited, load_split, training_splits
 from cifar_data.split import Split
+from cifar_data.split_names import ValidationRule
 from cifar_eval.robustness.corruptions import CORRUPTIONS
 from cifar_eval.robustness.counts import (
     Decisions,
@@ -44,20 +45,25 @@ class RobustnessEvidence:
 
 
 def load_robustness_images(
-    recipe: RobustnessRecipe, *, gate: Split, is_folder: bool, reference: Score
+    recipe: RobustnessRecipe,
+    *,
+    gate: Split,
+    held_out: Split | ValidationRule,
+    reference: Score,
 ) -> RobustnessImages:
     """The images of the recipe with the checkpoint's decisions.
 
     Args:
         recipe: says how many.
         gate: the images that the gate measures.
-        is_folder: whether these are a folder of the user's, which then is the only source.
+        held_out: pictures of the user's own, for which the gate's stand in, or which of CIFAR-10's images training
+            did not learn from.
         reference: the checkpoint's scores of images.
 
     Raises:
         InputError: the validation split was not fetched.
     """
-    split = _split(recipe, gate, is_folder=is_folder)
+    split = _split(recipe, gate, held_out)
     labels = split.labels.astype(np.int64)
     (decided,) = decisions_of([reference], np.asarray(split.images), labels, seed=SEED)
     return RobustnessImages(split=split, reference=decided)
@@ -92,11 +98,12 @@ def robustness_of(score: Score, images: RobustnessImages) -> RobustnessEvidence:
     )
 
 
-def _split(recipe: RobustnessRecipe, gate: Split, *, is_folder: bool) -> Split:
+def _split(recipe: RobustnessRecipe, gate: Split, held_out: Split | ValidationRule) -> Split:
     if recipe.images is None:
         return load_split("test-sample")
-    if not is_folder:
-        return load_split("validation", limit=recipe.images)
+    if not isinstance(held_out, Split):
+        _, validation = training_splits(held_out)
+        return limited(validation, recipe.images)
     if recipe.images >= len(gate.labels):
         return gate
     chosen = stratified_positions(gate.labels, recipe.images)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_data.split import Split
+from cifar_eval.accuracy import Accuracy
 from cifar_eval.label_sets import LabelCounts, label_counts, parity_from_sets
 from cifar_eval.parity.counts import Parity, parity_from_scores
 from cifar_eval.parity.gate import Gate, judge
@@ -47,9 +48,10 @@ class Verification:
         return all(gate.passed for gate in self.gates)
 
     @property
-    def accuracy(self) -> float:
-        """The artefact's top-1 accuracy, or the share of images whose labels are all right, 0..1."""
-        return self.parity.candidate_correct / self.parity.seen
+    def accuracy(self) -> Accuracy:
+        """The artefact's top-1 accuracy, or the share of images whose labels are all right."""
+        parity = self.parity
+        return Accuracy(correct=parity.candidate_correct, seen=parity.seen, split=self.split)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as JSON-ready data."""

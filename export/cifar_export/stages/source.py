@@ -166,7 +166,7 @@ def _source(opened: "Opened", progress: Progress) -> Source:
         contract=contract,
         gate=split,
         reference=scores,
-        own=None if pictures is None else pictures.splits["validation"],
+        held_out=checkpoint.validation_rule if pictures is None else pictures.splits["validation"],
     )
     return Source(
         recipe=recipe,

@@ -10,7 +10,7 @@ from typing import Any
 
 from cifar_data import packaged
 from cifar_eval.accuracy import Accuracy
-from cifar_eval.formatting import markdown_rows, percent
+from cifar_eval.formatting import counted, markdown_rows, percent
 from cifar_export.publish.hugging_face import licence_fields, readme, yaml_lines
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.classifier import default_model
@@ -107,7 +107,7 @@ def _training(card: Mapping[str, Any], checkpoint: Path) -> str:
         "",
         f"Recipe `{recipe['name']}`, network `{recipe['architecture']}`, seed {recipe['seed']}: epoch "
         f"{card['kept_epoch']} of {recipe['epochs']} was kept. Optimizer {recipe['optimizer']}, batches of "
-        f"{recipe['batch_size']}, {environment['precision']} on {environment['device']}, Keras "
+        f"{recipe['batch_size']}, {environment['precision']} on {_device(environment)}, Keras "
         f"{environment['keras']} with {recipe['backend']}.",
         "",
         "Trained on CIFAR-10 only: ten classes, 32x32 pixels. It has no class for other things, and pictures of them "
@@ -116,6 +116,15 @@ def _training(card: Mapping[str, Any], checkpoint: Path) -> str:
         f"Sha256 of the checkpoint: `{card['model']['sha256']}`. How to train it again: [training](../training.md).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _device(environment: Mapping[str, str]) -> str:
+    """The device, and what its card says of the processor; cards of older versions name neither."""
+    if "cpu_model" not in environment:
+        return environment["device"]
+    flags = environment.get("isa_flags", "flags unknown")
+    cores = counted(int(environment["cores"]), "core")
+    return f"{environment['device']}, {cores} of {environment['cpu_model']} ({flags})"
 
 
 def _row(split: str, accuracy: Accuracy) -> tuple[str, ...]:

@@ -15,11 +15,15 @@ import cifar_runtime
 from cifar_data import packaged
 from cifar_data.cifar10.splits import LABELS as CIFAR_LABELS
 from cifar_data.image_folder import read_image_folder
+from cifar_eval.accuracy import Accuracy
 from cifar_eval.confidence import fit_confidence, measure_confidence
 from cifar_eval.robustness.corruptions import corrupted
+from cifar_export.checkpoint.open import open_checkpoint
 from cifar_export.commands.export import main
-from cifar_export.evidence.confidence_card import load_confidence_images
+from cifar_export.evidence.confidence_card import ConfidenceImages, load_confidence_images
+from cifar_export.evidence.gather import EvidenceImages, gather_evidence
 from cifar_export.evidence.outliers import made_outliers, photograph_outliers
+from cifar_export.evidence.robustness_card import load_robustness_images
 from cifar_export.pipeline import export
 from cifar_export.recipe import ConfidenceRecipe, ExportRecipe, RobustnessRecipe
 from cifar_export.result import ExportResult
@@ -276,10 +280,53 @@ def test_without_the_fetched_data_set_confidence_is_exit_code_3(
 @pytest.mark.full_data
 def test_cifar_10s_validation_split_fits_and_photographs_are_among_the_outliers() -> None:
     images = load_confidence_images(
-        ConfidenceRecipe(), labels=CIFAR_LABELS, contract=pixels(32), gate=packaged.test_sample()
+        ConfidenceRecipe(),
+        labels=CIFAR_LABELS,
+        contract=pixels(32),
+        gate=packaged.test_sample(),
+        held_out="validation split",
     )
     assert (images.split.name, len(images.split.labels)) == ("validation", 5000)
     assert [one.source for one in images.outliers] == ["noise", "textures", "photographs"]
+
+
+@pytest.mark.full_data
+def test_a_checkpoint_that_held_out_other_images_is_judged_on_those() -> None:
+    """The notebook's learned from most of the validation split: it is right on 92 % of that, on 67 % of the rest."""
+    models = Path(__file__).parents[3] / "models"
+    assert open_checkpoint(models / "seed-cnn.keras").validation_rule == "validation split"
+    rule = open_checkpoint(models / "notebook.keras").validation_rule
+    gate, contract = packaged.test_sample(), pixels(32)
+    fitted = load_confidence_images(
+        ConfidenceRecipe(), labels=CIFAR_LABELS, contract=contract, gate=gate, held_out=rule
+    )
+    assert (fitted.split.name, len(fitted.split.labels)) == ("last fifth of official-train", 10_000)
+    damaged = load_robustness_images(
+        RobustnessRecipe(images=20),
+        gate=gate,
+        held_out=rule,
+        reference=lambda images: np.eye(10)[[0] * len(images)],
+    )
+    assert damaged.split.name == "last fifth of official-train[:20]"
+    assert set(damaged.split.ids) <= set(range(40_000, 50_000))
+
+
+@pytest.mark.parametrize(("right", "warned"), [(60, True), (90, False)])
+def test_a_model_that_knows_the_images_of_its_confidence_is_told_of(
+    results: tuple[ExportResult, ...],
+    recipe: ExportRecipe,
+    folders: Path,
+    right: int,
+    warned: bool,
+) -> None:
+    path = results[0].path
+    contract = open_artefact(path).contract
+    fit = read_image_folder(folders / "fit", labels=LABELS, contract=contract.input)
+    images = EvidenceImages(confidence=ConfidenceImages(split=fit, outliers=()), robustness=None)
+    gate = Accuracy(correct=right, seen=100, split="test")
+    *_, last = gather_evidence(path, contract, images, recipe, gate=gate).remarks
+    words = f"set its temperature and threshold ({fit.name}), on 60.00% of those that the gate measures (test)"
+    assert (words in last) is warned
 
 
 def test_outliers_are_the_same_every_time_and_none_is_plain() -> None:

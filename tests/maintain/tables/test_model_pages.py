@@ -26,6 +26,14 @@ def test_the_page_says_what_the_card_counts(tmp_path: Path) -> None:
     assert 'license: "apache-2.0"' in page
 
 
+def test_the_page_names_the_processor_where_the_card_does(tmp_path: Path) -> None:
+    assert "float32 on cpu, Keras" in checkpoint_page(with_card(tmp_path))
+    named = json.loads((MODELS / "notebook.json").read_text())["environment"]
+    named |= {"cpu_model": "Board 3", "isa_flags": "asimd i8mm", "cores": "1"}
+    page = checkpoint_page(with_card(tmp_path, environment=named))
+    assert "float32 on cpu, 1 core of Board 3 (asimd i8mm), Keras" in page
+
+
 def test_a_licence_that_nobody_stated_is_not_named(tmp_path: Path) -> None:
     assert "license" not in checkpoint_page(with_card(tmp_path, licence=None))
 

@@ -16,6 +16,7 @@ import pytest
 from cifar_data import packaged
 from cifar_data.cifar10.splits import LABELS
 from cifar_data.split import Split
+from cifar_runtime.environment import read_environment
 from cifar_runtime.errors import CifarEdgeError, UsageError
 from cifar_train.commands.train import PrintingWatcher, main
 from cifar_train.fit import fit, predict
@@ -126,7 +127,7 @@ def test_a_forced_run_that_is_interrupted_never_resumes_as_the_old_one(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(PrintingWatcher, "on_batch", interrupt)
-    monkeypatch.setattr("cifar_train.training.training_data", lambda _recipe: data)
+    monkeypatch.setattr("cifar_train.training.training_splits", lambda _recipe: data)
     command = ["-o", str(tmp_path), "--epochs", "3", "-b", "32", "--teacher", "none"]
     assert main([*command, "--force"]) == 130
     finished = stops_in - 1
@@ -277,7 +278,7 @@ def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_fina
     def few_images(_recipe: TrainRecipe) -> tuple[Split, Split]:
         return data
 
-    monkeypatch.setattr("cifar_train.training.training_data", few_images)
+    monkeypatch.setattr("cifar_train.training.training_splits", few_images)
     monkeypatch.setattr("cifar_train.training.load_split", load)
     folder = tmp_path / "run"
     assert main(["--epochs", "1", "--teacher", "none", "-o", str(folder), "--tensorboard"]) == 0
@@ -316,6 +317,7 @@ def test_the_command_writes_a_run_folder_and_reads_the_test_split_only_when_fina
     card = json.loads(printed.out)
     assert card == json.loads((folder / "card.json").read_text())
     assert card["licence"] == "MIT"
+    assert card["environment"]["cpu_model"] == read_environment().cpu_model
     assert card["accuracy"]["others"]["seen"] == card["accuracy"]["test"]["seen"] == 50
     assert card["data"]["few"]["ids_sha256"] == data[0].ids_sha256()
     names = {path.name for path in folder.iterdir()}

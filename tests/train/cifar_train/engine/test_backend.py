@@ -106,7 +106,7 @@ def test_a_gpu_that_is_not_there_is_refused(
 ) -> None:
     select_backend("tensorflow", "cpu")
     assert not has_gpu("tensorflow")
-    monkeypatch.setattr("cifar_train.training.training_data", lambda _recipe: few())
+    monkeypatch.setattr("cifar_train.training.training_splits", lambda _recipe: few())
     assert main(["--device", "gpu", "-o", str(tmp_path / "run")]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""

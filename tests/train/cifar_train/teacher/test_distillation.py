@@ -203,7 +203,7 @@ def test_a_student_moves_towards_its_teacher(few: Split, tmp_path: Path) -> None
 def test_the_card_names_the_teacher_and_a_run_resumes_with_no_other(
     teachers: list[Path], few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cifar_train.training.training_data", lambda _: (few, few))
+    monkeypatch.setattr("cifar_train.training.training_splits", lambda _: (few, few))
     recipe = replace(TINY, distillation=None)
     options = RunOptions(folder=tmp_path, teacher=teachers[0])
     stored = train(recipe, options, Silent()).card["recipe"]["distillation"]
@@ -257,7 +257,7 @@ def test_scores_that_are_no_probabilities_are_refused(few: Split, tmp_path: Path
 def test_a_recipe_that_distils_learns_from_the_shipped_labels(
     few: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cifar_train.training.training_data", lambda _: (few, few))
+    monkeypatch.setattr("cifar_train.training.training_splits", lambda _: (few, few))
     with pytest.raises(
         InputError, match=r"soft-labels.npy: labels 45000 images of train, expected the 32 of few"
     ):
