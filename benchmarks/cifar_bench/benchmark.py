@@ -106,8 +106,6 @@ def _measure(
             check_fits(model, labels=evaluation.label_names, images=evaluation.images)
         progress(f"timing {recipe.effort.runs:,} inferences or more of each of {_counted(models)}")
         times = measure_times(models, recipe, clock=_clock, count=counter_of(progress))
-        if recipe.profile and any(model.runtime == "litert" for model in models):
-            progress("LiteRT's Python interface offers no times per operator")
         extras = [
             measure_extras(
                 model, one.latency, picture=picture, with_profile=recipe.profile, clock=_clock

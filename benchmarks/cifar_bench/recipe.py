@@ -84,7 +84,7 @@ class BenchRecipe:
         threads: thread counts of one inference; the first is the one that all else is measured
             with.
         contract: of the models without a card: a built-in contract's name, or a JSON file.
-        profile: measure the time per operator where the runtime offers it.
+        profile: measure the time per operator in LiteRT and onnxruntime.
         effort: how much to measure.
 
     Example:

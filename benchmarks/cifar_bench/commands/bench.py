@@ -408,7 +408,7 @@ def _add_effort(parser: Parser) -> None:
         default=None,
         help="measure this machine's ceilings (default: yes)",
     )
-    add("--profile", action="store_true", help="time per operator (onnxruntime only)")
+    add("--profile", action="store_true", help="time per operator")
     add(
         "--quick",
         action="store_true",

@@ -125,11 +125,13 @@ class MeasuredModel:
         )
 
     def profile(self, *, runs: int) -> tuple[OperatorTime, ...] | None:
-        """The time per operator; None where the runtime does not report it."""
+        """The time per operator; None for a checkpoint in Keras."""
+        options = self.job.variant.options
         answer = self._worker.ask(
             "profile",
             runs=runs,
-            graph_optimization=self.job.variant.options.get("graph_optimization"),
+            graph_optimization=options.get("graph_optimization"),
+            xnnpack=bool(options.get("xnnpack", False)),
         )
         if answer is None:
             return None

@@ -1,4 +1,4 @@
-"""Asks onnxruntime how long each operator of a model takes. LiteRT's Python interface offers no such thing."""
+"""Asks onnxruntime how long each operator of a model takes."""
 
 import json
 import tempfile

@@ -138,16 +138,28 @@ class Worker:
         }
 
     def profile(self, request: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-        """The time per operator, where the runtime reports it."""
-        if self._model.runtime != "onnxruntime":
-            return None
-        from cifar_bench.measure.ort_profile import profile_of
+        """The time per operator of an exported model."""
+        runs, inputs = request["runs"], self._inputs
+        if self._model.runtime == "litert":
+            from cifar_bench.measure import litert_profile
 
-        artefact = self._exported_model().artefact
-        level = request["graph_optimization"]
-        return profile_to_json(
-            profile_of(artefact, self._inputs, runs=request["runs"], graph_optimization=level)
-        )
+            found = litert_profile.profile_of(
+                self._exported_model().artefact,
+                inputs,
+                runs=runs,
+                xnnpack=request["xnnpack"],
+                clock=_clock,
+            )
+        elif self._model.runtime == "onnxruntime":
+            from cifar_bench.measure import ort_profile
+
+            level = request["graph_optimization"]
+            found = ort_profile.profile_of(
+                self._exported_model().artefact, inputs, runs=runs, graph_optimization=level
+            )
+        else:
+            return None
+        return profile_to_json(found)
 
     def roofline(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The machine's ceilings; no model need be open."""

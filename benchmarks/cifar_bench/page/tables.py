@@ -192,6 +192,7 @@ def _profile_table(name: str, profile: Sequence[OperatorTime], anchor: str) -> T
             f"{one.calls:,}",
             microseconds(round(one.total_ns / max(1, one.calls))),
             f"{100 * one.total_ns / whole:.1f}",
+            _gmacs_per_s(one),
         )
         for one in shown
     ]
@@ -199,9 +200,16 @@ def _profile_table(name: str, profile: Sequence[OperatorTime], anchor: str) -> T
     return Table(
         name=anchor,
         caption=f"{name}: time by operator, the slowest first{more}",
-        head=("Operator", "Calls", "µs a call", "Share %"),
+        head=("Operator", "Calls", "µs a call", "Share %", "GMAC/s"),
         rows=tuple(rows),
     )
+
+
+def _gmacs_per_s(one: OperatorTime) -> str:
+    """Of an operator that has any; what was too fast to be seen has no rate."""
+    if not one.macs or not one.total_ns:
+        return NOT_APPLICABLE
+    return f"{one.macs * one.calls / one.total_ns:.1f}"
 
 
 def _share(value: float) -> str:

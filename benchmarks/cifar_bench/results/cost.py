@@ -64,12 +64,14 @@ class OperatorTime:
     Attributes:
         operator: its name or type, as the runtime calls it.
         calls: how often it ran.
-        total_ns: nanoseconds in all calls together; profiling itself slows them down.
+        total_ns: nanoseconds in all calls together; onnxruntime's profiling itself slows them down.
+        macs: multiply-accumulates of one call; None where they are not known.
     """
 
     operator: str
     calls: int
     total_ns: int
+    macs: int | None = None
 
 
 def profile_to_json(profile: tuple[OperatorTime, ...]) -> list[dict[str, Any]]:

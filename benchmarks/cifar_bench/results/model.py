@@ -36,7 +36,7 @@ class ModelReport:
         preprocessing: of one picture, apart from inference; None for a checkpoint, which states none.
         energy: of single-image inference; None where the machine does not report it.
         delegation: what XNNPACK runs; None in other runtimes, and where LiteRT does not report it.
-        profile: time per operator; None when not asked for, or where the runtime offers none.
+        profile: time per operator; None when not asked for, and for a checkpoint in Keras.
     """
 
     name: str
