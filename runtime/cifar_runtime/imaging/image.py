@@ -257,11 +257,21 @@ def _reduce(picture: "Image", name: str, least_side: int | None) -> None:
             kind = "a progressive JPEG" if progressive else "a JPEG"
             raise _too_large(name, f"{width} x {height} pixels", limit, kind)
         divisor = next(step for step in (2, 4, 8) if width * height <= step**2 * MAX_PIXELS)
-    if least_side is not None:
-        leaving = (step for step in (8, 4, 2) if min(width, height) // step >= least_side)
-        divisor = max(divisor, next(leaving, 1))
+    divisor = max(divisor, jpeg_divisor(picture.size, least_side))
     if divisor > 1:
         picture.draft(None, (width // divisor, height // divisor))
+
+
+def jpeg_divisor(size: tuple[int, int], least_side: int | None) -> int:
+    """By how much the smallest scale of a JPEG that leaves ``least_side`` divides its sides; None leaves all.
+
+    Args:
+        size: width and height.
+        least_side: the shorter side in pixels that must be left.
+    """
+    if least_side is None:
+        return 1
+    return next((step for step in (8, 4, 2) if min(size) // step >= least_side), 1)
 
 
 def _check_size(picture: "Image", name: str) -> None:

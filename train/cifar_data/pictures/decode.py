@@ -17,7 +17,7 @@ import numpy as np
 from cifar_runtime.contract import InputContract
 from cifar_runtime.errors import CifarEdgeError, InputError
 from cifar_runtime.imaging.fitted_image import read_fitted
-from cifar_runtime.imaging.image import read_image
+from cifar_runtime.imaging.image import jpeg_divisor, read_image
 from cifar_runtime.imaging.preprocess import fit_picture
 from cifar_runtime.system.interruption import sparing_children
 
@@ -129,10 +129,9 @@ def decode_part(job: Job) -> dict[int, Decoded]:
         except InputError as error:
             found[row] = Decoded(problem=str(error).removeprefix(f"{path}: "))
             continue
-        side = job.contract.least_jpeg_side
         fitted = (
             fit_picture(picture, job.contract)
-            if side is None or min(picture.size) // 2 < side  # too small for a smaller scale
+            if jpeg_divisor(picture.size, job.contract.least_jpeg_side) == 1
             else read_fitted(path, job.contract)
         )
         digest = hashlib.sha256(np.array(picture.size, "<u4").tobytes())
