@@ -34,12 +34,13 @@ record export-notebook cifar-export models/notebook.keras --format tflite,onnx -
 record classify cifar-classify train/cifar_data/samples/images
 record classify-json cifar-classify train/cifar_data/samples/images/cat.png -k 2 --json
 record export-seed-cnn cifar-export models/seed-cnn.keras --format tflite,onnx --quantize none,int8 --eval-split test -o "$folder"
+record export-edge-xs cifar-export models/edge-xs.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
 record export-edge-m cifar-export models/edge-m.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
 record export-resnet8 cifar-export models/resnet8.keras --format tflite,onnx --quantize int8 --eval-split test -o "$folder"
 # edge-s in int8 as the package brings it.
 cifar-bench "$folder"/edge-s-float32.{tflite,onnx} runtime/cifar_runtime/models/edge-s-int8.{tflite,onnx} \
-  "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} "$folder"/{edge-m,resnet8,notebook}-int8.{tflite,onnx} "$@" --contract cifar10-raw255 \
-  --against train/cifar_data/checkpoints/edge-s.keras --against=models/{edge-m,resnet8,seed-cnn,notebook}.keras \
+  "$folder"/seed-cnn-{float32,int8}.{tflite,onnx} "$folder"/{edge-xs,edge-m,resnet8,notebook}-int8.{tflite,onnx} "$@" --contract cifar10-raw255 \
+  --against train/cifar_data/checkpoints/edge-s.keras --against=models/{edge-xs,edge-m,resnet8,seed-cnn,notebook}.keras \
   --split test --threads 1,2 --json benchmarks/reports/shipped.json
 record info cifar-info "$folder/edge-s-int8.tflite" --self-test
 cifar-export models/notebook.keras --quantize none --eval-split test-sample -o "$folder"

@@ -2,7 +2,7 @@
 
 All three decide the same images. The textbook way is what tutorials show: ``tf.lite.TFLiteConverter`` with a
 representative data set, integer builtins, int8 ends; both conversions see the same calibration images. The figures go
-to ``benchmarks/reports/textbook.json``, from which ``cifar_maintain.readme`` draws README's first table; nothing here
+to ``benchmarks/reports/textbook.json``, from which ``cifar_maintain.readme`` draws a table of README; nothing here
 is published.
 """
 
@@ -133,7 +133,7 @@ def measure(
 
 
 def textbook_table(text: str, *, origin: str) -> str:
-    """README's first table, with how it was measured under it and a last newline.
+    """README's table, with how it was measured under it and a last newline.
 
     Args:
         text: a document that :func:`measure` gave.

@@ -1,4 +1,4 @@
-"""README's first table: three ways on the same images, as counts that the table's shares follow from."""
+"""README's table of the usual conversion: three ways, same images, as counts that the shares follow from."""
 
 import json
 from pathlib import Path

@@ -40,7 +40,7 @@ def test_a_licence_that_nobody_stated_is_not_named(tmp_path: Path) -> None:
 
 def test_every_shipped_model_has_a_page(tmp_path: Path) -> None:
     pages = model_pages(MODELS, tmp_path)
-    expected = {"edge-s", "edge-m", "notebook", "resnet8", "seed-cnn"}
+    expected = {"edge-xs", "edge-s", "edge-m", "notebook", "resnet8", "seed-cnn"}
     assert {path.stem for path in pages} == expected
 
 

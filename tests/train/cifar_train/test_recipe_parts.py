@@ -362,7 +362,7 @@ def test_the_teacher_and_the_event_file_are_options_of_the_run() -> None:
     [
         (
             ["--recipe", "notbook"],
-            "'notbook' is not one of notebook, seed-cnn, resnet8, edge-s, edge-m, teacher, quick "
+            "'notbook' is not one of notebook, seed-cnn, resnet8, edge-xs, edge-s, edge-m, teacher, quick "
             "(did you mean notebook?)",
         ),
         (["--epochs", "0"], "'0' is not a whole number above zero"),
