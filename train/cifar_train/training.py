@@ -197,7 +197,7 @@ def _opened_teacher(recipe: TrainRecipe, path: Path | None, train: Split) -> Tea
     if path is None or recipe.distillation is None:
         return None
     select_backend(recipe.backend, recipe.device)
-    return open_teacher(path, recipe.distillation, train)
+    return open_teacher(path, recipe, train)
 
 
 @contextlib.contextmanager

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import get_args
 
 from cifar_runtime.commands.options import add_verbose_option
-from cifar_runtime.commands.parser import Parser, choice, run_command
+from cifar_runtime.commands.parser import Parser, choice, positive_int, run_command
+from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.commands.result_file import check_writable
+from cifar_runtime.errors import UsageError
 from cifar_runtime.plain_text import printable_lines
 from cifar_train.recipe import Backend
+from cifar_train.recipes import RECIPES
 
 EXAMPLES = """\
   cifar-soft-labels runs/teacher/model.keras -o runs/soft-labels.npy
   cifar-soft-labels runs/teacher-1/model.keras runs/teacher-2/model.keras -o runs/soft-labels.npy
   cifar-train --recipe edge-s --teacher runs/soft-labels.npy
+  cifar-soft-labels models/edge-m.keras --views 16 --recipe resnet8 -o runs/views.npy
 """
 
 
@@ -27,6 +31,8 @@ class CommandLine:
     teachers: tuple[Path, ...]
     output: Path
     backend: Backend
+    views: int | None
+    recipe: str
 
 
 def parse(argv: Sequence[str]) -> CommandLine:
@@ -58,9 +64,34 @@ def parse(argv: Sequence[str]) -> CommandLine:
         metavar="|".join(get_args(Backend)),
         help="Keras backend (default: tensorflow)",
     )
+    parser.add_argument(
+        "--views",
+        type=positive_int,
+        metavar="N",
+        help="label N views of each image, which epochs then show in turns (default: one answer to "
+        "each image, the mean with its mirror image)",
+    )
+    parser.add_argument(
+        "--recipe",
+        type=choice(list(RECIPES)),
+        default="edge-s",
+        metavar="NAME",
+        help="whose augmentation the views have (default: edge-s)",
+    )
     add_verbose_option(parser)
     given = parser.parse_args(argv)
-    return CommandLine(teachers=tuple(given.teachers), output=given.output, backend=given.backend)
+    if given.views is not None and RECIPES[given.recipe].augmentation is None:
+        raise UsageError(
+            f"the recipe {given.recipe} varies no images, so it has one view of each.",
+            hint="Leave --views out.",
+        )
+    return CommandLine(
+        teachers=tuple(given.teachers),
+        output=given.output,
+        backend=given.backend,
+        views=given.views,
+        recipe=given.recipe,
+    )
 
 
 def _npy_path(text: str) -> Path:
@@ -80,17 +111,27 @@ def _run(argv: Sequence[str]) -> int:
     check_writable(str(asked.output))
     from cifar_data.load import load_split
     from cifar_train.engine.backend import select_backend
-    from cifar_train.teacher.soft_labels import label_images, read_teacher_file, write_soft_labels
+    from cifar_train.labelling import label_images
+    from cifar_train.teacher.soft_labels import (
+        LabelledViewsRecipe,
+        read_teacher_file,
+        write_soft_labels,
+    )
 
     teachers = [read_teacher_file(path) for path in asked.teachers]
     split = load_split("train")
     select_backend(asked.backend, "auto")
-    log_probabilities, card = label_images(teachers, split)
+    augmentation = RECIPES[asked.recipe].augmentation
+    views = None
+    if asked.views is not None and augmentation is not None:
+        views = LabelledViewsRecipe(number=asked.views, augmentation=augmentation)
+    line = ProgressLine("labelling", quiet=False)
+    log_probabilities, card = label_images(teachers, split, views=views, count=line.update)
     write_soft_labels(asked.output, log_probabilities, card)
     lines = (
         f"{asked.output}  {card['images']} images of {card['split']}, "
         f"{card['agree_with_labels']} labelled like CIFAR-10",
-        f"Next: cifar-train --recipe edge-s --teacher {asked.output}",
+        f"Next: cifar-train --recipe {asked.recipe} --teacher {asked.output}",
     )
     sys.stdout.write(printable_lines(lines))
     return 0

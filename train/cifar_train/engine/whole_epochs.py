@@ -25,21 +25,25 @@ class WholeEpochs:
         model: compiled, its optimizer built.
         recipe: what random numbers are drawn for.
         train: the images, on the host; their number and size are what draws need.
-        run_steps: (state, stacked draws) -> state after their steps, on the device.
+        teacher: stored answers, or None.
+        run_steps: (state, targets, stacked draws) -> state after their steps, on the device.
     """
 
     model: Any
     recipe: TrainRecipe
     train: Split
-    run_steps: Callable[[Any, Draw], Any]
+    teacher: Teacher | None
+    run_steps: Callable[[Any, Any, Draw], Any]
 
     def train_epoch(self, number: int) -> Measured:
         """Mean loss and accuracy of the steps of one epoch; the model's variables are those after it."""
         self.model.reset_metrics()
         groups = _variables(self.model)
         state = tuple([variable.value for variable in group] for group in groups)
-        for stacked in stacked_draws(draws(self.recipe, self.train, number)):
-            state = self.run_steps(state, stacked)
+        targets = target_table(self.recipe, self.train, self.teacher, number)
+        drawn = draws(self.recipe, self.train, number, teacher=self.teacher)
+        for stacked in stacked_draws(drawn):
+            state = self.run_steps(state, targets, stacked)
         for group, values in zip(groups, state, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)
@@ -61,7 +65,7 @@ def open_whole_epochs(
     import jax
 
     images = jax.device_put(train.images)
-    targets = jax.device_put(target_table(recipe, train, teacher))
+    targets = target_table(recipe, train, teacher, epoch=1)
     # Keras builds metrics when it first measures; a compiled loop needs their variables before.
     classes = model.output_shape[-1]
     model.compute_metrics(None, targets[:1], targets[:1, :classes])
@@ -70,7 +74,8 @@ def open_whole_epochs(
         model=model,
         recipe=recipe,
         train=train,
-        run_steps=lambda state, stacked: steps(state, images, targets, stacked),
+        teacher=teacher,
+        run_steps=lambda state, targets, stacked: steps(state, images, targets, stacked),
     )
 
 

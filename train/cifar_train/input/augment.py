@@ -12,6 +12,8 @@ from cifar_train.recipe import Augmentation
 
 # What cut-out squares are filled with: zero for networks that centre pixels at 128.
 _GREY = 128
+# No run has this seed: its own views are others.
+_NUMBERED = 2**32
 
 
 class Views(NamedTuple):
@@ -28,6 +30,16 @@ class Views(NamedTuple):
     columns: NDArray[np.int32]
     hidden_rows: NDArray[np.bool_] | None = None
     hidden_columns: NDArray[np.bool_] | None = None
+
+    def of(self, chosen: NDArray[np.int64]) -> "Views":
+        """Those of some images, by their positions."""
+        hidden_rows, hidden_columns = self.hidden_rows, self.hidden_columns
+        return Views(
+            rows=self.rows[chosen],
+            columns=self.columns[chosen],
+            hidden_rows=None if hidden_rows is None else hidden_rows[chosen],
+            hidden_columns=None if hidden_columns is None else hidden_columns[chosen],
+        )
 
 
 class Mix(NamedTuple):
@@ -74,6 +86,22 @@ def draw_views(
     return views._replace(
         hidden_rows=_draw_spans(count, height, augmentation.cutout, generator),
         hidden_columns=_draw_spans(count, width, augmentation.cutout, generator),
+    )
+
+
+def numbered_views(shape: tuple[int, int, int], augmentation: Augmentation, number: int) -> Views:
+    """Views of all images that follow from their number alone, so that a teacher can see them before a student does.
+
+    Args:
+        shape: number of images, height, width.
+        augmentation: how they vary; where flips alternate, one number mirrors what the next does not.
+        number: from 0.
+    """
+    return draw_views(
+        shape,
+        augmentation,
+        np.random.default_rng([_NUMBERED, number]),
+        mirrored=alternating_flips(shape[0], number, seed=_NUMBERED),
     )
 
 

@@ -17,10 +17,11 @@ from cifar_train.input.augment import (
     blend,
     draw_mix,
     draw_views,
+    numbered_views,
     view,
 )
 from cifar_train.recipe import TrainRecipe
-from cifar_train.teacher.distillation import SoftLabels, Teacher
+from cifar_train.teacher.distillation import CheckpointTeacher, LabelledViews, SoftLabels, Teacher
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -47,26 +48,35 @@ def batches(
     Shapes are (n, height, width, channels), in 0..255, and (n, num_classes); with a teacher, targets have its
     probabilities after those of the labels: shape (n, 2 * num_classes).
     """
-    table = target_table(recipe, train, teacher)
-    for draw in draws(recipe, train, epoch):
+    table = target_table(recipe, train, teacher, epoch)
+    for draw in draws(recipe, train, epoch, teacher=teacher):
         pixels, targets = batch_from_draw(train.images, table, draw)
-        if teacher is not None and not isinstance(teacher, SoftLabels):
+        if isinstance(teacher, CheckpointTeacher):
             targets = np.hstack([targets, teacher.judge(pixels)])
         yield pixels, targets
 
 
-def draws(recipe: TrainRecipe, train: Split, epoch: int) -> Iterator[Draw]:
-    """What is random about each batch of an epoch."""
+def draws(
+    recipe: TrainRecipe, train: Split, epoch: int, *, teacher: Teacher | None = None
+) -> Iterator[Draw]:
+    """What is random about each batch of an epoch; of the views, nothing where a teacher has labelled some."""
     generator = np.random.default_rng([recipe.seed, epoch])
     order = _order(recipe, train, generator)
     flips = alternating_flips(len(order), epoch, seed=recipe.seed)
-    _, height, width, _ = train.images.shape
+    count, height, width, _ = train.images.shape
     augmentation = recipe.augmentation
+    labelled = None
+    if isinstance(teacher, LabelledViews):
+        labelled = numbered_views(
+            (count, height, width), teacher.augmentation, teacher.number(epoch)
+        )
     for start in range(0, len(order), recipe.batch_size):
         chosen = order[start : start + recipe.batch_size]
         shape = len(chosen), height, width
         views = mix = None
-        if augmentation is not None:
+        if labelled is not None:
+            views = labelled.of(chosen)
+        elif augmentation is not None:
             views = draw_views(shape, augmentation, generator, mirrored=flips[chosen])
         if augmentation is not None and augmentation.mixup:
             mix = draw_mix(len(chosen), augmentation.mixup, generator)
@@ -99,11 +109,15 @@ def batch_from_draw(images: NDArray[np.uint8], table: NDArray[np.float32], draw:
     return pixels, targets
 
 
-def target_table(recipe: TrainRecipe, train: Split, teacher: Teacher | None) -> NDArray[np.float32]:
-    """The target of each training image, float32, shape (n, num_classes); stored soft labels follow as many more."""
+def target_table(
+    recipe: TrainRecipe, train: Split, teacher: Teacher | None, epoch: int
+) -> NDArray[np.float32]:
+    """The target of each training image in an epoch, float32, shape (n, num_classes); stored soft labels follow."""
     targets = smoothed(one_hot(train), recipe.label_smoothing)
     if isinstance(teacher, SoftLabels):
         targets = np.hstack([targets, teacher.probabilities])
+    if isinstance(teacher, LabelledViews):
+        targets = np.hstack([targets, teacher.probabilities[teacher.number(epoch)]])
     return targets
 
 

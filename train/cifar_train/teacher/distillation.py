@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_data.split import Split
-from cifar_runtime.errors import UsageError
-from cifar_train.recipe import Distillation
+from cifar_runtime.documents import to_document
+from cifar_runtime.errors import InputError, UsageError
+from cifar_train.recipe import Augmentation, Distillation, TrainRecipe
 from cifar_train.teacher.soft_labels import load_soft_labels, open_teacher_model, teacher_scores
 
 
@@ -26,6 +27,25 @@ class SoftLabels:
     """
 
     probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledViews:
+    """A teacher's answers to some numbered views of every training image, which epochs show in turns.
+
+    Source: Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", 2022.
+
+    Attributes:
+        probabilities: float32, shape (views, n, num_classes), at the recipe's temperature.
+        augmentation: how the views vary, which follow from their numbers.
+    """
+
+    probabilities: NDArray[np.float32]
+    augmentation: Augmentation
+
+    def number(self, epoch: int) -> int:
+        """Of the view that an epoch shows, from 0."""
+        return epoch % len(self.probabilities)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,24 +65,37 @@ class CheckpointTeacher:
         return softened(np.log(teacher_scores(self.model, pixels)), self.temperature)
 
 
-Teacher = SoftLabels | CheckpointTeacher
+Teacher = SoftLabels | LabelledViews | CheckpointTeacher
 
 
-def open_teacher(path: Path, distillation: Distillation, train: Split) -> Teacher:
+def open_teacher(path: Path, recipe: TrainRecipe, train: Split) -> Teacher:
     """The teacher at ``path``, a Keras checkpoint or soft labels for exactly the images of ``train``.
+
+    Args:
+        path: of the teacher.
+        recipe: says at which temperature it teaches, and how the student's views vary.
+        train: what is trained on.
 
     Raises:
         ArtefactError: the checkpoint cannot be opened or is no classifier of these images.
-        InputError: the soft labels are damaged, or those of other images.
+        InputError: the soft labels are damaged, or those of other images or views.
         UsageError: the file is neither.
     """
+    temperature = (recipe.distillation or Distillation()).temperature
     if path.suffix == ".npy":
-        logits = load_soft_labels(path, train)
-        return SoftLabels(probabilities=softened(logits, distillation.temperature))
+        logits, augmentation = load_soft_labels(path, train)
+        probabilities = softened(logits, temperature)
+        if augmentation is None:
+            return SoftLabels(probabilities=probabilities)
+        if augmentation != recipe.augmentation:
+            raise InputError(
+                f"{path}: labels views that vary by {to_document(augmentation)}, expected those of the recipe "
+                f"{recipe.name}: {to_document(recipe.augmentation)}.",
+                hint=f"Make them with cifar-soft-labels --views N --recipe {recipe.name}.",
+            )
+        return LabelledViews(probabilities=probabilities, augmentation=augmentation)
     if path.suffix == ".keras":
-        return CheckpointTeacher(
-            model=open_teacher_model(path, train), temperature=distillation.temperature
-        )
+        return CheckpointTeacher(model=open_teacher_model(path, train), temperature=temperature)
     raise UsageError(
         f"{path}: is no teacher.",
         hint="Give a .keras checkpoint, or the .npy that cifar-soft-labels wrote.",
@@ -70,10 +103,10 @@ def open_teacher(path: Path, distillation: Distillation, train: Split) -> Teache
 
 
 def softened(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Softmax of ``logits / temperature``, float32, shape (n, classes)."""
+    """Softmax of ``logits / temperature`` over the classes, the last axis; float32, of the same shape."""
     scaled = logits.astype(np.float32) / np.float32(temperature)
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    probabilities: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    probabilities: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
     return probabilities
 
 

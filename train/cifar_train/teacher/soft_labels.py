@@ -1,7 +1,8 @@
 """Soft labels: what teachers say of the training images, computed once and stored with a card.
 
-``NAME.npy`` holds log-probabilities, float16, shape (n, num_classes), in the order of the split's ids; ``NAME.json``
-beside it says who made them from what. A temperature is applied when they are used.
+``NAME.npy`` holds log-probabilities, float16, shape (n, num_classes), in the order of the split's ids, or as many for
+each of several views, shape (views, n, num_classes). ``NAME.json`` beside it says who made them from what. A
+temperature is applied when they are used.
 """
 
 import hashlib
@@ -18,12 +19,11 @@ from cifar_data.split import Split
 from cifar_eval.models.keras import open_checkpoint
 from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_runtime.documents import from_document
-from cifar_runtime.errors import ArtefactError, InputError, UsageError, json_error_reason
+from cifar_runtime.errors import ArtefactError, InputError, json_error_reason
 from cifar_runtime.system.files import write_atomically
-from cifar_train.recipe import Fold
+from cifar_train.recipe import Augmentation, Fold
 
 SCHEMA = "cifar-edge/soft-labels/1"
-BATCH_SIZE = 500
 # Below this a float32 softmax has lost its digits.
 _SMALLEST = 1e-30
 
@@ -45,43 +45,17 @@ class TeacherFile:
     fold: Fold | None
 
 
-def label_images(
-    teachers: list[TeacherFile], split: Split
-) -> tuple[NDArray[np.float16], dict[str, Any]]:
-    """Log-probabilities, float16, shape (n, num_classes), for every image, and the card without the file's digest.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledViewsRecipe:
+    """Which views of every image a teacher labels.
 
-    Each is the mean over the image and its mirror image. With cross-fitted teachers every image is labelled by the one
-    that did not train on it.
-
-    Raises:
-        ArtefactError: a teacher cannot be opened, or is no classifier of these images.
-        UsageError: an image is left to no teacher, or to several.
+    Attributes:
+        number: how many of each.
+        augmentation: how they vary.
     """
-    held = [_held(teacher, split) for teacher in teachers]
-    times = np.sum(held, axis=0)
-    if not np.all(times == 1):
-        raise UsageError(
-            f"of {len(times)} images {np.count_nonzero(times != 1)} are not labelled by exactly one teacher.",
-            hint="Give one teacher trained without --fold, or one for each part: --fold 1/2 and --fold 2/2.",
-        )
-    log_probabilities = np.zeros((len(split.labels), split.num_classes), np.float16)
-    for teacher, mine in zip(teachers, held, strict=True):
-        model = open_teacher_model(teacher.path, split)
-        log_probabilities[mine] = _labelled_by(model, split.images[mine])
-    correct = int(np.count_nonzero(log_probabilities.argmax(axis=1) == split.labels))
-    card = {
-        "schema": SCHEMA,
-        "split": split.name,
-        "images": len(split.ids),
-        "ids_sha256": split.ids_sha256(),
-        "views": ["plain", "mirrored"],
-        "agree_with_labels": correct,
-        "teachers": [
-            {"file": teacher.path.name, "sha256": teacher.sha256, "recipe": teacher.recipe}
-            for teacher in teachers
-        ],
-    }
-    return log_probabilities, card
+
+    number: int
+    augmentation: Augmentation
 
 
 def read_teacher_file(path: Path) -> TeacherFile:
@@ -124,8 +98,10 @@ def write_soft_labels(
     write_atomically(path.with_suffix(".json"), (json.dumps(document, indent=1) + "\n").encode())
 
 
-def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
-    """The stored log-probabilities, float32, shape (n, num_classes), for exactly the images of ``split``.
+def load_soft_labels(path: Path, split: Split) -> tuple[NDArray[np.float32], Augmentation | None]:
+    """The stored log-probabilities for exactly the images of ``split``, and how their views vary.
+
+    They are float32, of shape (n, num_classes) without views, (views, n, num_classes) with them.
 
     Raises:
         InputError: a file is missing or damaged, or the labels are those of other images.
@@ -134,6 +110,8 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
         data = path.read_bytes()
         card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         recorded, ids_sha256 = card["sha256"], card["ids_sha256"]
+        views = card["views"]
+        stored = None if isinstance(views, list) else from_document(LabelledViewsRecipe, views)
         log_probabilities = np.load(io.BytesIO(data), allow_pickle=False)
     except Exception as cause:  # on a damaged header NumPy raises tokenize's errors too
         raise InputError(
@@ -145,7 +123,7 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
             f"{path}: its sha256 is not the one that its card says.",
             hint="Run cifar-soft-labels again.",
         )
-    expected = (len(split.ids), split.num_classes)
+    expected = (*(() if stored is None else (stored.number,)), len(split.ids), split.num_classes)
     if ids_sha256 != split.ids_sha256() or log_probabilities.shape != expected:
         raise InputError(
             f"{path}: labels {card.get('images')} images of {card.get('split')}, expected the "
@@ -153,7 +131,7 @@ def load_soft_labels(path: Path, split: Split) -> NDArray[np.float32]:
             hint="Make soft labels for the images that the recipe trains on, or give --teacher none.",
         )
     as_float32: NDArray[np.float32] = log_probabilities.astype(np.float32)
-    return as_float32
+    return as_float32, None if stored is None else stored.augmentation
 
 
 def open_teacher_model(path: Path, split: Split) -> Any:
@@ -185,21 +163,6 @@ def teacher_scores(model: Any, pixels: NDArray[np.float32]) -> NDArray[np.float3
             hint="Give a model that ends in a softmax.",
         )
     return np.maximum(scores, np.float32(_SMALLEST))
-
-
-def _held(teacher: TeacherFile, split: Split) -> NDArray[np.bool_]:
-    if teacher.fold is None:
-        return np.ones(len(split.ids), bool)
-    return teacher.fold.holds(split.ids)
-
-
-def _labelled_by(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    rows = []
-    for start in range(0, len(images), BATCH_SIZE):
-        pixels = images[start : start + BATCH_SIZE].astype(np.float32)
-        views = [np.log(teacher_scores(model, view)) for view in (pixels, pixels[:, :, ::-1])]
-        rows.append(np.mean(views, axis=0))
-    return np.concatenate(rows)
 
 
 def _sha256(path: Path) -> str:

@@ -130,7 +130,7 @@ def test_the_device_sees_the_hosts_batches(augmentation: Augmentation | None) ->
     teacher = SoftLabels(probabilities=np.random.default_rng(0).random((40, 10), np.float32))
     recipe = replace(JAX, augmentation=augmentation)
     images = jax.numpy.asarray(FEW.images)
-    table = jax.numpy.asarray(target_table(recipe, FEW, teacher))
+    table = jax.numpy.asarray(target_table(recipe, FEW, teacher, epoch=1))
     parts = list(stacked_draws(draws(recipe, FEW, 1)))
     assert [part.chosen.shape for part in parts] == [(2, 16), (1, 8)]
     seen = [

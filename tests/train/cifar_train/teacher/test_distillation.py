@@ -17,6 +17,7 @@ from cifar_runtime.errors import ArtefactError, CifarEdgeError, InputError, Usag
 from cifar_train.commands import soft_labels
 from cifar_train.fit import fit
 from cifar_train.input.batches import batches
+from cifar_train.labelling import label_images
 from cifar_train.recipe import Augmentation, Distillation, Fold, RunOptions
 from cifar_train.recipes import RECIPES
 from cifar_train.run.state import Epoch, RunState
@@ -30,7 +31,6 @@ from cifar_train.teacher.distillation import (
 )
 from cifar_train.teacher.soft_labels import (
     TeacherFile,
-    label_images,
     load_soft_labels,
     read_teacher_file,
     write_soft_labels,
@@ -147,9 +147,9 @@ def test_cross_fitted_teachers_label_what_they_did_not_see(
 def test_stored_labels_are_read_back_for_the_same_images_only(few: Split, tmp_path: Path) -> None:
     logits = np.random.default_rng(0).normal(size=(32, 10)).astype(np.float16)
     path = tmp_path / "labels.npy"
-    card = {"split": few.name, "images": 32, "ids_sha256": few.ids_sha256()}
+    card = {"split": few.name, "images": 32, "ids_sha256": few.ids_sha256(), "views": ["plain"]}
     write_soft_labels(path, logits, card)
-    assert np.array_equal(load_soft_labels(path, few), logits.astype(np.float32))
+    assert np.array_equal(load_soft_labels(path, few)[0], logits.astype(np.float32))
     others = packaged.test_sample().take(np.arange(1, 33), name="others")
     with pytest.raises(InputError, match="labels 32 images of few, expected the 32 of others"):
         load_soft_labels(path, others)
@@ -162,7 +162,9 @@ def test_stored_labels_are_read_back_for_the_same_images_only(few: Split, tmp_pa
 
 
 def test_a_checkpoint_teaches_on_the_students_own_view(teachers: list[Path], few: Split) -> None:
-    teacher = open_teacher(teachers[0], Distillation(temperature=2.0), few)
+    teacher = open_teacher(
+        teachers[0], replace(TINY, distillation=Distillation(temperature=2.0)), few
+    )
     assert isinstance(teacher, CheckpointTeacher)
     augmentation = Augmentation(flip="random", translate=3, mixup=0.5)
     recipe = replace(TINY, augmentation=augmentation)
@@ -240,7 +242,7 @@ def test_what_cannot_teach_is_refused(
     make: Callable[[Path], Path], message: str, few: Split, tmp_path: Path
 ) -> None:
     with pytest.raises(CifarEdgeError, match=message):
-        open_teacher(make(tmp_path), Distillation(), few)
+        open_teacher(make(tmp_path), TINY, few)
 
 
 def test_scores_that_are_no_probabilities_are_refused(few: Split, tmp_path: Path) -> None:
@@ -263,7 +265,7 @@ def test_a_recipe_that_distils_learns_from_the_shipped_labels(
     ):
         train(TINY, RunOptions(folder=tmp_path), Silent())
     path = tmp_path / "shipped.npy"
-    card = {"split": few.name, "images": 32, "ids_sha256": few.ids_sha256()}
+    card = {"split": few.name, "images": 32, "ids_sha256": few.ids_sha256(), "views": ["plain"]}
     write_soft_labels(path, np.zeros((32, 10), np.float16), card)
     monkeypatch.setattr(packaged, "soft_labels", lambda: path)
     stored = train(TINY, RunOptions(folder=tmp_path / "run"), Silent()).card["recipe"][
@@ -300,6 +302,6 @@ def test_the_command_writes_labels_and_says_what_is_next(
         f"{path}  32 images of few, {right} labelled like CIFAR-10\n"
         f"Next: cifar-train --recipe edge-s --teacher {path}\n"
     )
-    assert load_soft_labels(path, few).shape == (32, 10)
+    assert load_soft_labels(path, few)[0].shape == (32, 10)
     assert soft_labels.main([str(teachers[0]), "-o", "labels.txt"]) == 2
     assert "'labels.txt' does not end in .npy" in capsys.readouterr().err
