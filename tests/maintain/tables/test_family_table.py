@@ -22,6 +22,7 @@ def test_every_row_is_what_the_committed_report_measured() -> None:
     unit = measured["pretrainedResnet_quant.tflite"]["latency"]["median_ns"]
     named = {
         "edge-s": "edge-s-int8.tflite",
+        "edge-xs": "edge-xs-int8.tflite",
         "edge-m": "edge-m-int8.tflite",
         "resnet8": "resnet8-int8.tflite",
         "seed-cnn": "seed-cnn-int8.tflite",
