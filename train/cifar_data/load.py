@@ -51,13 +51,27 @@ def training_splits(rule: ValidationRule) -> tuple[Split, Split]:
         InputError: CIFAR-10 was not fetched, or a file of it is damaged.
     """
     if rule == "validation split":
-        return load_split("train"), load_split("validation")
+        return load_split("train"), held_out_split(rule)
     official = load_split("official-train")
-    first_held_out = int(len(official.labels) * 0.8)
-    return (
-        official.take(official.ids[:first_held_out], name="first four fifths of official-train"),
-        official.take(official.ids[first_held_out:], name=rule),
-    )
+    learned = official.ids[: _first_of_last_fifth(official)]
+    name = "first four fifths of official-train"
+    return official.take(learned, name=name), held_out_split(rule)
+
+
+def held_out_split(rule: ValidationRule) -> Split:
+    """CIFAR-10's images that a training by this rule validates on; the others are not read.
+
+    Raises:
+        InputError: CIFAR-10 was not fetched, or a file of it is damaged.
+    """
+    if rule == "validation split":
+        return load_split("validation")
+    official = load_split("official-train")
+    return official.take(official.ids[_first_of_last_fifth(official) :], name=rule)
+
+
+def _first_of_last_fifth(official: Split) -> int:
+    return int(len(official.labels) * 0.8)
 
 
 def limited(split: Split, limit: int | None) -> Split:

@@ -10,9 +10,9 @@ from cifar_runtime.documents import to_document
 from cifar_runtime.errors import UsageError
 from cifar_runtime.progress import Counter, silent
 from cifar_train.input.augment import numbered_views, view
+from cifar_train.recipe import LabelledViewsRecipe
 from cifar_train.teacher.soft_labels import (
     SCHEMA,
-    LabelledViewsRecipe,
     TeacherFile,
     open_teacher_model,
     teacher_scores,

@@ -65,6 +65,19 @@ class Augmentation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledViewsRecipe:
+    """Which views of every image a teacher labels.
+
+    Attributes:
+        number: how many of each.
+        augmentation: how they vary.
+    """
+
+    number: int
+    augmentation: Augmentation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Distillation:
     """How a teacher's scores join the labels.
 

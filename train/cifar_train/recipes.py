@@ -70,7 +70,7 @@ SEED_CNN = replace(
 # training edge-mix-s is the best that is as fast as IC01 (docs/log.md).
 EDGE_S = replace(RESNET8, name="edge-s", architecture="edge-mix-s", epochs=60)
 
-# For boards without SIMD: at most 5 million multiply-accumulates and 50,000 parameters. Seeds 0 to 2, 70 to 140 minutes
+# For boards without SIMD: at most 5 million multiply-accumulates and 50,000 parameters. Seeds 0 to 2, 71 to 140 minutes
 # of one core with AVX2: 89.53 %, 88.98 % (88.78 to 89.13), in int8 88.90 %.
 EDGE_XS = replace(RESNET8, name="edge-xs", architecture="edge-xs", epochs=100)
 

@@ -7,17 +7,14 @@ from typing import Any
 from cifar_bench.results.cost import Delegation
 from cifar_runtime.artefact import Artefact
 from cifar_runtime.sessions.interpreters import import_litert
-from cifar_runtime.system.native_stderr import filtered_native_stderr
+from cifar_runtime.sessions.litert import native_interpreter
 
 _DELEGATE = "DELEGATE"
 
 
 def delegation_of(artefact: Artefact) -> Delegation | None:
     """What XNNPACK runs of a model; None where this LiteRT does not report it."""
-    litert = import_litert()
-    with filtered_native_stderr():
-        interpreter = litert.Interpreter(model_content=artefact.data, num_threads=1)
-        interpreter.allocate_tensors()
+    interpreter = native_interpreter(import_litert(), artefact.data, threads=1, xnnpack=True)
     # Not part of the documented interface, so it may be gone in another version.
     details = getattr(interpreter, "_get_ops_details", None)
     return None if details is None else delegation_from_operators(details())

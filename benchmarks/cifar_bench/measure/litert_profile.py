@@ -18,7 +18,7 @@ from cifar_runtime.formats.known_formats import TFLITE_SIGNATURE
 from cifar_runtime.formats.tflite_graph import tflite_graph
 from cifar_runtime.plain_text import reason_of
 from cifar_runtime.sessions.interpreters import import_litert
-from cifar_runtime.system.native_stderr import filtered_native_stderr
+from cifar_runtime.sessions.litert import native_interpreter
 
 _BLOCK = 10
 _WARMUP = 2
@@ -42,14 +42,14 @@ def profile_of(
     Raises:
         ArtefactError: LiteRT cannot run the model cut off.
     """
-    graph = tflite_graph(artefact.data)
+    graph, litert = tflite_graph(artefact.data), import_litert()
     shorter: Any = None
     times = []
     try:
         for place, (operator, data) in enumerate(
             zip(graph.operators, cut_off(artefact.data), strict=True), start=1
         ):
-            longer = _interpreter(data, xnnpack=xnnpack)
+            longer = native_interpreter(litert, data, threads=1, xnnpack=xnnpack)
             step = _difference(longer, shorter, inputs, runs=runs, clock=clock)
             times.append(
                 OperatorTime(
@@ -87,20 +87,6 @@ def cut_off(data: bytes) -> Iterator[bytes]:
         builder = flatbuffers.Builder(len(data))
         builder.Finish(model.Pack(builder), TFLITE_SIGNATURE)
         yield bytes(builder.Output())
-
-
-def _interpreter(data: bytes, *, xnnpack: bool) -> Any:
-    litert = import_litert()
-    resolvers = litert.OpResolverType
-    own_kernels = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    with filtered_native_stderr():
-        interpreter = litert.Interpreter(
-            model_content=data,
-            num_threads=1,
-            experimental_op_resolver_type=resolvers.AUTO if xnnpack else own_kernels,
-        )
-        interpreter.allocate_tensors()
-    return interpreter
 
 
 def _difference(

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from cifar_data.choose import positions_among
 from cifar_data.cifar10.splits import LABELS
 from cifar_data.image_folder import read_image_folder
-from cifar_data.load import training_splits
+from cifar_data.load import held_out_split
 from cifar_data.split import Split
 from cifar_data.split_names import ValidationRule
-from cifar_eval.accuracy import Accuracy, measure_accuracy
+from cifar_eval.accuracy import Accuracy
 from cifar_eval.calibration_error import NUM_CONFIDENCE_BINS
 from cifar_eval.confidence import (
     ConfidenceFit,
@@ -102,7 +102,7 @@ def load_confidence_images(
         _check_halves(held_out.name, held_out.labels)
         split = held_out
     else:
-        _, split = training_splits(held_out)
+        split = held_out_split(held_out)
     return ConfidenceImages(split=split, outliers=outliers)
 
 
@@ -148,7 +148,7 @@ def confidence_of(
     return Confidence(
         fit=fit,
         document=document,
-        accuracy=measure_accuracy(scores, labels, split=split.name),
+        accuracy=Accuracy(correct=worth.correct, seen=worth.seen, split=split.name),
         remark=_remark(document),
     )
 

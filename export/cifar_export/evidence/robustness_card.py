@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cifar_data.choose import stratified_positions
-from cifar_data.load import limited, load_split, training_splits
+from cifar_data.load import held_out_split, limited, load_split
 from cifar_data.split import Split
 from cifar_data.split_names import ValidationRule
 from cifar_eval.robustness.corruptions import CORRUPTIONS
@@ -102,8 +102,7 @@ def _split(recipe: RobustnessRecipe, gate: Split, held_out: Split | ValidationRu
     if recipe.images is None:
         return load_split("test-sample")
     if not isinstance(held_out, Split):
-        _, validation = training_splits(held_out)
-        return limited(validation, recipe.images)
+        return limited(held_out_split(held_out), recipe.images)
     if recipe.images >= len(gate.labels):
         return gate
     chosen = stratified_positions(gate.labels, recipe.images)

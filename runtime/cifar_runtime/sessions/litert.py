@@ -91,21 +91,36 @@ class LiteRTSession:
 
 def _open_interpreter(artefact: Artefact, threads: int, options: SessionOptions) -> Any:
     litert = interpreter_of(artefact)
-    resolvers = litert.OpResolverType
-    own_kernels = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        with filtered_native_stderr():
-            interpreter = litert.Interpreter(
-                model_content=artefact.data,
-                num_threads=threads,
-                experimental_op_resolver_type=resolvers.AUTO if options.xnnpack else own_kernels,
-            )
-            interpreter.allocate_tensors()
+        return native_interpreter(litert, artefact.data, threads=threads, xnnpack=options.xnnpack)
     except (RuntimeError, ValueError) as error:
         raise ArtefactError(
             f"{artefact.path}: LiteRT cannot open it: {_reason(error)}.",
             hint="Run cifar-export again.",
         ) from error
+
+
+def native_interpreter(litert: Any, data: bytes, *, threads: int, xnnpack: bool) -> Any:
+    """LiteRT's own interpreter of a model, ready to run.
+
+    Args:
+        litert: its module.
+        data: a .tflite file.
+        threads: it computes with.
+        xnnpack: leave to XNNPACK what that takes over.
+
+    Raises:
+        RuntimeError, ValueError: it cannot open the model.
+    """
+    resolvers = litert.OpResolverType
+    own_kernels = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    with filtered_native_stderr():
+        interpreter = litert.Interpreter(
+            model_content=data,
+            num_threads=threads,
+            experimental_op_resolver_type=resolvers.AUTO if xnnpack else own_kernels,
+        )
+        interpreter.allocate_tensors()
     return interpreter
 
 

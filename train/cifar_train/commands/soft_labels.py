@@ -13,7 +13,7 @@ from cifar_runtime.commands.progress import ProgressLine
 from cifar_runtime.commands.result_file import check_writable
 from cifar_runtime.errors import UsageError
 from cifar_runtime.plain_text import printable_lines
-from cifar_train.recipe import Backend
+from cifar_train.recipe import Backend, LabelledViewsRecipe
 from cifar_train.recipes import RECIPES
 
 EXAMPLES = """\
@@ -31,7 +31,7 @@ class CommandLine:
     teachers: tuple[Path, ...]
     output: Path
     backend: Backend
-    views: int | None
+    views: LabelledViewsRecipe | None
     recipe: str
 
 
@@ -80,16 +80,20 @@ def parse(argv: Sequence[str]) -> CommandLine:
     )
     add_verbose_option(parser)
     given = parser.parse_args(argv)
-    if given.views is not None and RECIPES[given.recipe].augmentation is None:
-        raise UsageError(
-            f"the recipe {given.recipe} varies no images, so it has one view of each.",
-            hint="Leave --views out.",
-        )
+    views = None
+    if given.views is not None:
+        augmentation = RECIPES[given.recipe].augmentation
+        if augmentation is None:
+            raise UsageError(
+                f"the recipe {given.recipe} varies no images, so it has one view of each.",
+                hint="Leave --views out.",
+            )
+        views = LabelledViewsRecipe(number=given.views, augmentation=augmentation)
     return CommandLine(
         teachers=tuple(given.teachers),
         output=given.output,
         backend=given.backend,
-        views=given.views,
+        views=views,
         recipe=given.recipe,
     )
 
@@ -112,21 +116,13 @@ def _run(argv: Sequence[str]) -> int:
     from cifar_data.load import load_split
     from cifar_train.engine.backend import select_backend
     from cifar_train.labelling import label_images
-    from cifar_train.teacher.soft_labels import (
-        LabelledViewsRecipe,
-        read_teacher_file,
-        write_soft_labels,
-    )
+    from cifar_train.teacher.soft_labels import read_teacher_file, write_soft_labels
 
     teachers = [read_teacher_file(path) for path in asked.teachers]
     split = load_split("train")
     select_backend(asked.backend, "auto")
-    augmentation = RECIPES[asked.recipe].augmentation
-    views = None
-    if asked.views is not None and augmentation is not None:
-        views = LabelledViewsRecipe(number=asked.views, augmentation=augmentation)
     line = ProgressLine("labelling", quiet=False)
-    log_probabilities, card = label_images(teachers, split, views=views, count=line.update)
+    log_probabilities, card = label_images(teachers, split, views=asked.views, count=line.update)
     write_soft_labels(asked.output, log_probabilities, card)
     lines = (
         f"{asked.output}  {card['images']} images of {card['split']}, "

@@ -21,7 +21,7 @@ from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_runtime.documents import from_document
 from cifar_runtime.errors import ArtefactError, InputError, json_error_reason
 from cifar_runtime.system.files import write_atomically
-from cifar_train.recipe import Augmentation, Fold
+from cifar_train.recipe import Augmentation, Fold, LabelledViewsRecipe
 
 SCHEMA = "cifar-edge/soft-labels/1"
 # Below this a float32 softmax has lost its digits.
@@ -43,19 +43,6 @@ class TeacherFile:
     sha256: str
     recipe: dict[str, Any] | None
     fold: Fold | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledViewsRecipe:
-    """Which views of every image a teacher labels.
-
-    Attributes:
-        number: how many of each.
-        augmentation: how they vary.
-    """
-
-    number: int
-    augmentation: Augmentation
 
 
 def read_teacher_file(path: Path) -> TeacherFile:
