@@ -4,7 +4,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,17 @@ def _entry(package: str, name: str, item: Any) -> str:
     signature = _signature(name, item)
     head = f"### {package}.{name}\n"
     code = f"\n```python\n{signature}\n```\n" if signature else ""
-    documented = item if inspect.isclass(item) or inspect.isroutine(item) else None
-    text = _prose(inspect.getdoc(documented) or "") if documented is not None else repr(item)
+    is_called = inspect.isclass(item) or inspect.isroutine(item)
+    text = _prose(inspect.getdoc(item) or "") if is_called else _value(item)
     methods = "".join(_methods(item)) if inspect.isclass(item) else ""
     return f"{head}{code}\n{text}\n{methods}"
+
+
+def _value(item: Any) -> str:
+    """A constant as it is written; of a mapping only the keys."""
+    if isinstance(item, Mapping):
+        return f"Keys: {', '.join(f'`{key}`' for key in item)}."
+    return repr(item)
 
 
 def _signature(name: str, item: Any) -> str:
