@@ -133,6 +133,11 @@ def read_checkpoint(path: Path) -> bytes:
 
 def _conversion(path: Path) -> str:
     """What makes a .keras file of another file or folder, as a line to paste where there is one."""
+    if path.name.endswith(".weights.h5"):
+        return (
+            "It holds weights alone: build the network as it was trained, then "
+            f"model.load_weights({path.name!r}) and model.save('NAME.keras')."
+        )
     if path.suffix in (".h5", ".hdf5"):
         line = _resaving("keras.saving", path.name, f"{path.stem}.keras")
         return f"If you trust it, run beside it: {line}"

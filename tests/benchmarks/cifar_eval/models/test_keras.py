@@ -126,6 +126,11 @@ def test_formats_that_can_run_code_are_refused_by_name(name: str, tmp_path: Path
     )
 
 
+def test_weights_alone_are_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="holds weights alone: build the network"):
+        read_checkpoint(tmp_path / "model.weights.h5")
+
+
 def conversion(path: Path) -> str:
     """The shell commands in the refusal of a file or folder."""
     with pytest.raises(ArtefactError) as caught:
