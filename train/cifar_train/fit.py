@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_data.split import Split
+from cifar_eval.models.batch_size import evaluation_batch_size
 from cifar_runtime.documents import to_document
 from cifar_runtime.errors import CifarEdgeError, InputError, UsageError
 from cifar_runtime.progress import Counter, silent
@@ -112,7 +113,7 @@ def fit(
             model=model,
             train=train,
             validation=validation,
-            statistics_pixels=_statistics_pixels(recipe, train),
+            statistics=_statistics_positions(recipe, train),
             teacher=teacher,
             parallel=parallel,
             whole_epochs=open_whole_epochs(recipe, model, train, teacher),
@@ -121,7 +122,7 @@ def fit(
         state = _fit_epochs(run, state, folder)
         _assign(model, load_variables(folder, state.kept))
         if recipe.ema is not None:
-            take_average(model, run.statistics_pixels)
+            take_average(model, _statistics_pixels(run))
     return _inference_model(model, recipe, train), state
 
 
@@ -148,7 +149,7 @@ class _Run:
     model: Any
     train: Split
     validation: Split
-    statistics_pixels: NDArray[np.float32]
+    statistics: NDArray[np.int64]
     teacher: Teacher | None
     parallel: Parallel
     whole_epochs: WholeEpochs | None
@@ -246,27 +247,37 @@ def _fit_epoch(run: _Run, number: int) -> tuple[dict[str, float], float]:
 def _validate(run: _Run, variables: Variables) -> dict[str, float]:
     """Loss and accuracy on the validation images, of the averaged weights where the recipe averages."""
     if run.recipe.ema is not None:
-        take_average(run.model, run.statistics_pixels)
-    steps = math.ceil(len(run.validation.labels) / EVALUATION_BATCH_SIZE)
+        take_average(run.model, _statistics_pixels(run))
+    size = _evaluation_batch_size(run.validation)
+    steps = math.ceil(len(run.validation.labels) / size)
     measured = run.parallel.evaluate(run.model, _in_order(run.validation), steps)
     if run.recipe.ema is not None:
         _assign(run.model, variables)
     return measured
 
 
+def _evaluation_batch_size(split: Split) -> int:
+    return evaluation_batch_size(split.image_shape, at_most=EVALUATION_BATCH_SIZE)
+
+
 def _in_order(split: Split) -> Iterator[Batch]:
-    targets = one_hot(split)
-    for start in range(0, len(split.labels), EVALUATION_BATCH_SIZE):
-        part = slice(start, start + EVALUATION_BATCH_SIZE)
+    targets, size = one_hot(split), _evaluation_batch_size(split)
+    for start in range(0, len(split.labels), size):
+        part = slice(start, start + size)
         yield split.images[part].astype(np.float32), targets[part]
 
 
-def _statistics_pixels(recipe: TrainRecipe, train: Split) -> NDArray[np.float32]:
-    """The training images, unvaried, that BatchNorm's statistics are estimated from; none without an average."""
-    if recipe.ema is None:
-        return np.zeros((0, *train.image_shape), np.float32)
+def _statistics_positions(recipe: TrainRecipe, train: Split) -> NDArray[np.int64]:
+    """The training images that BatchNorm's statistics are estimated from."""
     order = np.random.default_rng([recipe.seed, 0]).permutation(len(train.labels))
-    return train.images[np.sort(order[:STATISTICS_IMAGES])].astype(np.float32)
+    return np.sort(order[:STATISTICS_IMAGES])
+
+
+def _statistics_pixels(run: _Run) -> Iterator[NDArray[np.float32]]:
+    """Those images, unvaried, in batches."""
+    size = _evaluation_batch_size(run.train)
+    for start in range(0, len(run.statistics), size):
+        yield run.train.images[run.statistics[start : start + size]].astype(np.float32)
 
 
 def _variables(model: Any) -> Variables:
@@ -305,8 +316,9 @@ def predict(
     """The model's scores, float32, shape (n, num_classes), for uint8 images, shape (n, height, width, 3)."""
     # Not model.predict, which would go through the data set that parallel.py's _keras_data explains.
     parts = []
-    for start in range(0, len(images), EVALUATION_BATCH_SIZE):
-        part = images[start : start + EVALUATION_BATCH_SIZE].astype(np.float32)
+    size = evaluation_batch_size(images.shape[1:], at_most=EVALUATION_BATCH_SIZE)
+    for start in range(0, len(images), size):
+        part = images[start : start + size].astype(np.float32)
         parts.append(np.asarray(model.predict_on_batch(part)))
         count(start + len(part), len(images))
     return np.concatenate(parts)

@@ -17,6 +17,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_eval.models.batch_size import evaluation_batch_size
 from cifar_eval.models.input_mapping import RAW_PIXELS, InputMapping
 from cifar_eval.models.keras_archive import (
     FUNCTION_MODULES,
@@ -162,8 +163,9 @@ def scores_in_batches(
         ArtefactError: Keras itself cannot compute them.
     """
     batches = []
-    for start in range(0, len(images), BATCH_SIZE):
-        inputs = mapping.inputs(images[start : start + BATCH_SIZE])
+    size = evaluation_batch_size(images.shape[1:], at_most=BATCH_SIZE)
+    for start in range(0, len(images), size):
+        inputs = mapping.inputs(images[start : start + size])
         try:
             batches.append(model.predict_on_batch(inputs))
         except Exception as error:

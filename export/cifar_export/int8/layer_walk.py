@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cifar_export.int8.calibration import RepresentativeDataset
-from cifar_export.int8.probe import BATCH_SIZE
+from cifar_export.int8.probe import batch_size
 from cifar_export.int8.simulation import SCALE_AXES, Range
 from cifar_export.keras_graph.trace import LayerCall, replay, tensors_in
 
@@ -228,17 +228,17 @@ class Walks:
 
     @property
     def _num_batches(self) -> int:
-        return -(-len(self._feed.images) // BATCH_SIZE)
+        return -(-len(self._feed.images) // batch_size(self._feed))
 
     def _begun(self) -> Iterator[tuple[Values, ...]]:
         if not self._kept:
-            for batch in self._feed.batches(BATCH_SIZE):
+            for batch in self._feed.batches(batch_size(self._feed)):
                 yield tuple(walk.begin(batch) for walk in self._walks)
             return
-        total = len(self._feed.images)
+        total, size = len(self._feed.images), batch_size(self._feed)
         for number, values in enumerate(self._kept, start=1):
             yield values
-            self._feed.count(min(number * BATCH_SIZE, total), total)
+            self._feed.count(min(number * size, total), total)
 
 
 def _has_bias(layer: Any) -> bool:

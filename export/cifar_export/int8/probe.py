@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cifar_eval.models.batch_size import evaluation_batch_size
 from cifar_export.int8.calibration import RepresentativeDataset
 from cifar_export.keras_graph.trace import nodes_of
 
-BATCH_SIZE = 64
+_MAX_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,11 @@ def probe(model: Any, indices: Collection[int]) -> Probe:
     return Probe(indices=tuple(found), tapped=keras.Model(model.inputs[0], list(found.values())))
 
 
+def batch_size(feed: RepresentativeDataset) -> int:
+    """How many calibration images are computed at once."""
+    return evaluation_batch_size(feed.images.shape[1:], at_most=_MAX_BATCH)
+
+
 def activations(tapped: Any, feed: RepresentativeDataset) -> Iterator[list[Any]]:
     """All outputs of a model, flat, for each batch of calibration images.
 
@@ -40,5 +46,5 @@ def activations(tapped: Any, feed: RepresentativeDataset) -> Iterator[list[Any]]
     """
     import keras
 
-    for batch in feed.batches(BATCH_SIZE):
+    for batch in feed.batches(batch_size(feed)):
         yield keras.tree.flatten(tapped(batch, training=False))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_eval.models.batch_size import evaluation_batch_size
 from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
 from cifar_runtime.errors import ArtefactError
 
@@ -47,11 +48,24 @@ class Fed:
         """What the model returns, float64, flat."""
         import keras
 
-        found = self.model(self.inputs, training=False)
-        return [
-            np.asarray(keras.ops.convert_to_numpy(tensor), np.float64)
-            for tensor in keras.tree.flatten(found)
+        size = evaluation_batch_size(self.inputs.shape[1:], at_most=NUM_IMAGES)
+        found = [
+            keras.tree.flatten(self.model(self.inputs[start : start + size], training=False))
+            for start in range(0, len(self.inputs), size)
         ]
+        return [
+            _joined([np.asarray(keras.ops.convert_to_numpy(part), np.float64) for part in parts])
+            for parts in zip(*found, strict=True)
+        ]
+
+
+def _joined(parts: Outputs) -> NDArray[np.float64]:
+    """What batches gave, as one; flat where it has no axis of images in front."""
+    if len(parts) == 1:
+        return parts[0]
+    if parts[0].ndim and len({part.shape[1:] for part in parts}) == 1:
+        return np.concatenate(parts)
+    return np.concatenate([part.ravel() for part in parts])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

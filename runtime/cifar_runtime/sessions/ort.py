@@ -32,8 +32,9 @@ from cifar_runtime.sessions.tensors import (
 )
 from cifar_runtime.system.native_stderr import filtered_native_stderr
 
-# Enough to amortise a call, small enough that the activations of a large split stay out of memory.
+# Enough to amortise a call, small enough that the activations of a large split, or of large images, stay out of memory.
 _MAX_BATCH = 64
+_MAX_BATCH_PIXELS = 2**18
 _FATAL_ONLY = 4
 _OPTIMIZATION_LEVELS: dict[GraphOptimization, str] = {
     "none": "ORT_DISABLE_ALL",
@@ -65,7 +66,7 @@ class OrtSession:
         self._open = partial(_open_onnxruntime, artefact, threads, options.graph_optimization)
         self._session: Any = self._open()
         self._input_name, max_batch = _checked_input(self._session, artefact)
-        self._max_batch = max_batch or _MAX_BATCH
+        self._max_batch = max_batch or _batch_size(artefact.contract.input.shape)
         RENEWED_IN_CHILDREN.add(self)
 
     def run(self, batch: NDArray[Any]) -> NDArray[Any]:
@@ -150,6 +151,10 @@ def _open_onnxruntime(
             f"{artefact.path}: onnxruntime cannot open it: {reason_of(error)}.",
             hint="Run cifar-export again.",
         ) from error
+
+
+def _batch_size(image_shape: tuple[int, ...]) -> int:
+    return max(1, min(_MAX_BATCH, _MAX_BATCH_PIXELS // (image_shape[0] * image_shape[1])))
 
 
 def _checked_input(session: Any, artefact: Artefact) -> tuple[str, int | None]:

@@ -12,9 +12,11 @@ import pytest
 from cifar_runtime.artefact import open_artefact
 from cifar_runtime.errors import ArtefactError, MissingDependencyError, UsageError
 from cifar_runtime.formats.protobuf import has_external_data
+from cifar_runtime.sessions import ort
 from cifar_runtime.sessions.base import SessionOptions
 from cifar_runtime.sessions.litert import LiteRTSession
 from cifar_runtime.sessions.open import open_session
+from cifar_runtime.sessions.ort import OrtSession
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (150, 6, 8, 3), dtype=np.uint8)
 CENTRED = (IMAGES.astype(np.float64) - 128) / 64
@@ -38,6 +40,25 @@ def test_onnxruntime_scores_are_the_channel_means(publish: Any, batch: int | str
     assert session.runtime == "onnxruntime"
     assert raw.dtype == np.float32
     np.testing.assert_allclose(raw, CENTRED.mean(axis=(1, 2)), atol=1e-6)
+
+
+def test_onnxruntime_takes_large_images_a_few_at_once(
+    publish: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Activations grow with the pixels: 64 images of 224x224 at once take gigabytes."""
+    height, width = CENTRED.shape[1:3]
+    monkeypatch.setattr(ort, "_MAX_BATCH_PIXELS", 2 * height * width)
+    session = open_session(open_artefact(publish.onnx()))
+    run_part, seen = OrtSession._run_part, list[int]()
+
+    def counted(self: OrtSession, session: Any, part: Any) -> Any:
+        seen.append(len(part))
+        return run_part(self, session, part)
+
+    monkeypatch.setattr(OrtSession, "_run_part", counted)
+    raw = session.run(np.repeat(CENTRED[:1], 5, axis=0).astype(np.float32))
+    assert seen == [2, 2, 1]
+    np.testing.assert_allclose(raw, [CENTRED[0].mean(axis=(0, 1))] * 5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

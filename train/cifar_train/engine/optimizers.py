@@ -1,5 +1,6 @@
 """A recipe's optimizer and learning-rate schedule, and the moving average of its weights with BatchNorm statistics."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ MOMENTUM = 0.9
 KERNEL_RATE = 0.1
 # BatchNorm's weights and biases.
 UNDECAYED = ["gamma", "beta", "bias"]
-STATISTICS_BATCH_SIZE = 500
 
 
 def optimizer_from_recipe(recipe: TrainRecipe, *, steps: int) -> Any:
@@ -49,20 +49,20 @@ def optimizer_from_recipe(recipe: TrainRecipe, *, steps: int) -> Any:
     return optimizer
 
 
-def take_average(model: Any, pixels: NDArray[np.float32]) -> None:
+def take_average(model: Any, batches: Iterable[NDArray[np.float32]]) -> None:
     """Overwrites the weights with their moving average and estimates BatchNorm's statistics for it anew.
 
     Args:
         model: compiled with an optimizer that averages.
-        pixels: training images to estimate from, float32, shape (n, height, width, channels).
+        batches: of training images to estimate from, float32, shape (n, height, width, channels).
     """
     optimizer = model.optimizer
     type(optimizer).finalize_variable_values(optimizer, model.trainable_variables)
-    estimate_batch_norm(model, pixels)
+    estimate_batch_norm(model, batches)
 
 
-def estimate_batch_norm(model: Any, pixels: NDArray[np.float32]) -> None:
-    """Sets BatchNorm's running statistics to the plain mean over batches of ``pixels``; the weights stay.
+def estimate_batch_norm(model: Any, batches: Iterable[NDArray[np.float32]]) -> None:
+    """Sets BatchNorm's running statistics to the plain mean over batches of pixels; the weights stay.
 
     Source: Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", 2018, section 3.2.
     """
@@ -70,14 +70,11 @@ def estimate_batch_norm(model: Any, pixels: NDArray[np.float32]) -> None:
 
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     usual = [layer.momentum for layer in layers]
-    for number, start in enumerate(range(0, len(pixels), STATISTICS_BATCH_SIZE), start=1):
+    for number, pixels in enumerate(batches, start=1):
         for layer in layers:
             # With 1 - 1/k the k-th update leaves the mean of all k.
             layer.momentum = 1 - 1 / number
-        model(
-            keras.ops.convert_to_tensor(pixels[start : start + STATISTICS_BATCH_SIZE]),
-            training=True,
-        )
+        model(keras.ops.convert_to_tensor(pixels), training=True)
     for layer, momentum in zip(layers, usual, strict=True):
         layer.momentum = momentum
 

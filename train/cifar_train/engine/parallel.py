@@ -201,8 +201,10 @@ def _keras_data(batches: Iterator[Batch]) -> Any:
     import tensorflow as tf
 
     first = next(batches)
+    # TensorFlow keeps the function for as long as the process lives, so it must not keep a batch.
+    waiting = itertools.chain([first], batches)
     data = tf.data.Dataset.from_generator(
-        lambda: itertools.chain([first], batches),
+        lambda: waiting,
         output_signature=tuple(
             tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in first
         ),

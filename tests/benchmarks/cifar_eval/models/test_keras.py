@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cifar_eval.models import keras as keras_models
-from cifar_eval.models.keras import CheckpointModel
+from cifar_eval.models.input_mapping import RAW_PIXELS
+from cifar_eval.models.keras import CheckpointModel, scores_in_batches
 from cifar_eval.models.keras_archive import read_checkpoint
 from cifar_runtime.errors import ArtefactError
 from cifar_runtime.system.interruption import listening
@@ -38,6 +39,23 @@ def test_scores_are_those_of_raw_pixels(
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, expected, atol=1e-5)
     np.testing.assert_allclose(scorer.infer(scorer.prepare(images[7:8])), expected[7:8], atol=1e-5)
+
+
+def test_large_images_go_through_in_small_batches() -> None:
+    """Activations grow with the pixels: 250 images of 224x224 took gigabytes."""
+    seen: list[int] = []
+
+    class Model:
+        layers = ()
+
+        def predict_on_batch(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+            seen.append(len(pixels))
+            return np.zeros((len(pixels), 2), np.float32)
+
+    for size, count in ((32, 260), (224, 25), (2000, 2)):
+        images = np.zeros((count, size, size, 3), np.uint8)
+        assert len(scores_in_batches(Model(), images, mapping=RAW_PIXELS)) == count
+    assert seen == [250, 10, 10, 10, 5, 1, 1]
 
 
 def test_a_single_inference_gives_the_scores_as_an_array(tiny_keras: Path) -> None:

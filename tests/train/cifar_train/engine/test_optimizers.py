@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cifar_train.engine import optimizers
 from cifar_train.engine.optimizers import estimate_batch_norm, optimizer_from_recipe, take_average
 from cifar_train.recipes import RECIPES
 
@@ -63,13 +62,12 @@ def test_sgd_is_nesterovs() -> None:
         assert float(variable.numpy()[0]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_statistics_are_the_mean_over_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimizers, "STATISTICS_BATCH_SIZE", 8)
+def test_statistics_are_the_mean_over_all_batches() -> None:
     net = model()
     convolution, norm = net.layers[:2]
     norm.moving_mean.assign(np.full(6, 77.0))
     pixels = np.random.default_rng(0).normal(size=(24, 4, 4, 3)).astype(np.float32)
-    estimate_batch_norm(net, pixels)
+    estimate_batch_norm(net, np.split(pixels, 3))
     features = np.asarray(convolution(pixels)).reshape(3, -1, 6)
     np.testing.assert_allclose(norm.moving_mean, features.mean(axis=(0, 1)), atol=1e-5)
     np.testing.assert_allclose(norm.moving_variance, features.var(axis=1).mean(axis=0), rtol=1e-4)
@@ -90,7 +88,7 @@ def test_the_average_is_taken_when_asked_for_and_not_by_keras() -> None:
         raw = np.asarray(kernel)
         average = raw if average is None else 0.5 * average + 0.5 * raw
     assert not np.allclose(raw, average, atol=1e-4)
-    take_average(net, pixels)
+    take_average(net, [pixels])
     np.testing.assert_allclose(np.asarray(kernel), average, rtol=1e-5, atol=1e-6)
 
 
