@@ -113,7 +113,6 @@ def fit(
             model=model,
             train=train,
             validation=validation,
-            statistics=_statistics_positions(recipe, train),
             teacher=teacher,
             parallel=parallel,
             whole_epochs=open_whole_epochs(recipe, model, train, teacher),
@@ -149,7 +148,6 @@ class _Run:
     model: Any
     train: Split
     validation: Split
-    statistics: NDArray[np.int64]
     teacher: Teacher | None
     parallel: Parallel
     whole_epochs: WholeEpochs | None
@@ -248,7 +246,7 @@ def _validate(run: _Run, variables: Variables) -> dict[str, float]:
     """Loss and accuracy on the validation images, of the averaged weights where the recipe averages."""
     if run.recipe.ema is not None:
         take_average(run.model, _statistics_pixels(run))
-    size = _evaluation_batch_size(run.validation)
+    size = _evaluation_batch_size(run.validation.image_shape)
     steps = math.ceil(len(run.validation.labels) / size)
     measured = run.parallel.evaluate(run.model, _in_order(run.validation), steps)
     if run.recipe.ema is not None:
@@ -256,28 +254,23 @@ def _validate(run: _Run, variables: Variables) -> dict[str, float]:
     return measured
 
 
-def _evaluation_batch_size(split: Split) -> int:
-    return evaluation_batch_size(split.image_shape, at_most=EVALUATION_BATCH_SIZE)
+def _evaluation_batch_size(image_shape: tuple[int, ...]) -> int:
+    return evaluation_batch_size(image_shape, at_most=EVALUATION_BATCH_SIZE)
 
 
 def _in_order(split: Split) -> Iterator[Batch]:
-    targets, size = one_hot(split), _evaluation_batch_size(split)
+    targets, size = one_hot(split), _evaluation_batch_size(split.image_shape)
     for start in range(0, len(split.labels), size):
         part = slice(start, start + size)
         yield split.images[part].astype(np.float32), targets[part]
 
 
-def _statistics_positions(recipe: TrainRecipe, train: Split) -> NDArray[np.int64]:
-    """The training images that BatchNorm's statistics are estimated from."""
-    order = np.random.default_rng([recipe.seed, 0]).permutation(len(train.labels))
-    return np.sort(order[:STATISTICS_IMAGES])
-
-
 def _statistics_pixels(run: _Run) -> Iterator[NDArray[np.float32]]:
-    """Those images, unvaried, in batches."""
-    size = _evaluation_batch_size(run.train)
-    for start in range(0, len(run.statistics), size):
-        yield run.train.images[run.statistics[start : start + size]].astype(np.float32)
+    """Batches of the training images that BatchNorm's statistics are estimated from, unvaried."""
+    order = np.random.default_rng([run.recipe.seed, 0]).permutation(len(run.train.labels))
+    chosen, size = np.sort(order[:STATISTICS_IMAGES]), _evaluation_batch_size(run.train.image_shape)
+    for start in range(0, len(chosen), size):
+        yield run.train.images[chosen[start : start + size]].astype(np.float32)
 
 
 def _variables(model: Any) -> Variables:
@@ -315,8 +308,7 @@ def predict(
 ) -> NDArray[np.float32]:
     """The model's scores, float32, shape (n, num_classes), for uint8 images, shape (n, height, width, 3)."""
     # Not model.predict, which would go through the data set that parallel.py's _keras_data explains.
-    parts = []
-    size = evaluation_batch_size(images.shape[1:], at_most=EVALUATION_BATCH_SIZE)
+    parts, size = [], _evaluation_batch_size(images.shape[1:])
     for start in range(0, len(images), size):
         part = images[start : start + size].astype(np.float32)
         parts.append(np.asarray(model.predict_on_batch(part)))
