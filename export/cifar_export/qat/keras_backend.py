@@ -27,11 +27,11 @@ from cifar_export.int8.simulation import (
 from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
 from cifar_export.qat.scaled_adam import ScaledAdam, linear_layers, linear_units
 from cifar_export.qat.schedule import (
-    LOOK_BATCH,
     TEMPERATURE,
     as_input,
     best,
     is_validated,
+    logits_of,
     rate_at,
     report,
     sentence,
@@ -58,7 +58,7 @@ def train(
     teacher = adapted(functional_from(task.teacher), output_kind="logits")
     student = _Student(adapted(functional_from(model), output_kind="logits"), task.feed)
     watched = _as_input(task.data.validation, task.feed)
-    wanted = teacher.predict(watched, batch_size=LOOK_BATCH, verbose=0)
+    wanted = logits_of(teacher, watched)
     points, losses = [validation_point(0, wanted, student.logits(watched))], list[float]()
     kept = student.weights()
     progress(sentence(points[0], num_steps=recipe.steps, num_images=len(watched), loss=None))
@@ -113,7 +113,7 @@ class _Student:
             lowest.assign(low)
             highest.assign(max(high, low + 1e-6))
         self.round_kernels()
-        return np.asarray(self.rounded.predict(images, batch_size=LOOK_BATCH, verbose=0))
+        return logits_of(self.rounded, images)
 
     def round_kernels(self) -> None:
         """Copies all weights into the rounding graph, kernels rounded."""

@@ -1,6 +1,6 @@
 """What both backends of QAT share: which images a step sees, how fast it moves, and how a state is judged.
 
-Numpy only, since the child process of ``tfmot`` uses it too.
+No Keras, since the child process of ``tfmot`` uses it too.
 
 Source: Hinton et al., "Distilling the Knowledge in a Neural Network", 2015.
 """
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cifar_eval.models.batch_size import evaluation_batch_size
+
 LOOKS = 6
-LOOK_BATCH = 250
 # What the logits of both models are divided by in the loss.
 TEMPERATURE = 1.0
 _MAX_SHIFT = 2
@@ -34,6 +35,12 @@ class ValidationPoint:
     step: int
     agreement: float
     divergence: float
+
+
+def logits_of(model: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What ``model``, of Keras or of tf_keras, computes for ``images``, float32, shape (n, num_classes)."""
+    batch_size = evaluation_batch_size(images.shape[1:], at_most=250)
+    return np.asarray(model.predict(images, batch_size=batch_size, verbose=0))
 
 
 def validation_point(

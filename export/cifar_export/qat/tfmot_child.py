@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from cifar_export.qat.scaled_adam import ScaledAdam, Units
 from cifar_export.qat.schedule import (
-    LOOK_BATCH,
     TEMPERATURE,
     as_input,
     best,
     is_validated,
+    logits_of,
     rate_at,
     report,
     sentence,
@@ -116,10 +116,10 @@ def _train(
     images: NDArray[np.uint8],
     watched: NDArray[np.float32],
 ) -> tuple[list[NDArray[np.float32]], dict[str, Any]]:
-    wanted = teacher.predict(watched, batch_size=LOOK_BATCH, verbose=0)
+    wanted = logits_of(teacher, watched)
     num_steps = request["steps"]
     step = _training_step(teacher, student, request["units"])
-    points, losses = [validation_point(0, wanted, _logits(student, watched))], list[float]()
+    points, losses = [validation_point(0, wanted, logits_of(student, watched))], list[float]()
     kept = _float_weights(student)
     _say(sentence(points[0], num_steps=num_steps, num_images=len(watched), loss=None))
     batches = views(
@@ -131,7 +131,7 @@ def _train(
         _say(f"step {number}")
         if not is_validated(number, num_steps):
             continue
-        points.append(validation_point(number, wanted, _logits(student, watched)))
+        points.append(validation_point(number, wanted, logits_of(student, watched)))
         if best(points) is points[-1]:
             kept = _float_weights(student)
         mean_loss = float(np.mean(losses))
@@ -139,10 +139,6 @@ def _train(
         losses.clear()
     _say(verdict(points))
     return kept, report(points, num_images=len(watched))
-
-
-def _logits(student: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(student.predict(images, batch_size=LOOK_BATCH, verbose=0))
 
 
 def _training_step(teacher: Any, student: Any, units: list[Units]) -> Any:

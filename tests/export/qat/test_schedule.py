@@ -1,6 +1,7 @@
 """What both backends of quantization-aware training share: views, rates, verdicts, and steps in fitting units."""
 
 from math import cos, log, pi, sqrt
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from cifar_export.qat.schedule import (
     ValidationPoint,
     best,
     is_validated,
+    logits_of,
     rate_at,
     report,
     sentence,
@@ -137,3 +139,16 @@ def test_a_depthwise_kernel_without_bias_moves_by_its_units() -> None:
     ScaledAdam([(kernel, None)], [units]).apply([tf.ones_like(kernel)], 0.5)
     expected = start - 0.5 * np.sqrt((start**2).mean(axis=(0, 1), keepdims=True))
     np.testing.assert_allclose(np.asarray(kernel), expected, rtol=1e-4)
+
+
+def test_a_look_computes_fewer_large_images_at_once() -> None:
+    asked: list[int] = []
+
+    class Model:
+        def predict(self, images: Any, *, batch_size: int, **_: Any) -> Any:
+            asked.append(batch_size)
+            return np.zeros((len(images), 3), np.float32)
+
+    for side in (32, 224):
+        assert logits_of(Model(), np.zeros((2, side, side, 3), np.float32)).shape == (2, 3)
+    assert asked == [250, 10]
