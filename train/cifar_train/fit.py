@@ -203,6 +203,10 @@ def _compiled_model(recipe: TrainRecipe, train: Split, folder: Path) -> Any:
     )
     if recipe.initial_sha256 is not None:
         load_initial(model, recipe, folder)
+    elif recipe.backend == "tensorflow" and recipe.distribute == "none":
+        from cifar_train.engine.fused_batch_norm import with_fused_batch_norm
+
+        model = with_fused_batch_norm(model)
     if recipe.distribute == "workers":
         prepare_for_workers(model)
     steps = math.ceil(len(train.labels) / recipe.batch_size)

@@ -1,0 +1,56 @@
+"""BatchNorm as one operation does in a step what Keras' layer does."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+
+@pytest.fixture
+def plain() -> Any:
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(1)
+    image = keras.Input((5, 7, 3))
+    x = layers.Conv2D(4, 3, padding="same", use_bias=False)(image)
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    x = layers.Add()([layers.Conv2D(4, 1)(x), x])
+    x = layers.BatchNormalization(scale=False, epsilon=1e-2)(x)
+    x = layers.BatchNormalization(center=False, trainable=False)(x)
+    return keras.Model(image, layers.GlobalAveragePooling2D()(x))
+
+
+def test_three_steps_leave_the_weights_and_statistics_that_keras_leaves(plain: Any) -> None:
+    import keras
+
+    from cifar_train.engine.fused_batch_norm import FusedBatchNormalization, with_fused_batch_norm
+
+    fused = with_fused_batch_norm(plain)
+    assert [isinstance(layer, FusedBatchNormalization) for layer in fused.layers].count(True) == 3
+    random = np.random.default_rng(0)
+    pixels = random.normal(3, 2, (6, 5, 7, 3)).astype(np.float32)
+    targets = random.normal(size=(6, 4)).astype(np.float32)
+    for model in (plain, fused):
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss="mse")
+        for _ in range(3):
+            model.train_on_batch(pixels, targets)
+    assert [each.path for each in fused.weights] == [each.path for each in plain.weights]
+    for ours, theirs in zip(fused.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-5)
+    np.testing.assert_allclose(
+        fused.predict_on_batch(pixels), plain.predict_on_batch(pixels), rtol=2e-4, atol=2e-5
+    )
+
+
+def test_statistics_of_few_numbers_are_finite(plain: Any) -> None:
+    from cifar_train.engine.fused_batch_norm import with_fused_batch_norm
+
+    fused = with_fused_batch_norm(plain)
+    layer = fused.layers[2]
+    one = np.full((1, 1, 1, 4), 5.0, np.float32)  # what a deep layer sees of one small image
+    np.testing.assert_allclose(layer(one, training=True), np.zeros_like(one), atol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean, 0.5, rtol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance, 0.9, rtol=1e-6)
