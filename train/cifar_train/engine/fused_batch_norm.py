@@ -36,12 +36,13 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
 
 
 def with_fused_batch_norm(model: Any) -> Any:
-    """A copy of a functional model with the same weights, whose BatchNorms are fused."""
-    fused = keras.models.clone_model(model, clone_function=_clone)
+    """A functional model of the same layers and weights, but for its BatchNorms, which are fused copies."""
+    fused = keras.models.clone_model(model, clone_function=_fused_or_itself)
     fused.set_weights(model.get_weights())
     return fused
 
 
-def _clone(layer: Any) -> Any:
-    is_plain = type(layer) is keras.layers.BatchNormalization
-    return (FusedBatchNormalization if is_plain else type(layer)).from_config(layer.get_config())
+def _fused_or_itself(layer: Any) -> Any:
+    if type(layer) is not keras.layers.BatchNormalization:
+        return layer  # a copy of a Dropout would drop others
+    return FusedBatchNormalization.from_config(layer.get_config())
