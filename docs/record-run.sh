@@ -28,5 +28,5 @@ fi
   echo "\$ cifar-train --recipe $recipe --seed $seed -o runs/$name$final"
   echo "…"
   grep '^epoch .*loss' "$run.log" | tail -n 2
-  sed -n '/^[^ ]*model.keras  (epoch/,$p' "$run.log"
+  tac "$run.log" | sed '/^[^ ]*model.keras  (epoch/q' | tac # of the last command, where --final came later
 } | sed -E "s#[^ ]*$(basename "$run")(/| |$)#runs/$name\1#g" >"docs/outputs/train-$name.txt"
