@@ -174,7 +174,10 @@ def scores_in_batches(
 
 
 def _unable(model: Any, error: Exception) -> ArtefactError:
-    """Keras' refusal to compute; of layers that have their channels first, TensorFlow computes most on GPUs alone."""
+    """Keras' refusal to compute; convolutions with channels first are computed by a GPU, and by a CPU with oneDNN.
+
+    TensorFlow uses oneDNN by itself where the processor has VNNI or more.
+    """
     first = next(
         (
             layer.name
@@ -191,8 +194,9 @@ def _unable(model: Any, error: Exception) -> ArtefactError:
         f"{model.name}: Keras cannot compute its scores: {said}.",
         hint="Run model.predict on a few pictures, and mend what it names."
         if first is None
-        else f"Layer '{first}' has data_format='channels_first', which TensorFlow computes on a GPU alone: build the "
-        "model with 'channels_last' and the same weights, and save it again.",
+        else f"Layer '{first}' has data_format='channels_first', which TensorFlow computes on a CPU with oneDNN "
+        "alone: set TF_ENABLE_ONEDNN_OPTS=1, or build the model with 'channels_last' and the same weights, and save "
+        "it again.",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cifar_eval.models.input_mapping import RAW_PIXELS, InputMapping
+from cifar_export.keras_graph.channels_last import ChannelsLast, has_channels_first
 from cifar_export.keras_graph.inline import inlined
 from cifar_export.keras_graph.layer_copies import as_rescaling
 from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
@@ -29,6 +30,8 @@ def adapted(
 ) -> Any:
     """A copy of the model as one of raw pixels that returns scores of the wanted kind, without models in it.
 
+    Its layers have their channels last.
+
     Args:
         model: a Sequential or functional Keras model with one input and one output.
         mapping: what it takes for a pixel.
@@ -43,6 +46,7 @@ def adapted(
     model = inlined(model)
     strips, appends = strips_softmax(model, output_kind), appended(model, output_kind)
     last, is_one = last_layer(model), is_one_probability(model)
+    replayed = ChannelsLast().replayed if has_channels_first(model) else LayerCall.replayed
     scaled: list[Any] = []
 
     def pixels_mapped(tensor: Any) -> Any:
@@ -60,7 +64,7 @@ def adapted(
         if rescaling is not None:
             made = replace(made, copy=rescaling[0], args=(rescaling[1],))
         if made.original is not last:
-            return made.replayed()
+            return replayed(made)
         if is_one:
             return _two_probabilities(made)
         return _scores(made, strips=strips, appends=appends)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -90,7 +91,20 @@ def test_names_that_tensorflow_refuses_are_written_plainly(tmp_path: Path) -> No
     np.testing.assert_allclose(opened.scores(images), expected, rtol=1e-4)
 
 
-def test_a_model_that_keras_cannot_run_here_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_model_that_keras_cannot_run_is_refused_in_words(tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+
+    parts = [keras.Input((8, 8, 3)), layers.Flatten(), layers.Embedding(1, 2), layers.Flatten()]
+    keras.Sequential([*parts, layers.Dense(2)], name="other").save(tmp_path / "other.keras")
+    images = np.full((1, 8, 8, 3), 9, np.uint8)
+    with pytest.raises(ArtefactError, match=r"^other: Keras cannot compute its scores: ") as caught:
+        CheckpointModel(tmp_path / "other.keras").scores(images)
+    assert "File " not in caught.value.message
+    assert caught.value.hint == "Run model.predict on a few pictures, and mend what it names."
+
+
+def test_channels_first_without_onednn_are_refused_with_what_helps(tmp_path: Path) -> None:
     import keras
     from keras import layers
 
@@ -102,15 +116,25 @@ def test_a_model_that_keras_cannot_run_here_is_refused_in_words(tmp_path: Path) 
         layers.Dense(2),
     ]
     keras.Sequential(parts, name="other").save(tmp_path / "other.keras")
-    images = np.zeros((1, 8, 8, 3), np.uint8)
-    with pytest.raises(ArtefactError, match=r"^other: Keras cannot compute its scores: ") as caught:
-        CheckpointModel(tmp_path / "other.keras").scores(images)
-    assert "NHWC" in caught.value.message
-    assert "File " not in caught.value.message
-    assert caught.value.hint == (
-        "Layer 'first' has data_format='channels_first', which TensorFlow computes on a GPU alone: build the model "
-        "with 'channels_last' and the same weights, and save it again."
+    code = (
+        "import numpy as np, pathlib; from cifar_eval.models.keras import CheckpointModel; "
+        "CheckpointModel(pathlib.Path('other.keras')).scores(np.zeros((1, 8, 8, 3), np.uint8))"
     )
+    with_onednn, without = (
+        subprocess.run(
+            [sys.executable, "-c", code],
+            check=False,
+            cwd=tmp_path,
+            env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": switch},
+            capture_output=True,
+            text=True,
+        )
+        for switch in "10"
+    )
+    assert with_onednn.returncode == 0, with_onednn.stderr
+    assert "other: Keras cannot compute its scores: " in without.stderr
+    assert "NHWC" in without.stderr
+    assert "set TF_ENABLE_ONEDNN_OPTS=1, or build the model with 'channels_last'" in without.stderr
 
 
 def test_probabilities_are_the_scores_where_these_are_distributions(tiny_keras: Path) -> None:
