@@ -8,22 +8,29 @@ import pytest
 pytest.importorskip("tensorflow")
 
 
+@pytest.fixture(params=[4, 16], ids=["part of a vector", "a whole vector"])
+def channels(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 @pytest.fixture
-def plain() -> Any:
+def plain(channels: int) -> Any:
     import keras
     from keras import layers
 
     keras.utils.set_random_seed(1)
     image = keras.Input((5, 7, 3))
-    x = layers.Conv2D(4, 3, padding="same", use_bias=False)(image)
+    x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(image)
     x = layers.BatchNormalization(momentum=0.9)(x)
-    x = layers.Add()([layers.Conv2D(4, 1)(x), x])
+    x = layers.Add()([layers.Conv2D(channels, 1)(x), x])
     x = layers.BatchNormalization(scale=False, epsilon=1e-2)(x)
     x = layers.BatchNormalization(center=False, trainable=False)(x)
     return keras.Model(image, layers.GlobalAveragePooling2D()(x))
 
 
-def test_three_steps_leave_the_weights_and_statistics_that_keras_leaves(plain: Any) -> None:
+def test_three_steps_leave_the_weights_and_statistics_that_keras_leaves(
+    plain: Any, channels: int
+) -> None:
     import keras
 
     from cifar_train.engine.fused_batch_norm import FusedBatchNormalization, with_fused_batch_norm
@@ -32,7 +39,7 @@ def test_three_steps_leave_the_weights_and_statistics_that_keras_leaves(plain: A
     assert [isinstance(layer, FusedBatchNormalization) for layer in fused.layers].count(True) == 3
     random = np.random.default_rng(0)
     pixels = random.normal(3, 2, (6, 5, 7, 3)).astype(np.float32)
-    targets = random.normal(size=(6, 4)).astype(np.float32)
+    targets = random.normal(size=(6, channels)).astype(np.float32)
     initial, results = plain.get_weights(), []
     for model in (plain, fused):
         model.set_weights(initial)  # the two share their convolutions
@@ -46,12 +53,12 @@ def test_three_steps_leave_the_weights_and_statistics_that_keras_leaves(plain: A
         np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-5)
 
 
-def test_statistics_of_few_numbers_are_finite(plain: Any) -> None:
+def test_statistics_of_few_numbers_are_finite(plain: Any, channels: int) -> None:
     from cifar_train.engine.fused_batch_norm import with_fused_batch_norm
 
     fused = with_fused_batch_norm(plain)
     layer = fused.layers[2]
-    one = np.full((1, 1, 1, 4), 5.0, np.float32)  # what a deep layer sees of one small image
+    one = np.full((1, 1, 1, channels), 5.0, np.float32)  # what a deep layer sees of one small image
     np.testing.assert_allclose(layer(one, training=True), np.zeros_like(one), atol=1e-5)
     np.testing.assert_allclose(layer.moving_mean, 0.5, rtol=1e-6)
     np.testing.assert_allclose(layer.moving_variance, 0.9, rtol=1e-6)
