@@ -194,7 +194,7 @@ def _compiled_model(recipe: TrainRecipe, train: Split, folder: Path) -> Any:
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
-    keras.config.set_dtype_policy(resolve_precision(recipe.precision, recipe.backend))
+    keras.config.set_dtype_policy(resolve_precision(recipe))
     model = build(
         recipe.architecture,
         input_shape=train.image_shape,

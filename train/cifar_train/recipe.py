@@ -159,7 +159,8 @@ class TrainRecipe:
         backend: the Keras backend.
         device: where it runs.
         precision: the compute dtype policy; ``auto`` is mixed_bfloat16 where that trains faster, on a GPU and, in
-            TensorFlow, on a processor with instructions for it, and float32 elsewhere.
+            TensorFlow and for networks that are no backbones, on a processor with instructions for it, and float32
+            elsewhere.
         compile: compile each step with XLA, where the backend leaves the choice.
         deterministic: the same bits every time on one machine, at some cost of speed.
         distribute: over all devices of this process (JAX), or over the workers that TF_CONFIG names (TensorFlow).

@@ -271,7 +271,7 @@ def _card(
             "machine": platform.machine(),
             "device": "gpu" if has_gpu(recipe.backend) else "cpu",
             **_processor(),
-            "precision": resolve_precision(recipe.precision, recipe.backend),
+            "precision": resolve_precision(recipe),
             **_versions(),
         },
     }

@@ -151,7 +151,8 @@ def parse(argv: Sequence[str]) -> CommandLine:
         "--precision",
         type=choice(get_args(Precision)),
         metavar="|".join(get_args(Precision)),
-        help="auto: bfloat16 on a GPU or a CPU that multiplies it, else float32 (default: the recipe's)",
+        help="auto: bfloat16 on a GPU or a CPU that multiplies it, but for backbones, else float32 "
+        "(default: the recipe's)",
     )
     add(
         "--patience",

@@ -9,7 +9,8 @@ from typing import Literal
 from cifar_eval.models.keras import imported_keras
 from cifar_runtime.errors import MissingDependencyError, UsageError
 from cifar_runtime.install_hints import install_hint
-from cifar_train.recipe import Backend, Device, Precision
+from cifar_train.networks.backbones import BACKBONES
+from cifar_train.recipe import Backend, Device, TrainRecipe
 
 ResolvedPrecision = Literal["float32", "mixed_bfloat16"]
 
@@ -76,20 +77,23 @@ def make_deterministic(backend: Backend) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def resolve_precision(precision: Precision, backend: Backend) -> ResolvedPrecision:
-    """The dtype policy that ``precision`` means here: ``auto`` is whichever trains faster."""
-    if precision == "auto":
-        return "mixed_bfloat16" if _multiplies_bfloat16(backend) else "float32"
-    return precision
+def resolve_precision(recipe: TrainRecipe) -> ResolvedPrecision:
+    """The dtype policy that the recipe's ``precision`` means here: ``auto`` is whichever trains faster."""
+    if recipe.precision == "auto":
+        return "mixed_bfloat16" if _is_faster_in_bfloat16(recipe) else "float32"
+    return recipe.precision
 
 
-def _multiplies_bfloat16(backend: Backend) -> bool:
-    """Whether ``backend`` runs on a GPU, or is TensorFlow on a processor that has instructions for bfloat16."""
-    if has_gpu(backend):
+def _is_faster_in_bfloat16(recipe: TrainRecipe) -> bool:
+    """Whether it runs on a GPU, or as dense convolutions in TensorFlow on a processor with instructions for bfloat16.
+
+    Backbones are mostly depthwise convolutions, whose gradients oneDNN has in float32 faster (docs/log.md).
+    """
+    if has_gpu(recipe.backend):
         return True
-    if backend != "tensorflow" or not _CPUINFO.exists():
+    if recipe.backend != "tensorflow" or recipe.architecture in BACKBONES:
         return False
-    return not _BFLOAT16_FLAGS.isdisjoint(_CPUINFO.read_text().split())
+    return _CPUINFO.exists() and not _BFLOAT16_FLAGS.isdisjoint(_CPUINFO.read_text().split())
 
 
 def _hide_gpus_from_tensorflow() -> None:

@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from cifar_train.commands.train import main
 from cifar_train.engine.backend import ResolvedPrecision, has_gpu, resolve_precision, select_backend
 from cifar_train.fit import fit
 from cifar_train.recipe import Backend, Device, Precision
-from cifar_train.recipes import NOTEBOOK
+from cifar_train.recipes import EDGE_S, NOTEBOOK
 from cifar_train.run.state import Epoch, RunState
 
 
@@ -35,22 +36,25 @@ def test_only_auto_asks_whether_there_is_a_gpu(
     precision: Precision, expected: ResolvedPrecision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cifar_train.engine.backend.has_gpu", lambda _backend: True)
-    assert resolve_precision(precision, "tensorflow") == expected
+    assert resolve_precision(replace(EDGE_S, precision=precision)) == expected
+    backbone = replace(EDGE_S, precision=precision, architecture="mobilenet-v2")
+    assert resolve_precision(backbone) == expected
 
 
 @pytest.mark.parametrize(
-    ("flags", "backend", "expected"),
+    ("flags", "changes", "expected"),
     [
-        ("fpu avx2 avx512f avx512_bf16 avx512_vnni", "tensorflow", "mixed_bfloat16"),
-        ("fpu avx512f amx_bf16", "tensorflow", "mixed_bfloat16"),
-        ("fpu avx512f avx512_bf16", "jax", "float32"),
-        ("fpu avx2 avx512f avx512_vnni", "tensorflow", "float32"),
-        (None, "tensorflow", "float32"),
+        ("fpu avx2 avx512f avx512_bf16 avx512_vnni", {}, "mixed_bfloat16"),
+        ("fpu avx512f amx_bf16", {}, "mixed_bfloat16"),
+        ("fpu avx512f avx512_bf16", {"architecture": "mobilenet-v2"}, "float32"),
+        ("fpu avx512f avx512_bf16", {"backend": "jax"}, "float32"),
+        ("fpu avx2 avx512f avx512_vnni", {}, "float32"),
+        (None, {}, "float32"),
     ],
 )
 def test_auto_is_bfloat16_on_a_processor_that_multiplies_it(
     flags: str | None,
-    backend: Backend,
+    changes: dict[str, Any],
     expected: ResolvedPrecision,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -60,8 +64,9 @@ def test_auto_is_bfloat16_on_a_processor_that_multiplies_it(
         cpuinfo.write_text(f"processor : 0\nflags\t\t: {flags}\n\nprocessor : 1\n")
     monkeypatch.setattr("cifar_train.engine.backend.has_gpu", lambda _backend: False)
     monkeypatch.setattr("cifar_train.engine.backend._CPUINFO", cpuinfo)
-    assert resolve_precision("auto", backend) == expected
-    assert resolve_precision("float32", backend) == "float32"
+    recipe = replace(EDGE_S, **changes)
+    assert resolve_precision(recipe) == expected
+    assert resolve_precision(replace(recipe, precision="float32")) == "float32"
 
 
 @pytest.mark.parametrize(
