@@ -179,9 +179,10 @@ def _layer_norm(made: LayerCall) -> Any | None:
 
     if type(made.original) is not keras.layers.LayerNormalization:
         return None
-    axis = made.original.axis
-    axes = [axis] if isinstance(axis, int) else list(axis)
-    return _normalized(made.args[0], made.original, axes)
+    x, axis = made.args[0], made.original.axis
+    axes = [each % len(x.shape) for each in ([axis] if isinstance(axis, int) else axis)]
+    shape = [side if each in axes else 1 for each, side in enumerate(x.shape)]
+    return _normalized(x, made.original, axes, shape=tuple(shape[1:]))
 
 
 def _root_mean_square(made: LayerCall) -> Any | None:
@@ -229,20 +230,22 @@ def _group_norm(made: LayerCall) -> Any | None:
     return ops.reshape(_normalized(grouped, layer, axes, shape=shape), (-1, *sides))
 
 
-def _normalized(
-    x: Any, layer: Any, axes: list[int], *, shape: tuple[int, ...] | None = None
-) -> Any:
-    """The tensor less its mean over the axes, by its deviation, with the layer's scale and shift."""
+def _normalized(x: Any, layer: Any, axes: list[int], *, shape: tuple[int, ...]) -> Any:
+    """The tensor less its mean over the axes, by its deviation, with the layer's scale and shift of that shape.
+
+    With ``rms_scaling``, which Keras gave up, the mean stays.
+    """
     from keras import ops
 
     centred = x - ops.mean(x, axis=axes, keepdims=True)
     variance = ops.mean(centred * centred, axis=axes, keepdims=True)
-    y = centred * ops.rsqrt(variance + layer.epsilon)
+    y = (x if getattr(layer, "rms_scaling", False) else centred) * ops.rsqrt(
+        variance + layer.epsilon
+    )
     gamma, beta = getattr(layer, "gamma", None), getattr(layer, "beta", None)
     for weight, operation in ((gamma, ops.multiply), (beta, ops.add)):
         if weight is not None:
-            values = ops.convert_to_numpy(weight)
-            y = operation(y, values if shape is None else values.reshape(shape))
+            y = operation(y, ops.convert_to_numpy(weight).reshape(shape))
     return y
 
 

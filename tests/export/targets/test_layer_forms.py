@@ -14,6 +14,9 @@ from cifar_export.targets.onnx_int8 import onnx_int8
 from cifar_export.targets.tflite import tflite_int8
 from cifar_runtime.errors import ArtefactError
 
+# Keras no longer recommends it, which is not about our code.
+pytestmark = pytest.mark.filterwarnings("ignore:You passed `rms_scaling=True`:UserWarning")
+
 SHAPE = (6, 6, 4)
 Body = Callable[[Any, Any, Any], Any]
 
@@ -35,6 +38,10 @@ INTEGER: dict[str, Body] = {
     "LayerNormalization of two axes": lambda x, layers, _: layers.LayerNormalization(axis=(2, 3))(
         x
     ),
+    "LayerNormalization of rows": lambda x, layers, _: layers.LayerNormalization(axis=1)(x),
+    "LayerNormalization that keeps the mean": lambda x, layers, _: layers.LayerNormalization(
+        rms_scaling=True
+    )(x),
     "RMSNormalization": lambda x, layers, _: layers.RMSNormalization()(x),
     "UnitNormalization": lambda x, layers, _: layers.UnitNormalization()(x),
     "normalize": lambda x, _, ops: ops.normalize(x, axis=-1),
