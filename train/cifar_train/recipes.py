@@ -66,9 +66,10 @@ SEED_CNN = replace(
 )
 
 # The default for devices: at most 12.5 million multiply-accumulates and 100,000 parameters. Seeds 0 to 2, 34 to 35
-# minutes on BF16: 91.61 %, 91.00 % (90.77 to 91.19), in int8 91.00 %. 50 epochs from an earlier teacher's labels had
-# 90.08 %, with SGD, 40 epochs, 89.10 %; edge-res-s, from labels alone, 88.66 % after 100. Of five networks at equal
-# training edge-mix-s is the best that is as fast as IC01 (docs/log.md).
+# minutes on BF16: 91.61 %, 91.00 % (90.77 to 91.19), in int8 91.00 %; 100 epochs, three seeds, had 91.94 %, 91.36 %, in
+# int8 91.27 %. 50 epochs from an earlier teacher's labels had 90.08 %, with SGD, 40 epochs, 89.10 %; edge-res-s, from
+# labels alone, 88.66 % after 100. Of five networks at equal training edge-mix-s is the best that is as fast as IC01
+# (docs/log.md).
 EDGE_S = replace(RESNET8, name="edge-s", architecture="edge-mix-s", epochs=60)
 
 # For boards without SIMD: at most 5 million multiply-accumulates and 50,000 parameters. Seeds 0 to 2, 71 to 140 minutes
