@@ -173,12 +173,9 @@ def scores_in_batches(
     return np.concatenate(batches).astype(np.float32, copy=False)
 
 
-def _unable(model: Any, error: Exception) -> ArtefactError:
-    """Keras' refusal to compute; convolutions with channels first are computed by a GPU, and by a CPU with oneDNN.
-
-    TensorFlow uses oneDNN by itself where the processor has VNNI or more.
-    """
-    first = next(
+def channels_first_layer(model: Any) -> str | None:
+    """The name of the first layer, of a model or of one in it, that has its channels first; None without one."""
+    return next(
         (
             layer.name
             for layer in model._flatten_layers()
@@ -186,6 +183,14 @@ def _unable(model: Any, error: Exception) -> ArtefactError:
         ),
         None,
     )
+
+
+def _unable(model: Any, error: Exception) -> ArtefactError:
+    """Keras' refusal to compute; convolutions with channels first are computed by a GPU, and by a CPU with oneDNN.
+
+    TensorFlow uses oneDNN by itself where the processor has VNNI or more.
+    """
+    first = channels_first_layer(model)
     # TensorFlow puts the calls that led there before what it says, and the node behind it.
     what, _, node = str(error).partition("[[{{")
     lines = what.strip().splitlines()

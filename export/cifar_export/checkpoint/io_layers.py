@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from cifar_eval.models.input_mapping import RAW_PIXELS, InputMapping
-from cifar_export.keras_graph.channels_last import ChannelsLast, has_channels_first
+from cifar_eval.models.keras import channels_first_layer
+from cifar_export.keras_graph.channels_last import ChannelsLast
 from cifar_export.keras_graph.inline import inlined
 from cifar_export.keras_graph.layer_copies import as_rescaling
 from cifar_export.keras_graph.trace import LayerCall, functional_from, replay
@@ -46,7 +47,7 @@ def adapted(
     model = inlined(model)
     strips, appends = strips_softmax(model, output_kind), appended(model, output_kind)
     last, is_one = last_layer(model), is_one_probability(model)
-    replayed = ChannelsLast().replayed if has_channels_first(model) else LayerCall.replayed
+    replayed = ChannelsLast().replayed if channels_first_layer(model) else LayerCall.replayed
     scaled: list[Any] = []
 
     def pixels_mapped(tensor: Any) -> Any:

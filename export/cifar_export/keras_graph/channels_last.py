@@ -16,13 +16,6 @@ _EACH_NUMBER_BY_ITSELF = (
 )
 
 
-def has_channels_first(model: Any) -> bool:
-    """Whether a layer of a functional model, or of a model in it, has its channels first."""
-    return any(
-        getattr(layer, "data_format", None) == "channels_first" for layer in model._flatten_layers()
-    )
-
-
 class ChannelsLast:
     """One replay of a model, in which each tensor with channels first is known with its channels last too."""
 

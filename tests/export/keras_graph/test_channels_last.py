@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cifar_eval.models.keras import channels_first_layer
 from cifar_export.checkpoint.io_layers import adapted
-from cifar_export.keras_graph.channels_last import has_channels_first
 from cifar_export.keras_graph.fold import fold
 
 FIRST = "channels_first"
@@ -79,7 +79,7 @@ def test_scores_are_those_of_the_same_weights_with_the_channels_last(
         each.set_weights(weights)
     images = random.uniform(-1, 1, (4, 8, 8, 3)).astype(np.float32)
     moved = adapted(model)
-    assert not has_channels_first(moved)
+    assert channels_first_layer(moved) is None
     np.testing.assert_allclose(
         moved.predict_on_batch(images), twin.predict_on_batch(images), rtol=1e-4, atol=1e-5
     )
