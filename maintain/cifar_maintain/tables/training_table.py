@@ -3,13 +3,14 @@
 import contextlib
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from cifar_eval.accuracy import Accuracy
 from cifar_eval.formatting import NOT_APPLICABLE, markdown_rows, percent
 from cifar_eval.parity.report import PARITY_SCHEMA
 from cifar_runtime.errors import InputError, json_error_reason
+from cifar_train.recipe import recipe_from_json
 
 _SCHEMA = "cifar-edge/train/1"
 _HEADER = (
@@ -139,18 +140,18 @@ def _check_judged(int8: Mapping[str, Any], card: Mapping[str, Any], origin: str,
 
 
 def _check_one_recipe(cards: Sequence[Mapping[str, Any]], origin: str) -> None:
-    """That the cards differ in nothing but the seed, as far as all of them tell."""
-    first = cards[0]["recipe"]
+    """That the cards differ in nothing but the seed."""
+    first = recipe_from_json(cards[0]["recipe"])
     for card in cards[1:]:
-        recipe = card["recipe"]
+        recipe = recipe_from_json(card["recipe"])
         different = [
-            name
-            for name in first
-            if name in recipe and name != "seed" and recipe[name] != first[name]
+            field.name
+            for field in fields(recipe)
+            if field.name != "seed" and getattr(recipe, field.name) != getattr(first, field.name)
         ]
         if different:
             raise InputError(
-                f"{origin}: {recipe['name']}, seeds {first['seed']} and {recipe['seed']}, were made with different "
+                f"{origin}: {recipe.name}, seeds {first.seed} and {recipe.seed}, were made with different "
                 f"{', '.join(different)}.",
                 hint="Keep runs of one recipe only: train the others again.",
             )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from cifar_maintain.readme import main
 from cifar_maintain.tables.training_table import TrainingRun, recipes_table, training_table
 from cifar_runtime.errors import InputError
+from cifar_train.recipe import Augmentation
+from cifar_train.recipes import RECIPES
 
 
 def card(seed: int, correct: int) -> dict[str, Any]:
@@ -19,9 +22,7 @@ def card(seed: int, correct: int) -> dict[str, Any]:
     ]
     return {
         "schema": "cifar-edge/train/1",
-        "recipe": {
-            "name": "notebook", "architecture": "notebook", "seed": seed, "backend": "tensorflow",
-        },
+        "recipe": asdict(replace(RECIPES["notebook"], seed=seed)),
         "model": {"sha256": f"checkpoint {seed}"},
         "kept_epoch": 2,
         "epochs": epochs,
@@ -61,14 +62,24 @@ def test_a_row_for_each_seed_and_their_mean() -> None:
 
 @pytest.mark.parametrize("table", [training_table, recipes_table])
 def test_runs_of_two_recipes_are_no_seeds_of_one(table: Callable[..., str]) -> None:
-    longer = card(1, 7000)
-    longer["recipe"] |= {"epochs": 60, "optimizer": "muon"}
-    shorter = card(0, 6000)
-    shorter["recipe"] |= {"epochs": 50, "optimizer": "muon"}
+    shorter, longer = card(0, 6000), card(1, 7000)
+    longer["recipe"]["epochs"] = 60
     with pytest.raises(
         InputError, match="notebook, seeds 0 and 1, were made with different epochs"
     ):
         table([TrainingRun(card=shorter), TrainingRun(card=longer)], origin="runs")
+
+
+def test_what_an_older_card_does_not_tell_is_the_default() -> None:
+    older, newer = card(0, 6000), card(1, 7000)
+    for each in (older, newer):
+        each["recipe"]["augmentation"] = asdict(Augmentation(flip="random", translate=4))
+    del older["recipe"]["augmentation"]["zoom"], older["recipe"]["sampling"]
+    runs = [TrainingRun(card=older), TrainingRun(card=newer)]
+    assert "65.00 (60.00 to 70.00)" in recipes_table(runs, origin="runs")
+    newer["recipe"]["augmentation"]["zoom"] = 0.1
+    with pytest.raises(InputError, match="were made with different augmentation"):
+        recipes_table(runs, origin="runs")
 
 
 def test_seeds_that_were_made_otherwise_are_told_apart() -> None:
