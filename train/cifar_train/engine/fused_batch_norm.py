@@ -2,15 +2,16 @@
 
 Keras writes BatchNorm out as a mean, a variance and some arithmetic in float32, and their gradients, each of which
 reads or writes all activations. Of a step of `edge-s` on a CPU that is half the time. oneDNN's operation is ten times
-slower where the channels do not fill its vectors, so channels of zeros fill them.
+slower where the channels do not fill its vectors, so channels of zeros fill these, and none more: they take time.
 """
 
+from functools import cache
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-_CHANNELS_OF_A_VECTOR = 16
+from cifar_runtime.environment import read_environment
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]  # Keras has no types
@@ -45,12 +46,19 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
 
 def _filled(tensor: Any) -> Any:
     """The tensor with channels of zeros behind its own, up to a whole number of vectors."""
-    missing = -tensor.shape[-1] % _CHANNELS_OF_A_VECTOR
+    missing = -tensor.shape[-1] % _channels_of_a_vector()
     if not missing:
         return tensor
     # tf.pad and a slice, its inverse, take longer than the normalization.
     zeros = tf.zeros(tf.concat([tf.shape(tensor)[:-1], [missing]], axis=0), tensor.dtype)
     return tf.concat([tensor, zeros], axis=-1)
+
+
+@cache
+def _channels_of_a_vector() -> int:
+    """How many channels oneDNN normalizes at once on this processor: those of AVX2 where that is its widest, or 16."""
+    flags = read_environment().isa_flags
+    return 8 if "avx2" in flags and "avx512f" not in flags else 16
 
 
 def _first_channels(tensor: Any, count: int) -> Any:

@@ -1,9 +1,12 @@
 """BatchNorm as one operation does in a step what Keras' layer does."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+
+from cifar_runtime.environment import read_environment
 
 pytest.importorskip("tensorflow")
 
@@ -62,3 +65,34 @@ def test_statistics_of_few_numbers_are_finite(plain: Any, channels: int) -> None
     np.testing.assert_allclose(layer(one, training=True), np.zeros_like(one), atol=1e-5)
     np.testing.assert_allclose(layer.moving_mean, 0.5, rtol=1e-6)
     np.testing.assert_allclose(layer.moving_variance, 0.9, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("flags", "filled"),
+    [(("avx", "avx2", "fma"), 24), (("avx2", "avx512f"), 32), (("asimd",), 32), ((), 32)],
+)
+def test_channels_are_filled_up_to_the_vectors_of_the_processor(
+    flags: tuple[str, ...], filled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    from cifar_train.engine import fused_batch_norm
+
+    monkeypatch.setattr(
+        fused_batch_norm,
+        "read_environment",
+        lambda: replace(read_environment(), isa_flags=flags),
+    )
+    fused_batch_norm._channels_of_a_vector.cache_clear()
+    widths = []
+    operation = tf.compat.v1.nn.fused_batch_norm
+
+    def watched(inputs: Any, *args: Any, **options: Any) -> Any:
+        widths.append(inputs.shape[-1])
+        return operation(inputs, *args, **options)
+
+    monkeypatch.setattr(tf.compat.v1.nn, "fused_batch_norm", watched)
+    layer = fused_batch_norm.FusedBatchNormalization()
+    outputs = layer(np.ones((2, 3, 3, 20), np.float32), training=True)
+    fused_batch_norm._channels_of_a_vector.cache_clear()
+    assert (widths, outputs.shape) == ([filled], (2, 3, 3, 20))
