@@ -76,9 +76,10 @@ EDGE_S = replace(RESNET8, name="edge-s", architecture="edge-mix-s", epochs=60)
 # of one core with AVX2: 89.53 %, 88.98 % (88.78 to 89.13), in int8 88.90 %.
 EDGE_XS = replace(RESNET8, name="edge-xs", architecture="edge-xs", epochs=100)
 
-# At most 40 million multiply-accumulates and 330,000 parameters, four times IC01's time: edge-mb-m takes five. Seeds 0
-# and 1, 70 minutes on BF16 and 114 on AVX2: 93.59 %, 93.10 % (93.02 and 93.19), in int8 93.09 %. After 80 epochs it had
-# 93.44 % of the validation images, test not read. edge-res-m, 30 epochs from the earlier teacher's labels, had 91.34 %.
+# At most 40 million multiply-accumulates and 330,000 parameters, four times IC01's time: edge-mb-m takes five. Seed 0,
+# 70 minutes on BF16: 93.56 %, 93.02 %, in int8 93.05 %; seed 1, 114 on AVX2, to be shipped (docs/log.md): 93.62 %,
+# 93.19 %, in int8 93.13 %. After 80 epochs seed 0 had 93.44 % of the validation images, test not read. edge-res-m, 30
+# epochs from the earlier teacher's labels, had 91.34 %.
 EDGE_M = replace(RESNET8, name="edge-m", architecture="edge-mix-m", epochs=45)
 
 # Labels the training images for the others (cifar-soft-labels). No label smoothing: a smoothed teacher distils
