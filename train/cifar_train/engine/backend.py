@@ -3,10 +3,10 @@
 import importlib.util
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 from cifar_eval.models.keras import imported_keras
+from cifar_runtime.environment import read_environment
 from cifar_runtime.errors import MissingDependencyError, UsageError
 from cifar_runtime.install_hints import install_hint
 from cifar_train.networks.backbones import BACKBONES
@@ -15,7 +15,6 @@ from cifar_train.recipe import Backend, Device, TrainRecipe
 ResolvedPrecision = Literal["float32", "mixed_bfloat16"]
 
 _NAMES: Mapping[Backend, str] = {"tensorflow": "TensorFlow", "jax": "JAX"}
-_CPUINFO = Path("/proc/cpuinfo")
 # Linux's names of the instructions that multiply bfloat16; without them it is emulated, and slower than float32.
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
@@ -93,7 +92,7 @@ def _is_faster_in_bfloat16(recipe: TrainRecipe) -> bool:
         return True
     if recipe.backend != "tensorflow" or recipe.architecture in BACKBONES:
         return False
-    return _CPUINFO.exists() and not _BFLOAT16_FLAGS.isdisjoint(_CPUINFO.read_text().split())
+    return not _BFLOAT16_FLAGS.isdisjoint(read_environment().isa_flags)
 
 
 def _hide_gpus_from_tensorflow() -> None:

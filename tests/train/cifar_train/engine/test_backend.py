@@ -63,7 +63,7 @@ def test_auto_is_bfloat16_on_a_processor_that_multiplies_it(
     if flags is not None:
         cpuinfo.write_text(f"processor : 0\nflags\t\t: {flags}\n\nprocessor : 1\n")
     monkeypatch.setattr("cifar_train.engine.backend.has_gpu", lambda _backend: False)
-    monkeypatch.setattr("cifar_train.engine.backend._CPUINFO", cpuinfo)
+    monkeypatch.setattr("cifar_runtime.environment._CPUINFO", cpuinfo)
     recipe = replace(EDGE_S, **changes)
     assert resolve_precision(recipe) == expected
     assert resolve_precision(replace(recipe, precision="float32")) == "float32"
